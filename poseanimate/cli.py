@@ -1,0 +1,401 @@
+"""The command line: a thin consumer of `Animator`; `python -m poseanimate --help` lists it all.
+
+Notable: every input is looked at before models are loaded; torch is imported only where it is
+needed; progress and remarks go to stderr, results to stdout; clips appear whole or not at all.
+Exit codes: 0 done, 2 bad input (a sentence and its remedy on stderr), 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import sys
+import time
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import platformdirs
+
+from poseanimate.cache import StageCache
+from poseanimate.cli_reports import JsonLines, Report, Sentences
+from poseanimate.errors import (
+    ModelsError,
+    MotionError,
+    OutputError,
+    PictureError,
+    PoseAnimateError,
+    SettingsError,
+)
+from poseanimate.events import Aligned, Done, Event, Note, Stage
+from poseanimate.media import Video, check_output, load_picture, write_clip
+from poseanimate.media.clips import GIF_MAX_FPS
+from poseanimate.motion_source import iter_motion, open_motion
+from poseanimate.poses import preview
+from poseanimate.poses.motion import Motion, load_preset
+from poseanimate.poses.motion import preset_names as motion_names
+from poseanimate.settings import Settings, allowed
+from poseanimate.settings import preset_names as settings_names
+
+if TYPE_CHECKING:
+    from poseanimate.animator import Animator
+
+CACHE_VARIABLE = "POSEANIMATE_CACHE"
+CACHE_MAX_BYTES = 2_000_000_000
+SHOWN_SIDE_PX = 512
+MAX_ENLARGEMENT = 16
+MAX_PROMPT_CHARACTERS = 2000
+
+Result = TypeVar("Result")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return the exit code.
+
+    Raises:
+        SystemExit: arguments that argparse refuses (code 2), or `--help` (code 0).
+    """
+    options = _parser().parse_args(arguments)
+    report: Report = Sentences()
+    with contextlib.ExitStack() as stack:
+        if getattr(options, "json", False):
+            report = JsonLines(sys.stdout)
+            # libraries that print must not come between the lines
+            stack.enter_context(contextlib.redirect_stdout(sys.stderr))
+        stack.callback(report.close)
+        try:
+            options.command(options, report)
+            sys.stdout.flush()
+        except PoseAnimateError as error:
+            report.fail(error)
+            return 2
+        except KeyboardInterrupt:
+            report.close()
+            print("stopped", file=sys.stderr)
+            return 130
+        except BrokenPipeError:  # whoever read our output has left: nothing more to say to them
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.__stdout__.fileno())  # type: ignore[union-attr]
+            return 141
+    return 0
+
+
+# Commands -----------------------------------------------------------------------------------------
+
+
+def animate(options: argparse.Namespace, report: Report) -> None:
+    """Make a clip of a character in a motion."""
+    settings = _settings(options)
+    if options.enlarge is not None and not 1 <= options.enlarge <= MAX_ENLARGEMENT:
+        raise OutputError(
+            f"The enlargement is {options.enlarge}.",
+            f"Give a whole number from 1 to {MAX_ENLARGEMENT}.",
+        )
+    _check_output(options)
+    picture = load_picture(options.character)
+    prompt = _prompt(options, report)
+    source = _opened(options)
+    seconds: dict[str, float] = {}
+    with _timed(seconds, "models"):
+        report.show(Stage("models", 1))
+        animator = _animator(options)
+    with _timed(seconds, "motion"):
+        motion = _followed(iter_motion(source, animator.models.detector, options.motion), report)
+    done = _followed_to_its_end(animator.animate(picture, motion, settings, prompt), report)
+    short_side_px = min(done.frames[0].shape[:2])
+    enlarge = options.enlarge or max(1, round(SHOWN_SIDE_PX / short_side_px))
+    seconds |= done.seconds
+    with _timed(seconds, "writing"):
+        report.show(Stage("writing", 1))
+        write_clip(done.frames, options.output, done.fps, enlarge)
+    report.result(_figures(done, seconds, options.output), _summary(done, seconds, options.output))
+
+
+def align(options: argparse.Namespace, report: Report) -> None:
+    """Show the aligned skeletons over the character: a sheet (.png) or a clip."""
+    settings = _settings(options)
+    _check_output(options)
+    picture = load_picture(options.character)
+    source = _opened(options)
+    report.show(Stage("models", 1))
+    animator = _animator(options)
+    motion = _followed(iter_motion(source, animator.models.detector, options.motion), report)
+    report.show(Stage("character", 1))
+    character = animator.character(picture)
+    report.show(Stage("alignment", 1))
+    alignment = animator.align(character, motion, settings)
+    report.show(Aligned(alignment, character.picture, character.mask))
+    for error in alignment.errors:
+        raise MotionError(error.message, error.remedy)
+    for verdict in alignment.verdicts:
+        report.show(Note(str(verdict)))
+    if options.output.suffix.lower() == ".png":
+        drawings = [preview.strip(character.picture, alignment)]
+    else:
+        drawings = preview.frames(character.picture, alignment)
+    write_clip(drawings, options.output, alignment.fps)
+    poses = len(alignment.poses)
+    transition = min(alignment.transition, poses - 1)
+    figures = {"output": str(options.output), "poses": poses, "transition": transition}
+    report.result(
+        figures,
+        f"{options.output}: {poses} poses at {alignment.fps:g} fps, {transition} of transition",
+    )
+
+
+def motions(options: argparse.Namespace, report: Report) -> None:
+    """List the motions that come with the program."""
+    print(f"{'motion':<16}{'frames':>7}{'fps':>6}{'seconds':>9}")
+    for name in motion_names():
+        motion = load_preset(name)
+        print(f"{name:<16}{len(motion.poses):>7}{motion.fps:>6g}{motion.duration_s:>9.2f}")
+
+
+def settings(options: argparse.Namespace, report: Report) -> None:
+    """List every setting with its value in a preset, what it may be, and what it means."""
+    chosen = Settings.preset(options.preset)
+    print(f"Presets: {', '.join(settings_names())}. Below: {options.preset}.\n")
+    for each in fields(chosen):
+        value = getattr(chosen, each.name)
+        shown = str(value).lower() if isinstance(value, bool) else repr(value)
+        print(f"{each.name} = {shown}  ({allowed(each)})\n    {each.metadata['help']}")
+
+
+def cache(options: argparse.Namespace, report: Report) -> None:
+    """Say how large the cache is, or empty it."""
+    store = StageCache(_cache_folder(options), CACHE_MAX_BYTES)
+    size_mb = store.size() / 1e6
+    if options.clear:
+        print(f"{store.folder}: {store.clear()} results deleted, {size_mb:.1f} MB freed")
+    else:
+        bound = f"at most {store.max_bytes / 1e6:.0f} MB are kept"
+        print(f"{store.folder}: {len(store.entries())} results, {size_mb:.1f} MB ({bound})")
+
+
+# Inputs -------------------------------------------------------------------------------------------
+
+
+def _settings(options: argparse.Namespace) -> Settings:
+    values = {}
+    for pair in options.set or ():
+        name, equals, value = pair.partition("=")
+        if not equals:
+            raise SettingsError(
+                f"--set {pair!r} names no value.", "Write NAME=VALUE, as lambda_first=0.6."
+            )
+        values[name.strip()] = value.strip()
+    for name in ("frames", "seed"):
+        if getattr(options, name, None) is not None:
+            values[name] = getattr(options, name)
+    return Settings.preset(options.preset).changed(values)
+
+
+def _check_output(options: argparse.Namespace) -> None:
+    output: Path = options.output
+    check_output(output)
+    for name in (options.character, options.motion):
+        if output.exists() and os.path.isfile(name) and os.path.samefile(name, output):
+            raise OutputError(f"{output} is an input.", "Choose another name for the clip.")
+
+
+def _opened(options: argparse.Namespace) -> Motion | Video:
+    source = open_motion(options.motion, options.start, options.end, options.stride)
+    if options.output.suffix.lower() == ".gif" and source.fps > GIF_MAX_FPS:
+        raise OutputError(
+            f"A GIF can't show {source.fps:g} frames per second.",
+            "Choose .mp4, or take every second frame with --stride 2.",
+        )
+    return source
+
+
+def _prompt(options: argparse.Namespace, report: Report) -> str:
+    """--prompt, or the text beside the picture, or nothing; says which."""
+    if options.prompt is not None:
+        return str(options.prompt)
+    beside = options.character.with_suffix(".txt")
+    if not beside.is_file():
+        report.show(Note(f"There is no --prompt and no {beside.name}: the character goes unnamed."))
+        return ""
+    try:
+        with beside.open(encoding="utf-8-sig") as file:
+            prompt = " ".join(file.read(MAX_PROMPT_CHARACTERS).split())
+    except (OSError, UnicodeDecodeError) as error:
+        raise PictureError(
+            f"The prompt beside the picture, {beside}, can't be read ({type(error).__name__}).",
+            "Save it as UTF-8 text, or give --prompt.",
+        ) from error
+    report.show(Note(f"The prompt is from {beside.name}: {prompt}"))
+    return prompt
+
+
+def _cache_folder(options: argparse.Namespace) -> Path:
+    folder = options.cache or os.environ.get(CACHE_VARIABLE)
+    return Path(folder or platformdirs.user_cache_dir("poseanimate", appauthor=False))
+
+
+def _animator(options: argparse.Namespace) -> Animator:
+    store = None if options.no_cache else StageCache(_cache_folder(options), CACHE_MAX_BYTES)
+    import torch
+
+    from poseanimate.animator import Animator
+    from poseanimate.models import load_models
+
+    if options.device == "cuda" and not torch.cuda.is_available():
+        raise ModelsError("There is no CUDA device here.", "Choose --device cpu.")
+    return Animator(load_models(options.models, options.device), store)
+
+
+# Running ------------------------------------------------------------------------------------------
+
+
+def _followed(events: Generator[Event, None, Result], report: Report) -> Result:
+    """Shows what a generator yields; returns what it returns."""
+    while True:
+        try:
+            event = next(events)
+        except StopIteration as end:
+            result: Result = end.value
+            return result
+        report.show(event)
+
+
+def _followed_to_its_end(events: Iterator[Event], report: Report) -> Done:
+    for event in events:
+        if isinstance(event, Done):
+            return event
+        report.show(event)
+    raise RuntimeError("a run ends with Done or an error")
+
+
+@contextlib.contextmanager
+def _timed(seconds: dict[str, float], name: str) -> Iterator[None]:
+    started = time.monotonic()
+    yield
+    seconds[name] = time.monotonic() - started
+
+
+# Results ------------------------------------------------------------------------------------------
+
+
+def _figures(done: Done, seconds: dict[str, float], output: Path) -> dict[str, Any]:
+    return {
+        "output": str(output),
+        "frames": len(done.frames),
+        "fps": done.fps,
+        "seconds": {name: round(value, 3) for name, value in seconds.items()},
+        "model_calls": done.model_calls,
+        "source_psnr_db": round(done.source_psnr_db, 2),
+        "cached_stages": done.cached_stages,
+    }
+
+
+def _summary(done: Done, seconds: dict[str, float], output: Path) -> str:
+    stages = ", ".join(f"{name} {value:.1f}" for name, value in seconds.items())
+    calls = ", ".join(f"{name} {count}" for name, count in done.model_calls.items())
+    words = [
+        f"{output}: {len(done.frames)} frames at {done.fps:g} fps",
+        f"{sum(seconds.values()):.1f} s ({stages})",
+        f"model calls: {calls}",
+        f"frame 0 reconstructed at {done.source_psnr_db:.1f} dB",
+    ]
+    words += [f"from the cache: {', '.join(done.cached_stages)}"] if done.cached_stages else []
+    return "; ".join(words)
+
+
+# Arguments ----------------------------------------------------------------------------------------
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        "python -m poseanimate", description="Animate a still character with a motion."
+    )
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+
+    for command in (animate, align):
+        make = _command(commands, command)
+        _add_inputs(make)
+        _add_settings(make)
+        _add_machine(make)
+        if command is animate:
+            make.add_argument(
+                "--prompt",
+                help="what the picture shows; default: the text in the .txt of CHARACTER's name",
+            )
+            make.add_argument(
+                "--enlarge",
+                type=int,
+                metavar="K",
+                help=f"enlarge the clip K times; default: to a short side of about {SHOWN_SIDE_PX}",
+            )
+
+    _command(commands, motions)
+    _add_preset(_command(commands, settings))
+    empty = _command(commands, cache)
+    empty.add_argument("--cache", type=Path, metavar="FOLDER", help="another folder")
+    empty.add_argument("--clear", action="store_true", help="delete all results")
+    return parser
+
+
+def _command(commands: Any, function: Any) -> argparse.ArgumentParser:
+    about = function.__doc__.splitlines()[0]
+    parser: argparse.ArgumentParser = commands.add_parser(
+        function.__name__, help=about, description=about
+    )
+    parser.set_defaults(command=function)
+    return parser
+
+
+def _add_inputs(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("character", type=Path, metavar="CHARACTER", help="PNG, JPEG or WebP")
+    parser.add_argument(
+        "motion", metavar="MOTION", help="a preset (see `motions`), a video, or pose JSON"
+    )
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        required=True,
+        metavar="OUT",
+        help="NAME.mp4, .webm, .gif, .png (a sheet), or a name without suffix for a folder of PNGs",
+    )
+    part = parser.add_argument_group("part of the motion")
+    part.add_argument("--start", type=float, default=0.0, metavar="S", help="from this second")
+    part.add_argument("--end", type=float, metavar="S", help="up to this second")
+    part.add_argument("--stride", type=int, default=1, metavar="K", help="every K-th frame")
+
+
+def _add_preset(parser: Any) -> None:
+    names = ", ".join(settings_names())
+    parser.add_argument("--preset", default="balanced", help=f"{names}; default: balanced")
+
+
+def _add_settings(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("settings")
+    _add_preset(group)
+    group.add_argument(
+        "--set",
+        nargs="+",
+        action="extend",
+        metavar="NAME=VALUE",
+        help="change settings (see `settings`), as lambda_first=0.6 dcam=off",
+    )
+    group.add_argument("--frames", metavar="N", help="frames of the clip, the picture included")
+    group.add_argument("--seed", metavar="S", help="of the noise where start=random")
+
+
+def _add_machine(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--models",
+        default="pocket",
+        metavar="NAME",
+        help="pocket, sd15, or a folder in diffusers' layout; default: pocket",
+    )
+    parser.add_argument("--device", choices=("cpu", "cuda"), help="default: CUDA where it is found")
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument(
+        "--cache", type=Path, metavar="FOLDER", help=f"of results; default: ${CACHE_VARIABLE}, or "
+        "the system's place for caches"
+    )  # fmt: skip
+    where.add_argument("--no-cache", action="store_true", help="keep no results for later runs")
+    parser.add_argument("--json", action="store_true", help="print events as JSON lines")

@@ -1,0 +1,65 @@
+"""What can go wrong because of what came in: few typed errors, each with a remedy.
+
+PoseAnimateError
+├── PictureError            a picture that can't be used
+├── VideoError              a video that can't be used
+├── MotionError             a motion (preset name, pose JSON) that can't be used
+├── NoCharacterError        nobody was found in a picture or video
+├── SeveralCharactersError  more than one person was found and none was chosen
+├── SettingsError           an unknown setting or a value outside its range
+├── ModelsError             a models folder or id that can't be loaded
+├── OutputError             a place that can't be written to
+└── CacheError              a cache folder that can't be used
+"""
+
+from __future__ import annotations
+
+
+class PoseAnimateError(Exception):
+    """An error that a person can mend.
+
+    Args:
+        message: one sentence that says what is wrong, with the offending value.
+        remedy: one sentence that says what to do about it.
+    """
+
+    def __init__(self, message: str, remedy: str) -> None:
+        super().__init__(f"{message} {remedy}")
+        self.message = message
+        self.remedy = remedy
+
+
+class PictureError(PoseAnimateError):
+    """A picture that can't be used."""
+
+
+class VideoError(PoseAnimateError):
+    """A video that can't be used."""
+
+
+class MotionError(PoseAnimateError):
+    """A motion that can't be used: an unknown preset or unreadable pose JSON."""
+
+
+class NoCharacterError(PoseAnimateError):
+    """Nobody was found in a picture or video."""
+
+
+class SeveralCharactersError(PoseAnimateError):
+    """More than one person was found in a picture and none was chosen."""
+
+
+class SettingsError(PoseAnimateError):
+    """An unknown setting, or a value outside its range."""
+
+
+class ModelsError(PoseAnimateError):
+    """A models folder or id that can't be loaded."""
+
+
+class OutputError(PoseAnimateError):
+    """A place that can't be written to."""
+
+
+class CacheError(PoseAnimateError):
+    """A cache folder that can't be used."""

@@ -1,0 +1,85 @@
+"""What a run reports, in the order in which it happens; all frozen, all free of torch.
+
+Pictures are (H, W, 3) uint8 RGB.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from poseanimate.poses.pata import Alignment
+
+Picture = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stage begins: `steps` steps are to come, none where its result was cached."""
+
+    name: str
+    steps: int
+    cached: bool = False
+
+
+@dataclass(frozen=True)
+class Step:
+    """Step `index` (from 1) of `total` of a stage is done; `left_s` seconds are left of the whole run, as far as known."""
+
+    stage: str
+    index: int
+    total: int
+    left_s: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Aligned:
+    """PATA is done: poses, verdicts, and the source picture on the clip's canvas."""
+
+    alignment: Alignment
+    picture: Picture
+    mask: NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Preview:
+    """The clean picture of frame `index`, as predicted in the midst of denoising."""
+
+    index: int
+    picture: Picture
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """Frame `index` is finished; frame 0 is the source picture."""
+
+    index: int
+    picture: Picture
+
+
+@dataclass(frozen=True)
+class Note:
+    """Something a person should know; the run goes on."""
+
+    text: str
+
+
+@dataclass(frozen=True, eq=False)
+class Done:
+    """The run is over.
+
+    seconds: by stage. model_calls: samples through each network. source_psnr_db: of frame 0 as the models
+    reconstruct it, against the source picture.
+    """
+
+    frames: tuple[Picture, ...]
+    fps: float
+    seconds: dict[str, float]
+    model_calls: dict[str, int]
+    source_psnr_db: float
+    cached_stages: tuple[str, ...] = field(default=())
+
+
+Event = Stage | Step | Aligned | Preview | Frame | Note | Done

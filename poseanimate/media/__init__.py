@@ -1,0 +1,26 @@
+"""Pictures and videos in, clips out; limits first.
+
+Notable:
+- What a file is gets decided by its first bytes, never by its name.
+- Every limit that a header can answer (bytes, pixels, sides, seconds, frames) is checked before
+  decoding.
+- A clip is written beside its target and renamed: either the whole clip is there or the place is
+  as before.
+"""
+
+from poseanimate.media.clips import CLIP_SUFFIXES, check_output, write_clip
+from poseanimate.media.pictures import PictureLimits, fit_size, load_picture
+from poseanimate.media.videos import Frame, Video, VideoLimits, read_video
+
+__all__ = [
+    "CLIP_SUFFIXES",
+    "Frame",
+    "PictureLimits",
+    "Video",
+    "VideoLimits",
+    "check_output",
+    "fit_size",
+    "load_picture",
+    "read_video",
+    "write_clip",
+]

@@ -1,0 +1,213 @@
+"""Clips out: MP4, WebM, GIF, a strip or a folder of PNGs, whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import math
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+import uuid
+from collections.abc import Iterable, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import IO, cast
+
+import cv2
+import imageio_ffmpeg
+import numpy as np
+from PIL import Image
+
+from poseanimate.errors import OutputError
+from poseanimate.media.videos import Frame
+
+CLIP_SUFFIXES = (".mp4", ".webm", ".gif", ".png")
+GIF_MAX_FPS = 50.0
+STRIP_COLUMNS = 8
+
+
+def check_output(path: Path) -> None:
+    """Say whether a clip can be written to `path`; to be called before any expensive work.
+
+    Raises:
+        OutputError: an unknown suffix, a parent that is missing or can't be written to, or
+            something there that a clip must not replace.
+    """
+    path = Path(path).absolute()
+    suffix = path.suffix.lower()
+    if suffix and suffix not in CLIP_SUFFIXES:
+        raise OutputError(
+            f"Clips can't be written as {suffix}.",
+            f"Choose {', '.join(CLIP_SUFFIXES)}, or a name without suffix for a folder of PNGs.",
+        )
+    if not path.parent.is_dir():
+        raise OutputError(f"There is no folder {path.parent}.", "Make it, or choose another.")
+    try:
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+        path.exists()
+    except OSError as error:
+        raise OutputError(
+            f"Nothing can be written to {path} ({error.strerror}).", "Choose another place."
+        ) from error
+    if suffix and path.is_dir():
+        raise OutputError(f"{path} is a folder.", "Choose another name.")
+    if not suffix and path.exists() and not _is_frame_folder(path):
+        raise OutputError(
+            f"{path} exists and is no folder of frames.",
+            "Choose another name, or an empty folder.",
+        )
+
+
+def write_clip(frames: Sequence[Frame], path: Path, fps: float, enlarge: int = 1) -> None:
+    """Write a clip; the suffix of `path` says how.
+
+    `.mp4` (H.264) and `.webm` (VP9) have even sides: an odd one is padded by repeating its last
+    row or column. `.gif` loops; its delays are whole 1/100 s chosen so that the mean rate is kept,
+    and it can't be faster than 50 frames per second. `.png` is one picture, the frames in rows of
+    up to eight. No suffix is a folder 00000.png, 00001.png, ... (replacing a former one). The clip
+    appears under its name only when it is complete.
+
+    Args:
+        frames: RGB, each (height, width, 3) uint8, all of one size.
+        path: where to; its parent must exist.
+        fps: frames per second, above 0.
+        enlarge: whole factor by which both sides grow (Lanczos).
+
+    Raises:
+        OutputError: nothing to write, or a place that can't be written to (see `check_output`).
+    """
+    path = Path(path).absolute()
+    check_output(path)
+    suffix = path.suffix.lower()
+    _check_clip(frames, suffix, fps, enlarge)
+    large = (_enlarged(frame, enlarge) for frame in frames)
+    part = path.with_name(f".{uuid.uuid4().hex}{suffix}")
+    try:
+        if suffix == "":
+            _write_folder(large, part)
+            _replace_folder(part, path)
+            return
+        if suffix == ".png":
+            Image.fromarray(_strip(list(large))).save(part)
+        else:
+            _encode(large, part, fps)
+        os.replace(part, path)
+    except OSError as error:
+        raise OutputError(
+            f"The clip can't be written to {path} ({error.strerror or error}).",
+            "Free some space or choose another place.",
+        ) from error
+    finally:
+        part.unlink(missing_ok=True) if suffix else shutil.rmtree(part, ignore_errors=True)
+
+
+def _check_clip(frames: Sequence[Frame], suffix: str, fps: float, enlarge: int) -> None:
+    if not frames:
+        raise OutputError("There are no frames to write.", "Make at least one frame.")
+    shape = frames[0].shape
+    if len(shape) != 3 or shape[2] != 3 or any(f.shape != shape for f in frames):
+        raise OutputError("The frames differ in size.", "Give RGB frames of one size.")
+    if any(frame.dtype != np.uint8 for frame in frames):
+        raise OutputError("The frames are not 8-bit.", "Give RGB frames of type uint8.")
+    if not (math.isfinite(fps) and fps > 0) or enlarge < 1:
+        raise OutputError(
+            f"The rate is {fps} and the enlargement {enlarge}.",
+            "Give a rate above 0 and a whole enlargement from 1.",
+        )
+    if suffix == ".gif" and fps > GIF_MAX_FPS:
+        raise OutputError(
+            f"A GIF can't show {fps:g} frames per second.",
+            f"Choose at most {GIF_MAX_FPS:g}, or .mp4.",
+        )
+
+
+def _enlarged(frame: Frame, factor: int) -> Frame:
+    if factor == 1:
+        return frame
+    size = (frame.shape[1] * factor, frame.shape[0] * factor)
+    return cv2.resize(frame, size, interpolation=cv2.INTER_LANCZOS4).astype(np.uint8, copy=False)
+
+
+def _strip(frames: list[Frame]) -> Frame:
+    """Frames in reading order, up to `STRIP_COLUMNS` in a row; the rest of the last row white."""
+    columns = min(len(frames), STRIP_COLUMNS)
+    blank = np.full_like(frames[0], 255)
+    padded = frames + [blank] * (-len(frames) % columns)
+    rows = [np.concatenate(padded[i : i + columns], 1) for i in range(0, len(padded), columns)]
+    return np.concatenate(rows, 0)
+
+
+def _write_folder(frames: Iterable[Frame], folder: Path) -> None:
+    folder.mkdir()
+    for index, frame in enumerate(frames):
+        Image.fromarray(frame).save(folder / f"{index:05d}.png")
+
+
+def _is_frame_folder(path: Path) -> bool:
+    return path.is_dir() and all(
+        re.fullmatch(r"\d{5}\.png", child.name) for child in path.iterdir()
+    )
+
+
+def _replace_folder(new: Path, path: Path) -> None:
+    former = path.with_name(f"{new.name}-former")
+    if path.exists():
+        path.rename(former)
+    try:
+        new.rename(path)
+    except OSError:
+        if former.exists():
+            former.rename(path)
+        raise
+    shutil.rmtree(former, ignore_errors=True)
+
+
+_TO_YUV = (
+    "scale=out_color_matrix=bt709:out_range=tv,format=yuv420p,"
+    "setparams=color_primaries=bt709:color_trc=bt709"
+)
+_ENCODERS: dict[str, list[str]] = {
+    ".mp4": ["-vf", _TO_YUV, "-c:v", "libx264", "-crf", "16", "-movflags", "+faststart"],
+    ".webm": ["-vf", _TO_YUV, "-c:v", "libvpx-vp9", "-crf", "18", "-b:v", "0", "-cpu-used", "4",
+              "-row-mt", "1"],
+    ".gif": ["-vf", "split[a][b];[a]palettegen=stats_mode=full[p];[b][p]paletteuse", "-loop", "0"],
+}  # fmt: skip
+
+
+def _encode(frames: Iterable[Frame], path: Path, fps: float) -> None:
+    """Run ffmpeg over raw frames. Raises OSError, as writing a file does."""
+    suffix = path.suffix
+    images = (frame if suffix == ".gif" else _even(frame) for frame in frames)
+    first = next(iter(images))
+    rate = Fraction(fps).limit_denominator(1001)
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-f", "rawvideo"]
+    command += ["-pix_fmt", "rgb24", "-s", f"{first.shape[1]}x{first.shape[0]}", "-r", str(rate)]
+    command += ["-i", "-", *_ENCODERS[suffix], "-fps_mode", "passthrough"]
+    command += ["-fflags", "+bitexact", "-flags:v", "+bitexact", str(path)]
+    with (
+        tempfile.TemporaryFile() as log,
+        subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=log
+        ) as process,
+    ):
+        try:
+            # A broken pipe means that ffmpeg gave up; its exit status below says why.
+            with contextlib.suppress(BrokenPipeError), cast(IO[bytes], process.stdin) as pipe:
+                for frame in itertools.chain([first], images):
+                    pipe.write(np.ascontiguousarray(frame).data)
+        except BaseException:
+            process.kill()
+            raise
+        if process.wait() != 0:
+            log.seek(0)
+            lines = log.read().decode("utf-8", "replace").strip().splitlines()
+            raise OSError(lines[-1] if lines else "the encoder failed")
+
+
+def _even(frame: Frame) -> Frame:
+    height, width = frame.shape[:2]
+    return np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")

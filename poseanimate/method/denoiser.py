@@ -1,0 +1,122 @@
+"""The noise prediction ε_θ(z_t, t, ∅, p, C): U-Net and ControlNet under classifier-free guidance.
+
+Notable: ControlNet runs once per frame and its residuals serve both guidance branches; the poses' hint embedding
+is computed once per pose; calls are counted in samples, so that costs can be compared and tested.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import torch
+from diffusers import ControlNetModel, UNet2DConditionModel
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True, eq=False)
+class Denoiser:
+    """ε_θ for one prompt.
+
+    prompt, null: text embeddings (1, L, d) of C and of the empty prompt.
+    guidance_scale: w; at 1 only the conditional branch is computed.
+    embedding_role: which branch carries the optimised embedding, "conditional" (Sec. 3.2) or "unconditional"
+        (caption of Fig. 2).
+    controlnet_text: what ControlNet is told, the "optimised" embedding or the "prompt".
+    calls: samples that went through "unet", "controlnet" and, backwards, "gradient".
+    """
+
+    unet: UNet2DConditionModel
+    controlnet: ControlNetModel
+    prompt: Tensor
+    null: Tensor
+    guidance_scale: float
+    embedding_role: str = "conditional"
+    controlnet_text: str = "optimised"
+    controlnet_scale: float = 1.0
+    calls: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def branches(self) -> int:
+        """How many guidance branches go through the U-Net."""
+        return 1 if self.guidance_scale == 1 else 2
+
+    @property
+    def initial(self) -> Tensor:
+        """∅_text: where the first optimisation starts (1, L, d)."""
+        return self.prompt if self.embedding_role == "conditional" else self.null
+
+    def hints(self, drawings: Tensor) -> Tensor:
+        """Hint embeddings (frames, c, h, w) of drawn skeletons (frames, 3, H, W) in [0, 1]."""
+        embedding: Tensor = self.controlnet.controlnet_cond_embedding(drawings)
+        return embedding
+
+    def predict(self, z_t: Tensor, timestep: int, embedding: Tensor, hints: Tensor) -> Tensor:
+        """Guided noise (frames, c, h, w).
+
+        Args:
+            z_t: latents (frames, c, h, w).
+            embedding: optimised embeddings (frames or 1, L, d).
+            hints: from `hints`, (frames or 1, c, h, w).
+        """
+        frames = len(z_t)
+        optimised = embedding.expand(frames, -1, -1)
+        prompt, null = (e.expand(frames, -1, -1) for e in (self.prompt, self.null))
+        told = optimised if self.controlnet_text == "optimised" else prompt
+        down, mid = self._residuals(z_t, timestep, told, hints.expand(frames, -1, -1, -1))
+        if self.embedding_role == "conditional":
+            conditional, unconditional = optimised, null
+        else:
+            conditional, unconditional = prompt, optimised
+        if self.branches == 1:
+            return self._unet(z_t, timestep, conditional, down, mid)
+        both = self._unet(
+            torch.cat([z_t, z_t]),
+            timestep,
+            torch.cat([unconditional, conditional]),
+            [torch.cat([r, r]) for r in down],
+            torch.cat([mid, mid]),
+        )
+        eps_null, eps_text = both.chunk(2)
+        return eps_null + self.guidance_scale * (eps_text - eps_null)
+
+    def _residuals(
+        self, z_t: Tensor, timestep: int, text: Tensor, hints: Tensor
+    ) -> tuple[list[Tensor], Tensor]:
+        self.calls["controlnet"] += len(z_t)
+        with _embedded_hints(self.controlnet):
+            down, mid = self.controlnet(
+                z_t,
+                timestep,
+                text,
+                controlnet_cond=hints,
+                conditioning_scale=self.controlnet_scale,
+                return_dict=False,
+            )
+        return down, mid
+
+    def _unet(
+        self, z_t: Tensor, timestep: int, text: Tensor, down: list[Tensor], mid: Tensor
+    ) -> Tensor:
+        self.calls["unet"] += len(z_t)
+        eps: Tensor = self.unet(
+            z_t,
+            timestep,
+            text,
+            down_block_additional_residuals=tuple(down),
+            mid_block_additional_residual=mid,
+        ).sample
+        return eps
+
+
+@contextmanager
+def _embedded_hints(controlnet: ControlNetModel) -> Iterator[None]:
+    """Within, ControlNet takes hint embeddings instead of drawings."""
+    embedding = controlnet.controlnet_cond_embedding
+    controlnet.controlnet_cond_embedding = nn.Identity()
+    try:
+        yield
+    finally:
+        controlnet.controlnet_cond_embedding = embedding

@@ -1,0 +1,171 @@
+"""Pose-aware control module (Sec. 3.2): pose-aware inversion, Eq. 6, and embedding optimisation, Alg. 1.
+
+Notation: Z is the inverted trajectory of the source, Z̄ its reconstruction under guidance, Z̃ a target frame's
+latents; ∅_s the source embeddings, one per step, and ∅̃ the pose-aware ones, one per frame and step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from poseanimate.method.ddim import DDIM
+from poseanimate.method.denoiser import Denoiser
+from poseanimate.method.masks import CrossAttentionMaps
+
+
+@dataclass(frozen=True)
+class SourceOptimisation:
+    """How Eq. 6 is minimised.
+
+    inner_steps: n, Adam steps per timestep (Sec. 4.1: 5).
+    learning_rate: of the first timestep; falls by half until the last (null-text inversion's schedule).
+    tolerance: stop early when the loss is under tolerance · (1 + 2 i) at the i-th timestep of 50.
+    """
+
+    inner_steps: int = 5
+    learning_rate: float = 1e-2
+    tolerance: float = 1e-5
+
+
+@dataclass(frozen=True)
+class PoseOptimisation:
+    """How Alg. 1, line 7 is done.
+
+    steps: gradient steps per timestep (Alg. 1: one); 0 keeps the source embeddings.
+    learning_rate: η.
+    optimiser: "gradient", the plain step of line 7, or "adam".
+    resample: sample again with the updated embedding before going on (Alg. 1 does not).
+    """
+
+    steps: int = 1
+    learning_rate: float = 1.0
+    optimiser: str = "gradient"
+    resample: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """One timestep is done: the k-th, with the clean latents (frames, c, h, w) as predicted there (Eq. 5)."""
+
+    k: int
+    z_0: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class SourceEmbeddings:
+    """Result of the first optimisation.
+
+    embeddings: ∅_s, (T, L, d); entry k - 1 belongs to step k.
+    trajectory: Z̄, (T + 1, c, h, w); entry k is Z̄_k, the last is Z_T.
+    """
+
+    embeddings: Tensor
+    trajectory: Tensor
+
+
+def pose_aware_inversion(
+    denoiser: Denoiser, ddim: DDIM, inverted: Tensor, hint: Tensor, how: SourceOptimisation
+) -> Generator[Step, None, SourceEmbeddings]:
+    """Finds the embeddings that reconstruct the source under its own pose and full guidance, Eq. 6.
+
+    The embedding found at one timestep starts the next.
+
+    Args:
+        inverted: Z_0 … Z_T, (T + 1, c, h, w).
+        hint: hint embedding of the source pose, (1, c, h, w).
+    """
+    embedding = denoiser.initial
+    z_bar = inverted[-1:]
+    embeddings, trajectory = [], [z_bar]
+    for i, k in enumerate(range(ddim.steps, 0, -1)):
+        target, timestep = inverted[k - 1 : k], ddim.timestep(k)
+        embedding = embedding.detach().clone().requires_grad_(True)
+        progress = i / ddim.steps
+        adam = torch.optim.Adam([embedding], lr=how.learning_rate * (1 - progress / 2))
+        for _ in range(how.inner_steps):
+            with torch.enable_grad():
+                eps = denoiser.predict(z_bar, timestep, embedding, hint)
+                loss = (ddim.step(z_bar, eps, k) - target).square().mean()
+            (embedding.grad,) = torch.autograd.grad(loss, embedding)
+            denoiser.calls["gradient"] += denoiser.branches
+            adam.step()
+            if float(loss.detach()) < how.tolerance * (1 + 2 * 50 * progress):
+                break
+        embedding = embedding.detach()
+        with torch.no_grad():
+            eps = denoiser.predict(z_bar, timestep, embedding, hint)
+            z_0 = ddim.predict_z0(z_bar, eps, k)
+            z_bar = ddim.step(z_bar, eps, k)
+        embeddings.append(embedding)
+        trajectory.append(z_bar)
+        yield Step(k, z_0)
+    return SourceEmbeddings(torch.cat(embeddings[::-1]), torch.cat(trajectory[::-1]))
+
+
+def optimise_embeddings(
+    denoiser: Denoiser,
+    ddim: DDIM,
+    inverted: Tensor,
+    source_embeddings: Tensor,
+    start: Tensor,
+    hints: Tensor,
+    how: PoseOptimisation,
+    maps: CrossAttentionMaps | None = None,
+) -> Generator[Step, None, Tensor]:
+    """Pose-aware embedding optimisation, Alg. 1 lines 3–9, all frames at once (they are independent).
+
+    As in Alg. 1 a timestep samples with the embedding as it was and updates it afterwards: the update shows in
+    the final generation alone, unless `how.resample`.
+
+    Args:
+        inverted: Z_0 … Z_T of the source, (T + 1, c, h, w).
+        source_embeddings: ∅_s, (T, L, d).
+        start: Z̃_T, (1, c, h, w), where every frame starts.
+        hints: hint embeddings of the target poses, (frames, c, h, w).
+        maps: adds up the character's cross-attention on the way, where MGDM wants its masks from it.
+
+    Returns:
+        ∅̃, (frames, T, L, d).
+    """
+    frames = len(hints)
+    z_tilde = start.expand(frames, -1, -1, -1)
+    optimised: list[Tensor] = []
+    for k in range(ddim.steps, 0, -1):
+        target, timestep = inverted[k - 1 : k], ddim.timestep(k)
+        embedding = source_embeddings[k - 1].expand(frames, -1, -1).clone()
+        sampled, z_0 = None, z_tilde
+        adam = torch.optim.Adam([embedding], lr=how.learning_rate)
+        for _ in range(how.steps):
+            embedding.requires_grad_(True)
+            with torch.enable_grad(), _watched(denoiser, maps):
+                eps = denoiser.predict(z_tilde, timestep, embedding, hints)
+                z_prev = ddim.step(z_tilde, eps, k)
+                # summed over frames: each frame's gradient is that of its own mean
+                loss = (z_prev - target).square().mean(dim=(1, 2, 3)).sum()
+            (gradient,) = torch.autograd.grad(loss, embedding)
+            denoiser.calls["gradient"] += denoiser.branches * frames
+            if sampled is None:
+                sampled, z_0 = z_prev.detach(), ddim.predict_z0(z_tilde, eps.detach(), k)
+            embedding = embedding.requires_grad_(False)
+            if how.optimiser == "adam":
+                embedding.grad = gradient
+                adam.step()
+            else:
+                embedding -= how.learning_rate * gradient
+        if sampled is None or how.resample:
+            with torch.no_grad(), _watched(denoiser, maps):
+                eps = denoiser.predict(z_tilde, timestep, embedding, hints)
+            sampled, z_0 = ddim.step(z_tilde, eps, k), ddim.predict_z0(z_tilde, eps, k)
+        z_tilde = sampled
+        optimised.append(embedding.detach())
+        yield Step(k, z_0)
+    return torch.stack(optimised[::-1], dim=1)
+
+
+def _watched(denoiser: Denoiser, maps: CrossAttentionMaps | None) -> AbstractContextManager[None]:
+    return maps.recording(denoiser.unet) if maps is not None else nullcontext()

@@ -1,0 +1,84 @@
+"""Chunked generation: DDIM sampling of all frames under DC attention, a chunk at a time, without approximation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from poseanimate.method.dcam import DualConsistency
+from poseanimate.method.ddim import DDIM
+from poseanimate.method.denoiser import Denoiser
+from poseanimate.method.pacm import Step
+
+
+@dataclass
+class Sampler:
+    """Generates frames 1 … N in order; frame 0 is the source.
+
+    attention: DC attention, or None to leave the U-Net's self-attention as it is (DCAM off).
+    start: Z_T, (1, c, h, w), where every frame starts.
+    """
+
+    denoiser: Denoiser
+    ddim: DDIM
+    start: Tensor
+    attention: DualConsistency | None = None
+    source_mask: Tensor | None = None
+    _last_mask: Tensor | None = field(default=None)
+
+    def record_source(self, trajectory: Tensor, embeddings: Tensor, hint: Tensor) -> Iterator[Step]:
+        """Remembers frame 0's keys and values at every timestep.
+
+        Args:
+            trajectory: frame 0's latents, (T + 1, c, h, w), Z̄ or Z.
+            embeddings: ∅_s, (T, L, d).
+            hint: of the source pose, (1, c, h, w).
+        """
+        if self.attention is None:
+            return
+        self._last_mask = self.source_mask
+        for k in range(self.ddim.steps, 0, -1):
+            z_t = trajectory[k : k + 1]
+            eps = self._predict(z_t, k, embeddings[k - 1 : k], hint, recording=True)
+            yield Step(k, self.ddim.predict_z0(z_t, eps, k))
+
+    def chunk(self, embeddings: Tensor, hints: Tensor, masks: Tensor | None) -> Iterator[Step]:
+        """Generates the next frames; the last step's z_0 are their clean latents (frames, c, h, w).
+
+        Args:
+            embeddings: ∅̃, (frames, T, L, d).
+            hints: of the target poses, (frames, c, h, w).
+            masks: M_i, (frames, H, W) in [0, 1], or None (MGDM off).
+        """
+        z_t = self.start.expand(len(hints), -1, -1, -1)
+        chunk_masks = None
+        if masks is not None and self.source_mask is not None and self._last_mask is not None:
+            chunk_masks = torch.cat([self.source_mask, self._last_mask, masks])
+            self._last_mask = masks[-1:]
+        for k in range(self.ddim.steps, 0, -1):
+            eps = self._predict(z_t, k, embeddings[:, k - 1], hints, masks=chunk_masks)
+            z_0 = self.ddim.predict_z0(z_t, eps, k)
+            z_t = self.ddim.step(z_t, eps, k)
+            yield Step(k, z_0 if k > 1 else z_t)
+
+    @torch.no_grad()
+    def _predict(
+        self,
+        z_t: Tensor,
+        k: int,
+        embeddings: Tensor,
+        hints: Tensor,
+        masks: Tensor | None = None,
+        recording: bool = False,
+    ) -> Tensor:
+        timestep = self.ddim.timestep(k)
+        with ExitStack() as scope:
+            if self.attention is not None:
+                self.attention.timestep, self.attention.masks = timestep, masks
+                self.attention.recording = recording
+                scope.enter_context(self.attention.installed(self.denoiser.unet))
+            return self.denoiser.predict(z_t, timestep, embeddings, hints)

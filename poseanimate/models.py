@@ -1,0 +1,244 @@
+"""Model families: every repository id, file name, dtype and device decision.
+
+Both families are ordinary diffusers folders of a StableDiffusionControlNetPipeline and are read by the same loader:
+`pocket`, tiny, shipped with the package; `sd15`, Stable Diffusion 1.5 with an OpenPose ControlNet from the Hugging
+Face hub; or any folder of that layout.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import diffusers
+import numpy as np
+import torch
+from diffusers import ControlNetModel, DDIMScheduler, UNet2DConditionModel
+from numpy.typing import NDArray
+from torch import Tensor
+from transformers import CLIPTextModel, CLIPTokenizer
+
+from poseanimate.errors import ModelsError
+from poseanimate.pocket.perception import Perception, PerceptionNet
+from poseanimate.poses.detect import OpenPoseDetector, PoseDetector
+from poseanimate.segment import RembgSegmenter, Segmenter
+
+POCKET = Path(__file__).resolve().parent / "pocket" / "weights"
+SD15 = "stable-diffusion-v1-5/stable-diffusion-v1-5"
+SD15_CONTROLNET = "lllyasviel/control_v11p_sd15_openpose"
+OPENPOSE = "lllyasviel/Annotators"
+AUTOENCODERS = ("AutoencoderKL", "AutoencoderDC", "AutoencoderTiny")
+PARTS = ("unet", "vae", "text_encoder", "tokenizer", "scheduler")
+FINGERPRINT_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, eq=False)
+class Models:
+    """One family, frozen and ready.
+
+    identity: of the weights, for caches. side: of the square pictures that the family was trained on, px.
+    """
+
+    name: str
+    identity: str
+    side: int
+    vae: Any
+    unet: UNet2DConditionModel
+    controlnet: ControlNetModel
+    text_encoder: CLIPTextModel
+    tokenizer: CLIPTokenizer
+    scheduler: DDIMScheduler
+    detector: PoseDetector
+    segmenter: Segmenter
+
+    @property
+    def device(self) -> torch.device:
+        device: torch.device = self.unet.device
+        return device
+
+    @property
+    def factor(self) -> int:
+        """How many pixels a latent's side covers."""
+        vae = self.vae
+        if hasattr(vae, "spatial_compression_ratio"):
+            return int(vae.spatial_compression_ratio)
+        return int(2 ** (len(vae.config.block_out_channels) - 1))
+
+    @torch.no_grad()
+    def encode(self, pictures: Tensor) -> Tensor:
+        """Latents (n, c, h, w) of pictures (n, 3, H, W) in [0, 1], scaled as the U-Net expects."""
+        encoded = self.vae.encode((pictures * 2 - 1).to(self.device, self.unet.dtype))
+        if hasattr(encoded, "latent_dist"):
+            z: Tensor = encoded.latent_dist.mode()
+        else:
+            z = encoded.latent if hasattr(encoded, "latent") else encoded.latents
+        return (z - self._shift) * self.vae.config.scaling_factor
+
+    @torch.no_grad()
+    def decode(self, latents: Tensor) -> Tensor:
+        """Pictures (n, 3, H, W) in [0, 1] of latents (n, c, h, w)."""
+        z = latents.to(self.device, self.unet.dtype) / self.vae.config.scaling_factor + self._shift
+        pictures: Tensor = self.vae.decode(z).sample
+        return (pictures.float() / 2 + 0.5).clamp(0, 1)
+
+    @torch.no_grad()
+    def embed(self, text: str) -> Tensor:
+        """Text embedding (1, L, d)."""
+        ids = self.tokenizer(
+            text,
+            padding="max_length",
+            max_length=self.tokenizer.model_max_length,
+            truncation=True,
+            return_tensors="pt",
+        ).input_ids
+        embedding: Tensor = self.text_encoder(ids.to(self.device)).last_hidden_state
+        return embedding
+
+    def token_positions(self, text: str, words: list[str]) -> tuple[int, ...]:
+        """Positions in `text`'s embedding of the tokens of `words`, in the order of the text."""
+        ids = self.tokenizer(
+            text, truncation=True, max_length=self.tokenizer.model_max_length
+        ).input_ids
+        found: list[int] = []
+        for word in words:
+            own = self.tokenizer(word, add_special_tokens=False).input_ids
+            for start in range(len(ids) - len(own) + 1):
+                if own and ids[start : start + len(own)] == own:
+                    found += range(start, start + len(own))
+        return tuple(sorted(set(found)))
+
+    @property
+    def _shift(self) -> float:
+        return float(getattr(self.vae.config, "shift_factor", None) or 0.0)
+
+
+def load_models(name: str = "pocket", device: str | None = None) -> Models:
+    """Loads a family.
+
+    Args:
+        name: "pocket", "sd15", or the path of a folder in diffusers' layout.
+        device: "cpu" or "cuda"; by default CUDA where it is found.
+
+    Raises:
+        ModelsError: the folder holds no models, or they can't be fetched.
+    """
+    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    if name == "pocket":
+        return _from_folder(POCKET, name, device)
+    if name == "sd15":
+        return _from_hub(device)
+    return _from_folder(Path(name), Path(name).name, device)
+
+
+def _from_folder(folder: Path, name: str, device: str) -> Models:
+    remedy = "Name 'pocket', 'sd15', or a folder in diffusers' layout (model_index.json, unet/, controlnet/, …)."
+    index = folder / "model_index.json"
+    if not index.is_file():
+        raise ModelsError(f"{name!r} is no models folder: it holds no model_index.json.", remedy)
+    for part in (*PARTS, "controlnet"):
+        if not (folder / part).is_dir():
+            raise ModelsError(
+                f"The models folder {name!r} is incomplete: {part}/ is missing.", remedy
+            )
+    try:
+        parts = _parts(
+            str(folder),
+            str(folder),
+            {"subfolder": "controlnet"},
+            json.loads(index.read_text()),
+            device,
+        )
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        raise ModelsError(
+            f"The models folder {name!r} can't be loaded ({error}).", remedy
+        ) from error
+    if (folder / "perception").is_dir():
+        perception = Perception(PerceptionNet.load(folder / "perception", device))
+        eyes: tuple[PoseDetector, Segmenter] = (perception, perception)
+    else:
+        eyes = (OpenPoseDetector.load(OPENPOSE, device), RembgSegmenter())
+    return Models(
+        name, _fingerprint(folder), _side(parts), **parts, detector=eyes[0], segmenter=eyes[1]
+    )
+
+
+def _from_hub(device: str) -> Models:
+    try:
+        index = diffusers.DiffusionPipeline.load_config(SD15)
+        parts = _parts(SD15, SD15_CONTROLNET, {}, index, device)
+    except (OSError, ValueError) as error:
+        raise ModelsError(
+            f"Stable Diffusion 1.5 can't be fetched ({type(error).__name__}).",
+            "Check the connection to the Hugging Face hub, or use the pocket models.",
+        ) from error
+    detector, segmenter = OpenPoseDetector.load(OPENPOSE, device), RembgSegmenter()
+    return Models(
+        "sd15",
+        f"{SD15}+{SD15_CONTROLNET}",
+        _side(parts),
+        **parts,
+        detector=detector,
+        segmenter=segmenter,
+    )
+
+
+def _parts(
+    base: str, control: str, control_in: dict[str, str], index: dict[str, Any], device: str
+) -> dict[str, Any]:
+    vae_class = index["vae"][1]
+    if vae_class not in AUTOENCODERS:
+        raise ValueError(f"autoencoder {vae_class} is not one of {', '.join(AUTOENCODERS)}")
+    dtype = torch.float16 if device == "cuda" and base == SD15 else torch.float32
+    options = {"use_safetensors": True, "dtype": dtype}
+    networks = {
+        "vae": getattr(diffusers, vae_class).from_pretrained(base, subfolder="vae", **options),
+        "unet": UNet2DConditionModel.from_pretrained(base, subfolder="unet", **options),
+        "controlnet": ControlNetModel.from_pretrained(control, **control_in, **options),
+        "text_encoder": CLIPTextModel.from_pretrained(base, subfolder="text_encoder", **options),
+    }
+    for network in networks.values():
+        network.to(device).eval().requires_grad_(False)
+    return networks | {
+        "tokenizer": CLIPTokenizer.from_pretrained(base, subfolder="tokenizer"),
+        "scheduler": DDIMScheduler.from_pretrained(base, subfolder="scheduler"),
+    }
+
+
+def _side(parts: dict[str, Any]) -> int:
+    vae, unet = parts["vae"], parts["unet"]
+    ratio = getattr(vae, "spatial_compression_ratio", None) or 2 ** (
+        len(vae.config.block_out_channels) - 1
+    )
+    return int(unet.config.sample_size * ratio)
+
+
+def _fingerprint(folder: Path) -> str:
+    """Digest of every file's name, size, beginning and end: weights of gigabytes are not read whole."""
+    digest = hashlib.sha256()
+    for path in sorted(
+        p for p in folder.rglob("*") if p.suffix in (".json", ".safetensors", ".txt")
+    ):
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            digest.update(
+                f"{path.relative_to(folder)}:{size}".encode() + file.read(FINGERPRINT_BYTES)
+            )
+            file.seek(max(size - FINGERPRINT_BYTES, 0))
+            digest.update(file.read())
+    return digest.hexdigest()
+
+
+def to_pixels(pictures: Tensor) -> NDArray[np.uint8]:
+    """(n, 3, H, W) in [0, 1] -> (n, H, W, 3) uint8."""
+    array: NDArray[np.uint8] = (
+        (pictures * 255).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
+    )
+    return array
+
+
+def to_tensor(pictures: NDArray[np.uint8], device: torch.device) -> Tensor:
+    """(n, H, W, 3) uint8 -> (n, 3, H, W) in [0, 1]."""
+    return torch.from_numpy(np.array(pictures)).to(device).permute(0, 3, 1, 2).float() / 255

@@ -1,0 +1,179 @@
+"""The pocket family's eyes: one small network that sees joints and character in pocket-world pictures.
+
+A convolutional encoder and decoder gives 18 heat maps at half the picture's size and the character's mask at its
+full size; detector and segmenter read them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.nn.functional import interpolate, pixel_shuffle
+
+from poseanimate.errors import ModelsError
+from poseanimate.poses.skeleton import Pose
+
+JOINTS = 18
+WORKING_SIZE = 128  # long side of what the network was trained on, px
+MULTIPLE = 16
+PEAK = 0.25  # heat from which a joint counts as seen
+SECOND_PERSON = 0.5  # heat from which another head counts as another person
+WEIGHTS, CONFIG = "perception.safetensors", "config.json"
+
+
+class PerceptionNet(nn.Module):
+    """(b, 3, H, W) in [-1, 1] -> heat maps (b, 18, H/2, W/2) and mask (b, 1, H, W), both as logits."""
+
+    def __init__(self, channels: tuple[int, int, int, int] = (24, 48, 80, 112)) -> None:
+        super().__init__()
+        self.channels = channels
+        a, b, c, d = channels
+        self.half = _block(3, a, stride=2)
+        self.quarter = nn.Sequential(_block(a, b, stride=2), _block(b, b))
+        self.eighth = nn.Sequential(_block(b, c, stride=2), _block(c, c))
+        self.sixteenth = nn.Sequential(_block(c, d, stride=2), _block(d, d), _block(d, d))
+        self.up_eighth = _block(c + d, c)
+        self.up_quarter = _block(b + c, b)
+        self.up_half = _block(a + b, b)
+        self.out = nn.Conv2d(b, JOINTS + 4, 3, padding=1)
+
+    def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
+        half = self.half(pictures)
+        quarter = self.quarter(half)
+        eighth = self.eighth(quarter)
+        x = self.sixteenth(eighth)
+        x = self.up_eighth(torch.cat([_twice(x), eighth], dim=1))
+        x = self.up_quarter(torch.cat([_twice(x), quarter], dim=1))
+        x = self.out(self.up_half(torch.cat([_twice(x), half], dim=1)))
+        return x[:, :JOINTS], pixel_shuffle(x[:, JOINTS:], 2)
+
+    def save(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        save_file(
+            {k: v.half().contiguous() for k, v in self.state_dict().items()}, folder / WEIGHTS
+        )
+        (folder / CONFIG).write_text(json.dumps({"channels": self.channels}, indent=1) + "\n")
+
+    @staticmethod
+    def load(folder: Path, device: str = "cpu") -> PerceptionNet:
+        """Raises ModelsError where the folder holds no perception network."""
+        try:
+            config = json.loads((folder / CONFIG).read_text())
+            net = PerceptionNet(tuple(config["channels"]))
+            net.load_state_dict({k: v.float() for k, v in load_file(folder / WEIGHTS).items()})
+        except (OSError, KeyError, ValueError, RuntimeError) as error:
+            raise ModelsError(
+                f"The perception network in {folder.name!r} can't be loaded ({error}).",
+                "Use a complete copy of the models folder.",
+            ) from error
+        return net.to(device).eval()
+
+
+class Perception:
+    """Pose detector and segmenter for pocket-world pictures (see poses/detect.py and segment.py)."""
+
+    def __init__(self, net: PerceptionNet) -> None:
+        self.net = net
+        digest = hashlib.sha256()
+        for name, value in net.state_dict().items():
+            digest.update(name.encode() + value.cpu().numpy().tobytes())
+        self.identity = f"pocket-perception-{digest.hexdigest()[:16]}"
+
+    def detect(self, image: NDArray[np.uint8]) -> list[Pose]:
+        """People in a picture (H, W, 3), the largest first; none where no body is seen."""
+        heat, _ = self._see(image)
+        height, width = image.shape[:2]
+        stride = np.array([width / heat.shape[2], height / heat.shape[1]])
+        people = [_person(heat, stride)]
+        if people[0] is None:
+            return []
+        if _heads(heat) > 1:
+            # two people in one picture: read each half of the heat on its own
+            middle = heat.shape[2] // 2
+            left, right = heat.copy(), heat.copy()
+            left[:, :, middle:], right[:, :, :middle] = 0, 0
+            people = [_person(left, stride), _person(right, stride)]
+        found = [pose for pose in people if pose is not None]
+        return sorted(found, key=_extent, reverse=True)
+
+    def segment(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """The character's mask (H, W) in [0, 1]."""
+        _, mask = self._see(image)
+        size = (image.shape[1], image.shape[0])
+        return np.asarray(cv2.resize(mask, size, interpolation=cv2.INTER_LINEAR), np.float32)
+
+    @torch.no_grad()
+    def _see(self, image: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        height, width = image.shape[:2]
+        scale = WORKING_SIZE / max(height, width)
+        size = [max(round(side * scale / MULTIPLE), 1) * MULTIPLE for side in (width, height)]
+        method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+        small = cv2.resize(image, size, interpolation=method)
+        device = next(self.net.parameters()).device
+        pixels = torch.from_numpy(np.ascontiguousarray(small)).to(device).permute(2, 0, 1)[None]
+        heat, mask = self.net(pixels.float() / 127.5 - 1)
+        return heat[0].sigmoid().cpu().numpy(), mask[0, 0].sigmoid().cpu().numpy()
+
+
+def target_heat(joints: NDArray[np.float32], size: int) -> NDArray[np.float32]:
+    """Heat maps (18, size/2, size/2) of people's joints (people, 18, 3): Gaussians of 1.2 cells around each."""
+    cells = np.arange(size // 2, dtype=np.float32) + 0.5
+    heat = np.zeros((JOINTS, size // 2, size // 2), np.float32)
+    for person in joints:
+        x, y, confidence = (person[:, column, None] for column in range(3))
+        across = np.exp(-((cells - x / 2) ** 2) / (2 * 1.2**2))
+        down = np.exp(-((cells - y / 2) ** 2) / (2 * 1.2**2))
+        heat = np.maximum(heat, confidence[:, :, None] * down[:, :, None] * across[:, None, :])
+    return heat
+
+
+def _block(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1),
+        nn.GroupNorm(8, outputs),
+        nn.SiLU(),
+    )
+
+
+def _twice(x: Tensor) -> Tensor:
+    return interpolate(x, scale_factor=2.0, mode="nearest")
+
+
+def _person(heat: NDArray[np.float32], stride: NDArray[np.float64]) -> Pose | None:
+    """The strongest peak of every joint, refined by the heat around it; None without neck or hips and shoulders."""
+    body = np.zeros((JOINTS, 3))
+    for joint, plane in enumerate(heat):
+        row, column = np.unravel_index(int(plane.argmax()), plane.shape)
+        peak = float(plane[row, column])
+        if peak < PEAK:
+            continue
+        rows = slice(max(row - 2, 0), row + 3)
+        columns = slice(max(column - 2, 0), column + 3)
+        weight = plane[rows, columns].astype(np.float64) ** 2
+        y = (weight.sum(1) * (np.arange(rows.start, rows.start + len(weight)) + 0.5)).sum()
+        x = (
+            weight.sum(0) * (np.arange(columns.start, columns.start + weight.shape[1]) + 0.5)
+        ).sum()
+        body[joint] = (*(np.array([x, y]) / weight.sum() * stride), min(peak, 1.0))
+    torso = body[[1, 2, 5, 8, 11], 2] > 0
+    return Pose(body) if torso.sum() >= 3 else None
+
+
+def _heads(heat: NDArray[np.float32]) -> int:
+    """How many necks stand out in the heat."""
+    neck = heat[1]
+    grown = cv2.dilate(neck, np.ones((9, 9), np.uint8))
+    return int(((neck == grown) & (neck > SECOND_PERSON)).sum())
+
+
+def _extent(pose: Pose) -> float:
+    seen = pose.body[pose.body[:, 2] > 0, :2]
+    return float(np.ptp(seen, axis=0).max())

@@ -1,0 +1,146 @@
+"""One scene of the pocket world: a character before a background, in every pose that one asks for.
+
+A scene is made by its split and index alone, so the same scene can be rendered in every pose of a motion: the
+true animation. Splits share no identity: a character's features and its place decide the split they belong to.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from poseanimate.pocket.background import PLACES, draw_background
+from poseanimate.pocket.body import Angles, joints
+from poseanimate.pocket.canvas import Canvas, shade
+from poseanimate.pocket.character import Character
+from poseanimate.poses.skeleton import Pose
+
+SPLITS = ("train", "validation", "held-out")
+WHERE = {
+    "street": "on the street",
+    "park": "in the park",
+    "beach": "on the beach",
+    "room": "in a room",
+    "snow": "in the snow",
+}
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """picture (H, W, 3) uint8 RGB; mask (H, W) float32 in [0, 1]; pose in pixels of the picture."""
+
+    picture: NDArray[np.uint8]
+    mask: NDArray[np.float32]
+    pose: Pose
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A character, a place, and where in it the character stands (fractions of the picture's height)."""
+
+    character: Character
+    place: str
+    place_seed: int
+    height: float  # of the character
+    x: float  # of its hips, fraction of the width
+    ground: float  # of its soles
+
+    @staticmethod
+    def sample(split: str, index: int) -> Scene:
+        """The scene number `index` of a split; the same arguments give the same scene everywhere."""
+        rng = np.random.default_rng([SPLITS.index(split), index])
+        while True:
+            character = Character.sample(rng)
+            place = tuple(PLACES)[int(rng.integers(len(PLACES)))]
+            if split_of(character, place) == split:
+                break
+        height = float(rng.uniform(0.52, 0.8))
+        return Scene(
+            character=character,
+            place=place,
+            place_seed=int(rng.integers(2**31)),
+            height=height,
+            x=float(np.clip(rng.normal(0.5, 0.12), 0.26, 0.74)),
+            ground=float(rng.uniform(max(0.84, height + 0.1), 0.97)),
+        )
+
+    @property
+    def caption(self) -> str:
+        return f"{self.character.caption()}, {WHERE[self.place]}"
+
+    def background(self, width: int, height: int) -> Canvas:
+        """The empty place, ready to be pasted under a character."""
+        canvas = Canvas(width, height)
+        draw_background(self.place, canvas, np.random.default_rng(self.place_seed))
+        return canvas
+
+    def pose(self, angles: Angles, width: int, height: int) -> Pose:
+        """The exact 18 joints in pixels; confidence 1 where they can be seen, joints outside are absent."""
+        xy, seen = joints(self.character.proportions, angles)
+        xy = xy * self.height * height + np.array([self.x * width, self.ground * height])
+        inside = (xy >= 0).all(axis=1) & (xy < [width, height]).all(axis=1)
+        confidence = (seen & inside).astype(np.float64)
+        return Pose(np.concatenate([xy, np.ones((18, 1))], axis=1) * confidence[:, None])
+
+    def draw(self, canvas: Canvas, angles: Angles) -> None:
+        """Draws the character with its shadow on the ground over what is there."""
+        xy, _ = joints(self.character.proportions, angles)
+        size = self.height * canvas.height
+        foot_x, foot_y = self.x * canvas.width, self.ground * canvas.height
+        spread = abs(xy[13, 0] - xy[10, 0]) / 2
+        middle = (xy[13, 0] + xy[10, 0]) / 2
+        radii = np.array([(0.1 + spread) * size, 0.024 * size]) * (1 - 1.2 * min(angles.lift, 0.4))
+        canvas.ellipse(
+            (foot_x + middle * size, foot_y - 0.008 * size), radii, shade((120, 112, 116), 1.0)
+        )
+        canvas.masked = True
+        self.character.draw(canvas, xy * size + np.array([foot_x, foot_y]), angles, size)
+        canvas.masked = False
+
+    def render(self, angles: Angles, width: int = 128, height: int = 128) -> Rendered:
+        canvas = self.background(width, height)
+        self.draw(canvas, angles)
+        return Rendered(canvas.picture(), canvas.mask(), self.pose(angles, width, height))
+
+
+def split_of(character: Character, place: str) -> str:
+    """The split that an identity belongs to: one tenth held out, one tenth for validation."""
+    features = {k: v for k, v in vars(character).items() if k != "proportions"}
+    digest = hashlib.sha256(repr((sorted(features.items()), place)).encode()).digest()
+    return {0: "held-out", 1: "validation"}.get(digest[0] % 10, "train")
+
+
+def random_angles(rng: np.random.Generator) -> Angles:
+    """A plausible pose: from standing at ease to the wide poses of dances and sports."""
+    wide = rng.random() < 0.55
+
+    def arm() -> tuple[float, float]:
+        if rng.random() < (0.2 if wide else 0.6):
+            return rng.uniform(0, 40), rng.uniform(-30, 60)
+        return rng.uniform(-25, 178), rng.uniform(-100, 120)
+
+    def leg() -> tuple[float, float]:
+        if rng.random() < (0.35 if wide else 0.75):
+            return rng.uniform(-4, 14), rng.uniform(-8, 4)
+        hip = rng.uniform(-28, 75)
+        return hip, rng.uniform(-hip - 25, 15) if hip > 0 else rng.uniform(-20, 40)
+
+    (right_shoulder, right_elbow), (left_shoulder, left_elbow) = arm(), arm()
+    (right_hip, right_knee), (left_hip, left_knee) = leg(), leg()
+    return Angles(
+        lean=rng.normal(0, 7),
+        head=rng.normal(0, 7),
+        right_shoulder=right_shoulder,
+        right_elbow=right_elbow,
+        left_shoulder=left_shoulder,
+        left_elbow=left_elbow,
+        right_hip=right_hip,
+        right_knee=right_knee,
+        left_hip=left_hip,
+        left_knee=left_knee,
+        turn=0.0 if rng.random() < 0.45 else rng.uniform(-1, 1),
+        lift=rng.uniform(0, 0.14) if rng.random() < 0.2 else 0.0,
+    )

@@ -1,0 +1,306 @@
+"""What is trained: the autoencoder, the diffusion networks (U-Net, ControlNet, text encoder), the perception net."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from diffusers import AutoencoderDC
+from numpy.typing import NDArray
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.nn.functional import avg_pool2d, binary_cross_entropy_with_logits
+
+from poseanimate.pocket.data import RenderedSet, render_set
+from poseanimate.pocket.nets import (
+    PICTURE_SIZE,
+    build_controlnet,
+    build_scheduler,
+    build_text_encoder,
+    build_tokenizer,
+    build_unet,
+    build_vae,
+)
+from poseanimate.pocket.perception import Perception, PerceptionNet, target_heat
+
+VALIDATION = 1000  # pictures in each of validation and held-out
+
+
+def to_tensor(pictures: NDArray[np.uint8], device: str) -> Tensor:
+    """(n, H, W, 3) uint8 -> (n, 3, H, W) in [-1, 1]."""
+    return (
+        torch.from_numpy(np.ascontiguousarray(pictures)).to(device).permute(0, 3, 1, 2).float()
+        / 127.5
+        - 1
+    )
+
+
+def psnr(a: Tensor, b: Tensor) -> float:
+    """Mean over pictures of the peak signal-to-noise ratio in dB, for values in [-1, 1]."""
+    error = ((a.clamp(-1, 1) - b) / 2).square().mean(dim=(1, 2, 3))
+    return float((-10 * error.log10()).mean())
+
+
+class _Pictures:
+    """The rendered splits that every task reads."""
+
+    def __init__(self, runs: Path, pictures: int, device: str) -> None:
+        self.device = device
+        self.train, self.validation, self.held_out = self.prepare(runs, pictures, 1)
+
+    @staticmethod
+    def prepare(
+        runs: Path, pictures: int, workers: int
+    ) -> tuple[RenderedSet, RenderedSet, RenderedSet]:
+        counts = {"train": pictures, "validation": VALIDATION, "held-out": VALIDATION}
+        train, validation, held_out = (
+            render_set(split, count, PICTURE_SIZE, runs / "data", workers)
+            for split, count in counts.items()
+        )
+        return train, validation, held_out
+
+
+class VaeTask(_Pictures):
+    """Reconstruction: L1, gradients, pooled L1 and MSE, the character weighted; latents kept near unit deviation."""
+
+    name = "vae"
+
+    def __init__(self, runs: Path, pictures: int, device: str) -> None:
+        super().__init__(runs, pictures, device)
+        self.vae = build_vae()
+        self.networks = nn.ModuleDict({"vae": self.vae})
+
+    def count(self) -> int:
+        return len(self.train.pictures)
+
+    def loss(self, indices: NDArray[np.int64], rng: np.random.Generator) -> Tensor:
+        x = to_tensor(self.train.pictures[indices], self.device)
+        mask = torch.from_numpy(self.train.masks[indices]).to(self.device).float()[:, None] / 255
+        z = self.vae.encode(x).latent.float()
+        y = self.vae.decode(z + 0.05 * torch.randn_like(z)).sample.float()
+        weight = (1 + 1.5 * mask) / (1 + 1.5 * mask).mean()
+        error = (y - x).abs()
+        loss = (weight * error).mean() + 2.5 * (weight * error.square()).mean()
+        for dim in (2, 3):
+            loss = loss + 0.5 * (y.diff(dim=dim) - x.diff(dim=dim)).abs().mean()
+        loss = loss + 0.5 * (avg_pool2d(y, 4) - avg_pool2d(x, 4)).abs().mean()
+        mean, deviation = z.mean(dim=(0, 2, 3)), z.std(dim=(0, 2, 3))
+        return loss + 0.01 * (mean.square() + (deviation - 1).square()).mean()
+
+    def evaluate(self) -> dict[str, float]:
+        return self._figures(self.validation, 96)
+
+    def _figures(self, split: RenderedSet, count: int) -> dict[str, float]:
+        total = []
+        for first in range(0, count, 16):
+            x = to_tensor(split.pictures[first : first + 16], self.device)
+            total.append(psnr(self.vae.decode(self.vae.encode(x).latent).sample, x))
+        return {"psnr_db": float(np.mean(total))}
+
+    def finish(self, runs: Path) -> dict[str, float]:
+        """Scales the latents to unit deviation per channel and saves the network."""
+        self.vae.eval()
+        z = torch.cat(
+            [
+                self.vae.encode(to_tensor(self.train.pictures[i : i + 16], self.device)).latent
+                for i in range(0, 512, 16)
+            ]
+        )
+        deviation = z.std(dim=(0, 2, 3))
+        self.vae.encoder.conv_out.weight /= deviation[:, None, None, None]
+        self.vae.encoder.conv_out.bias /= deviation
+        self.vae.decoder.conv_in.weight *= deviation[None, :, None, None]
+        self.vae.save_pretrained(runs / "vae" / "weights")
+        figures = {f"held_out_{k}": v for k, v in self._figures(self.held_out, 512).items()}
+        largest_mean = float((z.mean(dim=(0, 2, 3)) / deviation).abs().max())
+        return {**figures, "largest_channel_mean": largest_mean}
+
+
+class DiffusionTask(_Pictures):
+    """Noise prediction (Eq. 3) by U-Net, ControlNet and text encoder together, from scratch."""
+
+    name = "diffusion"
+    guided = (0.10, 0.05)  # shares of captions and of skeletons that are dropped
+
+    def __init__(self, runs: Path, pictures: int, device: str) -> None:
+        super().__init__(runs, pictures, device)
+        self.vae = AutoencoderDC.from_pretrained(runs / "vae" / "weights").to(device).eval()
+        unet = build_unet()
+        self.networks = nn.ModuleDict(
+            {
+                "unet": unet,
+                "controlnet": build_controlnet(unet),
+                "text_encoder": build_text_encoder(),
+            }
+        )
+        self.tokenizer = build_tokenizer(runs / "tokenizer")
+        self.alphas = build_scheduler().alphas_cumprod.to(device)
+        self.singles = self.train.single
+        self.latents = self._encode_all(runs, self.train, "train")
+        self.tokens = self._tokenize(self.train)
+        validation = self.validation.single[:96]
+        self.fixed = np.asarray(validation)
+        self.validation_latents = self._encode_all(runs, self.validation, "validation")
+        self.validation_tokens = self._tokenize(self.validation)
+
+    def count(self) -> int:
+        return len(self.singles)
+
+    def loss(self, indices: NDArray[np.int64], rng: np.random.Generator) -> Tensor:
+        rows = self.singles[indices]
+        count = len(rows)
+        tokens = self.tokens[rows].clone()
+        hints = self._hints(self.train, rows)
+        tokens[torch.from_numpy(rng.random(count) < self.guided[0])] = self.empty_tokens
+        hints[torch.from_numpy(rng.random(count) < self.guided[1])] = 0
+        # stratified: one timestep from each of `count` equal parts of the schedule
+        t = torch.from_numpy(
+            ((rng.permutation(count) + rng.random(count)) / count * 1000).astype(np.int64)
+        )
+        mask = torch.from_numpy(self.train.masks[rows]).float()[:, None] / 255
+        weight = 1 + avg_pool2d(mask, 8).to(self.device)
+        error = self._error(self.latents[rows], tokens, hints, t.to(self.device), None)
+        snr = (self.alphas / (1 - self.alphas))[t.to(self.device)]
+        per_sample = (weight * error).mean(dim=(1, 2, 3)) / weight.mean(dim=(1, 2, 3))
+        return (per_sample * snr.clamp(max=5.0) / snr).mean()
+
+    def evaluate(self) -> dict[str, float]:
+        generator = torch.Generator().manual_seed(0)
+        t = torch.linspace(10, 990, len(self.fixed)).long().to(self.device)
+        z = self.validation_latents[self.fixed]
+        noise = torch.randn(z.shape, generator=generator)
+        tokens, hints = self.validation_tokens[self.fixed], self._hints(self.validation, self.fixed)
+        figures = {}
+        for name, words, skeletons in (
+            ("eps_mse", tokens, hints),
+            ("without_skeleton", tokens, torch.zeros_like(hints)),
+            ("without_caption", self.empty_tokens.expand_as(tokens), hints),
+        ):
+            error = [
+                self._error(z[part], words[part], skeletons[part], t[part], noise[part])
+                for part in torch.arange(len(z)).split(24)
+            ]
+            figures[name] = float(torch.cat(error).mean())
+        return figures
+
+    def finish(self, runs: Path) -> dict[str, float]:
+        for name, network in self.networks.items():
+            network.save_pretrained(runs / "diffusion" / "weights" / name)
+        build_scheduler().save_pretrained(runs / "diffusion" / "weights" / "scheduler")
+        return self.evaluate()
+
+    def _error(
+        self, z: Tensor, tokens: Tensor, hints: Tensor, t: Tensor, noise: Tensor | None
+    ) -> Tensor:
+        """Squared error of the predicted noise, (n, c, h, w)."""
+        z = z.to(self.device).float()
+        noise = torch.randn_like(z) if noise is None else noise.to(self.device)
+        alpha = self.alphas[t][:, None, None, None]
+        z_t = alpha.sqrt() * z + (1 - alpha).sqrt() * noise
+        text = self.networks["text_encoder"](tokens.to(self.device)).last_hidden_state
+        down, mid = self.networks["controlnet"](
+            z_t, t, text, controlnet_cond=hints.to(self.device), return_dict=False
+        )
+        eps = self.networks["unet"](
+            z_t, t, text, down_block_additional_residuals=down, mid_block_additional_residual=mid
+        ).sample
+        return (eps.float() - noise).square()
+
+    def _hints(self, split: RenderedSet, rows: NDArray[np.int64]) -> Tensor:
+        """Skeletons as ControlNet takes them: (n, 3, H, W) in [0, 1]."""
+        return torch.from_numpy(split.hints(rows)).permute(0, 3, 1, 2).float() / 255
+
+    def _tokenize(self, split: RenderedSet) -> Tensor:
+        options = {"padding": "max_length", "truncation": True, "return_tensors": "pt"}
+        self.empty_tokens = self.tokenizer([""], **options).input_ids[0]
+        return self.tokenizer(split.captions, **options).input_ids
+
+    @torch.no_grad()
+    def _encode_all(self, runs: Path, split: RenderedSet, name: str) -> Tensor:
+        path = runs / "vae" / f"latents-{name}-{len(split.pictures)}.safetensors"
+        if not path.exists():
+            parts = [
+                self.vae.encode(to_tensor(split.pictures[i : i + 32], self.device))
+                .latent.half()
+                .cpu()
+                for i in range(0, len(split.pictures), 32)
+            ]
+            partial = path.with_suffix(f".{id(self)}")
+            save_file({"latents": torch.cat(parts)}, partial)
+            partial.rename(path)
+        return load_file(path)["latents"]
+
+
+class PerceptionTask(_Pictures):
+    """Heat maps and mask, on pictures worn by compression, blur, noise and light."""
+
+    name = "perception"
+
+    def __init__(self, runs: Path, pictures: int, device: str) -> None:
+        super().__init__(runs, pictures, device)
+        self.net = PerceptionNet()
+        self.networks = nn.ModuleDict({"net": self.net})
+
+    def count(self) -> int:
+        return len(self.train.pictures)
+
+    def loss(self, indices: NDArray[np.int64], rng: np.random.Generator) -> Tensor:
+        pictures = np.stack([_worn(self.train.pictures[i], rng) for i in indices])
+        target = np.stack([target_heat(self.train.joints[i], PICTURE_SIZE) for i in indices])
+        mask = torch.from_numpy(self.train.masks[indices]).to(self.device).float()[:, None] / 255
+        heat, logits = self.net(to_tensor(pictures, self.device))
+        truth = torch.from_numpy(target).to(self.device)
+        # joints cover little of a heat map: weigh them up
+        weighted = (heat.float().sigmoid() - truth).square() * (1 + 20 * truth)
+        return 30 * weighted.mean() + binary_cross_entropy_with_logits(logits.float(), mask)
+
+    def evaluate(self) -> dict[str, float]:
+        return self._figures(self.validation, 96)
+
+    def _figures(self, split: RenderedSet, count: int) -> dict[str, float]:
+        eyes = Perception(self.net)
+        errors, found, iou, counted = [], [], [], []
+        for i in range(count):
+            people = eyes.detect(split.pictures[i])
+            counted.append(min(len(people), 2) == split.people[i])
+            truth_mask = split.masks[i] > 127
+            seen_mask = eyes.segment(split.pictures[i]) > 0.5
+            if split.people[i] != 1 or not people:
+                continue
+            iou.append((truth_mask & seen_mask).sum() / max((truth_mask | seen_mask).sum(), 1))
+            truth = split.joints[i, 0]
+            both = (truth[:, 2] > 0) & (people[0].body[:, 2] > 0)
+            found.append(both.sum() / (truth[:, 2] > 0).sum())
+            errors += list(np.linalg.norm(people[0].body[both, :2] - truth[both, :2], axis=1))
+        return {
+            "joint_error_px": float(np.mean(errors)) if errors else float("nan"),
+            "joints_found": float(np.mean(found)) if found else 0.0,
+            "mask_iou": float(np.mean(iou)) if iou else 0.0,
+            "people_counted": float(np.mean(counted)),
+        }
+
+    def finish(self, runs: Path) -> dict[str, float]:
+        self.net.save(runs / "perception" / "weights")
+        return {f"held_out_{k}": v for k, v in self._figures(self.held_out, 500).items()}
+
+
+def _worn(picture: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    """A picture as videos bring it: compressed, blurred, noisy, lighter or darker."""
+    if rng.random() < 0.35:
+        return picture
+    if rng.random() < 0.4:
+        picture = cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.3, 1.1))
+    if rng.random() < 0.5:
+        _, data = cv2.imencode(
+            ".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(25, 90))]
+        )
+        picture = cv2.imdecode(data, cv2.IMREAD_COLOR)
+    changed = picture * rng.uniform(0.8, 1.2) + rng.uniform(-20, 20)
+    if rng.random() < 0.4:
+        changed = changed + rng.normal(0, rng.uniform(2, 8), picture.shape)
+    return np.clip(changed, 0, 255).astype(np.uint8)
+
+
+TASKS = {task.name: task for task in (VaeTask, DiffusionTask, PerceptionTask)}

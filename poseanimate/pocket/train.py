@@ -1,0 +1,84 @@
+"""Trains the pocket family: `python -m poseanimate.pocket.train {vae,diffusion,perception}`.
+
+Each part needs the weights of those before it (diffusion needs the autoencoder's). Rendered sets, checkpoints and
+finished weights lie under --runs; `export` puts finished weights into the package as fp16 safetensors.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import warnings
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+
+from poseanimate.pocket.export import export
+from poseanimate.pocket.tasks import TASKS
+from poseanimate.pocket.trainer import Plan, train
+
+DEFAULTS = {  # batch per process, learning rate
+    "vae": (8, 2e-3),
+    "diffusion": (12, 1e-3),
+    "perception": (8, 1e-3),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m poseanimate.pocket.train", description=__doc__)
+    parser.add_argument("part", choices=[*TASKS, "export"])
+    parser.add_argument(
+        "--minutes", type=float, default=30.0, help="training time, over all resumptions"
+    )
+    parser.add_argument("--pictures", type=int, default=24_000, help="rendered training pictures")
+    parser.add_argument("--batch", type=int, help="samples per process and step")
+    parser.add_argument("--learning-rate", type=float)
+    parser.add_argument("--runs", type=Path, default=Path("runs"))
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--workers", type=int, help="processes; on a CPU one per core")
+    parser.add_argument("--no-bf16", action="store_true", help="float32 throughout")
+    args = parser.parse_args()
+    if args.part == "export":
+        export(args.runs)
+        return
+    batch, rate = DEFAULTS[args.part]
+    workers = args.workers or (1 if args.device == "cuda" else os.cpu_count() or 1)
+    plan = Plan(
+        minutes=args.minutes,
+        batch=args.batch or batch,
+        learning_rate=args.learning_rate or rate,
+        runs=args.runs,
+        workers=workers,
+        device=args.device,
+        bf16=not args.no_bf16,
+    )
+    os.environ.setdefault("MASTER_ADDR", "127.0.0.1")
+    os.environ.setdefault("MASTER_PORT", "29511")
+    TASKS[args.part].prepare(args.runs, args.pictures, workers)
+    mp.spawn(_process, (args.part, plan, args.pictures), nprocs=workers)
+
+
+def _process(rank: int, part: str, plan: Plan, pictures: int) -> None:
+    warnings.filterwarnings("ignore", category=FutureWarning)
+    torch.manual_seed(0)
+    if plan.device == "cpu":
+        torch.set_flush_denormal(True)
+        torch.set_num_threads(1)
+    if plan.workers > 1:
+        dist.init_process_group("gloo", rank=rank, world_size=plan.workers)
+    task = TASKS[part](plan.runs, pictures, plan.device)
+    summary = train(task, plan, rank)
+    if rank == 0:
+        with torch.no_grad():
+            summary |= task.finish(plan.runs)
+        (plan.runs / part / "summary.json").write_text(json.dumps(summary, indent=1))
+        print(json.dumps(summary), flush=True)
+    if plan.workers > 1:
+        dist.destroy_process_group()
+
+
+if __name__ == "__main__":
+    main()

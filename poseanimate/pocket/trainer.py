@@ -1,0 +1,183 @@
+"""One training loop for the pocket family's networks: resumable, the same on CPU and CUDA.
+
+Notable: on a CPU it runs as several single-threaded processes that average their gradients (faster than one
+process with several threads); denormal numbers are flushed (they slow the backward pass as training goes on);
+the learning rate follows the training time spent, over all resumptions, so that a run ends when planned.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+REPORT_EVERY_S = 90.0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How long and how to train."""
+
+    minutes: float
+    batch: int  # per process
+    learning_rate: float
+    runs: Path  # where checkpoints and rendered sets lie
+    workers: int
+    device: str
+    bf16: bool
+    flat: float = 0.5  # share of the time before the cosine begins
+
+
+class Task(Protocol):
+    """What is trained: its networks, its loss, its figures."""
+
+    name: str
+    networks: nn.ModuleDict
+
+    def count(self) -> int:
+        """How many training samples there are."""
+
+    def loss(self, indices: NDArray[np.int64], rng: np.random.Generator) -> Tensor:
+        """Mean loss of the samples."""
+
+    def evaluate(self) -> dict[str, float]:
+        """Figures on the validation split, with the networks as they are."""
+
+
+class Average:
+    """Exponential moving average of the networks' weights."""
+
+    def __init__(self, networks: nn.Module) -> None:
+        self.weights = {k: v.detach().clone() for k, v in networks.state_dict().items()}
+
+    def update(self, networks: nn.Module, step: int) -> None:
+        decay = min(0.999, (1 + step) / (10 + step))
+        for name, value in networks.state_dict().items():
+            average = self.weights[name]
+            if average.is_floating_point():
+                average.lerp_(value.detach(), 1 - decay)
+            else:
+                average.copy_(value)
+
+    def swap(self, networks: nn.Module) -> dict[str, Tensor]:
+        """Puts the averaged weights into the networks; returns what was there."""
+        own = {k: v.detach().clone() for k, v in networks.state_dict().items()}
+        networks.load_state_dict(self.weights)
+        return own
+
+
+def learning_rate(progress: float, plan: Plan) -> float:
+    """Flat, then a half cosine down to a hundredth."""
+    if progress < plan.flat:
+        return plan.learning_rate
+    fall = min((progress - plan.flat) / (1 - plan.flat), 1.0)
+    return plan.learning_rate * (0.01 + 0.99 * 0.5 * (1 + np.cos(np.pi * fall)))
+
+
+def train(task: Task, plan: Plan, rank: int) -> dict[str, float]:
+    """Trains from the last checkpoint, if there is one, until the plan's minutes are used; returns the figures."""
+    torch.set_flush_denormal(True)
+    networks = task.networks.to(plan.device).train()
+    optimiser = torch.optim.AdamW(
+        networks.parameters(), lr=plan.learning_rate, betas=(0.9, 0.99), weight_decay=0.01
+    )
+    average, step, spent_s, samples = Average(networks), 0, 0.0, 0
+    checkpoint = plan.runs / task.name / "checkpoint.pt"
+    if checkpoint.exists():
+        saved = torch.load(checkpoint, weights_only=True, map_location=plan.device)
+        networks.load_state_dict(saved["networks"])
+        optimiser.load_state_dict(saved["optimiser"])
+        average.weights, step = saved["average"], saved["step"]
+        spent_s, samples = saved["spent_s"], saved["samples"]
+    rng = np.random.default_rng([rank, step])
+    torch.manual_seed(rank + 1000 * step)
+    last, reported, losses = time.monotonic(), spent_s, []
+    since_s, since_samples = spent_s, samples
+    while True:
+        progress = _agree(spent_s / (60 * plan.minutes))
+        if progress >= 1:
+            break
+        for group in optimiser.param_groups:
+            group["lr"] = learning_rate(progress, plan)
+        indices = rng.integers(task.count(), size=plan.batch)
+        with torch.autocast(plan.device, torch.bfloat16, enabled=plan.bf16):
+            loss = task.loss(indices, rng)
+        loss.backward()
+        _average_gradients(networks)
+        nn.utils.clip_grad_norm_(networks.parameters(), 1.0)
+        optimiser.step()
+        optimiser.zero_grad(set_to_none=True)
+        average.update(networks, step)
+        step, samples = step + 1, samples + plan.batch * plan.workers
+        losses.append(float(loss.detach()))
+        now = time.monotonic()
+        spent_s, last = spent_s + now - last, now
+        if rank == 0 and spent_s - reported > REPORT_EVERY_S:
+            figures = _evaluate(task, networks, average)
+            speed = (samples - since_samples) / (spent_s - since_s)
+            since_s, since_samples, reported = spent_s, samples, spent_s
+            shown = " ".join(f"{name} {value:.4g}" for name, value in figures.items())
+            print(
+                f"{task.name} {spent_s / 60:.1f}/{plan.minutes:g} min, {samples} samples, "
+                f"{speed:.1f} samples/s, loss {np.mean(losses):.4f}, {shown}",
+                flush=True,
+            )
+            losses = []
+            state = {
+                "networks": networks.state_dict(),
+                "optimiser": optimiser.state_dict(),
+                "average": average.weights,
+                "step": step,
+                "spent_s": spent_s,
+                "samples": samples,
+            }
+            _save(state, checkpoint)
+            last = time.monotonic()
+    average.swap(networks)
+    networks.eval()
+    return {"samples": samples, "steps": step, "minutes": spent_s / 60}
+
+
+def _evaluate(task: Task, networks: nn.Module, average: Average) -> dict[str, float]:
+    own = average.swap(networks)
+    networks.eval()
+    with torch.no_grad():
+        figures = task.evaluate()
+    networks.load_state_dict(own)
+    networks.train()
+    return figures
+
+
+def _save(state: dict[str, object], path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    torch.save(state, partial)
+    os.replace(partial, path)
+
+
+def _average_gradients(networks: nn.Module) -> None:
+    if not dist.is_initialized():
+        return
+    gradients = [p.grad for p in networks.parameters() if p.grad is not None]
+    flat = torch.cat([g.reshape(-1) for g in gradients])
+    dist.all_reduce(flat)
+    flat /= dist.get_world_size()
+    for gradient, mean in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
+        gradient.copy_(mean.view_as(gradient))
+
+
+def _agree(progress: float) -> float:
+    """The first process's clock counts, so that all stop at the same step."""
+    if not dist.is_initialized():
+        return progress
+    shared = torch.tensor([progress], dtype=torch.float64)
+    dist.broadcast(shared, 0)
+    return float(shared)

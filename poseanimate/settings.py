@@ -1,0 +1,262 @@
+"""Every knob once: default, range, unit, where the paper speaks of it; presets are data."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import Field, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from poseanimate.errors import SettingsError
+
+PRESETS = Path(__file__).resolve().parent.parent / "presets" / "settings"
+LAMBDAS = ("lambda_first", "lambda_prev", "lambda_self")
+LAMBDA_TOLERANCE = 1e-6
+
+
+def knob(
+    default: Any,
+    help: str,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    choices: tuple[str, ...] = (),
+) -> Any:
+    """A setting's default, its sentence of help and its allowed values."""
+    metadata = {"help": help, "low": low, "high": high, "choices": choices}
+    return field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a character is animated. The defaults are the preset `balanced`.
+
+    Raises:
+        SettingsError: a value outside its range, or λ that don't sum to 1.
+    """
+
+    # sampling
+    num_inference_steps: int = knob(25, "T, DDIM steps (paper: 50)", low=2, high=200)
+    guidance_scale: float = knob(3.0, "w, classifier-free guidance (paper: 7.5)", low=1, high=20)
+    controlnet_scale: float = knob(1.0, "weight of ControlNet's residuals", low=0, high=2)
+    frames: int = knob(16, "frames of the clip, the source included (paper: 16)", low=2, high=240)
+    chunk_frames: int = knob(
+        4,
+        "frames that are generated together; changes speed and memory, not results",
+        low=1,
+        high=64,
+    )
+    start: str = knob(
+        "inverted",
+        "where frames start: the source's inverted noise or random noise",
+        choices=("inverted", "random"),
+    )
+    seed: int = knob(0, "of the random start; the inverted start needs none", low=0, high=2**31 - 1)
+    # modules
+    pata: bool = knob(True, "PATA: align the motion with the character and lead over to it")
+    pacm_source: bool = knob(True, "PACM, first optimisation: pose-aware inversion (Eq. 6)")
+    pacm_pose: bool = knob(True, "PACM, second optimisation: one embedding per pose (Alg. 1)")
+    dcam: bool = knob(True, "DCAM: dual consistency attention (Eq. 8)")
+    mgdm: bool = knob(True, "MGDM: character and background apart in that attention (Eqs. 9, 10)")
+    # DCAM
+    lambda_first: float = knob(0.7, "λ1, share of frame 0 (paper: 0.7)", low=0, high=1)
+    lambda_prev: float = knob(0.15, "λ2, share of the previous frame (paper: 0.15)", low=0, high=1)
+    lambda_self: float = knob(0.15, "λ3, share of the frame itself (paper: 0.15)", low=0, high=1)
+    # PACM
+    inner_steps: int = knob(
+        5, "n, Adam steps per timestep of the first optimisation (paper: 5)", low=1, high=50
+    )
+    source_learning_rate: float = knob(
+        3e-2, "rate of the first optimisation (not given in the paper)", low=1e-6, high=1
+    )
+    source_tolerance: float = knob(
+        1e-5, "loss at which a timestep of the first optimisation stops early", low=0, high=1
+    )
+    pose_steps: int = knob(
+        1, "gradient steps per timestep of the second optimisation (Alg. 1: 1)", low=1, high=20
+    )
+    pose_learning_rate: float = knob(
+        1.0, "η of the second optimisation (not given in the paper)", low=0, high=1e4
+    )
+    pose_optimiser: str = knob(
+        "gradient", "step of the second optimisation", choices=("gradient", "adam")
+    )
+    pose_resample: bool = knob(False, "sample again with the updated embedding (Alg. 1 does not)")
+    embedding_role: str = knob(
+        "conditional",
+        "guidance branch of the optimised embedding (Sec. 3.2 against Fig. 2)",
+        choices=("conditional", "unconditional"),
+    )
+    controlnet_text: str = knob(
+        "optimised", "text that ControlNet is told", choices=("optimised", "prompt")
+    )
+    # MGDM
+    mask_form: str = knob(
+        "region", "softmax over the region, or Eq. 9 to the letter", choices=("region", "hadamard")
+    )
+    frame_masks: str = knob(
+        "both", "where frame masks come from", choices=("attention", "skeleton", "both")
+    )
+    mask_threshold: float = knob(
+        0.5, "attention from which a place is the character's", low=0, high=1
+    )
+    character_words: str = knob(
+        "", "words of the prompt that name the character; empty: its first noun phrase"
+    )
+    # PATA
+    transition_frames: int = knob(
+        -1,
+        "frames from the source's pose to the motion's first; -1: from the motion's speed",
+        low=-1,
+        high=12,
+    )
+    anchor: str = knob(
+        "anchored",
+        "anchored keeps the driver's travel, pinned the character's place",
+        choices=("anchored", "pinned"),
+    )
+    retarget_limbs: bool = knob(True, "give the motion the character's limb lengths")
+    smooth: bool = knob(True, "smooth the motion (One-Euro filter)")
+
+    def __post_init__(self) -> None:
+        for each in fields(self):
+            object.__setattr__(self, each.name, _checked(each, getattr(self, each.name)))
+        total = sum(getattr(self, name) for name in LAMBDAS)
+        if abs(total - 1) > LAMBDA_TOLERANCE:
+            raise SettingsError(
+                f"lambda_first + lambda_prev + lambda_self is {total:.10g}, but must be 1.",
+                "Change one of them so that the three sum to 1, for instance 0.7, 0.15 and 0.15.",
+            )
+
+    def changed(self, values: Mapping[str, Any]) -> Settings:
+        """These settings with some changed, from values or their texts.
+
+        Where only some λ are given, the others share the rest in their old proportion.
+
+        Raises:
+            SettingsError: an unknown name, a value outside its range, or λ that can't sum to 1.
+        """
+        known = {each.name: each for each in fields(self)}
+        for name in values:
+            if name not in known:
+                raise SettingsError(
+                    f"There is no setting {name!r}.", f"Settings are: {', '.join(sorted(known))}."
+                )
+        checked = {name: _checked(known[name], value) for name, value in values.items()}
+        return replace(self, **self._other_lambdas(checked), **checked)
+
+    def _other_lambdas(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        others = [name for name in LAMBDAS if name not in values]
+        if len(others) in (0, len(LAMBDAS)):
+            return {}
+        rest = max(1 - sum(values.get(name, 0.0) for name in LAMBDAS), 0.0)
+        old = {name: getattr(self, name) for name in others}
+        if not any(old.values()):
+            old = dict.fromkeys(others, 1.0)
+        # rounded, so that a rest of 0.4 doesn't read 0.39999999999999997
+        return {name: round(rest * old[name] / sum(old.values()), 9) for name in others}
+
+    @staticmethod
+    def preset(name: str) -> Settings:
+        """The settings of presets/settings/NAME.json over the defaults.
+
+        Raises:
+            SettingsError: there is none of this name, or its file can't be used.
+        """
+        if name not in preset_names():
+            raise SettingsError(
+                f"There is no preset {name!r}.", f"Presets are: {', '.join(preset_names())}."
+            )
+        path = PRESETS / f"{name}.json"
+        try:
+            values = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise SettingsError(
+                f"The preset {name!r} can't be read ({type(error).__name__}).",
+                f"Mend or restore {path}.",
+            ) from error
+        if not isinstance(values, dict):
+            raise SettingsError(
+                f"The preset {name!r} is no object of names and values.",
+                f"Mend or restore {path}.",
+            )
+        return Settings().changed(values)
+
+
+def preset_names() -> list[str]:
+    """The names of the presets of settings, in alphabetical order."""
+    return sorted(path.stem for path in PRESETS.glob("*.json"))
+
+
+def allowed(about: Field[Any]) -> str:
+    """What a setting may be, in words: "0 to 1", "inverted or random", "true or false", "text"."""
+    meta = about.metadata
+    if meta["choices"]:
+        return " or ".join(meta["choices"])
+    if meta["low"] is not None:
+        return f"{meta['low']:.10g} to {meta['high']:.10g}"
+    return _KINDS[type(about.default)]
+
+
+def _checked(about: Field[Any], value: Any) -> Any:
+    """The value in its setting's type; raises SettingsError with the value and what is allowed."""
+    meta = about.metadata
+    kind = type(about.default)
+    means = f"It means: {meta['help']}."
+    try:
+        value = _CONVERSIONS[kind](value)
+    except (TypeError, ValueError, OverflowError):
+        raise SettingsError(
+            f"{about.name} is {value!r}, but must be {_KINDS[kind]}.", means
+        ) from None
+    if meta["choices"] and value not in meta["choices"]:
+        raise SettingsError(
+            f"{about.name} is {value!r}, but must be one of {', '.join(meta['choices'])}.", means
+        )
+    if meta["low"] is not None and not meta["low"] <= value <= meta["high"]:
+        raise SettingsError(
+            f"{about.name} is {value:.10g}, but must lie between {meta['low']:.10g} and "
+            f"{meta['high']:.10g}.",
+            means,
+        )
+    return value
+
+
+def _boolean(value: Any) -> bool:
+    text = str(value).lower()
+    if text not in _TRUE | _FALSE:
+        raise ValueError
+    return text in _TRUE
+
+
+def _number(value: Any) -> float:
+    number = float(value)
+    if isinstance(value, bool) or not math.isfinite(number):
+        raise ValueError
+    return number
+
+
+def _whole(value: Any) -> int:
+    number = _number(value)
+    if not number.is_integer():
+        raise ValueError
+    return int(number)
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return value
+
+
+_TRUE = {"true", "yes", "on", "1"}
+_FALSE = {"false", "no", "off", "0"}
+_CONVERSIONS: dict[type, Callable[[Any], Any]] = {
+    bool: _boolean,
+    float: _number,
+    int: _whole,
+    str: _text,
+}
+_KINDS = {bool: "true or false", float: "a number", int: "a whole number", str: "text"}

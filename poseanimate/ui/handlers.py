@@ -1,0 +1,282 @@
+"""What the page's events do: values of components in, values of components out; knows no layout.
+
+Notable:
+- What was read from a file is remembered by its path: uploads are stored under the hash of their
+  content, so equal paths are equal files.
+- A session's run stays known until it is over, so that Stop, which answers while a step is still
+  being computed, can make a clip of the frames that are finished.
+- Clips live in a temporary folder until Gradio has copied them to its own cache.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, fields
+from functools import lru_cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, cast
+
+import gradio as gr
+import numpy as np
+from numpy.typing import NDArray
+
+from poseanimate.animator import Animator, Character
+from poseanimate.errors import MotionError, PictureError, PoseAnimateError
+from poseanimate.events import Event, Stage, Step
+from poseanimate.media import load_picture, write_clip
+from poseanimate.media.clips import GIF_MAX_FPS
+from poseanimate.motion_source import iter_motion, open_motion
+from poseanimate.poses import preview
+from poseanimate.poses.motion import Motion
+from poseanimate.settings import Settings
+from poseanimate.ui import texts
+from poseanimate.ui.run import Run
+
+REMEMBERED = 8
+SETTING_NAMES = tuple(each.name for each in fields(Settings))
+ALIGNMENT_SETTINGS = ("frames", "pata", "transition_frames", "anchor", "retarget_limbs", "smooth")
+
+_log = logging.getLogger(__name__)
+
+Outputs = tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class MotionChoice:
+    """What was chosen as motion: a preset's name or an uploaded file, and which part of it."""
+
+    name_or_path: str
+    start_s: float = 0.0
+    end_s: float | None = None
+    stride: int = 1
+
+    @staticmethod
+    def of(values: Sequence[Any]) -> MotionChoice:
+        """From the values of the page: source, preset, file, start, end, stride.
+
+        Raises:
+            MotionError: nothing is chosen.
+        """
+        source, preset, file, start_s, end_s, stride = values
+        if source == texts.FROM_FILE and file:
+            return MotionChoice(str(file), float(start_s or 0), end_s or None, int(stride or 1))
+        if source == texts.FROM_PRESET and preset:
+            return MotionChoice(str(preset))
+        raise MotionError("There is no motion yet.", texts.NO_MOTION)
+
+
+class Handlers:
+    """The handlers of one page, for all of its sessions."""
+
+    def __init__(self, animator: Animator) -> None:
+        self.animator = animator
+        self._character = lru_cache(maxsize=REMEMBERED)(self._read_character)
+        self._motions: OrderedDict[MotionChoice, Motion] = OrderedDict()
+        self._runs: OrderedDict[str, Run] = OrderedDict()
+        self._lock = threading.Lock()
+
+    # 1 to 3: before any diffusion model is touched ------------------------------------------------
+
+    def look(self, picture: str | None) -> tuple[NDArray[np.uint8] | None, str]:
+        """The picture with the joints found in it, and a sentence about them."""
+        try:
+            character = self.character(picture)
+        except PoseAnimateError as error:
+            kind = "error" if picture else "plain"
+            return None, texts.sentence(str(error), kind)
+        overlay = preview.overlay(character.picture, character.pose)
+        return overlay, texts.found(int(character.pose.visible().sum()))
+
+    def fit(
+        self, picture: str | None, *values: Any
+    ) -> Iterator[tuple[str | dict[str, Any] | None, str]]:
+        """The aligned skeletons as a looping clip, and the verdicts.
+
+        Args:
+            values: of the motion's six components, then of `ALIGNMENT_SETTINGS`.
+        """
+        try:
+            character = self.character(picture)
+        except PoseAnimateError:
+            yield None, texts.sentence(texts.NO_CHARACTER)
+            return
+        try:
+            settings = Settings(**dict(zip(ALIGNMENT_SETTINGS, values[6:], strict=True)))
+            steps = self._motion(MotionChoice.of(values[:6]))
+            motion = yield from self._told(steps)
+            alignment = self.animator.align(character, motion, settings)
+            with TemporaryDirectory(prefix="poseanimate-") as folder:
+                path = Path(folder) / "alignment.gif"
+                pictures = preview.frames(character.picture, alignment)
+                write_clip(pictures, path, min(alignment.fps, GIF_MAX_FPS))
+                yield str(path), texts.verdicts(alignment)
+        except PoseAnimateError as error:
+            yield None, texts.sentence(str(error), "error")
+
+    # 4: settings ----------------------------------------------------------------------------------
+
+    def preset(self, name: str) -> list[Any]:
+        """A preset's values, in the order of `SETTING_NAMES`."""
+        settings = Settings.preset(name)
+        return [getattr(settings, each) for each in SETTING_NAMES]
+
+    def weigh(self, *lambdas: float) -> str:
+        """What λ1, λ2 and λ3 sum to."""
+        return texts.lambda_sum(sum(value or 0 for value in lambdas))
+
+    def normalise(self, *lambdas: float) -> tuple[float, float, float]:
+        """λ1, λ2 and λ3 in their proportion, in hundredths that sum to 1."""
+        total = sum(value or 0 for value in lambdas)
+        if total <= 0:
+            return 0.34, 0.33, 0.33
+        first, prev = (round((value or 0) / total, 2) for value in lambdas[:2])
+        return first, prev, max(round(1 - first - prev, 2), 0.0)
+
+    # 5: the clip ----------------------------------------------------------------------------------
+
+    def begin(self) -> Outputs:
+        """Answers the click at once; the run itself may have to wait for its turn."""
+        bar = texts.progress(texts.WAITING, 0.0)
+        return shown(bar=bar, report="", stop=gr.Button(interactive=True))
+
+    def animate(
+        self, request: gr.Request, picture: str | None, prompt: str, *values: Any
+    ) -> Iterator[Outputs]:
+        """A run, shown after each of its steps.
+
+        Args:
+            values: of the motion's six components, then of `SETTING_NAMES`.
+        """
+        run = self._start(request, str(values[1]) if values[0] == texts.FROM_PRESET else "clip")
+        yield shown(
+            bar=run.bar, report="", clip=None, sheet=None, download=gr.DownloadButton(visible=False)
+        )
+        trouble = ""
+        try:
+            settings = Settings(**dict(zip(SETTING_NAMES, values[6:], strict=True)))
+            character = self.character(picture)
+            for event in self._events(character, prompt, MotionChoice.of(values[:6]), settings):
+                run.take(event)
+                sheet = run.sheet(time.monotonic())
+                yield shown(bar=run.bar) if sheet is None else shown(bar=run.bar, sheet=sheet)
+        except PoseAnimateError as error:
+            trouble = str(error)
+        except Exception:
+            _log.exception("A run failed.")
+            trouble = texts.INTERNAL
+        yield from self._ended(run, trouble)
+        self._forget(request)
+        if trouble:
+            raise gr.Error(trouble, print_exception=False)
+
+    def stop(self, request: gr.Request) -> Iterator[Outputs]:
+        """Ends a session's run; what is finished becomes a clip."""
+        with self._lock:
+            run = self._runs.pop(_session(request), None)
+        yield from self._ended(run or Run(), stopped=True)
+
+    def leave(self, request: gr.Request) -> None:
+        """The page was closed."""
+        self._forget(request)
+
+    def character(self, picture: str | None) -> Character:
+        """What was seen in a picture.
+
+        Raises:
+            PictureError, NoCharacterError, SeveralCharactersError: see `Animator.character`.
+        """
+        if not picture:
+            raise PictureError("There is no picture yet.", texts.NO_PICTURE)
+        return self._character(str(picture))
+
+    def _read_character(self, path: str) -> Character:
+        return self.animator.character(load_picture(Path(path)))
+
+    def _motion(self, choice: MotionChoice) -> Generator[Stage | Step, None, Motion]:
+        with self._lock:
+            motion = self._motions.get(choice)
+        if motion is None:
+            part = (choice.start_s, choice.end_s, choice.stride)
+            source = open_motion(choice.name_or_path, *part)
+            name = Path(choice.name_or_path).name
+            motion = yield from iter_motion(source, self.animator.models.detector, name)
+            with self._lock:
+                self._motions[choice] = motion
+                while len(self._motions) > REMEMBERED:
+                    self._motions.popitem(last=False)
+        return motion
+
+    def _told(
+        self, steps: Generator[Stage | Step, None, Motion]
+    ) -> Generator[tuple[Any, str], None, Motion]:
+        """Reports on a video that is looked through; the last preview stays."""
+        while True:
+            try:
+                event = next(steps)
+            except StopIteration as end:
+                motion: Motion = end.value
+                return motion
+            if isinstance(event, Step):
+                share = event.index / event.total
+                about = texts.step_detail(event.index, event.total, None)
+                yield gr.skip(), texts.progress(texts.stage(event.stage), share, about)
+
+    def _events(
+        self, character: Character, prompt: str, choice: MotionChoice, settings: Settings
+    ) -> Iterator[Event]:
+        """The motion's steps, where it must be looked for in a video, and then the engine's."""
+        motion = yield from self._motion(choice)
+        events = cast(
+            Generator[Event, None, None],
+            self.animator.animate(character, motion, settings, prompt or ""),
+        )
+        with closing(events):
+            yield from events
+
+    def _ended(self, run: Run, trouble: str = "", stopped: bool = False) -> Iterator[Outputs]:
+        """The page after a run, with the clip of what is finished."""
+        with TemporaryDirectory(prefix="poseanimate-") as folder:
+            try:
+                path = run.write(Path(folder))
+            except PoseAnimateError as error:
+                path, trouble = None, trouble or str(error)
+            finished = len(run.frames) if path else 0
+            said = texts.ended(finished, stopped, bool(trouble))
+            report = texts.sentence(trouble, "error") if trouble else ""
+            changed: dict[str, Any] = {"bar": said, "report": report + run.report()}
+            if (sheet := run.sheet()) is not None:
+                changed["sheet"] = sheet
+            if path:
+                changed |= {"clip": path, "download": gr.DownloadButton(value=path, visible=True)}
+            yield shown(**changed, stop=gr.Button(interactive=False))
+
+    def _start(self, request: gr.Request, name: str) -> Run:
+        run = Run(name)
+        with self._lock:
+            self._runs[_session(request)] = run
+            self._runs.move_to_end(_session(request))
+            while len(self._runs) > REMEMBERED:  # only runs that were broken off are left behind
+                self._runs.popitem(last=False)
+        return run
+
+    def _forget(self, request: gr.Request) -> None:
+        with self._lock:
+            self._runs.pop(_session(request), None)
+
+
+RESULT_OUTPUTS = ("bar", "sheet", "clip", "download", "report", "stop")
+
+
+def shown(**changed: Any) -> Outputs:
+    """New values of `RESULT_OUTPUTS`; what isn't named stays as it is."""
+    return tuple(changed.pop(name, gr.skip()) for name in RESULT_OUTPUTS)
+
+
+def _session(request: gr.Request) -> str:
+    return str(request.session_hash)

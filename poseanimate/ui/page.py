@@ -1,0 +1,363 @@
+"""The page: components, their order, and which event runs which handler."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import Field, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from poseanimate.animator import Animator
+from poseanimate.media import VideoLimits
+from poseanimate.poses.motion import PRESETS_FOLDER
+from poseanimate.poses.motion import preset_names as motion_names
+from poseanimate.settings import Settings, preset_names
+from poseanimate.ui import texts
+from poseanimate.ui.handlers import ALIGNMENT_SETTINGS, RESULT_OUTPUTS, Handlers
+
+STYLE = Path(__file__).with_name("style.css")
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "characters"
+FIRST_PRESET = "fast"
+FIRST_MOTION = "walk"
+PICTURE_TYPES = [".png", ".jpg", ".jpeg", ".webp"]
+MOTION_TYPES = [".mp4", ".webm", ".mov", ".gif", ".json"]
+MAX_PROMPT_CHARACTERS = 2000
+CACHE_SWEEP_S, CACHE_AGE_S = 1800, 3600
+
+LAMBDAS = ("lambda_first", "lambda_prev", "lambda_self")
+SWITCHES = ("pata", "pacm_source", "pacm_pose", "dcam", "mgdm")
+NUMBERS = ("frames", "num_inference_steps", "inner_steps", "guidance_scale", "seed")
+
+Controls = dict[str, gr.components.Component]
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The components that a run reads, by part of the page."""
+
+    picture: gr.File
+    prompt: gr.Textbox
+    motion: list[gr.components.Component]
+    settings: Controls
+
+
+def create_demo(animator: Animator) -> gr.Blocks:
+    """The page for an animator; see `serve` for how to launch it."""
+    gr.set_static_paths([str(PRESETS_FOLDER), str(EXAMPLES)])
+    handlers = Handlers(animator)
+    with gr.Blocks(
+        title=texts.TITLE,
+        analytics_enabled=False,
+        fill_width=True,
+        delete_cache=(CACHE_SWEEP_S, CACHE_AGE_S),
+    ) as demo:
+        gr.Markdown(texts.INTRO, elem_id="intro")
+        with gr.Row(elem_id="columns"):
+            with gr.Column(min_width=340):
+                picture, prompt, looked = _character(handlers)
+                motion = _motion()
+                gr.Markdown(texts.ALIGNMENT)
+                fitted = [
+                    gr.Image(
+                        label=texts.ALIGNED,
+                        alt_text=texts.ALIGNED_ALT,
+                        interactive=False,
+                        buttons=["fullscreen"],
+                        height=320,
+                        elem_id="alignment",
+                    ),
+                    gr.HTML(elem_id="verdicts"),
+                ]
+            with gr.Column(min_width=340):
+                settings = _settings(handlers)
+                inputs = Inputs(picture, prompt, motion, settings)
+                _result(handlers, inputs)
+        _before_the_run(demo, handlers, inputs, looked, fitted)
+        demo.unload(handlers.leave)
+    demo.queue(max_size=8, default_concurrency_limit=1, api_open=False)
+    return demo
+
+
+def serve(demo: gr.Blocks, **more: Any) -> Any:
+    """Launches the page with its looks and with everything closed that it doesn't need.
+
+    Host and port are Gradio's: GRADIO_SERVER_NAME (127.0.0.1) and GRADIO_SERVER_PORT (7860 on).
+    """
+    return demo.launch(
+        theme=_theme(),
+        css=STYLE.read_text() + _tiles(),
+        max_file_size=VideoLimits().max_bytes,
+        allowed_paths=[],
+        show_error=False,
+        share=False,
+        run_history=False,
+        enable_monitoring=False,
+        footer_links=["api", "gradio"],
+        ssr_mode=False,
+        pwa=False,
+        mcp_server=False,
+        **more,
+    )
+
+
+def _character(handlers: Handlers) -> tuple[gr.File, gr.Textbox, list[gr.components.Component]]:
+    examples = example_names()
+    gr.Markdown(texts.CHARACTER)
+    example = gr.Radio(
+        [(name.replace("-", " "), name) for name in examples],
+        value=examples[0] if examples else None,
+        label=texts.EXAMPLE,
+        elem_id="example",
+        elem_classes="pa-tiles",
+    )
+    with gr.Row():
+        with gr.Column(min_width=150):
+            picture = gr.File(
+                value=str(EXAMPLES / f"{examples[0]}.png") if examples else None,
+                label=texts.PICTURE,
+                file_types=PICTURE_TYPES,
+                height=150,
+                elem_id="picture",
+            )
+            prompt = gr.Textbox(
+                value=caption(examples[0]) if examples else "",
+                label=texts.PROMPT,
+                info=texts.PROMPT_HELP,
+                lines=3,
+                max_length=MAX_PROMPT_CHARACTERS,
+                elem_id="prompt",
+            )
+        with gr.Column(min_width=150):
+            found = gr.Image(
+                label=texts.FOUND,
+                alt_text=texts.FOUND_ALT,
+                interactive=False,
+                format="jpeg",
+                buttons=["fullscreen"],
+                elem_id="found",
+            )
+            said = gr.HTML(elem_id="found-text")
+    example.input(
+        lambda name: (str(EXAMPLES / f"{name}.png"), caption(name)),
+        example,
+        [picture, prompt],
+        queue=False,
+        show_progress="hidden",
+        api_visibility="private",
+    )
+    picture.upload(lambda: None, None, example, queue=False, api_visibility="private")
+    return picture, prompt, [found, said]
+
+
+def _motion() -> list[gr.components.Component]:
+    gr.Markdown(texts.MOTION)
+    source = gr.Radio(
+        texts.MOTION_CHOICES,
+        value=texts.FROM_PRESET,
+        label=texts.MOTION_FROM,
+        elem_id="motion-from",
+    )
+    names = motion_names()
+    preset = gr.Radio(
+        [(name.replace("-", " "), name) for name in names],
+        value=FIRST_MOTION if FIRST_MOTION in names else None,
+        label=texts.PRESET_MOTION,
+        elem_id="motion",
+        elem_classes="pa-tiles",
+    )
+    with gr.Group(visible=False) as upload:
+        file = gr.File(
+            label=texts.MOTION_FILE, file_types=MOTION_TYPES, height=150, elem_id="motion-file"
+        )
+        with gr.Row():
+            start = gr.Number(0, minimum=0, label=texts.START, min_width=90)
+            end = gr.Number(None, minimum=0, label=texts.END, min_width=90)
+            stride = gr.Number(1, minimum=1, precision=0, label=texts.STRIDE, min_width=90)
+    source.change(
+        lambda chosen: (
+            gr.Radio(visible=chosen == texts.FROM_PRESET),
+            gr.Group(visible=chosen == texts.FROM_FILE),
+        ),
+        source,
+        [preset, upload],
+        queue=False,
+        show_progress="hidden",
+        api_visibility="private",
+    )
+    return [source, preset, file, start, end, stride]
+
+
+def _settings(handlers: Handlers) -> Controls:
+    gr.Markdown(texts.SETTINGS)
+    first = Settings.preset(FIRST_PRESET)
+    knobs = {each.name: each for each in fields(Settings)}
+    controls: Controls = {}
+
+    def add(names: Sequence[str], min_width: int = 150) -> None:
+        for name in names:
+            controls[name] = control(knobs[name], getattr(first, name), min_width)
+
+    names = preset_names()
+    preset = gr.Radio(names, value=FIRST_PRESET, label=texts.SETTINGS_PRESET, elem_id="preset")
+    with gr.Row():
+        add(NUMBERS)
+    with gr.Group():
+        with gr.Row():
+            add(LAMBDAS, 130)
+        with gr.Row(equal_height=True):
+            total = gr.HTML(
+                handlers.weigh(*(getattr(first, name) for name in LAMBDAS)),
+                elem_id="lambda-sum",
+                padding=True,
+            )
+            normalise = gr.Button(texts.NORMALISE, size="sm", scale=0, min_width=180)
+    with gr.Group(elem_id="switches"), gr.Row():
+        add(SWITCHES, 130)
+    with gr.Accordion(texts.ADVANCED, open=False), gr.Row():
+        add([name for name in knobs if name not in controls], 200)
+    controls = {name: controls[name] for name in knobs}
+    lambdas = [controls[name] for name in LAMBDAS]
+    quiet: dict[str, Any] = {
+        "queue": False,
+        "show_progress": "hidden",
+        "api_visibility": "private",
+    }
+    preset.input(handlers.preset, preset, list(controls.values()), **quiet)
+    gr.on([each.change for each in lambdas], handlers.weigh, lambdas, total, **quiet)
+    normalise.click(handlers.normalise, lambdas, lambdas, **quiet)
+    return controls
+
+
+def control(about: Field[Any], value: Any, min_width: int = 160) -> gr.components.Component:
+    """The component for a setting, from what the setting says about itself."""
+    low, high, choices = (about.metadata[key] for key in ("low", "high", "choices"))
+    common: dict[str, Any] = {
+        "value": value,
+        "label": texts.label(about.name),
+        "info": None if about.name in texts.SELF_EXPLAINING else about.metadata["help"],
+        "min_width": min_width,
+        "elem_id": f"setting-{about.name.replace('_', '-')}",
+    }
+    if isinstance(about.default, bool):
+        return gr.Checkbox(**common)
+    if choices:
+        return gr.Radio(list(choices), **common)
+    if isinstance(about.default, str):
+        return gr.Textbox(max_length=200, **common)
+    whole = isinstance(about.default, int)
+    step = 1 if whole else 0.01 if high <= 2 else 0.1
+    in_steps = round(about.default / step) * step
+    if high > 1000 or abs(in_steps - about.default) > step / 1000:
+        return gr.Number(minimum=low, maximum=high, precision=0 if whole else None, **common)
+    return gr.Slider(low, high, step=step, **common)
+
+
+def _result(handlers: Handlers, inputs: Inputs) -> None:
+    gr.Markdown(texts.RESULT)
+    with gr.Row():
+        generate = gr.Button(texts.GENERATE, variant="primary", elem_id="generate", scale=3)
+        stop = gr.Button(
+            texts.STOP, variant="stop", interactive=False, elem_id="stop", scale=1, min_width=100
+        )
+    bar = gr.HTML(texts.sentence(texts.IDLE), elem_id="bar")
+    with gr.Row():
+        with gr.Column(min_width=280):
+            clip = gr.Video(
+                label=texts.CLIP,
+                interactive=False,
+                autoplay=True,
+                loop=True,
+                buttons=["download"],
+                elem_id="clip",
+            )
+            download = gr.DownloadButton(
+                texts.DOWNLOAD, visible=False, elem_id="download", size="md"
+            )
+        with gr.Column(min_width=280):
+            sheet = gr.Image(
+                label=texts.SHEET,
+                alt_text=texts.SHEET_ALT,
+                interactive=False,
+                format="jpeg",
+                buttons=["fullscreen", "download"],
+                elem_id="sheet",
+            )
+    report = gr.HTML(elem_id="report")
+    by_name = dict(zip(RESULT_OUTPUTS, (bar, sheet, clip, download, report, stop), strict=True))
+    outputs = list(by_name.values())
+    generate.click(
+        handlers.begin, None, outputs, queue=False, show_progress="hidden", api_visibility="private"
+    )
+    run = generate.click(
+        handlers.animate,
+        [inputs.picture, inputs.prompt, *inputs.motion, *inputs.settings.values()],
+        outputs,
+        concurrency_limit=1,
+        concurrency_id="diffusion",
+        show_progress="minimal",
+        show_progress_on=bar,
+        api_name="animate",
+    )
+    stop.click(
+        handlers.stop,
+        None,
+        outputs,
+        cancels=[run],
+        queue=False,
+        show_progress="hidden",
+        api_visibility="private",
+    )
+
+
+def _before_the_run(
+    demo: gr.Blocks,
+    handlers: Handlers,
+    inputs: Inputs,
+    looked: list[gr.components.Component],
+    fitted: list[gr.components.Component],
+) -> None:
+    """Joints and alignment follow their inputs; they have a queue of their own."""
+    common: dict[str, Any] = {
+        "concurrency_limit": 1,
+        "concurrency_id": "poses",
+        "show_progress": "hidden",
+        "trigger_mode": "always_last",
+        "api_visibility": "private",
+    }
+    gr.on([demo.load, inputs.picture.change], handlers.look, inputs.picture, looked, **common)
+    aligned_by = [inputs.settings[name] for name in ALIGNMENT_SETTINGS]
+    reads = [inputs.picture, *inputs.motion, *aligned_by]
+    gr.on([demo.load, *(each.change for each in reads)], handlers.fit, reads, fitted, **common)
+
+
+def example_names() -> list[str]:
+    """Characters that can be picked, in alphabetical order."""
+    return sorted(path.stem for path in EXAMPLES.glob("*.png"))
+
+
+def caption(name: str | None) -> str:
+    """The prompt that belongs to an example; empty where it has none."""
+    path = EXAMPLES / f"{name}.txt"
+    return path.read_text(encoding="utf-8").strip() if path.is_file() else ""
+
+
+def _tiles() -> str:
+    """CSS that puts an example's picture or a preset's moving thumbnail on its tile."""
+    pictures = [("example", name, EXAMPLES / f"{name}.png") for name in example_names()]
+    pictures += [("motion", name, PRESETS_FOLDER / f"{name}.gif") for name in motion_names()]
+    rule = '\n#{} label:has(input[value="{}"])::before {{ background-image: url("{}"); }}'
+    return "".join(
+        rule.format(group, name, f"gradio_api/file={path}") for group, name, path in pictures
+    )
+
+
+def _theme() -> gr.themes.Base:
+    fonts = ["system-ui", "sans-serif"]
+    return gr.themes.Default(
+        primary_hue=gr.themes.colors.indigo,
+        neutral_hue=gr.themes.colors.slate,
+        font=fonts,
+        font_mono=["ui-monospace", "monospace"],
+    )

@@ -1,0 +1,97 @@
+"""One animation of one session, as far as it is: what the page shows of the engine's events."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from poseanimate.events import Aligned, Done, Event, Frame, Note, Preview, Stage, Step
+from poseanimate.media import write_clip
+from poseanimate.poses import preview
+from poseanimate.ui import texts
+from poseanimate.ui.sheet import Sheet, enlargement
+
+Picture = NDArray[np.uint8]
+
+SHEETS_PER_S = 3.0
+
+
+@dataclass
+class Run:
+    """Follows a run. name: of the clip's file; never text that came from outside."""
+
+    name: str = "clip"
+    fps: float = 12.0
+    frames: list[Picture] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    done: Done | None = None
+    bar: str = texts.progress(texts.READING, 0.0)
+    _sheet: Sheet | None = None
+    _sheet_changed: bool = False
+    _sheet_shown_s: float = -1.0
+    _share: float = 0.0
+    _started_s: float = field(default_factory=time.monotonic)
+
+    def take(self, event: Event) -> None:
+        """Follows what the engine reports."""
+        match event:
+            case Stage(name, steps, cached):
+                about = "from the cache" if cached else f"{steps} steps" if steps > 1 else ""
+                self.bar = texts.progress(texts.stage(name), self._share, about)
+            case Step(name, index, total, left_s):
+                if left_s is not None:
+                    passed_s = time.monotonic() - self._started_s
+                    self._share = passed_s / max(passed_s + left_s, 1e-6)
+                about = texts.step_detail(index, total, left_s)
+                self.bar = texts.progress(texts.stage(name), self._share, about)
+            case Aligned(alignment, picture):
+                self.fps = alignment.fps
+                height, width = picture.shape[:2]
+                self._sheet = Sheet(preview.frames(picture, alignment), width, height)
+                self._sheet_changed = True
+            case Preview(index, picture) if self._sheet is not None:
+                self._sheet.predict(index, picture)
+                self._sheet_changed = True
+            case Frame(index, picture):
+                self.frames.append(picture)
+                if self._sheet is not None:
+                    self._sheet.finish(index, picture)
+                    self._sheet_changed = True
+            case Note(text):
+                self.notes.append(text)
+            case Done():
+                self.done = event
+
+    def sheet(self, now_s: float | None = None) -> Picture | None:
+        """The contact sheet where it has changed; at most `SHEETS_PER_S` where the time is given."""
+        if self._sheet is None or not self._sheet_changed:
+            return None
+        if now_s is not None:
+            if now_s - self._sheet_shown_s < 1 / SHEETS_PER_S:
+                return None
+            self._sheet_shown_s = now_s
+        self._sheet_changed = False
+        return self._sheet.picture()
+
+    def write(self, folder: Path) -> str | None:
+        """The clip of the finished frames; None where there is none but the source.
+
+        Raises:
+            OutputError: it can't be written.
+        """
+        frames = list(self.frames)  # another thread may still be adding to them
+        if len(frames) < 2:
+            return None
+        path = folder / f"poseanimate-{self.name}.mp4"
+        height, width = frames[0].shape[:2]
+        write_clip(frames, path, self.fps, enlargement(width, height))
+        return str(path)
+
+    def report(self) -> str:
+        """Notes, and the figures of a finished run."""
+        notes = texts.sentences((note, "warning") for note in self.notes)
+        return notes + (texts.figures(self.done) if self.done is not None else "")

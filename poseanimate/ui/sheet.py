@@ -1,0 +1,73 @@
+"""The contact sheet of a run: finished frames, predicted ones with a frame around them, skeletons for the rest."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Picture = NDArray[np.uint8]
+
+WIDTH_PX = 1024
+GAP_PX = 6
+BORDER_PX = 4
+PREDICTED_RGB = (245, 158, 11)
+PAPER_RGB = (128, 128, 128)
+
+
+class Sheet:
+    """All frames of a clip in reading order.
+
+    Args:
+        placeholders: what is shown of each frame until there is more, (h, w, 3) uint8.
+        width, height: of the clip's frames, px; small frames are enlarged by a whole factor.
+    """
+
+    def __init__(self, placeholders: Sequence[Picture], width: int, height: int) -> None:
+        self.columns = math.ceil(math.sqrt(len(placeholders)))
+        room = (WIDTH_PX - GAP_PX * (self.columns - 1)) / self.columns / width
+        factor = math.floor(room) if room >= 1 else room
+        self.tile = (max(1, round(width * factor)), max(1, round(height * factor)))
+        self._tiles = [self._fitted(picture) for picture in placeholders]
+
+    def finish(self, index: int, picture: Picture) -> None:
+        """Frame `index` is there."""
+        self._tiles[index] = self._fitted(picture)
+
+    def predict(self, index: int, picture: Picture) -> None:
+        """Frame `index` as predicted so far."""
+        tile = self._fitted(picture).copy()
+        for edge in (
+            np.s_[:BORDER_PX],
+            np.s_[-BORDER_PX:],
+            np.s_[:, :BORDER_PX],
+            np.s_[:, -BORDER_PX:],
+        ):
+            tile[edge] = PREDICTED_RGB
+        self._tiles[index] = tile
+
+    def picture(self) -> Picture:
+        """The sheet, (H, W, 3) uint8."""
+        width, height = self.tile
+        rows = math.ceil(len(self._tiles) / self.columns)
+        size = (rows * (height + GAP_PX) - GAP_PX, self.columns * (width + GAP_PX) - GAP_PX, 3)
+        sheet = np.full(size, PAPER_RGB, np.uint8)
+        for i, tile in enumerate(self._tiles):
+            top, left = i // self.columns * (height + GAP_PX), i % self.columns * (width + GAP_PX)
+            sheet[top : top + height, left : left + width] = tile
+        return sheet
+
+    def _fitted(self, picture: Picture) -> Picture:
+        if picture.shape[1::-1] == self.tile:
+            return picture
+        smaller = picture.shape[1] > self.tile[0]
+        how = cv2.INTER_AREA if smaller else cv2.INTER_LANCZOS4
+        return np.asarray(cv2.resize(picture, self.tile, interpolation=how), np.uint8)
+
+
+def enlargement(width: int, height: int, side_px: int = 512) -> int:
+    """By which whole factor a clip grows so that its short side comes near `side_px`."""
+    return max(1, round(side_px / min(width, height)))

@@ -1,0 +1,189 @@
+"""Every word of the page, and the small pieces of HTML that carry them. What comes from outside is escaped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from html import escape
+
+from poseanimate.events import Done
+from poseanimate.poses.pata import Alignment, Severity
+
+TITLE = "PoseAnimate"
+INTRO = (
+    "# PoseAnimate\n"
+    "One picture of a character and a motion become a clip: the character moves, and the face, the "
+    "clothes and the background stay. Nothing is trained for it."
+)
+
+CHARACTER = "## 1 · Character"
+PICTURE = "Or your own picture (PNG, JPEG, WebP)"
+EXAMPLE = "Pick an example"
+PROMPT = "Prompt"
+PROMPT_HELP = "What the picture shows. Begin with the character: those words are used to find it."
+FOUND = "What was found"
+FOUND_ALT = "The picture with the joints that were found in it"
+
+MOTION = "## 2 · Motion"
+MOTION_FROM = "Where the motion comes from"
+FROM_PRESET, FROM_FILE = "preset", "file"
+MOTION_CHOICES = [("A preset", FROM_PRESET), ("A video or pose file", FROM_FILE)]
+PRESET_MOTION = "Preset"
+MOTION_FILE = "Video (MP4, WebM, MOV, GIF) or OpenPose keypoints (JSON)"
+START = "Start, s"
+END = "End, s (empty: to its end)"
+STRIDE = "Every nth frame"
+
+ALIGNMENT = "## 3 · Alignment"
+ALIGNED = "The motion, fitted to the character"
+ALIGNED_ALT = "The poses of the clip as skeletons over the picture, one after the other"
+
+SETTINGS = "## 4 · Settings"
+SETTINGS_PRESET = "Start from"
+NORMALISE = "Make them sum to 1"
+ADVANCED = "Advanced"
+LABELS = {
+    "num_inference_steps": "Steps T",
+    "inner_steps": "Inner steps n",
+    "guidance_scale": "Guidance w",
+    "lambda_first": "λ1 · first frame",
+    "lambda_prev": "λ2 · previous frame",
+    "lambda_self": "λ3 · frame itself",
+    "pata": "PATA · alignment",
+    "pacm_source": "PACM · source",
+    "pacm_pose": "PACM · poses",
+    "dcam": "DCAM · consistency",
+    "mgdm": "MGDM · masks",
+}
+SELF_EXPLAINING = frozenset(
+    {"lambda_first", "lambda_prev", "lambda_self"}
+    | {"pata", "pacm_source", "pacm_pose", "dcam", "mgdm"}
+)
+
+RESULT = "## 5 · Clip"
+GENERATE = "Generate"
+STOP = "Stop"
+SHEET = "Frames"
+SHEET_ALT = (
+    "The clip's frames in reading order: finished ones, and skeletons where a frame is to come"
+)
+CLIP = "Clip"
+DOWNLOAD = "Download the clip"
+
+STAGES = {
+    "motion": "Looking for the person in the video",
+    "character": "Looking at the picture",
+    "alignment": "Fitting the motion to the character",
+    "inversion": "Inverting the picture",
+    "pacm_source": "Learning to reconstruct the picture",
+    "pacm_pose": "Learning the poses",
+    "generation": "Drawing frames",
+}
+IDLE = "Ready when you are."
+WAITING = "Waiting for its turn"
+READING = "Reading picture and motion"
+NO_PICTURE = "Upload one or pick an example."
+NO_CHARACTER = "Waits for a picture in which one character is found."
+NO_MOTION = "Pick a preset, or upload a video or a pose file."
+INTERNAL = (
+    "Something went wrong inside the program. The program's log says what; your inputs are kept."
+)
+
+
+def label(name: str) -> str:
+    """What a setting is called on the page."""
+    return LABELS.get(name, name.replace("_", " ").capitalize())
+
+
+def stage(name: str) -> str:
+    """What a stage of a run is called on the page."""
+    return STAGES.get(name, name)
+
+
+def found(joints: int) -> str:
+    """How much of the character was seen."""
+    if joints == 18:
+        return sentence("One character, all 18 joints seen.", "good")
+    return sentence(f"One character, {joints} of 18 joints seen.", "good")
+
+
+def ended(frames: int, stopped: bool, failed: bool) -> str:
+    """The bar when nothing runs any more; frames: in the clip, 0 for none."""
+    if failed or stopped:
+        what = "Failed" if failed else "Stopped"
+        kept = f"; the {frames} finished frames are kept as a clip" if frames else ""
+        return sentence(f"{what}{kept}.", "warning")
+    return sentence(f"Done: {frames} frames.", "good")
+
+
+def sentence(text: str, kind: str = "plain") -> str:
+    """One sentence; kind: plain, good, warning or error."""
+    role = ' role="alert"' if kind == "error" else ""
+    return f'<p class="pa-sentence pa-{kind}"{role}>{escape(text)}</p>'
+
+
+def sentences(parts: Iterable[tuple[str, str]]) -> str:
+    """Several (text, kind)."""
+    return "".join(sentence(text, kind) for text, kind in parts)
+
+
+def progress(stage: str, done: float, detail: str = "") -> str:
+    """The bar: what is being done, how far the whole run is (0 to 1), and more in a few words."""
+    percent = round(100 * min(max(done, 0.0), 1.0))
+    return (
+        '<div class="pa-progress">'
+        f'<div class="pa-line"><strong role="status">{escape(stage)}</strong>'
+        f"<span>{escape(detail)}</span></div>"
+        f'<div class="pa-track" role="progressbar" aria-label="Progress" aria-valuemin="0" '
+        f'aria-valuemax="100" aria-valuenow="{percent}"><div style="width:{percent}%"></div></div>'
+        "</div>"
+    )
+
+
+def step_detail(index: int, total: int, left_s: float | None) -> str:
+    words = f"step {index} of {total}"
+    return words if left_s is None else f"{words} · about {duration(left_s)} left"
+
+
+def duration(seconds: float) -> str:
+    """'4 s', '2 min 5 s'."""
+    whole = max(round(seconds), 0)
+    return f"{whole} s" if whole < 60 else f"{whole // 60} min {whole % 60} s"
+
+
+def verdicts(alignment: Alignment) -> str:
+    """What PATA has to say, or that it found nothing to object to."""
+    if alignment.verdicts:
+        return sentences(
+            (str(v), "error" if v.severity is Severity.ERROR else "warning")
+            for v in alignment.verdicts
+        )
+    count, lead = len(alignment.poses), min(alignment.transition, len(alignment.poses) - 1)
+    seconds = count / alignment.fps
+    text = f"The motion fits. {count} frames at {alignment.fps:g} per second, {seconds:.1f} s"
+    return sentence(f"{text}; the first {lead} lead into it." if lead > 0 else f"{text}.", "good")
+
+
+def lambda_sum(total: float) -> str:
+    """The sum of λ1, λ2 and λ3, and whether it will do."""
+    if abs(total - 1) < 1e-6:
+        return sentence("λ1 + λ2 + λ3 = 1", "good")
+    return sentence(f"λ1 + λ2 + λ3 = {total:.4g}, but must be 1.", "error")
+
+
+def figures(done: Done) -> str:
+    """A finished run in numbers."""
+    stages = ", ".join(
+        f"{stage(name).lower()} {seconds:.1f} s" for name, seconds in done.seconds.items()
+    )
+    calls = ", ".join(
+        f"{name.replace('_', ' ')} {count:,}" for name, count in done.model_calls.items()
+    )
+    cached = ", ".join(stage(name).lower() for name in done.cached_stages)
+    rows: Mapping[str, str] = {
+        "Frame 0, as the models reconstruct it": f"{done.source_psnr_db:.1f} dB PSNR",
+        f"Time, {sum(done.seconds.values()):.1f} s": stages,
+        "Samples through the networks": calls,
+        "Taken from the cache": cached or "nothing",
+    }
+    items = "".join(f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>" for k, v in rows.items())
+    return f'<dl class="pa-figures">{items}</dl>'

@@ -1,0 +1,445 @@
+"""The method against literal transcriptions of the paper's formulas, and against its own properties."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tiny import tiny_networks
+from torch import Tensor
+
+from poseanimate.method.attention import is_self_attention_of_up_blocks
+from poseanimate.method.dcam import DualConsistency, Weights, layer_grid
+from poseanimate.method.ddim import DDIM, invert
+from poseanimate.method.denoiser import Denoiser
+from poseanimate.method.masks import CrossAttentionMaps
+from poseanimate.method.mgdm import decoupled_attention, regions
+from poseanimate.method.pacm import (
+    PoseOptimisation,
+    SourceOptimisation,
+    optimise_embeddings,
+    pose_aware_inversion,
+)
+from poseanimate.method.sampler import Sampler
+from poseanimate.pocket.nets import build_scheduler
+
+T, GRID, TOKENS = 3, (16, 16), 6
+CLOSE = {"atol": 2e-4, "rtol": 1e-3}
+
+
+def denoiser(guidance_scale: float = 4.0, **options) -> Denoiser:
+    networks = tiny_networks()
+    generator = torch.Generator().manual_seed(5)
+    prompt, null = (torch.randn(1, TOKENS, 16, generator=generator) for _ in range(2))
+    return Denoiser(
+        networks["unet"], networks["controlnet"], prompt, null, guidance_scale, **options
+    )
+
+
+def drawings(count: int, seed: int = 1) -> Tensor:
+    return torch.rand(count, 3, 64, 64, generator=torch.Generator().manual_seed(seed))
+
+
+def latents(count: int, seed: int = 2) -> Tensor:
+    return torch.randn(count, 3, *GRID, generator=torch.Generator().manual_seed(seed))
+
+
+def finish(steps):
+    """Runs a generator to its end and returns its result."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value
+
+
+# --- the schedule: Eqs. 2, 4, 5 ---
+
+
+@given(st.integers(2, 60), st.integers(0, 2**16))
+@settings(max_examples=30, deadline=None)
+def test_a_step_is_eq_4(steps: int, seed: int) -> None:
+    ddim = DDIM.from_scheduler(build_scheduler(), steps)
+    generator = torch.Generator().manual_seed(seed)
+    k = 1 + seed % steps
+    z_t, eps = (torch.randn(1, 3, 4, 4, generator=generator, dtype=torch.float64) for _ in range(2))
+    a_t, a_prev = ddim.alpha_bar[k], ddim.alpha_bar[k - 1]
+    z_0 = (z_t - torch.sqrt(1 - a_t) * eps) / torch.sqrt(a_t)
+    expected = torch.sqrt(a_prev) * z_0 + torch.sqrt(1 - a_prev) * eps
+    torch.testing.assert_close(ddim.step(z_t, eps, k), expected)
+    torch.testing.assert_close(ddim.predict_z0(z_t, eps, k), z_0)
+
+
+def test_the_schedule_is_diffusers_own() -> None:
+    scheduler = build_scheduler()
+    scheduler.set_timesteps(10)
+    ddim = DDIM.from_scheduler(scheduler, 10)
+    z, eps = latents(1), latents(1, seed=9)
+    for k in range(10, 0, -1):
+        assert ddim.timestep(k) == int(scheduler.timesteps[10 - k])
+        expected = scheduler.step(eps, scheduler.timesteps[10 - k], z).prev_sample
+        torch.testing.assert_close(ddim.step(z, eps, k), expected, atol=1e-5, rtol=1e-5)
+
+
+def test_inversion_is_undone_by_sampling() -> None:
+    ddim = DDIM.from_scheduler(build_scheduler(), 50)
+    z_0, eps = latents(1), latents(1, seed=3)
+    trajectory = list(invert(ddim, z_0, lambda z, t: eps))
+    assert len(trajectory) == 51
+    z = trajectory[-1]
+    for k in range(50, 0, -1):
+        z = ddim.step(z, eps, k)
+        torch.testing.assert_close(z, trajectory[k - 1], atol=1e-4, rtol=1e-4)
+
+
+def test_inversion_asks_for_the_target_timestep() -> None:
+    ddim = DDIM.from_scheduler(build_scheduler(), 5)
+    asked: list[int] = []
+
+    def predict(z: Tensor, timestep: int) -> Tensor:
+        asked.append(timestep)
+        return torch.zeros_like(z)
+
+    list(invert(ddim, latents(1), predict))
+    assert asked == [ddim.timestep(k) for k in range(1, 6)]
+
+
+# --- ε_θ under guidance ---
+
+
+@pytest.mark.parametrize("role", ["conditional", "unconditional"])
+@pytest.mark.parametrize("text", ["optimised", "prompt"])
+@pytest.mark.parametrize("scale", [1.0, 7.5])
+def test_guidance_is_the_formula(role: str, text: str, scale: float) -> None:
+    eps = denoiser(scale, embedding_role=role, controlnet_text=text)
+    z, optimised = (
+        latents(1),
+        torch.randn(1, TOKENS, 16, generator=torch.Generator().manual_seed(8)),
+    )
+    drawing = drawings(1)
+    told = optimised if text == "optimised" else eps.prompt
+    down, mid = eps.controlnet(z, 500, told, controlnet_cond=drawing, return_dict=False)
+
+    def branch(embedding: Tensor) -> Tensor:
+        return eps.unet(
+            z,
+            500,
+            embedding,
+            down_block_additional_residuals=down,
+            mid_block_additional_residual=mid,
+        ).sample
+
+    conditional = optimised if role == "conditional" else eps.prompt
+    unconditional = eps.null if role == "conditional" else optimised
+    expected = branch(unconditional) + scale * (branch(conditional) - branch(unconditional))
+    found = eps.predict(z, 500, optimised, eps.hints(drawing))
+    torch.testing.assert_close(found, expected, **CLOSE)
+
+
+# --- PACM: Eq. 6 and Alg. 1 ---
+
+
+def test_pose_aware_inversion_is_eq_6() -> None:
+    """Transcribed literally: Adam on one embedding per timestep, carried over to the next."""
+    eps, ddim = denoiser(), DDIM.from_scheduler(build_scheduler(), T)
+    hint = eps.hints(drawings(1))
+    inverted = latents(T + 1)
+    how = SourceOptimisation(inner_steps=2, learning_rate=0.05, tolerance=0.0)
+    found = finish(pose_aware_inversion(eps, ddim, inverted, hint, how))
+
+    z_bar, embedding = inverted[T : T + 1], eps.prompt.clone()
+    for i in range(T):
+        k = T - i
+        embedding = embedding.detach().clone().requires_grad_(True)
+        adam = torch.optim.Adam([embedding], lr=0.05 * (1 - 0.5 * i / T))
+        for _ in range(2):
+            adam.zero_grad()
+            z_prev = ddim.step(z_bar, eps.predict(z_bar, ddim.timestep(k), embedding, hint), k)
+            loss = torch.mean((inverted[k - 1 : k] - z_prev) ** 2)
+            loss.backward()
+            adam.step()
+        embedding = embedding.detach()
+        torch.testing.assert_close(found.embeddings[k - 1 : k], embedding, **CLOSE)
+        z_bar = ddim.step(z_bar, eps.predict(z_bar, ddim.timestep(k), embedding, hint), k).detach()
+        torch.testing.assert_close(found.trajectory[k - 1 : k], z_bar, **CLOSE)
+
+
+def test_pose_aware_inversion_reconstructs_better_than_the_prompt() -> None:
+    eps, ddim = denoiser(), DDIM.from_scheduler(build_scheduler(), 6)
+    hint = eps.hints(drawings(1))
+    with torch.no_grad():
+        inverted = torch.cat(
+            list(
+                invert(ddim, latents(1), lambda z, t: denoiser(1.0).predict(z, t, eps.prompt, hint))
+            )
+        )
+
+    def error(inner_steps: int) -> float:
+        how = SourceOptimisation(inner_steps, learning_rate=0.05, tolerance=0.0)
+        source = finish(pose_aware_inversion(eps, ddim, inverted, hint, how))
+        return float((source.trajectory[0] - inverted[0]).square().mean())
+
+    assert error(8) < 0.8 * error(0)
+
+
+def test_embedding_optimisation_of_many_frames_is_alg_1_frame_by_frame() -> None:
+    eps, ddim = denoiser(), DDIM.from_scheduler(build_scheduler(), T)
+    inverted, hints = latents(T + 1), eps.hints(drawings(3))
+    source = torch.randn(T, TOKENS, 16, generator=torch.Generator().manual_seed(4))
+    eta = 2.0
+    found = finish(
+        optimise_embeddings(
+            eps, ddim, inverted, source, inverted[-1:], hints, PoseOptimisation(learning_rate=eta)
+        )
+    )
+    assert found.shape == (3, T, TOKENS, 16)
+    for i in range(3):
+        z_tilde = inverted[T : T + 1]
+        for k in range(T, 0, -1):
+            embedding = source[k - 1 : k].clone().requires_grad_(True)
+            z_prev = ddim.step(
+                z_tilde, eps.predict(z_tilde, ddim.timestep(k), embedding, hints[i : i + 1]), k
+            )
+            torch.nn.functional.mse_loss(z_prev, inverted[k - 1 : k]).backward()
+            updated = embedding.detach() - eta * embedding.grad
+            torch.testing.assert_close(found[i, k - 1 : k], updated, **CLOSE)
+            z_tilde = z_prev.detach()
+
+
+def test_without_steps_the_source_embeddings_stay() -> None:
+    eps, ddim = denoiser(), DDIM.from_scheduler(build_scheduler(), T)
+    source = torch.randn(T, TOKENS, 16, generator=torch.Generator().manual_seed(4))
+    inverted = latents(T + 1)
+    how = PoseOptimisation(steps=0)
+    found = finish(
+        optimise_embeddings(eps, ddim, inverted, source, inverted[-1:], eps.hints(drawings(2)), how)
+    )
+    assert torch.equal(found, source.expand(2, -1, -1, -1))
+
+
+def test_resampling_follows_the_updated_embedding() -> None:
+    eps, ddim = denoiser(), DDIM.from_scheduler(build_scheduler(), T)
+    inverted, hints = latents(T + 1), eps.hints(drawings(1))
+    source = eps.prompt.expand(T, -1, -1)
+    how = PoseOptimisation(steps=3, learning_rate=0.05, optimiser="adam", resample=True)
+    steps = optimise_embeddings(eps, ddim, inverted, source, inverted[-1:], hints, how)
+    found = finish(steps)
+    z = inverted[-1:]
+    with torch.no_grad():
+        for k in range(T, 0, -1):
+            z = ddim.step(z, eps.predict(z, ddim.timestep(k), found[:, k - 1], hints), k)
+    # the last step's clean latents are those that the updated embeddings lead to
+    *_, last = optimise_embeddings(eps, ddim, inverted, source, inverted[-1:], hints, how)
+    assert last.k == 1
+    eps_last = (last.z_0 - z).abs().max()
+    assert float(eps_last) < 0.5
+
+
+# --- DCAM and MGDM: Eqs. 7–10 ---
+
+
+def softmax_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """Eq. 7 for one head, (tokens, d)."""
+    return torch.softmax(q @ k.T / q.shape[-1] ** 0.5, dim=-1) @ v
+
+
+def dca_literal(q, k, v, weights, masks, form) -> Tensor:
+    """Eqs. 8–10 frame by frame, head by head; q, k, v (frames, heads, tokens, d), frame 0 first.
+
+    Six masked attentions per frame: three frames, character and background each.
+    """
+    out = torch.zeros_like(q)
+    for i in range(1, len(q)):
+        for head in range(q.shape[1]):
+            character = background = 0
+            for weight, j in ((weights.first, 0), (weights.prev, i - 1), (weights.self, i)):
+                m = masks[j].to(q.dtype)[:, None]
+                parts = []
+                for mask in (m, 1 - m):
+                    if form == "hadamard":
+                        parts.append(
+                            softmax_attention(q[i, head], mask * k[j, head], mask * v[j, head])
+                        )
+                        continue
+                    inside = mask[:, 0] > 0
+                    if not inside.any():
+                        inside = torch.ones_like(inside)
+                    parts.append(
+                        softmax_attention(q[i, head], k[j, head][inside], v[j, head][inside])
+                    )
+                character = character + weight * parts[0]
+                background = background + weight * parts[1]
+            m_i = masks[i].to(q.dtype)[:, None]
+            out[i, head] = m_i * character + (1 - m_i) * background
+    return out[1:]
+
+
+@pytest.mark.parametrize("form", ["region", "hadamard"])
+@given(st.integers(0, 2**16), st.sampled_from([0.0, 0.4, 1.0]))
+@settings(max_examples=15, deadline=None)
+def test_decoupled_attention_is_six_masked_attentions(form: str, seed: int, share: float) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    frames, heads, d = 4, 2, 5
+    q, k, v = (torch.randn(frames, heads, 16, d, generator=generator) for _ in range(3))
+    masks = torch.rand(frames, 4, 4, generator=generator) < share
+    weights = Weights(0.5, 0.3, 0.2)
+    attention = DualConsistency(weights, branches=1, latent_grid=(4, 4), mask_form=form)
+    attention.recording = True
+    attention.attend("layer", q[:1], k[:1], v[:1])
+    attention.recording = False
+    attention.masks = torch.cat([masks[:1], masks[:1], masks[1:]]).float()
+    found = attention.attend("layer", q[1:], k[1:], v[1:])
+    expected = dca_literal(q, k, v, weights, masks.flatten(1), form)
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)
+
+
+def test_regions_are_the_larger_half_of_a_token() -> None:
+    mask = torch.zeros(1, 8, 8)
+    mask[:, :4, :5] = 1
+    assert regions(mask, (2, 2)).tolist() == [[True, False, False, False]]
+    assert regions(mask, (8, 8)).sum() == 20
+
+
+def test_an_empty_region_sees_everything() -> None:
+    q, k, v = (
+        torch.randn(1, 1, 4, 3, generator=torch.Generator().manual_seed(s)) for s in range(3)
+    )
+    nobody, everybody = torch.zeros(1, 4, dtype=torch.bool), torch.ones(1, 4, dtype=torch.bool)
+    found = decoupled_attention(q, k, v, everybody, nobody, "region")
+    torch.testing.assert_close(found[0, 0], softmax_attention(q[0, 0], k[0, 0], v[0, 0]))
+
+
+@pytest.mark.parametrize(
+    ("grid", "tokens", "expected"),
+    [
+        ((16, 16), 256, (16, 16)),
+        ((16, 16), 64, (8, 8)),
+        ((15, 9), 40, (8, 5)),
+        ((15, 9), 12, (4, 3)),
+    ],
+)
+def test_a_layers_grid_is_found_from_its_tokens(grid, tokens, expected) -> None:
+    assert layer_grid(grid, tokens) == expected
+
+
+def test_the_layers_are_the_up_blocks_self_attention() -> None:
+    names = [
+        n for n in tiny_networks()["unet"].attn_processors if is_self_attention_of_up_blocks(n)
+    ]
+    assert len(names) == 4
+    assert all(n.startswith("up_blocks") and ".attn1." in n for n in names)
+
+
+# --- generation in chunks ---
+
+
+def generated(
+    chunks: list[int],
+    weights: Weights | None = None,
+    masks: Tensor | None = None,
+    guidance_scale: float = 4.0,
+) -> Tensor:
+    """Frames 1 … N generated in chunks of those sizes, (N, c, h, w)."""
+    eps, ddim = denoiser(guidance_scale), DDIM.from_scheduler(build_scheduler(), T)
+    count = sum(chunks)
+    hints = eps.hints(drawings(count + 1))
+    trajectory = latents(T + 1)
+    generator = torch.Generator().manual_seed(6)
+    embeddings = eps.prompt + 0.3 * torch.randn(count, T, TOKENS, 16, generator=generator)
+    attention = DualConsistency(weights, eps.branches, GRID) if weights else None
+    sampler = Sampler(
+        eps, ddim, trajectory[-1:], attention, masks[:1] if masks is not None else None
+    )
+    list(sampler.record_source(trajectory, eps.prompt.expand(T, -1, -1), hints[:1]))
+    frames, at = [], 0
+    for size in chunks:
+        rows = slice(at, at + size)
+        own = masks[1:][rows] if masks is not None else None
+        *_, last = sampler.chunk(embeddings[rows], hints[1:][rows], own)
+        frames.append(last.z_0)
+        at += size
+    return torch.cat(frames)
+
+
+BODIES = (torch.rand(17, 64, 64, generator=torch.Generator().manual_seed(3)) > 0.5).float()
+
+
+@pytest.mark.parametrize("masks", [None, BODIES], ids=["plain", "decoupled"])
+@pytest.mark.parametrize(
+    "chunks", [[1] * 16, [3] * 5 + [1], [4, 12]], ids=["by 1", "by 3", "4 and 12"]
+)
+def test_chunks_of_any_size_give_the_same_frames(chunks: list[int], masks: Tensor | None) -> None:
+    whole = generated([16], Weights(), masks)
+    torch.testing.assert_close(generated(chunks, Weights(), masks), whole, **CLOSE)
+
+
+def test_lambda_of_one_for_itself_is_plain_self_attention() -> None:
+    everything = torch.ones(4, 64, 64)
+    plain = generated([3])
+    torch.testing.assert_close(generated([3], Weights(0, 0, 1)), plain, **CLOSE)
+    torch.testing.assert_close(generated([3], Weights(0, 0, 1), everything), plain, **CLOSE)
+
+
+def test_each_lambda_matters() -> None:
+    alone = generated([3], Weights(0, 0, 1))
+    for weights in (Weights(1, 0, 0), Weights(0, 1, 0)):
+        assert float((generated([3], weights) - alone).abs().max()) > 1e-3
+
+
+def test_without_guidance_one_branch_suffices() -> None:
+    eps = denoiser(1.0)
+    eps.predict(latents(2), 10, eps.prompt, eps.hints(drawings(2)))
+    assert eps.calls == {"unet": 2, "controlnet": 2}
+    by_one = generated([1, 1, 1], Weights(), None, guidance_scale=1.0)
+    torch.testing.assert_close(by_one, generated([3], Weights(), None, guidance_scale=1.0), **CLOSE)
+
+
+def test_the_unet_is_left_as_it_was() -> None:
+    unet = tiny_networks()["unet"]
+    before = dict(unet.attn_processors)
+    steps = denoiser()
+    sampler = Sampler(
+        steps,
+        DDIM.from_scheduler(build_scheduler(), T),
+        latents(1),
+        DualConsistency(Weights(), 2, GRID),
+    )
+    recording = sampler.record_source(
+        latents(T + 1), steps.prompt.expand(T, -1, -1), steps.hints(drawings(1))
+    )
+    next(recording)
+    recording.close()
+    assert unet.attn_processors == before
+
+
+# --- masks from cross-attention ---
+
+
+def test_maps_are_the_softmax_columns_of_the_characters_tokens() -> None:
+    generator = torch.Generator().manual_seed(0)
+    q = torch.randn(4, 2, 256, 5, generator=generator)
+    k = torch.randn(4, 2, TOKENS, 5, generator=generator)
+    maps = CrossAttentionMaps(tokens=(1, 3), frames=2, grid=GRID)
+    maps.add(q, k)
+    for frame in range(2):
+        seen = torch.zeros(256)
+        for head in range(2):
+            logits = q[2 + frame, head] @ k[2 + frame, head].T / 5**0.5
+            seen += torch.softmax(logits, dim=-1)[:, [1, 3]].sum(-1) / 2
+        expected = ((seen - seen.min()) / (seen.max() - seen.min())).reshape(16, 16)
+        torch.testing.assert_close(maps.maps()[frame], expected, atol=1e-5, rtol=1e-4)
+
+
+def test_watching_changes_nothing() -> None:
+    eps, ddim = denoiser(), DDIM.from_scheduler(build_scheduler(), T)
+    inverted, hints = latents(T + 1), eps.hints(drawings(2))
+    source, how = eps.prompt.expand(T, -1, -1), PoseOptimisation()
+    maps = CrossAttentionMaps((1, 2), 2, GRID)
+    watched = finish(
+        optimise_embeddings(eps, ddim, inverted, source, inverted[-1:], hints, how, maps)
+    )
+    plain = finish(optimise_embeddings(eps, ddim, inverted, source, inverted[-1:], hints, how))
+    torch.testing.assert_close(watched, plain, **CLOSE)
+    assert maps.maps().shape == (2, 16, 16)
+    assert float(maps.maps().min()) == 0 and float(maps.maps().max()) == pytest.approx(1)
