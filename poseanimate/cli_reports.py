@@ -45,7 +45,7 @@ class Sentences:
             case Step(stage, index, total, left_s):
                 if stage != self._stage or self._bar is None:
                     self._open(stage, total)
-                words = [f"{self._frames} frames finished"] if self._frames else []
+                words = [f"frames done: {self._frames}"] if self._frames else []
                 words += [] if left_s is None else [f"{tqdm.format_interval(left_s)} left"]
                 self._bar.set_postfix_str(", ".join(words), refresh=False)
                 self._bar.update(index - self._bar.n)

@@ -35,16 +35,16 @@ CHARACTERS: dict[str, tuple[str, int]] = {
     "beach-girl": ("held-out", 82),
     "park-girl": ("held-out", 93),
     "room-boy": ("held-out", 30),
-    "snow-boy": ("held-out", 95),
-    "street-boy": ("held-out", 60),
-    "street-girl": ("held-out", 7),
+    "snow-boy": ("held-out", 2),
+    "street-boy": ("held-out", 49),
+    "street-girl": ("held-out", 47),
 }
 """File name: split and index of the scene. Nobody of a training picture is among them."""
 
 VIDEOS: dict[str, tuple[str, tuple[str, int]]] = {
     "room-girl-wave": ("wave", ("validation", 41)),
-    "snow-boy-jumping-jacks": ("jumping-jacks", ("validation", 20)),
-    "street-boy-dance-disco": ("dance-disco", ("validation", 44)),
+    "snow-boy-jumping-jacks": ("jumping-jacks", ("validation", 2)),
+    "street-boy-dance-disco": ("dance-disco", ("validation", 19)),
 }
 """File name: motion, and split and index of the scene."""
 

@@ -3,8 +3,8 @@
 Notable:
 - What was read from a file is remembered by its path: uploads are stored under the hash of their
   content, so equal paths are equal files.
-- A session's run stays known until it is over, so that Stop, which answers while a step is still
-  being computed, can make a clip of the frames that are finished.
+- Stop only asks: the run itself notices after its step, makes a clip of what is finished, and has
+  the last word on the page. A session has at most one run, waiting or begun.
 - Clips live in a temporary folder until Gradio has copied them to its own cache.
 """
 
@@ -78,7 +78,7 @@ class Handlers:
         self.animator = animator
         self._character = lru_cache(maxsize=REMEMBERED)(self._read_character)
         self._motions: OrderedDict[MotionChoice, Motion] = OrderedDict()
-        self._runs: OrderedDict[str, Run] = OrderedDict()
+        self._runs: dict[str, Run] = {}
         self._lock = threading.Lock()
 
     # 1 to 3: before any diffusion model is touched ------------------------------------------------
@@ -140,10 +140,18 @@ class Handlers:
 
     # 5: the clip ----------------------------------------------------------------------------------
 
-    def begin(self) -> Outputs:
+    def begin(self, request: gr.Request) -> Outputs:
         """Answers the click at once; the run itself may have to wait for its turn."""
-        bar = texts.progress(texts.WAITING, 0.0)
-        return shown(bar=bar, report="", stop=gr.Button(interactive=True))
+        with self._lock:
+            run = self._runs.get(_session(request))
+            if run is None or not run.begun:
+                self._runs[_session(request)] = Run()
+        return shown(
+            bar=texts.progress(texts.WAITING, 0.0),
+            report="",
+            generate=gr.Button(interactive=False),
+            stop=gr.Button(interactive=True),
+        )
 
     def animate(
         self, request: gr.Request, picture: str | None, prompt: str, *values: Any
@@ -153,37 +161,37 @@ class Handlers:
         Args:
             values: of the motion's six components, then of `SETTING_NAMES`.
         """
-        run = self._start(request, str(values[1]) if values[0] == texts.FROM_PRESET else "clip")
-        yield shown(
-            bar=run.bar, report="", clip=None, sheet=None, download=gr.DownloadButton(visible=False)
-        )
-        trouble = ""
+        run = self._start(request)
         try:
-            settings = Settings(**dict(zip(SETTING_NAMES, values[6:], strict=True)))
-            character = self.character(picture)
-            for event in self._events(character, prompt, MotionChoice.of(values[:6]), settings):
-                run.take(event)
-                sheet = run.sheet(time.monotonic())
-                yield shown(bar=run.bar) if sheet is None else shown(bar=run.bar, sheet=sheet)
-        except PoseAnimateError as error:
-            trouble = str(error)
-        except Exception:
-            _log.exception("A run failed.")
-            trouble = texts.INTERNAL
-        yield from self._ended(run, trouble)
-        self._forget(request)
+            trouble = yield from self._followed(run, picture, prompt, values)
+            yield from self._ended(run, trouble)
+        finally:
+            self._forget(request)
         if trouble:
             raise gr.Error(trouble, print_exception=False)
 
-    def stop(self, request: gr.Request) -> Iterator[Outputs]:
-        """Ends a session's run; what is finished becomes a clip."""
+    def stop(self, request: gr.Request) -> Outputs:
+        """Asks a session's run to end after its step."""
         with self._lock:
-            run = self._runs.pop(_session(request), None)
-        yield from self._ended(run or Run(), stopped=True)
+            run = self._runs.get(_session(request))
+        if run is None:
+            return shown(stop=gr.Button(interactive=False))
+        run.stopped = True
+        said = (
+            texts.progress(texts.STOPPING, run.share) if run.begun else texts.ended(0, True, False)
+        )
+        return shown(bar=said, stop=gr.Button(interactive=False))
+
+    def failed(self) -> Outputs:
+        """The run ended with an error, or never began because too many wait."""
+        return shown(generate=gr.Button(interactive=True), stop=gr.Button(interactive=False))
 
     def leave(self, request: gr.Request) -> None:
         """The page was closed."""
-        self._forget(request)
+        with self._lock:
+            run = self._runs.pop(_session(request), None)
+        if run is not None:
+            run.stopped = True
 
     def character(self, picture: str | None) -> Character:
         """What was seen in a picture.
@@ -229,7 +237,7 @@ class Handlers:
 
     def _events(
         self, character: Character, prompt: str, choice: MotionChoice, settings: Settings
-    ) -> Iterator[Event]:
+    ) -> Generator[Event, None, None]:
         """The motion's steps, where it must be looked for in a video, and then the engine's."""
         motion = yield from self._motion(choice)
         events = cast(
@@ -239,7 +247,35 @@ class Handlers:
         with closing(events):
             yield from events
 
-    def _ended(self, run: Run, trouble: str = "", stopped: bool = False) -> Iterator[Outputs]:
+    def _followed(
+        self, run: Run, picture: str | None, prompt: str, values: Sequence[Any]
+    ) -> Generator[Outputs, None, str]:
+        """Shows a run until it is done, stopped or in trouble; returns what the trouble is."""
+        if run.stopped:
+            return ""
+        yield shown(
+            bar=run.bar, report="", clip=None, sheet=None, download=gr.DownloadButton(visible=False)
+        )
+        try:
+            settings = Settings(**dict(zip(SETTING_NAMES, values[6:], strict=True)))
+            choice = MotionChoice.of(values[:6])
+            run.name = choice.name_or_path if values[0] == texts.FROM_PRESET else run.name
+            character = self.character(picture)
+            with closing(self._events(character, prompt, choice, settings)) as events:
+                for event in events:
+                    run.take(event)
+                    if run.stopped:
+                        break
+                    sheet = run.sheet(time.monotonic())
+                    yield shown(bar=run.bar) if sheet is None else shown(bar=run.bar, sheet=sheet)
+        except PoseAnimateError as error:
+            return str(error)
+        except Exception:
+            _log.exception("A run failed.")
+            return texts.INTERNAL
+        return ""
+
+    def _ended(self, run: Run, trouble: str) -> Iterator[Outputs]:
         """The page after a run, with the clip of what is finished."""
         with TemporaryDirectory(prefix="poseanimate-") as folder:
             try:
@@ -247,22 +283,25 @@ class Handlers:
             except PoseAnimateError as error:
                 path, trouble = None, trouble or str(error)
             finished = len(run.frames) if path else 0
-            said = texts.ended(finished, stopped, bool(trouble))
             report = texts.sentence(trouble, "error") if trouble else ""
-            changed: dict[str, Any] = {"bar": said, "report": report + run.report()}
+            changed: dict[str, Any] = {
+                "bar": texts.ended(finished, run.stopped and run.done is None, bool(trouble)),
+                "report": report + run.report(),
+                "generate": gr.Button(interactive=True),
+                "stop": gr.Button(interactive=False),
+            }
             if (sheet := run.sheet()) is not None:
                 changed["sheet"] = sheet
             if path:
                 changed |= {"clip": path, "download": gr.DownloadButton(value=path, visible=True)}
-            yield shown(**changed, stop=gr.Button(interactive=False))
+            yield shown(**changed)
 
-    def _start(self, request: gr.Request, name: str) -> Run:
-        run = Run(name)
+    def _start(self, request: gr.Request) -> Run:
         with self._lock:
-            self._runs[_session(request)] = run
-            self._runs.move_to_end(_session(request))
-            while len(self._runs) > REMEMBERED:  # only runs that were broken off are left behind
-                self._runs.popitem(last=False)
+            run = self._runs.get(_session(request))
+            if run is None or run.begun:
+                run = self._runs[_session(request)] = Run()
+            run.begin()
         return run
 
     def _forget(self, request: gr.Request) -> None:
@@ -270,7 +309,7 @@ class Handlers:
             self._runs.pop(_session(request), None)
 
 
-RESULT_OUTPUTS = ("bar", "sheet", "clip", "download", "report", "stop")
+RESULT_OUTPUTS = ("bar", "sheet", "clip", "download", "report", "generate", "stop")
 
 
 def shown(**changed: Any) -> Outputs:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import Field, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import gradio as gr
 
@@ -15,7 +15,7 @@ from poseanimate.poses.motion import PRESETS_FOLDER
 from poseanimate.poses.motion import preset_names as motion_names
 from poseanimate.settings import Settings, preset_names
 from poseanimate.ui import texts
-from poseanimate.ui.handlers import ALIGNMENT_SETTINGS, RESULT_OUTPUTS, Handlers
+from poseanimate.ui.handlers import ALIGNMENT_SETTINGS, Handlers
 
 STYLE = Path(__file__).with_name("style.css")
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "characters"
@@ -30,7 +30,8 @@ LAMBDAS = ("lambda_first", "lambda_prev", "lambda_self")
 SWITCHES = ("pata", "pacm_source", "pacm_pose", "dcam", "mgdm")
 NUMBERS = ("frames", "num_inference_steps", "inner_steps", "guidance_scale", "seed")
 
-Controls = dict[str, gr.components.Component]
+Control = gr.Checkbox | gr.Number | gr.Radio | gr.Slider | gr.Textbox
+Controls = dict[str, Control]
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class Inputs:
 
     picture: gr.File
     prompt: gr.Textbox
-    motion: list[gr.components.Component]
+    motion: list[Control | gr.File]
     settings: Controls
 
 
@@ -113,7 +114,7 @@ def _character(handlers: Handlers) -> tuple[gr.File, gr.Textbox, list[gr.compone
         elem_classes="pa-tiles",
     )
     with gr.Row():
-        with gr.Column(min_width=150):
+        with gr.Column(min_width=220):
             picture = gr.File(
                 value=str(EXAMPLES / f"{examples[0]}.png") if examples else None,
                 label=texts.PICTURE,
@@ -129,7 +130,7 @@ def _character(handlers: Handlers) -> tuple[gr.File, gr.Textbox, list[gr.compone
                 max_length=MAX_PROMPT_CHARACTERS,
                 elem_id="prompt",
             )
-        with gr.Column(min_width=150):
+        with gr.Column(min_width=220):
             found = gr.Image(
                 label=texts.FOUND,
                 alt_text=texts.FOUND_ALT,
@@ -151,7 +152,7 @@ def _character(handlers: Handlers) -> tuple[gr.File, gr.Textbox, list[gr.compone
     return picture, prompt, [found, said]
 
 
-def _motion() -> list[gr.components.Component]:
+def _motion() -> list[Control | gr.File]:
     gr.Markdown(texts.MOTION)
     source = gr.Radio(
         texts.MOTION_CHOICES,
@@ -195,17 +196,17 @@ def _settings(handlers: Handlers) -> Controls:
     knobs = {each.name: each for each in fields(Settings)}
     controls: Controls = {}
 
-    def add(names: Sequence[str], min_width: int = 150) -> None:
+    def add(names: Sequence[str]) -> None:
         for name in names:
-            controls[name] = control(knobs[name], getattr(first, name), min_width)
+            controls[name] = control(knobs[name], getattr(first, name))
 
     names = preset_names()
     preset = gr.Radio(names, value=FIRST_PRESET, label=texts.SETTINGS_PRESET, elem_id="preset")
-    with gr.Row():
+    with gr.Row(elem_classes="pa-grid pa-wide"):
         add(NUMBERS)
     with gr.Group():
-        with gr.Row():
-            add(LAMBDAS, 130)
+        with gr.Row(elem_classes="pa-grid"):
+            add(LAMBDAS)
         with gr.Row(equal_height=True):
             total = gr.HTML(
                 handlers.weigh(*(getattr(first, name) for name in LAMBDAS)),
@@ -213,10 +214,10 @@ def _settings(handlers: Handlers) -> Controls:
                 padding=True,
             )
             normalise = gr.Button(texts.NORMALISE, size="sm", scale=0, min_width=180)
-    with gr.Group(elem_id="switches"), gr.Row():
-        add(SWITCHES, 130)
-    with gr.Accordion(texts.ADVANCED, open=False), gr.Row():
-        add([name for name in knobs if name not in controls], 200)
+    with gr.Group(), gr.Row(elem_classes="pa-grid"):
+        add(SWITCHES)
+    with gr.Accordion(texts.ADVANCED, open=False), gr.Row(elem_classes="pa-grid pa-wide"):
+        add([name for name in knobs if name not in controls])
     controls = {name: controls[name] for name in knobs}
     lambdas = [controls[name] for name in LAMBDAS]
     quiet: dict[str, Any] = {
@@ -230,14 +231,14 @@ def _settings(handlers: Handlers) -> Controls:
     return controls
 
 
-def control(about: Field[Any], value: Any, min_width: int = 160) -> gr.components.Component:
+def control(about: Field[Any], value: Any) -> Control:
     """The component for a setting, from what the setting says about itself."""
     low, high, choices = (about.metadata[key] for key in ("low", "high", "choices"))
     common: dict[str, Any] = {
         "value": value,
         "label": texts.label(about.name),
         "info": None if about.name in texts.SELF_EXPLAINING else about.metadata["help"],
-        "min_width": min_width,
+        "min_width": 0,
         "elem_id": f"setting-{about.name.replace('_', '-')}",
     }
     if isinstance(about.default, bool):
@@ -247,11 +248,11 @@ def control(about: Field[Any], value: Any, min_width: int = 160) -> gr.component
     if isinstance(about.default, str):
         return gr.Textbox(max_length=200, **common)
     whole = isinstance(about.default, int)
+    default = float(cast(float, about.default))
     step = 1 if whole else 0.01 if high <= 2 else 0.1
-    in_steps = round(about.default / step) * step
-    if high > 1000 or abs(in_steps - about.default) > step / 1000:
+    if high > 1000 or abs(round(default / step) * step - default) > 1e-9 or 0 < low < step:
         return gr.Number(minimum=low, maximum=high, precision=0 if whole else None, **common)
-    return gr.Slider(low, high, step=step, **common)
+    return gr.Slider(low, high, step=step, buttons=[], **common)
 
 
 def _result(handlers: Handlers, inputs: Inputs) -> None:
@@ -285,11 +286,14 @@ def _result(handlers: Handlers, inputs: Inputs) -> None:
                 elem_id="sheet",
             )
     report = gr.HTML(elem_id="report")
-    by_name = dict(zip(RESULT_OUTPUTS, (bar, sheet, clip, download, report, stop), strict=True))
-    outputs = list(by_name.values())
-    generate.click(
-        handlers.begin, None, outputs, queue=False, show_progress="hidden", api_visibility="private"
-    )
+    outputs = [bar, sheet, clip, download, report, generate, stop]  # as RESULT_OUTPUTS
+    aside: dict[str, Any] = {
+        "outputs": outputs,
+        "queue": False,
+        "show_progress": "hidden",
+        "api_visibility": "private",
+    }
+    generate.click(handlers.begin, None, **aside)
     run = generate.click(
         handlers.animate,
         [inputs.picture, inputs.prompt, *inputs.motion, *inputs.settings.values()],
@@ -300,15 +304,8 @@ def _result(handlers: Handlers, inputs: Inputs) -> None:
         show_progress_on=bar,
         api_name="animate",
     )
-    stop.click(
-        handlers.stop,
-        None,
-        outputs,
-        cancels=[run],
-        queue=False,
-        show_progress="hidden",
-        api_visibility="private",
-    )
+    run.failure(handlers.failed, None, **aside)
+    stop.click(handlers.stop, None, **aside)
 
 
 def _before_the_run(

@@ -22,32 +22,42 @@ SHEETS_PER_S = 3.0
 
 @dataclass
 class Run:
-    """Follows a run. name: of the clip's file; never text that came from outside."""
+    """Follows a run.
+
+    name: of the clip's file; never text that came from outside. share: how far it is, 0 to 1.
+    begun: it isn't waiting any more. stopped: somebody asked it to end.
+    """
 
     name: str = "clip"
     fps: float = 12.0
     frames: list[Picture] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     done: Done | None = None
+    begun: bool = False
+    stopped: bool = False
+    share: float = 0.0
     bar: str = texts.progress(texts.READING, 0.0)
     _sheet: Sheet | None = None
     _sheet_changed: bool = False
     _sheet_shown_s: float = -1.0
-    _share: float = 0.0
-    _started_s: float = field(default_factory=time.monotonic)
+    _begun_s: float = 0.0
+
+    def begin(self) -> None:
+        """Its turn has come."""
+        self.begun, self._begun_s = True, time.monotonic()
 
     def take(self, event: Event) -> None:
         """Follows what the engine reports."""
         match event:
             case Stage(name, steps, cached):
                 about = "from the cache" if cached else f"{steps} steps" if steps > 1 else ""
-                self.bar = texts.progress(texts.stage(name), self._share, about)
+                self.bar = texts.progress(texts.stage(name), self.share, about)
             case Step(name, index, total, left_s):
                 if left_s is not None:
-                    passed_s = time.monotonic() - self._started_s
-                    self._share = passed_s / max(passed_s + left_s, 1e-6)
+                    passed_s = time.monotonic() - self._begun_s
+                    self.share = passed_s / max(passed_s + left_s, 1e-6)
                 about = texts.step_detail(index, total, left_s)
-                self.bar = texts.progress(texts.stage(name), self._share, about)
+                self.bar = texts.progress(texts.stage(name), self.share, about)
             case Aligned(alignment, picture):
                 self.fps = alignment.fps
                 height, width = picture.shape[:2]
@@ -83,12 +93,11 @@ class Run:
         Raises:
             OutputError: it can't be written.
         """
-        frames = list(self.frames)  # another thread may still be adding to them
-        if len(frames) < 2:
+        if len(self.frames) < 2:
             return None
         path = folder / f"poseanimate-{self.name}.mp4"
-        height, width = frames[0].shape[:2]
-        write_clip(frames, path, self.fps, enlargement(width, height))
+        height, width = self.frames[0].shape[:2]
+        write_clip(self.frames, path, self.fps, enlargement(width, height))
         return str(path)
 
     def report(self) -> str:

@@ -30,7 +30,7 @@ MOTION_CHOICES = [("A preset", FROM_PRESET), ("A video or pose file", FROM_FILE)
 PRESET_MOTION = "Preset"
 MOTION_FILE = "Video (MP4, WebM, MOV, GIF) or OpenPose keypoints (JSON)"
 START = "Start, s"
-END = "End, s (empty: to its end)"
+END = "End, s (0: to its end)"
 STRIDE = "Every nth frame"
 
 ALIGNMENT = "## 3 · Alignment"
@@ -45,9 +45,9 @@ LABELS = {
     "num_inference_steps": "Steps T",
     "inner_steps": "Inner steps n",
     "guidance_scale": "Guidance w",
-    "lambda_first": "λ1 · first frame",
-    "lambda_prev": "λ2 · previous frame",
-    "lambda_self": "λ3 · frame itself",
+    "lambda_first": "λ1 first",
+    "lambda_prev": "λ2 previous",
+    "lambda_self": "λ3 itself",
     "pata": "PATA · alignment",
     "pacm_source": "PACM · source",
     "pacm_pose": "PACM · poses",
@@ -79,6 +79,7 @@ STAGES = {
     "generation": "Drawing frames",
 }
 IDLE = "Ready when you are."
+STOPPING = "Stopping"
 WAITING = "Waiting for its turn"
 READING = "Reading picture and motion"
 NO_PICTURE = "Upload one or pick an example."
@@ -109,9 +110,8 @@ def found(joints: int) -> str:
 def ended(frames: int, stopped: bool, failed: bool) -> str:
     """The bar when nothing runs any more; frames: in the clip, 0 for none."""
     if failed or stopped:
-        what = "Failed" if failed else "Stopped"
-        kept = f"; the {frames} finished frames are kept as a clip" if frames else ""
-        return sentence(f"{what}{kept}.", "warning")
+        kept = f" The {frames} finished frames are kept as a clip." if frames else ""
+        return sentence(f"{'It failed.' if failed else 'Stopped.'}{kept}", "warning")
     return sentence(f"Done: {frames} frames.", "good")
 
 

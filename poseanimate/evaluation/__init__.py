@@ -1,0 +1,1 @@
+"""How good the clips are, measured against the pocket world's true animations."""

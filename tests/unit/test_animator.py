@@ -1,0 +1,670 @@
+"""The animator on tiny models: its events, what it caches, and that it can be stopped anywhere."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+from tiny import SIDE, ToldEyes, scene_at_ease, tiny_models, tiny_networks
+
+from poseanimate.animator import Animator, psnr_db
+from poseanimate.cache import StageCache
+from poseanimate.errors import MotionError, NoCharacterError, SeveralCharactersError
+from poseanimate.events import Aligned, Done, Event, Frame, Note, Preview, Stage, Step
+from poseanimate.models import Models, to_pixels, to_tensor
+from poseanimate.pocket.body import Angles
+from poseanimate.pocket.scene import Scene
+from poseanimate.poses.motion import Motion, load_preset
+from poseanimate.poses.skeleton import Pose
+from poseanimate.settings import Settings
+
+T, INNER = 2, 1
+PROMPT = "a girl with red hair, in the park"
+CACHE_BYTES = 50_000_000
+MODULES = ("pata", "pacm_source", "pacm_pose", "dcam", "mgdm")
+
+
+def fast(**changes) -> Settings:
+    """Few steps, none of which stops early."""
+    few = {
+        "num_inference_steps": T,
+        "inner_steps": INNER,
+        "frames": 4,
+        "chunk_frames": 2,
+        "transition_frames": 0,
+        "source_tolerance": 0.0,
+    }
+    return Settings().changed(few | changes)
+
+
+def picture() -> Image.Image:
+    return Image.fromarray(scene_at_ease().picture)
+
+
+def walk(poses: int = 6) -> Motion:
+    return replace(load_preset("walk"), poses=load_preset("walk").poses[:poses])
+
+
+def run(
+    settings: Settings | None = None,
+    cache: StageCache | None = None,
+    prompt: str = PROMPT,
+    source: Image.Image | None = None,
+    motion: Motion | None = None,
+    models: Models | None = None,
+) -> list[Event]:
+    animator = Animator(models or tiny_models(), cache)
+    return list(
+        animator.animate(source or picture(), motion or walk(), settings or fast(), prompt)
+    )
+
+
+def frames_of(events: list[Event]) -> np.ndarray:
+    done = events[-1]
+    assert isinstance(done, Done)
+    return np.stack(done.frames)
+
+
+@contextmanager
+def counted() -> Iterator[Counter[str]]:
+    """Counts what truly goes through the networks: samples by name, and passes as "passes"."""
+    networks, calls, hooks = tiny_networks(), Counter(), []
+
+    def hook(name: str) -> Callable[..., None]:
+        def count(module, args) -> None:
+            calls[name] += len(args[0])
+            calls["passes"] += name == "unet"
+
+        return count
+
+    for name in ("unet", "controlnet"):
+        hooks.append(networks[name].register_forward_pre_hook(hook(name)))
+    try:
+        yield calls
+    finally:
+        for each in hooks:
+            each.remove()
+
+
+def expected_calls(
+    settings: Settings, inversion: bool = True, source: bool = True, poses: int = -1
+) -> dict[str, int]:
+    """What a run costs that re-runs those stages, and the second optimisation for `poses` frames (-1: all)."""
+    steps, frames = settings.num_inference_steps, settings.frames - 1
+    branches = 1 if settings.guidance_scale == 1 else 2
+    poses = frames if poses < 0 else poses
+    unet = controlnet = gradient = 0
+    if inversion:
+        unet, controlnet = steps, steps
+    if source and settings.pacm_source:
+        unet += steps * branches * (settings.inner_steps + 1)
+        controlnet += steps * (settings.inner_steps + 1)
+        gradient += steps * branches * settings.inner_steps
+    watched = settings.dcam and settings.mgdm and settings.frame_masks != "skeleton"
+    if settings.pacm_pose:
+        unet += steps * branches * settings.pose_steps * poses
+        controlnet += steps * settings.pose_steps * poses
+        gradient += steps * branches * settings.pose_steps * poses
+    elif watched:
+        unet += steps * branches * poses
+        controlnet += steps * poses
+    generated = frames + settings.dcam
+    unet += steps * branches * generated
+    controlnet += steps * generated
+    return {
+        name: count
+        for name, count in (("unet", unet), ("controlnet", controlnet), ("gradient", gradient))
+        if count
+    }
+
+
+@pytest.fixture(scope="module")
+def fresh() -> np.ndarray:
+    """Frames of the plain run, without a cache."""
+    return frames_of(run())
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> StageCache:
+    return StageCache(tmp_path / "cache", CACHE_BYTES)
+
+
+@pytest.fixture(autouse=True)
+def networks_stay_as_they_are() -> Iterator[None]:
+    unet, controlnet = tiny_networks()["unet"], tiny_networks()["controlnet"]
+    processors, hints = dict(unet.attn_processors), controlnet.controlnet_cond_embedding
+    yield
+    assert unet.attn_processors == processors
+    assert controlnet.controlnet_cond_embedding is hints
+
+
+# --- events ---
+
+
+def test_events_come_in_order() -> None:
+    def told(event: Event) -> str:
+        match event:
+            case Stage():
+                return f"stage {event.name} {event.steps}"
+            case Step():
+                return f"{event.stage} {event.index}/{event.total}"
+            case Frame() | Preview():
+                return f"{type(event).__name__} {event.index}"
+        return type(event).__name__
+
+    chunk = ["stage pacm_pose 2", "pacm_pose 1/2", "pacm_pose 2/2", "stage generation 2"]
+    assert [told(event) for event in run()] == [
+        *("stage character 1", "stage alignment 1", "Aligned", "Frame 0"),
+        *("stage inversion 2", "inversion 1/2", "inversion 2/2"),
+        *("stage pacm_source 2", "pacm_source 1/2", "pacm_source 2/2"),
+        *("stage generation 2", "generation 1/2", "generation 2/2"),
+        *(*chunk, "generation 1/2", "Preview 2", "generation 2/2", "Frame 1", "Frame 2"),
+        *(*chunk, "generation 1/2", "Preview 3", "generation 2/2", "Frame 3"),
+        "Done",
+    ]
+
+
+@pytest.mark.parametrize(
+    "changes", [{}, {"dcam": False}, {"pose_steps": 2, "pose_resample": True}, {"pacm_pose": False}]
+)
+def test_the_time_left_runs_out_with_the_last_step(changes: dict) -> None:
+    left = [event.left_s for event in run(fast(**changes)) if isinstance(event, Step)]
+    assert all(seconds is not None and seconds >= 0 for seconds in left)
+    assert left[0] > 0
+    assert left[-1] == pytest.approx(0, abs=1e-6)
+
+
+def test_the_time_left_knows_what_is_cached(cache: StageCache) -> None:
+    run(cache=cache)
+    left = [event.left_s for event in run(cache=cache) if isinstance(event, Step)]
+    assert left[-1] == pytest.approx(0, abs=1e-6)
+
+
+def test_no_more_than_one_step_lies_between_two_events() -> None:
+    settings = fast(inner_steps=2, frames=3)
+    passes = []
+    with counted() as calls:
+        for event in Animator(tiny_models()).animate(picture(), walk(), settings, PROMPT):
+            passes.append((event, calls["passes"]))
+    between = {
+        (event.stage, after - before)
+        for (_, before), (event, after) in pairwise(passes)
+        if isinstance(event, Step)
+    }
+    assert between == {("inversion", 1), ("pacm_source", 3), ("pacm_pose", 1), ("generation", 1)}
+    others = [after - before for (_, before), (e, after) in pairwise(passes) if type(e) is not Step]
+    assert not any(others)
+
+
+# --- frames and figures ---
+
+
+def test_frame_0_is_the_source_bit_for_bit() -> None:
+    events = run()
+    zero = next(event for event in events if isinstance(event, Frame))
+    assert zero.index == 0
+    assert np.array_equal(zero.picture, scene_at_ease().picture)
+    assert np.array_equal(frames_of(events)[0], scene_at_ease().picture)
+
+
+def test_frame_0_of_a_larger_picture_is_that_picture_resized() -> None:
+    large = Image.fromarray(scene_at_ease(side=3 * SIDE).picture)
+    small = np.asarray(large.resize((SIDE, SIDE), Image.Resampling.LANCZOS))
+    assert np.array_equal(frames_of(run(fast(frames=2), source=large))[0], small)
+
+
+@pytest.mark.parametrize("count", [2, 5])
+def test_there_are_as_many_frames_as_asked_for(count: int) -> None:
+    events = run(fast(frames=count))
+    frames = [event for event in events if isinstance(event, Frame)]
+    assert [frame.index for frame in frames] == list(range(count))
+    result = frames_of(events)
+    assert result.shape == (count, SIDE, SIDE, 3) and result.dtype == np.uint8
+    for frame, own in zip(frames, result, strict=True):
+        assert np.array_equal(frame.picture, own)
+    assert not any(isinstance(event, Note) for event in events)
+
+
+def test_a_short_motion_gives_fewer_frames_and_says_so() -> None:
+    events = run(fast(frames=6), motion=walk(2))
+    (note,) = [event for event in events if isinstance(event, Note)]
+    assert "3 frames of the 6" in note.text
+    assert len(frames_of(events)) == 3
+
+
+def test_frames_move_and_depend_on_the_pose(fresh: np.ndarray) -> None:
+    assert not np.array_equal(fresh[1], fresh[2])
+    still = replace(walk(), poses=walk().poses[:1] * 4)
+    assert not np.array_equal(frames_of(run(motion=still))[3], fresh[3])
+
+
+def test_done_tells_what_the_run_cost() -> None:
+    with counted() as calls:
+        events = run()
+    done = events[-1]
+    assert isinstance(done, Done)
+    assert done.model_calls == expected_calls(fast())
+    assert {name: calls[name] for name in ("unet", "controlnet")} == {
+        name: done.model_calls[name] for name in ("unet", "controlnet")
+    }
+    stages = {"character", "alignment", "inversion", "pacm_source", "pacm_pose", "generation"}
+    assert set(done.seconds) == stages
+    assert all(seconds > 0 for seconds in done.seconds.values())
+    assert done.fps == walk().fps
+    assert done.cached_stages == ()
+
+
+def test_the_sources_psnr_is_that_of_its_reconstruction() -> None:
+    models, source = tiny_models(), scene_at_ease().picture
+    done = run(fast(pacm_source=False))[-1]
+    z_0 = models.encode(to_tensor(source[None], models.device))
+    again = to_pixels(models.decode(z_0))[0]
+    assert done.source_psnr_db == psnr_db(again, source)
+    assert psnr_db(source, source) == 99.0
+    assert psnr_db(source, np.bitwise_xor(source, 1)) == pytest.approx(48.1308, abs=1e-3)
+
+
+def test_previews_show_frames_to_come() -> None:
+    finished = -1
+    for event in run(fast(frames=5, num_inference_steps=8)):
+        if isinstance(event, Frame):
+            finished = event.index
+        if isinstance(event, Preview):
+            assert event.index > finished
+            assert event.picture.shape == (SIDE, SIDE, 3) and event.picture.dtype == np.uint8
+    assert finished == 4
+
+
+def test_a_known_character_need_not_be_looked_for(fresh: np.ndarray) -> None:
+    character = Animator(tiny_models()).character(picture())
+    blind = replace(tiny_models(), detector=ToldEyes((), np.zeros((SIDE, SIDE), np.float32)))
+    *_, done = Animator(blind).animate(character, walk(), fast(), PROMPT)
+    assert np.array_equal(np.stack(done.frames), fresh)
+
+
+# --- what is cached ---
+
+
+def test_a_second_run_generates_alone_and_gives_the_same(
+    cache: StageCache, fresh: np.ndarray
+) -> None:
+    cold = run(cache=cache)
+    with counted() as calls:
+        warm = run(cache=cache)
+    assert np.array_equal(frames_of(cold), fresh)
+    assert np.array_equal(frames_of(warm), fresh)
+    assert warm[-1].model_calls == expected_calls(fast(), False, False, 0)
+    assert calls["unet"] == warm[-1].model_calls["unet"]
+    assert warm[-1].cached_stages == ("inversion", "pacm_source", "pacm_pose")
+    stages = {e.name: (e.steps, e.cached) for e in warm if isinstance(e, Stage)}
+    assert stages["pacm_pose"] == (0, True) and stages["inversion"][1]
+
+
+ALONE, OPTIMISED, EVERYTHING = (False, False, 0), (False, False, -1), (True, True, -1)
+
+
+@pytest.mark.parametrize(
+    ("changes", "again"),
+    [
+        ({"lambda_first": 0.4}, ALONE),
+        ({"mgdm": False}, ALONE),
+        ({"dcam": False}, ALONE),
+        ({"mask_form": "hadamard"}, ALONE),
+        ({"mask_threshold": 0.3}, ALONE),
+        ({"chunk_frames": 3}, ALONE),
+        ({"seed": 5}, ALONE),
+        ({"pose_learning_rate": 0.5}, OPTIMISED),
+        ({"pose_steps": 2}, OPTIMISED),
+        ({"start": "random"}, OPTIMISED),
+        ({"inner_steps": 2}, (False, True, -1)),
+        ({"guidance_scale": 1.0}, (False, True, -1)),
+        ({"embedding_role": "unconditional"}, (False, True, -1)),
+        ({"num_inference_steps": 3}, EVERYTHING),
+        ({"controlnet_scale": 0.5}, EVERYTHING),
+    ],
+    ids=lambda value: "-".join(map(str, value)) if isinstance(value, dict) else "",
+)
+def test_a_changed_setting_runs_again_what_it_touches(
+    cache: StageCache, changes: dict, again: tuple
+) -> None:
+    run(cache=cache)
+    changed = fast(**changes)
+    with counted() as calls:
+        events = run(changed, cache)
+    expected = expected_calls(changed, *again)
+    assert events[-1].model_calls == expected
+    assert {name: calls[name] for name in expected if name != "gradient"} == {
+        name: count for name, count in expected.items() if name != "gradient"
+    }
+    assert np.array_equal(frames_of(events), frames_of(run(changed)))
+
+
+@pytest.mark.parametrize("off", ["dcam", "mgdm"])
+def test_a_switch_turned_on_generates_alone(cache: StageCache, off: str) -> None:
+    run(fast(**{off: False}), cache)
+    assert run(cache=cache)[-1].model_calls == expected_calls(fast(), *ALONE)
+
+
+def test_another_prompt_picture_or_model_runs_everything_again(cache: StageCache) -> None:
+    run(cache=cache)
+    touched = scene_at_ease().picture.copy()
+    touched[0, 0, 0] ^= 1
+    others = (
+        {"prompt": "a boy in the park"},
+        {"source": Image.fromarray(touched)},
+        {"models": replace(tiny_models(), identity="tiny-1")},
+    )
+    for other in others:
+        done = run(cache=cache, **other)[-1]
+        assert done.model_calls == expected_calls(fast()), other
+        assert done.cached_stages == ()
+
+
+def test_a_changed_pose_of_one_frame_optimises_that_frame_alone(cache: StageCache) -> None:
+    settings = fast(pata=False, frames=6, chunk_frames=3)
+    run(settings, cache)
+    poses = list(walk().poses)
+    poses[1] = poses[1].shifted(6, 0)
+    events = run(settings, cache, motion=replace(walk(), poses=tuple(poses)))
+    assert events[-1].model_calls == expected_calls(settings, False, False, 1)
+    assert [e.cached for e in events if isinstance(e, Stage) and e.name == "pacm_pose"] == [
+        False,
+        True,
+    ]
+    whole = frames_of(run(settings, motion=replace(walk(), poses=tuple(poses))))
+    # optimised alone or among others: sums in another order
+    assert_alike(frames_of(events), whole)
+
+
+def test_a_longer_clip_optimises_the_new_frames_alone(cache: StageCache) -> None:
+    run(cache=cache)
+    longer = fast(frames=6)
+    done = run(longer, cache)[-1]
+    assert done.model_calls == expected_calls(longer, False, False, 2)
+
+
+def test_a_repeated_pose_of_another_chunk_is_found_again(cache: StageCache) -> None:
+    settings = fast(pata=False, frames=5)
+    twice = replace(walk(), poses=walk().poses[:2] * 2)
+    assert run(settings, cache, motion=twice)[-1].model_calls == expected_calls(settings, poses=2)
+
+
+@pytest.mark.parametrize("damage", ["flipped", "cut", "empty"])
+def test_a_damaged_entry_is_made_anew(cache: StageCache, fresh: np.ndarray, damage: str) -> None:
+    run(cache=cache)
+    entries = sorted(cache.folder.iterdir())
+    assert len(entries) == 5
+    for path in entries:
+        data = bytearray(path.read_bytes())
+        data[-3] ^= 0x40
+        path.write_bytes({"flipped": data, "cut": data[: len(data) // 2], "empty": b""}[damage])
+    events = run(cache=cache)
+    assert events[-1].model_calls == expected_calls(fast())
+    assert np.array_equal(frames_of(events), fresh)
+    assert run(cache=cache)[-1].model_calls == expected_calls(fast(), *ALONE)
+
+
+def test_a_cache_too_small_for_anything_still_works(tmp_path: Path, fresh: np.ndarray) -> None:
+    assert np.array_equal(frames_of(run(cache=StageCache(tmp_path, 10))), fresh)
+
+
+# --- stopping ---
+
+
+@dataclass(frozen=True)
+class At:
+    """The count-th event of a kind (and stage)."""
+
+    kind: type
+    stage: str = ""
+    count: int = 1
+
+    def __str__(self) -> str:
+        return f"{self.kind.__name__} {self.stage} {self.count}"
+
+
+STOPS = [
+    At(Stage, "character"),
+    At(Stage, "alignment"),
+    At(Aligned),
+    At(Frame),
+    At(Stage, "inversion"),
+    At(Step, "inversion"),
+    At(Step, "pacm_source"),
+    At(Step, "pacm_source", 2),
+    At(Step, "generation"),
+    At(Stage, "pacm_pose"),
+    At(Step, "pacm_pose"),
+    At(Step, "pacm_pose", 3),
+    At(Step, "generation", 3),
+    At(Preview),
+    At(Frame, count=2),
+    At(Done),
+]
+
+
+@pytest.mark.parametrize("stop", STOPS, ids=str)
+def test_closing_stops_at_once_and_leaves_nothing_behind(
+    cache: StageCache, fresh: np.ndarray, stop: At
+) -> None:
+    unet, controlnet = tiny_networks()["unet"], tiny_networks()["controlnet"]
+    processors, hints = dict(unet.attn_processors), controlnet.controlnet_cond_embedding
+    with counted() as calls:
+        events = Animator(tiny_models(), cache).animate(picture(), walk(), fast(), PROMPT)
+        seen = 0
+        for event in events:
+            name = getattr(event, "name", getattr(event, "stage", ""))
+            seen += isinstance(event, stop.kind) and name == stop.stage
+            if seen == stop.count:
+                break
+        assert seen == stop.count
+        before = Counter(calls)
+        events.close()
+        assert calls == before
+    assert next(events, None) is None
+    assert unet.attn_processors == processors
+    assert controlnet.controlnet_cond_embedding is hints
+    assert all(path.suffix == ".safetensors" for path in cache.folder.iterdir())
+    assert np.array_equal(frames_of(run(cache=cache)), fresh)
+
+
+def test_what_was_finished_before_the_stop_is_kept(cache: StageCache) -> None:
+    with closing(Animator(tiny_models(), cache).animate(picture(), walk(), fast(), PROMPT)) as run_:
+        next(event for event in run_ if isinstance(event, Frame) and event.index == 1)
+    # the second chunk of two frames holds one frame
+    assert run(cache=cache)[-1].model_calls == expected_calls(fast(), False, False, 1)
+
+
+@pytest.mark.parametrize("after", [1, 4, 8, 9])
+def test_a_network_that_fails_leaves_nothing_behind(
+    cache: StageCache, fresh: np.ndarray, monkeypatch: pytest.MonkeyPatch, after: int
+) -> None:
+    unet, left = tiny_networks()["unet"], [after]
+    attention = unet.up_blocks[-1].attentions[-1]
+    forward = attention.forward
+
+    def fails(*args, **kwargs):
+        left[0] -= 1
+        if left[0] == 0:
+            raise MemoryError("no memory left")
+        return forward(*args, **kwargs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(attention, "forward", fails)
+        with pytest.raises(MemoryError):
+            run(cache=cache)
+    assert np.array_equal(frames_of(run(cache=cache)), fresh)
+
+
+# --- settings ---
+
+
+# every pair of modules in all four states
+SWITCHES = [
+    (),
+    ("pata", "pacm_source", "pacm_pose"),
+    ("pata", "pacm_source", "dcam"),
+    ("pata", "pacm_pose", "mgdm"),
+    ("pacm_source", "dcam", "mgdm"),
+    ("pacm_pose", "dcam", "mgdm"),
+    MODULES,
+]
+
+
+@pytest.mark.parametrize("on", SWITCHES, ids=lambda on: "+".join(on) or "none")
+def test_every_module_can_be_switched(on: tuple[str, ...], fresh: np.ndarray) -> None:
+    settings = fast(**{name: name in on for name in MODULES})
+    events = run(settings)
+    assert events[-1].model_calls == expected_calls(settings)
+    frames = frames_of(events)
+    assert frames.shape == fresh.shape
+    assert np.array_equal(frames[0], fresh[0])
+    if on != MODULES:
+        assert not np.array_equal(frames, fresh)
+
+
+def test_the_switches_cover_every_pair() -> None:
+    for one, other in ((a, b) for i, a in enumerate(MODULES) for b in MODULES[:i]):
+        assert len({(one in on, other in on) for on in SWITCHES}) == 4
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"embedding_role": "unconditional"},
+        {"controlnet_text": "prompt"},
+        {"controlnet_scale": 0.3},
+        {"guidance_scale": 1.0},
+        {"mask_form": "hadamard"},
+        {"frame_masks": "attention"},
+        {"frame_masks": "skeleton"},
+        {"pose_steps": 3, "pose_optimiser": "adam", "pose_learning_rate": 0.1},
+        {"pose_resample": True, "pose_learning_rate": 200.0},
+        {"anchor": "pinned"},
+        {"retarget_limbs": False},
+        {"transition_frames": 2},
+        {"lambda_first": 0.0, "lambda_prev": 0.0, "lambda_self": 1.0},
+    ],
+    ids=str,
+)
+def test_settings_reach_the_frames(changes: dict, fresh: np.ndarray) -> None:
+    assert not np.array_equal(frames_of(run(fast(**changes))), fresh)
+
+
+def test_only_a_random_start_depends_on_the_seed(fresh: np.ndarray) -> None:
+    assert np.array_equal(frames_of(run(fast(seed=3))), fresh)
+    one, other = (frames_of(run(fast(start="random", seed=seed))) for seed in (3, 4))
+    assert not np.array_equal(one, other)
+    assert np.array_equal(one, frames_of(run(fast(start="random", seed=3))))
+
+
+def assert_alike(found: np.ndarray, expected: np.ndarray) -> None:
+    """Equal but for the order of sums: rounding to 8 bits may fall either way."""
+    off = np.abs(found.astype(int) - expected.astype(int))
+    assert off.max() <= 1 and (off > 0).mean() < 0.01
+
+
+@pytest.mark.parametrize("frame_masks", ["skeleton", "both"])
+def test_chunks_of_any_size_give_the_same_frames(frame_masks: str) -> None:
+    whole = frames_of(run(fast(frames=6, chunk_frames=5, frame_masks=frame_masks)))
+    for size in (1, 2):
+        chunked = frames_of(run(fast(frames=6, chunk_frames=size, frame_masks=frame_masks)))
+        assert_alike(chunked, whole)
+
+
+# --- what comes in ---
+
+
+@dataclass(frozen=True)
+class Looking:
+    """Sees a scene's character wherever the picture is resized to."""
+
+    pose: Pose
+    mask: np.ndarray
+    identity: str = "looking"
+
+    def detect(self, image: np.ndarray) -> list[Pose]:
+        height, width = image.shape[:2]
+        return [self.pose.scaled(width / self.mask.shape[1], height / self.mask.shape[0])]
+
+    def segment(self, image: np.ndarray) -> np.ndarray:
+        return cv2.resize(self.mask, image.shape[1::-1])
+
+
+@pytest.mark.parametrize(("width", "height"), [(160, 90), (70, 120), (128, 128)])
+def test_pictures_keep_their_aspect(width: int, height: int) -> None:
+    rendered = Scene.sample("train", 3).render(Angles(), width, height)
+    eyes = Looking(rendered.pose, rendered.mask)
+    models = replace(tiny_models(), detector=eyes, segmenter=eyes)
+    frames = frames_of(run(source=Image.fromarray(rendered.picture), models=models))
+    found = frames.shape[2], frames.shape[1]
+    assert all(side % models.factor == 0 for side in found)
+    assert found[0] / found[1] == pytest.approx(width / height, rel=0.1)
+    assert found[0] * found[1] == pytest.approx(SIDE**2, rel=0.15)
+
+
+@pytest.mark.parametrize(
+    ("people", "error"), [(0, NoCharacterError), (2, SeveralCharactersError)]
+)
+def test_a_picture_needs_exactly_one_person(people: int, error: type[Exception]) -> None:
+    rendered = scene_at_ease()
+    eyes = ToldEyes((rendered.pose,) * people, rendered.mask)
+    models = replace(tiny_models(), detector=eyes, segmenter=eyes)
+    with counted() as calls, pytest.raises(error, match="picture"):
+        run(models=models)
+    assert not calls
+
+
+def test_a_motion_without_anybody_is_refused_before_any_work() -> None:
+    nobody = replace(walk(), poses=(Pose.absent(),) * 4)
+    seen = []
+    with counted() as calls, pytest.raises(MotionError) as caught:
+        for event in Animator(tiny_models()).animate(picture(), nobody, fast(), PROMPT):
+            seen.append(event)
+    assert not calls
+    assert isinstance(seen[-1], Aligned)
+    assert caught.value.remedy
+
+
+@pytest.mark.parametrize("prompt", ["", "in the park", "?!"])
+def test_a_prompt_without_a_character_is_remarked_on(prompt: str) -> None:
+    events = run(prompt=prompt)
+    notes = [event.text for event in events if isinstance(event, Note)]
+    assert len(notes) == 1 and "skeleton" in notes[0]
+    assert len(frames_of(events)) == 4
+    for settings in (fast(frame_masks="skeleton"), fast(mgdm=False), fast(dcam=False)):
+        assert not any(isinstance(event, Note) for event in run(settings, prompt=prompt))
+
+
+def test_the_characters_words_may_be_chosen() -> None:
+    events = run(fast(character_words="girl"), prompt="in the park, a girl")
+    assert not any(isinstance(event, Note) for event in events)
+
+
+def test_aligning_touches_no_network() -> None:
+    animator = Animator(tiny_models())
+    with counted() as calls:
+        character = animator.character(picture())
+        alignment = animator.align(character, walk(), fast())
+    assert not calls
+    assert len(alignment.poses) == 4
+    assert alignment.poses[0].equals(character.pose)
+    assert character.mask.shape == character.picture.shape[:2]
+
+
+def test_without_pata_the_motions_own_poses_are_followed() -> None:
+    animator = Animator(tiny_models())
+    character = animator.character(picture())
+    alignment = animator.align(character, walk(), fast(pata=False))
+    factor = SIDE / walk().width, SIDE / walk().height
+    for found, own in zip(alignment.poses[1:], walk().poses, strict=False):
+        assert found.equals(own.scaled(*factor))
+    assert alignment.transition == 0

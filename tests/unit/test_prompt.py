@@ -1,0 +1,44 @@
+"""Which words of a prompt are taken for the character."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from poseanimate.prompt import ARTICLES, character_words
+
+
+@pytest.mark.parametrize(
+    ("prompt", "words"),
+    [
+        ("an iron man on the road", ["iron", "man"]),
+        ("a girl with pale skin, curly red hair, in the park", ["girl"]),
+        ("A Boy, in a red shirt", ["boy"]),
+        ("the spider-man", ["spider-man"]),
+        ("one astronaut dancing on the moon", ["astronaut"]),
+        ("astronaut", ["astronaut"]),
+        ("an old man and a dog", ["old", "man"]),
+        ("ein Mädchen mit Hut", ["ein", "mädchen", "mit", "hut"]),
+        ("", []),
+        ("  , . ", []),
+        ("the", []),
+    ],
+)
+def test_the_first_noun_phrase_is_the_character(prompt: str, words: list[str]) -> None:
+    assert character_words(prompt) == words
+
+
+@pytest.mark.parametrize(
+    ("chosen", "words"),
+    [("dog", ["dog"]), ("  Iron,  Man ", ["iron", "man"]), (" ", ["girl"])],
+)
+def test_chosen_words_go_before_those_of_the_prompt(chosen: str, words: list[str]) -> None:
+    assert character_words("a girl with a dog", chosen) == words
+
+
+@given(st.text(max_size=200))
+def test_any_prompt_yields_words_of_its_own_without_articles(prompt: str) -> None:
+    words = character_words(prompt)
+    assert all(word in prompt.lower() for word in words)
+    assert not ARTICLES & set(words)

@@ -1,0 +1,235 @@
+"""Settings: what they take, what they refuse and in which words; presets."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from poseanimate import settings as settings_module
+from poseanimate.errors import SettingsError
+from poseanimate.settings import Settings, allowed, preset_names
+
+KNOBS = {each.name: each for each in fields(Settings)}
+RANGED = sorted(name for name, each in KNOBS.items() if each.metadata["low"] is not None)
+CHOSEN = sorted(name for name, each in KNOBS.items() if each.metadata["choices"])
+LAMBDAS = ("lambda_first", "lambda_prev", "lambda_self")
+shares = st.floats(0, 1)
+
+
+def lambdas(settings: Settings) -> tuple[float, ...]:
+    return tuple(getattr(settings, name) for name in LAMBDAS)
+
+
+# Values -------------------------------------------------------------------------------------------
+
+
+def test_every_default_is_allowed_and_every_knob_says_what_it_is() -> None:
+    assert asdict(Settings()) == {name: each.default for name, each in KNOBS.items()}
+    assert all(each.metadata["help"] and allowed(each) for each in KNOBS.values())
+
+
+@pytest.mark.parametrize("name", RANGED)
+def test_both_ends_of_a_range_are_inside_and_what_is_beyond_is_named(name: str) -> None:
+    low, high = KNOBS[name].metadata["low"], KNOBS[name].metadata["high"]
+    for end in (low, high):
+        assert getattr(Settings().changed({name: end}), name) == end
+    for beyond in (low - 1, high + 1):
+        with pytest.raises(SettingsError) as caught:
+            Settings().changed({name: beyond})
+        assert name in caught.value.message
+        assert f"{beyond:.10g}" in caught.value.message
+        assert f"between {low:.10g} and {high:.10g}" in caught.value.message
+        assert KNOBS[name].metadata["help"] in caught.value.remedy
+
+
+@pytest.mark.parametrize("name", CHOSEN)
+def test_a_choice_takes_each_of_its_words_and_no_other(name: str) -> None:
+    for word in KNOBS[name].metadata["choices"]:
+        assert getattr(Settings().changed({name: word}), name) == word
+    with pytest.raises(SettingsError, match="must be one of"):
+        Settings().changed({name: "other"})
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("frames", "24", 24),
+        ("frames", "24.0", 24),
+        ("frames", 24.0, 24),
+        ("guidance_scale", "7.5", 7.5),
+        ("guidance_scale", 7, 7.0),
+        ("source_tolerance", "1e-3", 1e-3),
+        ("dcam", "off", False),
+        ("dcam", "True", True),
+        ("dcam", "0", False),
+        ("dcam", 1, True),
+        ("character_words", "iron man", "iron man"),
+        ("character_words", "", ""),
+    ],
+)
+def test_texts_and_numbers_become_values_of_the_settings_type(
+    name: str, text: Any, value: Any
+) -> None:
+    result = getattr(Settings().changed({name: text}), name)
+    assert result == value
+    assert type(result) is type(KNOBS[name].default)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("frames", "many", "'many', but must be a whole number"),
+        ("frames", "2.5", "'2.5', but must be a whole number"),
+        ("frames", True, "True, but must be a whole number"),
+        ("frames", None, "None, but must be a whole number"),
+        ("frames", 10**400, "must be a whole number"),
+        ("guidance_scale", "nan", "'nan', but must be a number"),
+        ("guidance_scale", float("inf"), "inf, but must be a number"),
+        ("guidance_scale", {"a": 1}, "must be a number"),
+        ("dcam", "perhaps", "'perhaps', but must be true or false"),
+        ("dcam", 2, "2, but must be true or false"),
+        ("dcam", [True], "must be true or false"),
+        ("character_words", 3, "3, but must be text"),
+        ("start", None, "None, but must be text"),
+    ],
+)
+def test_values_of_another_kind_are_refused(name: str, value: Any, words: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        Settings().changed({name: value})
+    assert words in caught.value.message
+    with pytest.raises(SettingsError):
+        Settings(**{name: value})
+
+
+def test_an_unknown_setting_is_named_and_the_known_ones_are_listed() -> None:
+    with pytest.raises(SettingsError, match="'lamda_first'") as caught:
+        Settings().changed({"lamda_first": 0.6})
+    assert all(name in caught.value.remedy for name in KNOBS)
+
+
+@given(st.sampled_from(sorted(KNOBS)), st.text(max_size=20) | st.floats() | st.integers())
+def test_any_value_is_taken_or_refused_with_a_remedy(name: str, value: Any) -> None:
+    try:
+        settings = Settings().changed({name: value})
+    except SettingsError as error:
+        assert error.message
+        assert error.remedy
+    else:
+        assert Settings(**asdict(settings)) == settings
+
+
+# λ ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("given_values", "expected"),
+    [
+        ({"lambda_first": "0.6"}, (0.6, 0.2, 0.2)),
+        ({"lambda_first": 1}, (1, 0, 0)),
+        ({"lambda_self": 0.575}, (0.35, 0.075, 0.575)),
+        ({"lambda_first": 0.5, "lambda_prev": 0.2}, (0.5, 0.2, 0.3)),
+        ({"lambda_first": 0.2, "lambda_prev": 0.3, "lambda_self": 0.5}, (0.2, 0.3, 0.5)),
+        ({"seed": 1}, (0.7, 0.15, 0.15)),
+    ],
+)
+def test_lambdas_that_are_not_given_share_the_rest(
+    given_values: dict[str, Any], expected: tuple[float, ...]
+) -> None:
+    assert lambdas(Settings().changed(given_values)) == pytest.approx(expected, abs=1e-12)
+
+
+def test_lambdas_that_were_nothing_share_the_rest_equally() -> None:
+    first_alone = Settings().changed({"lambda_first": 1})
+    assert lambdas(first_alone.changed({"lambda_first": 0.4})) == pytest.approx((0.4, 0.3, 0.3))
+
+
+@given(shares, shares)
+def test_the_rest_keeps_the_old_proportion(first: float, then: float) -> None:
+    before = Settings().changed({"lambda_prev": 0.2, "lambda_self": 0.1})
+    after = before.changed({"lambda_first": first}).changed({"lambda_self": then})
+    assert sum(lambdas(after)) == pytest.approx(1, abs=1e-6)
+    changed = before.changed({"lambda_first": first})
+    assert changed.lambda_prev == pytest.approx(2 * changed.lambda_self, abs=1e-8)
+
+
+@pytest.mark.parametrize(
+    ("values", "total"),
+    [
+        ({"lambda_first": 0.7, "lambda_prev": 0.2, "lambda_self": 0.2}, "1.1"),
+        ({"lambda_first": 0.1, "lambda_prev": 0.1, "lambda_self": 0.1}, "0.3"),
+        ({"lambda_first": 0.7, "lambda_prev": 0.7}, "1.4"),
+        ({"lambda_first": 0.7, "lambda_prev": 0.2, "lambda_self": 0.2, "dcam": False}, "1.1"),
+    ],
+)
+def test_lambdas_that_do_not_sum_to_one_are_refused(values: dict[str, Any], total: str) -> None:
+    with pytest.raises(SettingsError, match=f"is {total}, but must be 1"):
+        Settings().changed(values)
+
+
+# Presets ------------------------------------------------------------------------------------------
+
+
+def test_the_presets_are_there_and_balanced_is_the_default() -> None:
+    assert preset_names() == ["balanced", "fast", "paper"]
+    assert Settings.preset("balanced") == Settings()
+    fast = Settings.preset("fast")
+    assert fast.num_inference_steps < Settings().num_inference_steps
+
+
+def test_paper_is_the_papers() -> None:
+    paper = Settings.preset("paper")
+    assert paper.num_inference_steps == 50
+    assert paper.guidance_scale == 7.5
+    assert paper.inner_steps == 5
+    assert paper.frames == 16
+    assert lambdas(paper) == (0.7, 0.15, 0.15)
+    assert all((paper.pata, paper.pacm_source, paper.pacm_pose, paper.dcam, paper.mgdm))
+
+
+def test_an_unknown_preset_is_named_and_the_known_ones_are_listed() -> None:
+    with pytest.raises(SettingsError, match="'slow'") as caught:
+        Settings.preset("slow")
+    assert "balanced, fast, paper" in caught.value.remedy
+
+
+@pytest.mark.parametrize("name", ["../settings/fast", "fast.json", ""])
+def test_a_preset_is_a_name_not_a_path(name: str) -> None:
+    with pytest.raises(SettingsError, match="no preset"):
+        Settings.preset(name)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("{", "can't be read"),
+        ("[1, 2]", "no object"),
+        ('"fast"', "no object"),
+        ('{"dcam": {"lambda_first": 0.6}}', "must be true or false"),
+        ('{"frames": [16]}', "must be a whole number"),
+        ('{"frames": NaN}', "must be a whole number"),
+        ('{"speed": 1}', "no setting 'speed'"),
+        ("\udcff", "can't be read"),
+    ],
+)
+def test_a_damaged_preset_is_refused(
+    content: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mine.json").write_text(content, encoding="utf-8", errors="surrogateescape")
+    monkeypatch.setattr(settings_module, "PRESETS", tmp_path)
+    with pytest.raises(SettingsError, match=words):
+        Settings.preset("mine")
+
+
+def test_settings_come_back_from_a_preset_that_holds_them_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine = Settings().changed({"frames": 9, "lambda_first": 0.5, "mgdm": False, "start": "random"})
+    (tmp_path / "mine.json").write_text(json.dumps(asdict(mine)))
+    monkeypatch.setattr(settings_module, "PRESETS", tmp_path)
+    assert Settings.preset("mine") == mine
