@@ -105,7 +105,8 @@ class Animator:
             scale = (width / motion.width, height / motion.height)
             poses = tuple(pose.scaled(*scale) for pose in motion.poses)
             alignment = Alignment((character.pose, *poses), 0, motion.fps, ())
-        return replace(alignment, poses=alignment.poses[: settings.frames])
+        poses = alignment.poses[: settings.frames]
+        return replace(alignment, poses=poses, transition=min(alignment.transition, len(poses) - 1))
 
     def animate(
         self,
@@ -135,13 +136,22 @@ class Animator:
             raise MotionError(
                 "The motion has no frames.", "Choose a motion with at least one pose."
             )
-        if len(alignment.poses) < settings.frames:
-            yield Note(
-                f"The motion has {len(alignment.poses)} frames of the {settings.frames} asked for."
-            )
+        yield from _length_notes(motion, alignment, settings)
         run = _Run(self.models, self.cache, character, alignment, settings, prompt)
         run.seconds = {"character": seen - started, "alignment": time.monotonic() - seen}
         yield from run.events()
+
+
+def _length_notes(motion: Motion, alignment: Alignment, settings: Settings) -> Iterator[Note]:
+    """Says so where the clip is shorter than was asked for, or shows only a part of the motion."""
+    shown = len(alignment.poses) - 1 - alignment.transition
+    if len(alignment.poses) < settings.frames:
+        yield Note(f"The motion gives {len(alignment.poses)} frames, not {settings.frames}.")
+    elif shown < len(motion.poses):
+        yield Note(
+            f"The clip shows the first {shown} of the motion's {len(motion.poses)} frames. "
+            "More frames, or a video read with a larger stride, show more of it."
+        )
 
 
 @dataclass
@@ -192,8 +202,9 @@ class _Run:
         grid = (start.shape[2], start.shape[3])
         sampler = self._sampler(start, grid)
         if sampler.attention is not None:
+            yield Stage("frame_0", self.ddim.steps)
             recorded = sampler.record_source(source.trajectory, source.embeddings, hint)
-            yield from self._steps("generation", recorded, 1)
+            yield from self._steps("frame_0", recorded, 1)
         if (
             settings.mgdm
             and settings.dcam
@@ -270,7 +281,9 @@ class _Run:
             settings.inner_steps, settings.source_learning_rate, settings.source_tolerance
         )
         steps = pose_aware_inversion(self.denoiser, self.ddim, inverted, hint, how)
-        source = yield from self._steps("pacm_source", steps, 3 * settings.inner_steps + 1)
+        source: SourceEmbeddings = yield from self._steps(
+            "pacm_source", steps, 3 * settings.inner_steps + 1
+        )
         self._keep(key, {"embeddings": source.embeddings, "trajectory": source.trajectory})
         return source
 
@@ -311,7 +324,7 @@ class _Run:
                 how,
                 maps,
             )
-            optimised = yield from self._steps(
+            optimised: Tensor = yield from self._steps(
                 "pacm_pose", steps, self.clock.pose_cost * len(missing)
             )
             seen = maps.maps() if maps is not None else None
@@ -453,7 +466,7 @@ class _Clock:
         look_up = run.cache is not None
         entries = {e.key for e in run.cache.entries()} if run.cache is not None else set()
         keys = run.keys
-        self.planned = steps * (frames + (1 if settings.dcam else 0))
+        self.planned = float(steps * (frames + (1 if settings.dcam else 0)))
         self.planned += 0 if look_up and keys.inversion in entries else steps * 0.5
         if settings.pacm_source and not (look_up and keys.source in entries):
             self.planned += steps * (3 * settings.inner_steps + 1)

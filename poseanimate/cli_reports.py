@@ -75,6 +75,7 @@ class Sentences:
             desc=stage.replace("_", " "),
             bar_format="{desc:<12} {bar:30} {n_fmt}/{total_fmt}{postfix}",
             leave=False,
+            mininterval=0,  # steps are slow enough to show each
             disable=None,  # where stderr is no terminal
             file=sys.stderr,
         )

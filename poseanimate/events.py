@@ -26,7 +26,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class Step:
-    """Step `index` (from 1) of `total` of a stage is done; `left_s` seconds are left of the whole run, as far as known."""
+    """Step `index` (from 1) of `total` of a stage is done; `left_s` seconds are left of the whole run."""
 
     stage: str
     index: int

@@ -4,24 +4,14 @@ from __future__ import annotations
 
 import re
 
-ARTICLES = {"a", "an", "the", "one", "this", "that", "some", "my", "our"}
+ARTICLES = set("a an the one this that some my our".split())  # noqa: SIM905
 # words that end the noun phrase that a prompt begins with
-ENDS = (
-    {"in", "on", "at", "with", "by", "near", "under", "over", "behind", "before", "of", "from"}
-    | {
-        "and",
-        "or",
-        "who",
-        "that",
-        "which",
-        "is",
-        "are",
-        "wearing",
-        "holding",
-        "standing",
-        "sitting",
-    }
-    | {"walking", "running", "dancing", "smiling", "looking", "playing", "as", "against", "inside"}
+ENDS = set(
+    "in on at with by near under over behind before of from as against inside and or who that which is are "  # noqa: SIM905
+    "wearing holding standing sitting walking running dancing smiling looking playing".split()
+)
+MEDIUM = re.compile(
+    r"^\s*(?:(?:a|an|the)\s+)?(?:photo|picture|painting|drawing|image|portrait|illustration)\w*\s+of\s+"
 )
 
 
@@ -29,8 +19,8 @@ def character_words(prompt: str, chosen: str = "") -> list[str]:
     """The chosen words, or the first noun phrase without its article: 'an iron man on the road' -> iron, man."""
     if chosen.strip():
         return re.findall(r"[\w'-]+", chosen.lower())
-    phrase = re.split(r"[,.;:!?()]", prompt.lower())[0]
-    words = []
+    phrase = re.split(r"[,.;:!?()]", MEDIUM.sub("", prompt.lower()))[0]
+    words: list[str] = []
     for word in re.findall(r"[\w'-]+", phrase):
         if word in ENDS and words:
             break

@@ -25,13 +25,17 @@ def main() -> None:
     parser.add_argument("--preset", default="balanced")
     parser.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE")
     parser.add_argument("--count", type=int, default=100, help="of plain samples")
-    parser.add_argument("-o", "--output", type=Path, help="Markdown file; a picture of the same name beside it")
+    parser.add_argument(
+        "-o", "--output", type=Path, help="Markdown file; a picture of the same name beside it"
+    )
     args = parser.parse_args()
     models = load_models(args.models)
     if args.what == "samples":
         report, sheet = _samples(models, args.split, args.count)
     else:
-        settings = Settings.preset(args.preset).changed(dict(pair.split("=", 1) for pair in args.set))
+        settings = Settings.preset(args.preset).changed(
+            dict(pair.split("=", 1) for pair in args.set)
+        )
         results: list[Result] = []
         scenes, motions = list(range(args.characters)), args.motions.split(",")
         for result in ablation(models, args.split, scenes, motions, args.frames, settings):
@@ -44,7 +48,9 @@ def main() -> None:
             f"w={settings.guidance_scale:g}, n={settings.inner_steps}), {models.device}, {stamp()}.\n\n"
             + table(results)
         )
-        sheet = _contact_sheet([r for r in results if r.motion == motions[0] and r.scene == scenes[0]])
+        sheet = _contact_sheet(
+            [r for r in results if r.motion == motions[0] and r.scene == scenes[0]]
+        )
     print(report)
     if args.output:
         args.output.write_text(report + f"\n\n![]({args.output.stem}.png)\n")
@@ -63,7 +69,10 @@ def _samples(models: Models, split: str, count: int) -> tuple[str, np.ndarray]:
     rows = []
     for first in range(0, min(len(made), 24), 8):
         part = made[first : first + 8]
-        rows += [np.concatenate([s.made for s in part], 1), np.concatenate([s.truth for s in part], 1)]
+        rows += [
+            np.concatenate([s.made for s in part], 1),
+            np.concatenate([s.truth for s in part], 1),
+        ]
     return report, np.concatenate(rows, 0)
 
 

@@ -24,7 +24,14 @@ from poseanimate.pocket.scene import Scene
 from poseanimate.poses.motion import Motion
 from poseanimate.settings import Settings
 
-OFF = {"pacm_source": False, "pacm_pose": False, "dcam": False, "mgdm": False, "pata": False}
+OFF: dict[str, object] = {
+    "pacm_source": False,
+    "pacm_pose": False,
+    "dcam": False,
+    "mgdm": False,
+    "pata": False,
+}
+ALWAYS = ("frame_0", "generation")  # stages that are never cached
 ROWS: dict[str, dict[str, object]] = {
     "ControlNet from random noise": {**OFF, "start": "random"},
     "ControlNet from Z_T": OFF,
@@ -47,7 +54,12 @@ class Result:
 
 
 def ablation(
-    models: Models, split: str, scenes: list[int], motions: list[str], frames: int, settings: Settings
+    models: Models,
+    split: str,
+    scenes: list[int],
+    motions: list[str],
+    frames: int,
+    settings: Settings,
 ) -> Iterator[Result]:
     """Runs every row on every character and motion.
 
@@ -63,10 +75,14 @@ def ablation(
             animator = Animator(models, StageCache(Path(folder), 10**9))
             character = animator.character(Image.fromarray(source.picture))
             for name in motions:
-                truth = [scene.render(a, models.side, models.side) for a in motion_frames(name, frames)]
+                truth = [
+                    scene.render(a, models.side, models.side) for a in motion_frames(name, frames)
+                ]
                 motion = Motion(tuple(t.pose for t in truth), models.side, models.side, FPS, name)
                 pictures = [t.picture for t in truth]
-                bound = to_pixels(models.decode(models.encode(to_tensor(np.stack(pictures), models.device))))
+                bound = to_pixels(
+                    models.decode(models.encode(to_tensor(np.stack(pictures), models.device)))
+                )
                 spent: dict[str, float] = {}
                 made: dict[str, tuple[NDArray[np.uint8], ...]] = {
                     "autoencoder of the truth (bound)": tuple(bound),
@@ -74,12 +90,18 @@ def ablation(
                 }
                 seconds = dict.fromkeys(made, 0.0)
                 for row, changes in ROWS.items():
-                    done = _run(animator, character, motion, settings.changed(dict(changes)), scene.caption)
+                    done = _run(
+                        animator, character, motion, settings.changed(dict(changes)), scene.caption
+                    )
                     for stage, value in done.seconds.items():
-                        if stage not in done.cached_stages and stage != "generation":
+                        if stage not in done.cached_stages and stage not in ALWAYS:
                             spent[stage] = value
-                    needed = {"inversion"} | {s for s in ("pacm_source", "pacm_pose") if _uses(changes, s)}
-                    seconds[row] = done.seconds["generation"] + sum(spent.get(s, 0.0) for s in needed)
+                    needed = {"inversion"} | {
+                        s for s in ("pacm_source", "pacm_pose") if _uses(changes, s)
+                    }
+                    seconds[row] = sum(done.seconds.get(s, 0.0) for s in ALWAYS) + sum(
+                        spent.get(s, 0.0) for s in needed
+                    )
                     made[row] = done.frames[1:]
                 for row, clip in made.items():
                     yield Result(
@@ -125,7 +147,10 @@ def _figures(models: Models, clip: tuple, truth: list) -> dict[str, float]:
 def table(results: list[Result]) -> str:
     """Mean of every row over characters and motions, as a Markdown table."""
     names = list(results[0].figures)
-    lines = ["| row | " + " | ".join(_heading(n) for n in names) + " |", "|---" * (len(names) + 1) + "|"]
+    lines = [
+        "| row | " + " | ".join(_heading(n) for n in names) + " |",
+        "|---" * (len(names) + 1) + "|",
+    ]
     for row in dict.fromkeys(result.row for result in results):
         own = [result.figures for result in results if result.row == row]
         means = {name: float(np.mean([figures[name] for figures in own])) for name in names}

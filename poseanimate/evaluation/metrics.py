@@ -31,7 +31,12 @@ def ssim(made: Picture, truth: Picture) -> float:
     """Structural similarity with the Gaussian window of the original paper (sigma 1.5)."""
     return float(
         structural_similarity(
-            made, truth, channel_axis=2, gaussian_weights=True, sigma=1.5, use_sample_covariance=False
+            made,
+            truth,
+            channel_axis=2,
+            gaussian_weights=True,
+            sigma=1.5,
+            use_sample_covariance=False,
         )
     )
 

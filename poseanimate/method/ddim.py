@@ -1,4 +1,4 @@
-"""DDIM sampling and its inversion (Eqs. 1–5).
+"""DDIM sampling and its inversion (Eqs. 1 to 5).
 
 Notation: `alpha_bar` is the cumulative product of Eq. 2, `z_t` a latent (frames, c, h, w), `eps` the predicted
 noise of the same shape. Steps are counted k = T … 1 as in the paper; `timesteps[k - 1]` is the network's timestep.

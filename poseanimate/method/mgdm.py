@@ -44,8 +44,8 @@ def decoupled_attention(
 ) -> Tensor:
     """CFA^c where the query is the character's and CFA^b elsewhere, Eqs. 9, 10.
 
-    Differs from the paper: form "region" takes the softmax over the query's region alone; form "hadamard" multiplies keys
-    and values by the mask as Eq. 9 is written, so that masked-out keys keep a logit of 0 in the softmax.
+    Differs from the paper: form "region" takes the softmax over the query's region alone; form "hadamard"
+    multiplies keys and values by the mask as Eq. 9 is written, so that masked-out keys keep a logit of 0.
 
     Args:
         q, k, v: (frames, heads, tokens, d).

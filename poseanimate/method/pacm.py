@@ -117,7 +117,7 @@ def optimise_embeddings(
     how: PoseOptimisation,
     maps: CrossAttentionMaps | None = None,
 ) -> Generator[Step, None, Tensor]:
-    """Pose-aware embedding optimisation, Alg. 1 lines 3–9, all frames at once (they are independent).
+    """Pose-aware embedding optimisation, Alg. 1 lines 3 to 9, all frames at once (they are independent).
 
     As in Alg. 1 a timestep samples with the embedding as it was and updates it afterwards: the update shows in
     the final generation alone, unless `how.resample`.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -66,7 +67,7 @@ class Canvas:
 
     def line(self, points: Sequence[Point], width: float, colour: Colour) -> None:
         """An open line with round ends."""
-        for start, end in zip(points[:-1], points[1:], strict=True):
+        for start, end in pairwise(points):
             self.capsule(start, end, width / 2, width / 2, colour)
 
     def gradient(self, top: float, bottom: float, upper: Colour, lower: Colour) -> None:

@@ -384,7 +384,8 @@ class _Drawing:
             canvas.capsule(
                 self.at(brim - 0.62, 0.34),
                 self.at(brim + 0.62, 0.34),
-                *(2 * [0.13 * self.body.head]),
+                0.13 * self.body.head,
+                0.13 * self.body.head,
                 dark,
             )
         elif self.who.hat == "beanie":
@@ -394,7 +395,8 @@ class _Drawing:
             canvas.capsule(
                 self.at(-0.98, 0.42),
                 self.at(0.98, 0.42),
-                *(2 * [0.17 * self.body.head]),
+                0.17 * self.body.head,
+                0.17 * self.body.head,
                 shade(colour, 1.35),
             )
             canvas.circle(self.at(0, 1.5), 0.24 * self.body.head, shade(colour, 1.35))
@@ -408,7 +410,11 @@ class _Drawing:
             ]
             canvas.polygon(np.array(band), dark)
             canvas.capsule(
-                self.at(-1.2, 0.5), self.at(1.2, 0.5), *(2 * [0.1 * self.body.head]), colour
+                self.at(-1.2, 0.5),
+                self.at(1.2, 0.5),
+                0.1 * self.body.head,
+                0.1 * self.body.head,
+                colour,
             )
 
 

@@ -6,6 +6,7 @@ import json
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -118,7 +119,7 @@ def _open(target: Path, count: int, size: int, mode: str) -> tuple[np.memmap, ..
     )
 
 
-def _render_chunk(job: tuple[str, int, int, int]) -> tuple[NDArray, ...]:
+def _render_chunk(job: tuple[str, int, int, int]) -> tuple[Any, ...]:
     split, first, number, size = job
     pictures = np.zeros((number, size, size, 3), np.uint8)
     masks = np.zeros((number, size, size), np.uint8)

@@ -74,8 +74,8 @@ def model_card(runs: Path) -> str:
     lines = [
         "# The pocket models",
         "",
-        f"Tiny networks of Stable Diffusion 1.5's classes for {PICTURE_SIZE} x {PICTURE_SIZE} px pictures of the pocket",
-        "world, a world of paper dolls rendered by this package. They know nothing else: photographs and",
+        f"Tiny networks of Stable Diffusion 1.5's classes for {PICTURE_SIZE} x {PICTURE_SIZE} px pictures of the",
+        "pocket world, a world of paper dolls rendered by this package. They know nothing else: photographs and",
         "drawings from elsewhere are outside what they can see or paint.",
         "",
         "- Data: pictures rendered by `poseanimate/pocket` (split `train`); no outside data.",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -70,7 +71,7 @@ def build_controlnet(unet: UNet2DConditionModel) -> ControlNetModel:
     trained together from scratch.
     """
     controlnet = ControlNetModel.from_unet(
-        unet, conditioning_embedding_out_channels=(16, 32, 64, 96)
+        unet, conditioning_embedding_out_channels=(8, 16, 32, 64)
     )
     zero_layers = [*controlnet.controlnet_down_blocks, controlnet.controlnet_mid_block]
     for layer in (*zero_layers, controlnet.controlnet_cond_embedding.conv_out):
@@ -100,11 +101,10 @@ def caption_words() -> list[str]:
     """Every word that a caption of the pocket world can hold."""
     styles = dict.fromkeys(style for kind in HAIR_STYLES.values() for style in kind)
     named = [*SKINS, *HAIR_COLOURS, *styles, *(h for h in HATS if h != "none"), *CLOTH]
-    plain = (
-        ["a", "boy", "girl", "with", "skin", "hair", "and", "in", "shirt", "stripes", "star", "trousers", "shorts", "skirt", "shoes"]
-    )
+    people = ["a", "boy", "girl", "with", "skin", "hair", "and", "in"]
+    clothes = ["shirt", "stripes", "star", "trousers", "shorts", "skirt", "shoes"]
     places = " ".join(WHERE.values()).split()
-    return list(dict.fromkeys([*plain, *named, *places, ","]))
+    return list(dict.fromkeys([*people, *clothes, *named, *places, ","]))
 
 
 def byte_pairs(words: list[str]) -> list[tuple[str, str]]:
@@ -112,7 +112,7 @@ def byte_pairs(words: list[str]) -> list[tuple[str, str]]:
     pieces = [[*word[:-1], f"{word[-1]}</w>"] for word in words]
     merges = []
     while any(len(word) > 1 for word in pieces):
-        pairs = Counter(pair for word in pieces for pair in zip(word, word[1:], strict=False))
+        pairs = Counter(pair for word in pieces for pair in pairwise(word))
         merge = min(pairs, key=lambda pair: (-pairs[pair], pair))
         merges.append(merge)
         for word in pieces:

@@ -36,20 +36,20 @@ class PerceptionNet(nn.Module):
         super().__init__()
         self.channels = channels
         a, b, c, d = channels
-        self.half = _block(3, a, stride=2)
-        self.quarter = nn.Sequential(_block(a, b, stride=2), _block(b, b))
-        self.eighth = nn.Sequential(_block(b, c, stride=2), _block(c, c))
-        self.sixteenth = nn.Sequential(_block(c, d, stride=2), _block(d, d), _block(d, d))
+        self.at_half = _block(3, a, stride=2)
+        self.at_quarter = nn.Sequential(_block(a, b, stride=2), _block(b, b))
+        self.at_eighth = nn.Sequential(_block(b, c, stride=2), _block(c, c))
+        self.at_sixteenth = nn.Sequential(_block(c, d, stride=2), _block(d, d), _block(d, d))
         self.up_eighth = _block(c + d, c)
         self.up_quarter = _block(b + c, b)
         self.up_half = _block(a + b, b)
         self.out = nn.Conv2d(b, JOINTS + 4, 3, padding=1)
 
     def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
-        half = self.half(pictures)
-        quarter = self.quarter(half)
-        eighth = self.eighth(quarter)
-        x = self.sixteenth(eighth)
+        half = self.at_half(pictures)
+        quarter = self.at_quarter(half)
+        eighth = self.at_eighth(quarter)
+        x = self.at_sixteenth(eighth)
         x = self.up_eighth(torch.cat([_twice(x), eighth], dim=1))
         x = self.up_quarter(torch.cat([_twice(x), quarter], dim=1))
         x = self.out(self.up_half(torch.cat([_twice(x), half], dim=1)))
@@ -151,7 +151,7 @@ def _person(heat: NDArray[np.float32], stride: NDArray[np.float64]) -> Pose | No
     """The strongest peak of every joint, refined by the heat around it; None without neck or hips and shoulders."""
     body = np.zeros((JOINTS, 3))
     for joint, plane in enumerate(heat):
-        row, column = np.unravel_index(int(plane.argmax()), plane.shape)
+        row, column = divmod(int(plane.argmax()), plane.shape[1])
         peak = float(plane[row, column])
         if peak < PEAK:
             continue

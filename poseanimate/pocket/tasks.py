@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -25,6 +28,7 @@ from poseanimate.pocket.nets import (
 )
 from poseanimate.pocket.perception import Perception, PerceptionNet, target_heat
 
+CHUNK = 500  # pictures that are encoded together
 VALIDATION = 1000  # pictures in each of validation and held-out
 
 
@@ -122,11 +126,11 @@ class DiffusionTask(_Pictures):
     """Noise prediction (Eq. 3) by U-Net, ControlNet and text encoder together, from scratch."""
 
     name = "diffusion"
+    empty_tokens: Tensor
     guided = (0.10, 0.05)  # shares of captions and of skeletons that are dropped
 
     def __init__(self, runs: Path, pictures: int, device: str) -> None:
         super().__init__(runs, pictures, device)
-        self.vae = AutoencoderDC.from_pretrained(runs / "vae" / "weights").to(device).eval()
         unet = build_unet()
         self.networks = nn.ModuleDict(
             {
@@ -138,11 +142,11 @@ class DiffusionTask(_Pictures):
         self.tokenizer = build_tokenizer(runs / "tokenizer")
         self.alphas = build_scheduler().alphas_cumprod.to(device)
         self.singles = self.train.single
-        self.latents = self._encode_all(runs, self.train, "train")
+        self.latents = _encoded(runs, self.train, 1)
         self.tokens = self._tokenize(self.train)
         validation = self.validation.single[:96]
         self.fixed = np.asarray(validation)
-        self.validation_latents = self._encode_all(runs, self.validation, "validation")
+        self.validation_latents = _encoded(runs, self.validation, 1)
         self.validation_tokens = self._tokenize(self.validation)
 
     def count(self) -> int:
@@ -186,7 +190,8 @@ class DiffusionTask(_Pictures):
         return figures
 
     def finish(self, runs: Path) -> dict[str, float]:
-        for name, network in self.networks.items():
+        networks: dict[str, Any] = dict(self.networks.items())
+        for name, network in networks.items():
             network.save_pretrained(runs / "diffusion" / "weights" / name)
         build_scheduler().save_pretrained(runs / "diffusion" / "weights" / "scheduler")
         return self.evaluate()
@@ -217,20 +222,38 @@ class DiffusionTask(_Pictures):
         self.empty_tokens = self.tokenizer([""], **options).input_ids[0]
         return self.tokenizer(split.captions, **options).input_ids
 
-    @torch.no_grad()
-    def _encode_all(self, runs: Path, split: RenderedSet, name: str) -> Tensor:
-        path = runs / "vae" / f"latents-{name}-{len(split.pictures)}.safetensors"
-        if not path.exists():
-            parts = [
-                self.vae.encode(to_tensor(split.pictures[i : i + 32], self.device))
-                .latent.half()
-                .cpu()
-                for i in range(0, len(split.pictures), 32)
-            ]
-            partial = path.with_suffix(f".{id(self)}")
-            save_file({"latents": torch.cat(parts)}, partial)
-            partial.rename(path)
-        return load_file(path)["latents"]
+    @staticmethod
+    def prepare(
+        runs: Path, pictures: int, workers: int
+    ) -> tuple[RenderedSet, RenderedSet, RenderedSet]:
+        """Renders the splits and encodes those that training reads."""
+        splits = _Pictures.prepare(runs, pictures, workers)
+        for split in splits[:2]:
+            _encoded(runs, split, workers)
+        return splits
+
+
+def _encoded(runs: Path, split: RenderedSet, workers: int) -> Tensor:
+    """Latents (N, c, h, w) of a split in float16, kept beside the autoencoder that made them."""
+    count = len(split.pictures)
+    path = runs / "vae" / f"latents-{count}.safetensors"
+    if not path.exists():
+        parts = [split.pictures[i : i + CHUNK] for i in range(0, count, CHUNK)]
+        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+            encoded = list(pool.map(_encode, [runs] * len(parts), parts))
+        save_file({"latents": torch.cat([torch.from_numpy(part) for part in encoded])}, path)
+    return load_file(path)["latents"]
+
+
+@torch.no_grad()
+def _encode(runs: Path, pictures: NDArray[np.uint8]) -> NDArray[np.float16]:
+    torch.set_num_threads(1)
+    vae = AutoencoderDC.from_pretrained(runs / "vae" / "weights").eval()
+    parts = [
+        vae.encode(to_tensor(pictures[i : i + 16], "cpu")).latent.half()
+        for i in range(0, len(pictures), 16)
+    ]
+    return np.asarray(torch.cat(parts).numpy())
 
 
 class PerceptionTask(_Pictures):
@@ -291,12 +314,12 @@ def _worn(picture: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.ui
     if rng.random() < 0.35:
         return picture
     if rng.random() < 0.4:
-        picture = cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.3, 1.1))
+        picture = np.asarray(cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.3, 1.1)), np.uint8)
     if rng.random() < 0.5:
         _, data = cv2.imencode(
             ".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(25, 90))]
         )
-        picture = cv2.imdecode(data, cv2.IMREAD_COLOR)
+        picture = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)
     changed = picture * rng.uniform(0.8, 1.2) + rng.uniform(-20, 20)
     if rng.random() < 0.4:
         changed = changed + rng.normal(0, rng.uniform(2, 8), picture.shape)

@@ -57,7 +57,7 @@ def main() -> None:
     )
     os.environ.setdefault("MASTER_ADDR", "127.0.0.1")
     os.environ.setdefault("MASTER_PORT", "29511")
-    TASKS[args.part].prepare(args.runs, args.pictures, workers)
+    TASKS[args.part].prepare(args.runs, args.pictures, os.cpu_count() or 1)
     mp.spawn(_process, (args.part, plan, args.pictures), nprocs=workers)
 
 

@@ -14,10 +14,11 @@ import logging
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, fields
-from functools import lru_cache
+from functools import lru_cache, wraps
+from inspect import Parameter, Signature
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, cast
@@ -40,6 +41,7 @@ from poseanimate.ui.run import Run
 
 REMEMBERED = 8
 SETTING_NAMES = tuple(each.name for each in fields(Settings))
+MOTION_NAMES = ("motion_from", "motion_preset", "motion_file", "start_s", "end_s", "stride")
 ALIGNMENT_SETTINGS = ("frames", "pata", "transition_frames", "anchor", "retarget_limbs", "smooth")
 
 _log = logging.getLogger(__name__)
@@ -58,7 +60,7 @@ class MotionChoice:
 
     @staticmethod
     def of(values: Sequence[Any]) -> MotionChoice:
-        """From the values of the page: source, preset, file, start, end, stride.
+        """From the values of `MOTION_NAMES`.
 
         Raises:
             MotionError: nothing is chosen.
@@ -99,7 +101,7 @@ class Handlers:
         """The aligned skeletons as a looping clip, and the verdicts.
 
         Args:
-            values: of the motion's six components, then of `ALIGNMENT_SETTINGS`.
+            values: of `MOTION_NAMES`, then of `ALIGNMENT_SETTINGS`.
         """
         try:
             character = self.character(picture)
@@ -121,16 +123,19 @@ class Handlers:
 
     # 4: settings ----------------------------------------------------------------------------------
 
-    def preset(self, name: str) -> list[Any]:
+    @staticmethod
+    def preset(name: str) -> list[Any]:
         """A preset's values, in the order of `SETTING_NAMES`."""
         settings = Settings.preset(name)
         return [getattr(settings, each) for each in SETTING_NAMES]
 
-    def weigh(self, *lambdas: float) -> str:
+    @staticmethod
+    def weigh(*lambdas: float) -> str:
         """What λ1, λ2 and λ3 sum to."""
         return texts.lambda_sum(sum(value or 0 for value in lambdas))
 
-    def normalise(self, *lambdas: float) -> tuple[float, float, float]:
+    @staticmethod
+    def normalise(*lambdas: float) -> tuple[float, float, float]:
         """λ1, λ2 and λ3 in their proportion, in hundredths that sum to 1."""
         total = sum(value or 0 for value in lambdas)
         if total <= 0:
@@ -148,7 +153,6 @@ class Handlers:
                 self._runs[_session(request)] = Run()
         return shown(
             bar=texts.progress(texts.WAITING, 0.0),
-            report="",
             generate=gr.Button(interactive=False),
             stop=gr.Button(interactive=True),
         )
@@ -159,7 +163,7 @@ class Handlers:
         """A run, shown after each of its steps.
 
         Args:
-            values: of the motion's six components, then of `SETTING_NAMES`.
+            values: of `MOTION_NAMES`, then of `SETTING_NAMES`.
         """
         run = self._start(request)
         try:
@@ -178,7 +182,7 @@ class Handlers:
             return shown(stop=gr.Button(interactive=False))
         run.stopped = True
         said = (
-            texts.progress(texts.STOPPING, run.share) if run.begun else texts.ended(0, True, False)
+            texts.progress(texts.STOPPING, run.share) if run.begun else texts.ended(0, stopped=True)
         )
         return shown(bar=said, stop=gr.Button(interactive=False))
 
@@ -253,14 +257,15 @@ class Handlers:
         """Shows a run until it is done, stopped or in trouble; returns what the trouble is."""
         if run.stopped:
             return ""
-        yield shown(
-            bar=run.bar, report="", clip=None, sheet=None, download=gr.DownloadButton(visible=False)
-        )
+        yield shown(bar=run.bar)
         try:
             settings = Settings(**dict(zip(SETTING_NAMES, values[6:], strict=True)))
             choice = MotionChoice.of(values[:6])
             run.name = choice.name_or_path if values[0] == texts.FROM_PRESET else run.name
             character = self.character(picture)
+            # What the page shows of the last run goes only when this one can start.
+            nothing = gr.DownloadButton(visible=False)
+            yield shown(clip=None, sheet=None, download=nothing, report="")
             with closing(self._events(character, prompt, choice, settings)) as events:
                 for event in events:
                     run.take(event)
@@ -283,15 +288,15 @@ class Handlers:
             except PoseAnimateError as error:
                 path, trouble = None, trouble or str(error)
             finished = len(run.frames) if path else 0
-            report = texts.sentence(trouble, "error") if trouble else ""
             changed: dict[str, Any] = {
-                "bar": texts.ended(finished, run.stopped and run.done is None, bool(trouble)),
-                "report": report + run.report(),
+                "bar": texts.ended(finished, run.stopped and run.done is None, trouble),
                 "generate": gr.Button(interactive=True),
                 "stop": gr.Button(interactive=False),
             }
             if (sheet := run.sheet()) is not None:
                 changed["sheet"] = sheet
+            if run.frames or run.notes:
+                changed["report"] = run.report()
             if path:
                 changed |= {"clip": path, "download": gr.DownloadButton(value=path, visible=True)}
             yield shown(**changed)
@@ -315,6 +320,19 @@ RESULT_OUTPUTS = ("bar", "sheet", "clip", "download", "report", "generate", "sto
 def shown(**changed: Any) -> Outputs:
     """New values of `RESULT_OUTPUTS`; what isn't named stays as it is."""
     return tuple(changed.pop(name, gr.skip()) for name in RESULT_OUTPUTS)
+
+
+def named(handler: Callable[..., Iterator[Outputs]]) -> Callable[..., Iterator[Outputs]]:
+    """`Handlers.animate` with its values' names in its signature, where the API's clients see them."""
+
+    @wraps(handler)
+    def with_names(*values: Any) -> Iterator[Outputs]:
+        yield from handler(*values)
+
+    names = ("request", "picture", "prompt", *MOTION_NAMES, *SETTING_NAMES)
+    parameters = [Parameter(name, Parameter.POSITIONAL_OR_KEYWORD) for name in names]
+    with_names.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
+    return with_names
 
 
 def _session(request: gr.Request) -> str:

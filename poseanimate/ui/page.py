@@ -15,7 +15,7 @@ from poseanimate.poses.motion import PRESETS_FOLDER
 from poseanimate.poses.motion import preset_names as motion_names
 from poseanimate.settings import Settings, preset_names
 from poseanimate.ui import texts
-from poseanimate.ui.handlers import ALIGNMENT_SETTINGS, Handlers
+from poseanimate.ui.handlers import ALIGNMENT_SETTINGS, Handlers, named
 
 STYLE = Path(__file__).with_name("style.css")
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "characters"
@@ -148,7 +148,14 @@ def _character(handlers: Handlers) -> tuple[gr.File, gr.Textbox, list[gr.compone
         show_progress="hidden",
         api_visibility="private",
     )
-    picture.upload(lambda: None, None, example, queue=False, api_visibility="private")
+    picture.upload(
+        lambda said: (None, "" if said in map(caption, examples) else gr.skip()),
+        prompt,
+        [example, prompt],
+        queue=False,
+        show_progress="hidden",
+        api_visibility="private",
+    )
     return picture, prompt, [found, said]
 
 
@@ -295,7 +302,7 @@ def _result(handlers: Handlers, inputs: Inputs) -> None:
     }
     generate.click(handlers.begin, None, **aside)
     run = generate.click(
-        handlers.animate,
+        named(handlers.animate),
         [inputs.picture, inputs.prompt, *inputs.motion, *inputs.settings.values()],
         outputs,
         concurrency_limit=1,

@@ -107,11 +107,13 @@ def found(joints: int) -> str:
     return sentence(f"One character, {joints} of 18 joints seen.", "good")
 
 
-def ended(frames: int, stopped: bool, failed: bool) -> str:
+def ended(frames: int, stopped: bool = False, trouble: str = "") -> str:
     """The bar when nothing runs any more; frames: in the clip, 0 for none."""
-    if failed or stopped:
-        kept = f" The {frames} finished frames are kept as a clip." if frames else ""
-        return sentence(f"{'It failed.' if failed else 'Stopped.'}{kept}", "warning")
+    kept = f"The {frames} finished frames are kept as a clip."
+    if trouble:
+        return sentence(trouble, "error") + (sentence(kept, "warning") if frames else "")
+    if stopped:
+        return sentence(f"Stopped. {kept}" if frames else "Stopped.", "warning")
     return sentence(f"Done: {frames} frames.", "good")
 
 

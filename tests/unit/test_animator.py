@@ -62,9 +62,7 @@ def run(
     models: Models | None = None,
 ) -> list[Event]:
     animator = Animator(models or tiny_models(), cache)
-    return list(
-        animator.animate(source or picture(), motion or walk(), settings or fast(), prompt)
-    )
+    return list(animator.animate(source or picture(), motion or walk(), settings or fast(), prompt))
 
 
 def frames_of(events: list[Event]) -> np.ndarray:
@@ -611,9 +609,7 @@ def test_pictures_keep_their_aspect(width: int, height: int) -> None:
     assert found[0] * found[1] == pytest.approx(SIDE**2, rel=0.15)
 
 
-@pytest.mark.parametrize(
-    ("people", "error"), [(0, NoCharacterError), (2, SeveralCharactersError)]
-)
+@pytest.mark.parametrize(("people", "error"), [(0, NoCharacterError), (2, SeveralCharactersError)])
 def test_a_picture_needs_exactly_one_person(people: int, error: type[Exception]) -> None:
     rendered = scene_at_ease()
     eyes = ToldEyes((rendered.pose,) * people, rendered.mask)

@@ -236,7 +236,7 @@ def test_resampling_follows_the_updated_embedding() -> None:
     assert float(eps_last) < 0.5
 
 
-# --- DCAM and MGDM: Eqs. 7–10 ---
+# --- DCAM and MGDM: Eqs. 7 to 10 ---
 
 
 def softmax_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
@@ -245,7 +245,7 @@ def softmax_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
 
 
 def dca_literal(q, k, v, weights, masks, form) -> Tensor:
-    """Eqs. 8–10 frame by frame, head by head; q, k, v (frames, heads, tokens, d), frame 0 first.
+    """Eqs. 8 to 10 frame by frame, head by head; q, k, v (frames, heads, tokens, d), frame 0 first.
 
     Six masked attentions per frame: three frames, character and background each.
     """

@@ -1,0 +1,250 @@
+"""The page in a real Chromium, served in-process on the pocket models, or on tiny ones without weights."""
+
+from __future__ import annotations
+
+import re
+import socket
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlparse
+
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from poseanimate.animator import Animator
+from poseanimate.cache import StageCache
+from poseanimate.events import Event, Frame
+from poseanimate.media import read_video
+from poseanimate.models import POCKET, load_models
+from poseanimate.ui.page import create_demo, serve
+from tests.tiny import tiny_models
+
+CHROMIUM = Path("/usr/bin/chromium")
+FLAGS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
+    "--disable-background-networking", "--disable-component-update",
+]  # fmt: skip
+PATIENCE_MS = 40_000
+HOLD_S = 120.0
+
+
+class Paced(Animator):
+    """An animator whose runs can be held once `hold_at` frames are finished, until `go_on` is set."""
+
+    hold_at: int | None = None
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.held, self.go_on, self.closed = (threading.Event() for _ in range(3))
+
+    def animate(self, *args: Any, **more: Any) -> Iterator[Event]:
+        try:
+            for event in super().animate(*args, **more):
+                yield event
+                if isinstance(event, Frame) and event.index + 1 == self.hold_at:
+                    self.held.set()
+                    self.go_on.wait(HOLD_S)
+        finally:
+            self.closed.set()
+
+
+@dataclass
+class App:
+    url: str
+    animator: Paced
+
+
+@dataclass
+class Visit:
+    """What a page did behind the scenes."""
+
+    hosts: set[str] = field(default_factory=set)
+    errors: list[str] = field(default_factory=list)
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
+    pocket = (POCKET / "model_index.json").is_file()
+    models = load_models("pocket", "cpu") if pocket else tiny_models()
+    animator = Paced(models, StageCache(tmp_path_factory.mktemp("cache"), 10**9))
+    demo = create_demo(animator)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    try:
+        _, url, _ = serve(demo, server_port=port, prevent_thread_lock=True, quiet=True)
+        yield App(url, animator)
+    finally:
+        demo.close()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    if not CHROMIUM.exists():
+        pytest.fail(f"There is no {CHROMIUM}. Install it: apt-get install chromium.")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(app: App, browser: Browser) -> Iterator[Page]:
+    """The page, ready; afterwards it must have stayed on this machine and without script errors."""
+    app.animator.hold_at = None
+    for event in (app.animator.held, app.animator.go_on, app.animator.closed):
+        event.clear()
+    visit = Visit()
+    with browser.new_context(viewport={"width": 1360, "height": 900}) as context:
+        context.on("request", lambda request: visit.hosts.add(urlparse(request.url).hostname or ""))
+        context.on("weberror", lambda error: visit.errors.append(str(error.error)))
+        yield _opened(context.new_page(), app)
+        app.animator.go_on.set()
+    assert visit.hosts <= {"127.0.0.1", ""}, "the page asked other machines"
+    assert visit.errors == []
+
+
+def _opened(page: Page, app: App) -> Page:
+    page.set_default_timeout(PATIENCE_MS)
+    expect.set_options(timeout=PATIENCE_MS)
+    page.goto(app.url)
+    expect(page.get_by_role("img", name="skeletons over the picture")).to_be_visible()
+    return page
+
+
+def _small(page: Page, frames: int, steps: int = 2) -> None:
+    """Settings for a run of seconds."""
+    for name, value in (("frames", frames), ("num-inference-steps", steps), ("inner-steps", 1)):
+        number = page.locator(f"#setting-{name} input[type=number]")
+        number.fill(str(value))
+        number.press("Tab")
+
+
+def _downloaded(page: Page, folder: Path) -> Path:
+    with page.expect_download() as download:
+        page.locator("#download").click()
+    path = folder / download.value.suggested_filename
+    download.value.save_as(path)
+    return path
+
+
+def test_from_a_picture_and_a_motion_to_a_clip(page: Page, tmp_path: Path) -> None:
+    page.get_by_role("radio", name="room boy").check()
+    expect(page.locator("#picture")).to_contain_text("room-boy")
+    expect(page.get_by_label("Prompt")).to_have_value(re.compile("^a boy .* in a room"))
+    found = page.get_by_role("img", name="joints that were found")
+    expect(found).to_be_visible()
+    expect(page.locator("#found-text")).to_contain_text("joints seen")
+
+    page.get_by_role("radio", name="wave").check()
+    before = page.locator("#alignment img").get_attribute("src")
+    page.get_by_role("radio", name="walk").check()
+    expect(page.locator("#alignment img")).not_to_have_attribute("src", str(before))
+    _small(page, frames=4)
+    expect(page.locator("#verdicts")).to_contain_text("4 frames")
+
+    page.get_by_role("button", name="Generate").click()
+    expect(page.get_by_role("button", name="Stop")).to_be_enabled()
+    expect(page.get_by_role("img", name="frames in reading order")).to_be_visible()
+    expect(page.locator("#bar")).to_contain_text("Done: 4 frames.")
+    expect(page.locator("#clip video")).to_be_visible()
+    assert page.locator("#clip video").evaluate("video => video.loop && video.autoplay")
+    for figure in ("dB PSNR", "Time", "Taken from the cache"):
+        expect(page.locator("#report")).to_contain_text(figure)
+    expect(page.get_by_role("button", name="Stop")).to_be_disabled()
+    clip = _downloaded(page, tmp_path)
+    assert clip.name == "poseanimate-walk.mp4"
+    video = read_video(clip)
+    assert len(video.frames) == 4 and min(video.frames[0].shape[:2]) >= 448
+
+
+def test_stop_keeps_the_finished_frames(app: App, page: Page, tmp_path: Path) -> None:
+    page.get_by_text("Advanced").click()
+    chunk = page.locator("#setting-chunk-frames input[type=number]")
+    chunk.fill("2")
+    chunk.press("Tab")
+    _small(page, frames=7)
+    app.animator.hold_at = 3
+    page.get_by_role("button", name="Generate").click()
+    assert app.animator.held.wait(HOLD_S)
+
+    other = _opened(page.context.new_page(), app)
+    expect(other.locator("#bar")).to_contain_text("Ready")
+    expect(other.get_by_role("button", name="Stop")).to_be_disabled()
+    other.close()
+
+    page.get_by_role("button", name="Stop").click()
+    expect(page.locator("#bar")).to_contain_text("Stopping")
+    app.animator.go_on.set()
+    expect(page.locator("#bar")).to_contain_text(
+        "Stopped. The 3 finished frames are kept as a clip."
+    )
+    assert app.animator.closed.wait(HOLD_S)
+    expect(page.locator("#clip video")).to_be_visible()
+    assert len(read_video(_downloaded(page, tmp_path)).frames) == 3
+    expect(page.get_by_role("button", name="Generate")).to_be_enabled()
+
+
+def test_a_picture_that_is_none_gets_a_sentence(page: Page, tmp_path: Path) -> None:
+    text = tmp_path / "picture.png"
+    text.write_text("this is text")
+    page.locator("#picture").get_by_label("Clear").click()
+    page.locator("#picture input[type=file]").set_input_files(text)
+    expect(page.locator("#found-text").get_by_role("alert")).to_contain_text(
+        "This is not a picture that can be read. Choose a PNG, JPEG or WebP file."
+    )
+    expect(page.locator("#verdicts")).to_contain_text("Waits for a picture")
+    page.get_by_role("radio", name="park girl").check()
+    expect(page.locator("#found-text")).to_contain_text("joints seen")
+
+
+def test_lambdas_that_do_not_sum_to_one_get_a_sentence(page: Page) -> None:
+    first = page.locator("#setting-lambda-first input[type=number]")
+    first.fill("0.9")
+    first.press("Tab")
+    expect(page.locator("#lambda-sum").get_by_role("alert")).to_contain_text("1.2, but must be 1")
+    page.get_by_role("button", name="Generate").click()
+    expect(page.locator("#bar").get_by_role("alert")).to_contain_text("for instance 0.7, 0.15")
+    expect(page.get_by_role("button", name="Generate")).to_be_enabled()
+    page.get_by_role("button", name="Make them sum to 1").click()
+    expect(page.locator("#lambda-sum")).to_contain_text("λ1 + λ2 + λ3 = 1")
+    expect(first).to_have_value("0.75")
+
+
+def test_a_video_is_a_motion(page: Page) -> None:
+    video = Path(__file__).parents[2] / "examples" / "videos" / "room-girl-wave.mp4"
+    page.get_by_role("radio", name="A video or pose file").check()
+    expect(page.locator("#verdicts").get_by_role("alert")).to_contain_text("no motion yet")
+    page.locator("#motion-file input[type=file]").set_input_files(video)
+    expect(page.get_by_role("img", name="skeletons over the picture")).to_be_visible()
+    expect(page.locator("#verdicts").get_by_role("alert")).to_have_count(0)
+
+
+def test_presets_fill_the_settings(page: Page) -> None:
+    steps = page.locator("#setting-num-inference-steps input[type=number]")
+    page.get_by_role("radio", name="paper").check()
+    expect(steps).to_have_value("50")
+    page.get_by_role("radio", name="fast").check()
+    expect(steps).not_to_have_value("50")
+
+
+def test_the_keyboard_reaches_examples_and_motions(page: Page) -> None:
+    for group in ("#example", "#motion"):
+        tiles = page.locator(f"{group} input[type=radio]")
+        tiles.first.check()
+        tiles.first.press("ArrowRight")
+        expect(tiles.nth(1)).to_be_checked()
+
+
+def test_a_phone_shows_one_column_without_scrolling_sideways(app: App, browser: Browser) -> None:
+    with browser.new_context(
+        viewport={"width": 390, "height": 844}, color_scheme="dark"
+    ) as context:
+        page = _opened(context.new_page(), app)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        tops = [page.get_by_role("heading", name=str(n)).bounding_box() for n in range(1, 6)]
+        assert all(a and b and a["y"] < b["y"] for a, b in pairwise(tops))

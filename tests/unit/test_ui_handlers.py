@@ -1,0 +1,481 @@
+"""The page's handlers, without a browser."""
+
+from __future__ import annotations
+
+import ast
+import re
+import threading
+from collections.abc import Generator, Iterator
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from poseanimate.animator import Animator
+from poseanimate.errors import MotionError
+from poseanimate.events import Done, Frame, Note, Stage, Step
+from poseanimate.media import read_video, write_clip
+from poseanimate.poses.motion import load_preset
+from poseanimate.settings import Settings, preset_names
+from poseanimate.ui import page, texts
+from poseanimate.ui.handlers import (
+    ALIGNMENT_SETTINGS,
+    MOTION_NAMES,
+    RESULT_OUTPUTS,
+    SETTING_NAMES,
+    Handlers,
+    MotionChoice,
+)
+from poseanimate.ui.run import Run
+from poseanimate.ui.sheet import BORDER_PX, GAP_PX, PREDICTED_RGB, Sheet, enlargement
+from tests.tiny import scene_at_ease, tiny_models
+
+WALK = (texts.FROM_PRESET, "walk", None, 0, 0, 1)
+QUICK = Settings(num_inference_steps=2, inner_steps=1, frames=3, chunk_frames=1, mgdm=False)
+
+
+def session(name: str = "a") -> gr.Request:
+    return gr.Request(session_hash=name)
+
+
+def values(settings: Settings) -> list[Any]:
+    return [getattr(settings, name) for name in SETTING_NAMES]
+
+
+def read(outputs: tuple[Any, ...]) -> dict[str, Any]:
+    """What an answer changes, by the output's name."""
+    named = zip(RESULT_OUTPUTS, outputs, strict=True)
+    return {name: value for name, value in named if not _skipped(value)}
+
+
+def _skipped(value: Any) -> bool:
+    return isinstance(value, dict) and value == gr.skip()
+
+
+def words(html: str) -> str:
+    return re.sub(r"<[^>]*>", " ", html)
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> str:
+    path = tmp_path / "character.png"
+    Image.fromarray(scene_at_ease().picture).save(path)
+    return str(path)
+
+
+@pytest.fixture
+def no_picture(tmp_path: Path) -> str:
+    path = tmp_path / "character.png"
+    path.write_text("this is text")
+    return str(path)
+
+
+class Scripted(Animator):
+    """Sees with the tiny models' eyes; its runs are ten frames of one step each, or a failure."""
+
+    def __init__(self) -> None:
+        super().__init__(tiny_models())
+        self.closed = 0
+        self.begun = 0
+        self.failure: Exception | None = None
+
+    def animate(self, picture, motion, settings, prompt="") -> Iterator[Any]:
+        self.begun += 1
+        try:
+            yield Stage("generation", 10)
+            for index in range(10):
+                yield Frame(index, np.full((8, 8, 3), 20 * index, np.uint8))
+                yield Step("generation", index + 1, 10, 9.0 - index)
+                if index == 4 and self.failure is not None:
+                    raise self.failure
+            yield Done((), 12.0, {"generation": 1.0}, {"unet": 10}, 30.0, ("inversion",))
+        finally:
+            self.closed += 1
+
+
+@pytest.fixture
+def scripted() -> Scripted:
+    return Scripted()
+
+
+def started(handlers: Handlers, picture: str | None, who: str = "a") -> Generator:
+    return handlers.animate(session(who), picture, "a girl", *WALK, *values(QUICK))
+
+
+# Character and alignment --------------------------------------------------------------------------
+
+
+def test_a_picture_is_shown_with_its_joints(scripted: Scripted, picture: str) -> None:
+    overlay, said = Handlers(scripted).look(picture)
+    assert overlay is not None and overlay.dtype == np.uint8 and min(overlay.shape[:2]) >= 256
+    assert "18 joints" in said
+
+
+def test_what_is_no_picture_gets_a_sentence_with_its_remedy(
+    scripted: Scripted, no_picture: str
+) -> None:
+    overlay, said = Handlers(scripted).look(no_picture)
+    assert overlay is None
+    assert "not a picture" in said and "PNG, JPEG or WebP" in said and 'role="alert"' in said
+
+
+def test_no_picture_is_no_error(scripted: Scripted) -> None:
+    overlay, said = Handlers(scripted).look(None)
+    assert overlay is None and "alert" not in said and texts.NO_PICTURE in words(said)
+
+
+def test_a_picture_is_looked_at_once(
+    scripted: Scripted, picture: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handlers, seen = Handlers(scripted), []
+    original = scripted.character
+    monkeypatch.setattr(scripted, "character", lambda p: (seen.append(1), original(p))[1])
+    handlers.look(picture)
+    list(handlers.fit(picture, *WALK, 8, True, -1, "anchored", True, True))
+    assert len(seen) == 1
+
+
+def test_alignment_is_a_clip_with_verdicts_and_needs_no_diffusion_model(picture: str) -> None:
+    eyes_only = replace(tiny_models(), unet=None, controlnet=None, text_encoder=None)
+    handlers = Handlers(Animator(eyes_only))
+    answers = handlers.fit(picture, *WALK, 8, True, -1, "anchored", True, True)
+    path, said = next(answers)
+    with Image.open(path) as clip:
+        assert clip.format == "GIF" and clip.n_frames == 8
+    assert "8 frames" in said
+    assert list(answers) == []
+    assert not Path(path).exists(), "the temporary folder is left behind"
+
+
+def test_alignment_waits_for_a_picture(scripted: Scripted, no_picture: str) -> None:
+    answers = list(Handlers(scripted).fit(no_picture, *WALK, 8, True, -1, "anchored", True, True))
+    assert answers == [(None, texts.sentence(texts.NO_CHARACTER))]
+
+
+def test_alignment_says_what_is_wrong_with_a_motion(
+    scripted: Scripted, picture: str, tmp_path: Path
+) -> None:
+    broken = tmp_path / "walk.json"
+    broken.write_text('{"frames": 3}')
+    motion = (texts.FROM_FILE, "walk", str(broken), 0, 0, 1)
+    [(clip, said)] = Handlers(scripted).fit(picture, *motion, 8, True, -1, "anchored", True, True)
+    assert clip is None and "OpenPose keypoint JSON" in said and 'role="alert"' in said
+
+
+def test_a_video_is_looked_through_once_frame_by_frame(
+    scripted: Scripted, picture: str, tmp_path: Path
+) -> None:
+    video = tmp_path / "dance.mp4"
+    write_clip([scene_at_ease().picture] * 6, video, 12)
+    motion = (texts.FROM_FILE, "walk", str(video), 0, 0, 2)
+    handlers = Handlers(scripted)
+    rest = (8, True, -1, "anchored", True, True)
+    first = [said for _, said in handlers.fit(picture, *motion, *rest)]
+    assert [f"step {i} of 3" in said for i, said in enumerate(first, 1)] == [
+        True,
+        True,
+        True,
+        False,
+    ]
+    assert len(list(handlers.fit(picture, *motion, *rest))) == 1
+
+
+def test_a_pose_file_is_a_motion(scripted: Scripted, picture: str, tmp_path: Path) -> None:
+    file = tmp_path / "mine.json"
+    file.write_text(load_preset("wave").to_json())
+    motion = (texts.FROM_FILE, None, str(file), 0, 0, 1)
+    [(clip, said)] = Handlers(scripted).fit(picture, *motion, 5, True, 0, "pinned", True, False)
+    assert clip is not None and "5 frames" in said
+
+
+def test_motion_choices() -> None:
+    assert MotionChoice.of(WALK) == MotionChoice("walk")
+    file = (texts.FROM_FILE, "walk", "/f.mp4", None, None, None)
+    assert MotionChoice.of(file) == MotionChoice("/f.mp4", 0.0, None, 1)
+    assert MotionChoice.of((texts.FROM_FILE, "walk", "/f.mp4", 1.5, 0, 2)) == MotionChoice(
+        "/f.mp4", 1.5, None, 2
+    )
+    for nothing in (
+        (texts.FROM_FILE, "walk", None, 0, 0, 1),
+        (texts.FROM_PRESET, None, "/f", 0, 0, 1),
+    ):
+        with pytest.raises(MotionError, match="Pick a preset"):
+            MotionChoice.of(nothing)
+
+
+# Settings -----------------------------------------------------------------------------------------
+
+
+def test_presets_fill_all_settings(scripted: Scripted) -> None:
+    for name in preset_names():
+        filled = Handlers(scripted).preset(name)
+        assert Settings(**dict(zip(SETTING_NAMES, filled, strict=True))) == Settings.preset(name)
+
+
+def test_the_sum_of_lambdas_is_shown(scripted: Scripted) -> None:
+    handlers = Handlers(scripted)
+    assert "alert" not in handlers.weigh(0.7, 0.15, 0.15)
+    assert "1.2, but must be 1" in handlers.weigh(0.9, 0.15, 0.15)
+    assert "0.15, but must be 1" in handlers.weigh(None, None, 0.15)  # type: ignore[arg-type]
+
+
+@given(st.tuples(*[st.floats(0, 1)] * 3))
+def test_normalised_lambdas_are_allowed(lambdas: tuple[float, float, float]) -> None:
+    first, prev, own = Handlers.normalise(*lambdas)
+    Settings(lambda_first=first, lambda_prev=prev, lambda_self=own)
+    if sum(lambdas) > 0:
+        for before, after in zip(lambdas, (first, prev, own), strict=True):
+            assert after == pytest.approx(before / sum(lambdas), abs=0.0151)
+
+
+def test_every_setting_has_a_component_with_its_range_and_help() -> None:
+    for each in fields(Settings):
+        component = page.control(each, each.default)
+        assert component.value == each.default
+        assert component.label and (component.info or each.name in texts.SELF_EXPLAINING)
+        if isinstance(component, gr.Slider | gr.Number):
+            limits = (component.minimum, component.maximum)
+            assert limits == (each.metadata["low"], each.metadata["high"])
+        if isinstance(component, gr.Radio):
+            assert tuple(value for _, value in component.choices) == each.metadata["choices"]
+        if isinstance(component, gr.Slider):
+            steps = (each.default - component.minimum) / component.step
+            assert steps == pytest.approx(round(steps)), f"{each.name} can't be set to its default"
+
+
+# Runs ---------------------------------------------------------------------------------------------
+
+
+def test_a_run_ends_with_clip_sheet_and_figures(picture: str) -> None:
+    handlers = Handlers(Animator(tiny_models()))
+    handlers.begin(session())
+    answers = started(handlers, picture)
+    seen: dict[str, Any] = {}
+    bars = []
+    for answer in answers:
+        changed = read(answer)
+        seen |= changed
+        bars.append(words(changed.get("bar", "")))
+        if changed.get("clip"):
+            clip = read_video(Path(changed["clip"]))
+            assert changed["download"].value is not None and changed["download"].visible
+    assert len(clip.frames) == 3 and min(clip.frames[0].shape[:2]) == 512
+    assert Path(seen["clip"]).name == "poseanimate-walk.mp4"
+    assert not Path(seen["clip"]).exists(), "the temporary folder is left behind"
+    assert seen["sheet"].shape[2] == 3
+    for figure in ("dB PSNR", "unet", "Taken from the cache"):
+        assert figure in seen["report"]
+    assert any("step 1 of 2" in bar and "left" in bar for bar in bars)
+    assert "3 frames" in bars[-1]
+    assert seen["generate"].interactive and not seen["stop"].interactive
+
+
+def test_stop_keeps_what_is_finished_and_leaves_others_alone(
+    scripted: Scripted, picture: str
+) -> None:
+    handlers = Handlers(scripted)
+    mine, others = started(handlers, picture), started(handlers, picture, "b")
+    for run in (mine, others):
+        while "step 4 of 10" not in read(next(run)).get("bar", ""):
+            pass
+    assert "Stopping" in read(handlers.stop(session()))["bar"]
+    last = read(next(mine))
+    assert "Stopped. The 5 finished frames" in words(last["bar"])
+    assert len(read_video(Path(last["clip"])).frames) == 5
+    assert scripted.closed == 1, "the engine's run was not closed"
+    assert list(mine) == []
+    assert "step 5 of 10" in str([next(others), next(others)])
+    assert len([answer for answer in others if read(answer).get("clip")]) == 1
+
+
+def test_stop_before_the_turn_has_come(scripted: Scripted, picture: str) -> None:
+    handlers = Handlers(scripted)
+    assert read(handlers.begin(session()))["stop"].interactive
+    assert "Stopped." in read(handlers.stop(session()))["bar"]
+    [answer] = started(handlers, picture)
+    assert "Stopped." in read(answer)["bar"] and "clip" not in read(answer)
+    assert scripted.begun == 0
+    handlers.begin(session())  # the next one is not stopped
+    assert "10 frames" in words(read(list(started(handlers, picture))[-1])["bar"])
+
+
+def test_stop_without_a_run_does_nothing(scripted: Scripted) -> None:
+    assert list(read(Handlers(scripted).stop(session()))) == ["stop"]
+
+
+def test_a_closed_page_closes_the_run(scripted: Scripted, picture: str) -> None:
+    handlers = Handlers(scripted)
+    run = started(handlers, picture)
+    while "step 2 of 10" not in read(next(run)).get("bar", ""):
+        pass
+    run.close()
+    assert scripted.closed == 1
+    assert list(read(handlers.stop(session()))) == ["stop"], "the run is still known"
+
+
+def test_leaving_stops_a_run_that_waits(scripted: Scripted) -> None:
+    handlers = Handlers(scripted)
+    handlers.begin(session())
+    handlers.leave(session())
+    assert list(read(handlers.stop(session()))) == ["stop"]
+
+
+def test_bad_settings_leave_the_last_clip_alone(scripted: Scripted, picture: str) -> None:
+    wrong = values(QUICK)
+    wrong[SETTING_NAMES.index("lambda_first")] = 0.9
+    answers = []
+    with pytest.raises(gr.Error, match="must be 1"):
+        for answer in Handlers(scripted).animate(session(), picture, "", *WALK, *wrong):
+            answers.append(read(answer))
+    assert "for instance 0.7" in answers[-1]["bar"] and 'role="alert"' in answers[-1]["bar"]
+    assert answers[-1]["generate"].interactive
+    assert not any({"clip", "sheet", "report"} & set(answer) for answer in answers)
+
+
+def test_a_bad_picture_gets_a_sentence(scripted: Scripted, no_picture: str) -> None:
+    with pytest.raises(gr.Error, match="not a picture"):
+        list(started(Handlers(scripted), no_picture))
+
+
+def test_an_error_on_the_way_keeps_what_is_finished(scripted: Scripted, picture: str) -> None:
+    scripted.failure = MotionError("It broke.", "Mend it.")
+    answers = []
+    with pytest.raises(gr.Error, match=r"It broke\. Mend it\."):
+        for answer in started(Handlers(scripted), picture):
+            answers.append(read(answer))
+    assert "It broke. Mend it." in answers[-1]["bar"] and "5 finished frames" in answers[-1]["bar"]
+    assert answers[-1]["clip"]
+
+
+def test_a_fault_of_the_program_is_logged_and_not_shown(
+    scripted: Scripted, picture: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    scripted.failure = RuntimeError("secret detail")
+    answers = []
+    with pytest.raises(gr.Error, match="Something went wrong") as raised:
+        for answer in started(Handlers(scripted), picture):
+            answers.append(read(answer))
+    assert "secret detail" in caplog.text
+    assert "secret" not in str(raised.value) + str(answers)
+    assert answers[-1]["clip"], "finished frames are lost"
+
+
+def test_one_session_has_one_run(scripted: Scripted, picture: str) -> None:
+    handlers = Handlers(scripted)
+    handlers.begin(session())
+    run = started(handlers, picture)
+    next(run)
+    handlers.begin(session())  # a second click: the run that goes on stays the one that Stop stops
+    handlers.stop(session())
+    assert "Stopped" in read(list(run)[-1])["bar"]
+
+
+# The pieces ---------------------------------------------------------------------------------------
+
+
+def test_texts_escape_what_comes_from_outside() -> None:
+    evil = "<img src=x onerror=alert(1)>"
+    run = Run()
+    run.take(Note(evil))
+    for html in (
+        texts.sentence(evil),
+        texts.progress(evil, 0.5, evil),
+        texts.ended(3, trouble=evil),
+        run.report(),
+    ):
+        assert "<img" not in html and "&lt;img" in html
+
+
+def test_time_left_reads_well() -> None:
+    assert texts.duration(4.4) == "4 s"
+    assert texts.duration(125) == "2 min 5 s"
+    assert texts.step_detail(3, 15, 12) == "step 3 of 15 · about 12 s left"
+    assert texts.step_detail(3, 15, None) == "step 3 of 15"
+
+
+def test_the_bar_knows_how_far_the_run_is() -> None:
+    run = Run()
+    run.begin()
+    run.take(Step("generation", 1, 2, 0.0))
+    assert 'aria-valuenow="100"' in run.bar
+    run.take(Stage("generation", 4))
+    assert 'aria-valuenow="100"' in run.bar, "a new stage starts the bar again"
+    run.take(Step("generation", 1, 4, 1e9))
+    assert 'aria-valuenow="0"' in run.bar
+
+
+@pytest.mark.parametrize("count", [2, 4, 5, 16, 240])
+@pytest.mark.parametrize("size", [(128, 128), (64, 192), (512, 768)])
+def test_sheets_hold_every_frame_in_its_place(count: int, size: tuple[int, int]) -> None:
+    width, height = size
+    sheet = Sheet([np.zeros((300, 200, 3), np.uint8)] * count, width, height)
+    sheet.finish(count - 1, np.full((height, width, 3), 200, np.uint8))
+    sheet.predict(0, np.full((height, width, 3), 100, np.uint8))
+    whole = sheet.picture()
+    tile_w, tile_h = sheet.tile
+    row, column = divmod(count - 1, sheet.columns)
+    assert whole.shape[1] <= 1030 and tile_w / tile_h == pytest.approx(width / height, rel=0.1)
+    y, x = row * (tile_h + GAP_PX), column * (tile_w + GAP_PX)
+    assert (whole[y : y + tile_h, x : x + tile_w] == 200).all()
+    assert tuple(whole[0, 0]) == PREDICTED_RGB
+    assert tuple(whole[BORDER_PX, BORDER_PX]) == (100, 100, 100)
+
+
+def test_sheets_come_at_most_three_times_a_second() -> None:
+    run = Run()
+    run._sheet = Sheet([np.zeros((8, 8, 3), np.uint8)] * 4, 8, 8)
+    picture = np.zeros((8, 8, 3), np.uint8)
+    shown = []
+    for millisecond in range(0, 2000, 10):
+        run.take(Frame(1, picture))
+        shown.append(run.sheet(millisecond / 1000) is not None)
+    assert 6 <= sum(shown) <= 7
+    assert run.sheet() is not None, "the last state is held back"
+    assert run.sheet() is None
+
+
+def test_small_clips_are_enlarged() -> None:
+    assert enlargement(128, 128) == 4
+    assert enlargement(64, 96) == 8
+    assert enlargement(512, 768) == 1
+    assert enlargement(2000, 3000) == 1
+
+
+def test_examples_have_captions_and_only_the_run_is_public(scripted: Scripted) -> None:
+    assert len(page.example_names()) >= 3
+    assert all(page.caption(name) for name in page.example_names())
+    api = page.create_demo(scripted).get_api_info()
+    assert list(api["named_endpoints"]) == ["/animate"] and not api["unnamed_endpoints"]
+    names = [each["parameter_name"] for each in api["named_endpoints"]["/animate"]["parameters"]]
+    assert names == ["picture", "prompt", *MOTION_NAMES, *SETTING_NAMES]
+    assert set(ALIGNMENT_SETTINGS) < set(SETTING_NAMES)
+
+
+def test_the_page_knows_no_torch() -> None:
+    for path in Path(page.__file__).parent.glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            assert not [name for name in names if name.split(".")[0] in ("torch", "diffusers")]
+
+
+def test_handlers_may_be_called_at_once(scripted: Scripted, picture: str) -> None:
+    handlers = Handlers(scripted)
+    results: dict[int, str] = {}
+
+    def run(who: int) -> None:
+        last = read(list(started(handlers, picture, str(who)))[-1])
+        results[who] = words(last["bar"])
+
+    threads = [threading.Thread(target=run, args=(who,)) for who in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert list(results.values()) == [words(texts.ended(10))] * 4
