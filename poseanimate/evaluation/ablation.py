@@ -14,7 +14,7 @@ from PIL import Image
 
 from poseanimate.animator import Animator, Character
 from poseanimate.cache import StageCache
-from poseanimate.evaluation.metrics import PCK_RADIUS, joint_errors, psnr_db, ssim
+from poseanimate.evaluation.metrics import PCK_RADIUS, joint_errors, ssim
 from poseanimate.events import Done
 from poseanimate.models import Models, to_pixels, to_tensor
 from poseanimate.pocket.body import Angles
@@ -23,6 +23,7 @@ from poseanimate.pocket.motions import frames as motion_frames
 from poseanimate.pocket.scene import Scene
 from poseanimate.poses.motion import Motion
 from poseanimate.settings import Settings
+from poseanimate.stages import psnr_db
 
 OFF: dict[str, object] = {
     "pacm_source": False,

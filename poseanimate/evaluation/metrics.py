@@ -20,13 +20,6 @@ PCK_RADIUS = 0.25  # in torso lengths
 SHARE_OF_JOINTS = 0.8
 
 
-def psnr_db(made: Picture, truth: Picture, where: NDArray[np.bool_] | None = None) -> float:
-    """Peak signal-to-noise ratio in dB, over the places where `where` holds; at most 60."""
-    error = (made.astype(np.float64) - truth) ** 2
-    mean = float(error[where].mean() if where is not None else error.mean())
-    return 60.0 if mean < 255**2 * 1e-6 else float(10 * np.log10(255**2 / mean))
-
-
 def ssim(made: Picture, truth: Picture) -> float:
     """Structural similarity with the Gaussian window of the original paper (sigma 1.5)."""
     return float(

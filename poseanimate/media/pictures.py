@@ -37,10 +37,9 @@ def load_picture(
         PictureError: missing, not a picture of these formats, damaged, or outside the limits.
     """
     limits = limits or PictureLimits()
-    if isinstance(source, Image.Image):
-        image = source
-    else:
-        image = _open_picture(_picture_bytes(source, limits))
+    if not isinstance(source, Image.Image):
+        source = _open_picture(_picture_bytes(source, limits))
+    image: Image.Image = source
     _check_picture(image.width, image.height, limits)
     try:
         return _rgb_over_white(_upright(image))

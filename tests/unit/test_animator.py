@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 from tiny import SIDE, ToldEyes, scene_at_ease, tiny_models, tiny_networks
 
-from poseanimate.animator import Animator, psnr_db
+from poseanimate.animator import Animator
 from poseanimate.cache import StageCache
 from poseanimate.errors import MotionError, NoCharacterError, SeveralCharactersError
 from poseanimate.events import Aligned, Done, Event, Frame, Note, Preview, Stage, Step
@@ -25,6 +25,7 @@ from poseanimate.pocket.scene import Scene
 from poseanimate.poses.motion import Motion, load_preset
 from poseanimate.poses.skeleton import Pose
 from poseanimate.settings import Settings
+from poseanimate.stages import psnr_db
 
 T, INNER = 2, 1
 PROMPT = "a girl with red hair, in the park"

@@ -1,0 +1,402 @@
+"""The stages of one animation in the order of the paper, each looked up in the cache before it is worked out.
+
+Notable: a stage's key holds what its result depends on and nothing else, so that a changed setting re-runs only what
+it touches; every step yields an event, which is also where a closed stream stops.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from poseanimate.cache import StageCache, content_key
+from poseanimate.events import Done, Event, Frame, Note, Preview, Stage
+from poseanimate.events import Step as StepEvent
+from poseanimate.method.dcam import DualConsistency, Weights
+from poseanimate.method.ddim import DDIM, invert
+from poseanimate.method.denoiser import Denoiser
+from poseanimate.method.masks import CrossAttentionMaps
+from poseanimate.method.pacm import (
+    PoseOptimisation,
+    SourceEmbeddings,
+    SourceOptimisation,
+    Step,
+    optimise_embeddings,
+    pose_aware_inversion,
+)
+from poseanimate.method.sampler import Sampler
+from poseanimate.models import Models, to_pixels, to_tensor
+from poseanimate.poses.hull import Hull
+from poseanimate.poses.pata import Alignment
+from poseanimate.poses.skeleton import Pose, draw_pose
+from poseanimate.prompt import character_words
+from poseanimate.settings import Settings
+
+CACHE_VERSION = "1"
+PREVIEWS_PER_CHUNK = 4
+WIDENED = 1.5  # how much wider than the hull attention may place the character
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, eq=False)
+class Character:
+    """The source: picture (H, W, 3) uint8 on the clip's canvas, its pose p_s and its mask M_s (H, W) in [0, 1]."""
+
+    picture: NDArray[np.uint8]
+    pose: Pose
+    mask: NDArray[np.float32]
+
+
+@dataclass
+class Run:
+    """One animation: its stages, what they cost, and what is left."""
+
+    models: Models
+    cache: StageCache | None
+    character: Character
+    alignment: Alignment
+    settings: Settings
+    prompt: str
+    seconds: dict[str, float] = field(default_factory=dict)
+    cached: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        settings, models = self.settings, self.models
+        self.denoiser = Denoiser(
+            models.unet,
+            models.controlnet,
+            models.embed(self.prompt),
+            models.embed(""),
+            settings.guidance_scale,
+            settings.embedding_role,
+            settings.controlnet_text,
+            settings.controlnet_scale,
+        )
+        self.ddim = DDIM.from_scheduler(models.scheduler, settings.num_inference_steps)
+        self.poses = self.alignment.poses
+        self.tokens = models.token_positions(
+            self.prompt, character_words(self.prompt, settings.character_words)
+        )
+        self.keys = _Keys(self)
+        self.clock = _Clock(self)
+
+    def events(self) -> Iterator[Event]:
+        settings = self.settings
+        frames: list[NDArray[np.uint8]] = [self.character.picture]
+        yield Frame(0, self.character.picture)
+        hint = self._hints(self.poses[:1])
+        inverted = yield from self._inversion(hint)
+        source = yield from self._source_embeddings(inverted, hint)
+        start = inverted[-1:]
+        if settings.start == "random":
+            start = torch.randn(
+                start.shape, generator=torch.Generator().manual_seed(settings.seed)
+            ).to(start)
+        grid = (start.shape[2], start.shape[3])
+        sampler = self._sampler(start, grid)
+        if sampler.attention is not None:
+            yield Stage("frame_0", self.ddim.steps)
+            recorded = sampler.record_source(source.trajectory, source.embeddings, hint)
+            yield from self._steps("frame_0", recorded, 1)
+        if (
+            settings.mgdm
+            and settings.dcam
+            and settings.frame_masks != "skeleton"
+            and not self.tokens
+        ):
+            yield Note("The prompt names no character: frame masks come from the skeleton alone.")
+        hull = Hull.fitted(self.character.pose, self.character.mask)
+        for first in range(1, len(self.poses), settings.chunk_frames):
+            poses = self.poses[first : first + settings.chunk_frames]
+            hints = self._hints(poses)
+            embeddings, maps = yield from self._pose_embeddings(
+                first, poses, hints, inverted, source, start
+            )
+            masks = self._masks(hull, poses, maps) if sampler.source_mask is not None else None
+            z_0 = yield from self._generate(
+                first, sampler.chunk(embeddings, hints, masks), len(poses)
+            )
+            for offset, picture in enumerate(to_pixels(self.models.decode(z_0))):
+                frames.append(picture)
+                yield Frame(first + offset, picture)
+        reconstruction = to_pixels(self.models.decode(source.trajectory[:1]))[0]
+        yield Done(
+            tuple(frames),
+            self.alignment.fps,
+            self.seconds,
+            dict(self.denoiser.calls),
+            psnr_db(reconstruction, self.character.picture),
+            tuple(dict.fromkeys(self.cached)),
+        )
+
+    def _inversion(self, hint: Tensor) -> Generator[Event, None, Tensor]:
+        """Z_0 … Z_T at guidance 1 (Alg. 1, line 1)."""
+        key = self.keys.inversion
+        found = self._look_up(key)
+        yield Stage("inversion", self.ddim.steps, found is not None)
+        if found is not None:
+            self.cached.append("inversion")
+            return self._tensor(found["latents"])
+        plain = replace(self.denoiser, guidance_scale=1.0, embedding_role="conditional")
+        device = self.models.device
+        z_0 = self.models.encode(to_tensor(self.character.picture[None], device)).float()
+        latents: list[Tensor] = []
+
+        def predict(z: Tensor, timestep: int) -> Tensor:
+            with torch.no_grad():
+                return plain.predict(z, timestep, plain.prompt, hint)
+
+        for z in invert(self.ddim, z_0, predict):
+            latents.append(z)
+            if len(latents) > 1:
+                yield self.clock.tick("inversion", 1, len(latents) - 1)
+        trajectory = torch.cat(latents)
+        self._keep(key, {"latents": trajectory})
+        return trajectory
+
+    def _source_embeddings(
+        self, inverted: Tensor, hint: Tensor
+    ) -> Generator[Event, None, SourceEmbeddings]:
+        """∅_s and Z̄ (Eq. 6); without PACM's first optimisation the prompt's embedding and Z itself."""
+        settings = self.settings
+        if not settings.pacm_source:
+            initial = self.denoiser.initial.expand(self.ddim.steps, -1, -1)
+            return SourceEmbeddings(initial, inverted)
+        key = self.keys.source
+        found = self._look_up(key)
+        yield Stage("pacm_source", self.ddim.steps, found is not None)
+        if found is not None:
+            self.cached.append("pacm_source")
+            return SourceEmbeddings(
+                self._tensor(found["embeddings"]), self._tensor(found["trajectory"])
+            )
+        how = SourceOptimisation(
+            settings.inner_steps, settings.source_learning_rate, settings.source_tolerance
+        )
+        steps = pose_aware_inversion(self.denoiser, self.ddim, inverted, hint, how)
+        source: SourceEmbeddings = yield from self._steps(
+            "pacm_source", steps, 3 * settings.inner_steps + 1
+        )
+        self._keep(key, {"embeddings": source.embeddings, "trajectory": source.trajectory})
+        return source
+
+    def _pose_embeddings(
+        self,
+        first: int,
+        poses: tuple[Pose, ...],
+        hints: Tensor,
+        inverted: Tensor,
+        source: SourceEmbeddings,
+        start: Tensor,
+    ) -> Generator[Event, None, tuple[Tensor, Tensor | None]]:
+        """∅̃ of a chunk's frames (Alg. 1) and the character's cross-attention (frames, h, w) on the way."""
+        settings = self.settings
+        with_maps = self._wants_attention
+        if not settings.pacm_pose and not with_maps:
+            return source.embeddings.expand(len(poses), -1, -1, -1), None
+        keys = [self.keys.pose(pose) for pose in poses]
+        found = [self._look_up(key) for key in keys]
+        missing = [i for i, entry in enumerate(found) if entry is None]
+        yield Stage("pacm_pose", self.ddim.steps if missing else 0, not missing)
+        if missing:
+            grid = (start.shape[2], start.shape[3])
+            maps = CrossAttentionMaps(self.tokens, len(missing), grid) if with_maps else None
+            how = PoseOptimisation(
+                settings.pose_steps if settings.pacm_pose else 0,
+                settings.pose_learning_rate,
+                settings.pose_optimiser,
+                settings.pose_resample,
+            )
+            steps = optimise_embeddings(
+                self.denoiser,
+                self.ddim,
+                inverted,
+                source.embeddings,
+                start,
+                hints[missing],
+                how,
+                maps,
+            )
+            optimised: Tensor = yield from self._steps(
+                "pacm_pose", steps, self.clock.pose_cost * len(missing)
+            )
+            seen = maps.maps() if maps is not None else None
+            for row, i in enumerate(missing):
+                result = {"embeddings": optimised[row]}
+                if seen is not None:
+                    result["attention"] = seen[row]
+                self._keep(keys[i], result)
+                found[i] = {name: value.cpu().numpy() for name, value in result.items()}
+        else:
+            self.cached.append("pacm_pose")
+        entries = [entry for entry in found if entry is not None]
+        embeddings = torch.stack([self._tensor(entry["embeddings"]) for entry in entries])
+        if not with_maps:
+            return embeddings, None
+        return embeddings, torch.stack([self._tensor(entry["attention"]) for entry in entries])
+
+    def _generate(
+        self, first: int, steps: Iterator[Step], frames: int
+    ) -> Generator[Event, None, Tensor]:
+        yield Stage("generation", self.ddim.steps)
+        every = max(self.ddim.steps // PREVIEWS_PER_CHUNK, 1)
+        z_0 = None
+        for done, step in enumerate(steps, start=1):
+            z_0 = step.z_0
+            yield self.clock.tick("generation", frames, done)
+            if done % every == 0 and done < self.ddim.steps:
+                middle = frames // 2
+                picture = to_pixels(self.models.decode(z_0[middle : middle + 1]))[0]
+                yield Preview(first + middle, picture)
+        if z_0 is None:
+            raise ValueError("a schedule has at least one step")
+        return z_0
+
+    def _steps(
+        self, stage: str, steps: Iterator[Step], cost: float
+    ) -> Generator[Event, None, Result]:
+        """Passes a method's steps on as events and returns its result."""
+        done = 0
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                result: Result = end.value
+                return result
+            done += 1
+            yield self.clock.tick(stage, cost, done)
+
+    def _sampler(self, start: Tensor, grid: tuple[int, int]) -> Sampler:
+        settings = self.settings
+        attention = None
+        if settings.dcam:
+            weights = Weights(settings.lambda_first, settings.lambda_prev, settings.lambda_self)
+            attention = DualConsistency(weights, self.denoiser.branches, grid, settings.mask_form)
+        source_mask = None
+        if settings.dcam and settings.mgdm:
+            source_mask = torch.from_numpy(self.character.mask)[None].to(self.models.device)
+        return Sampler(self.denoiser, self.ddim, start, attention, source_mask)
+
+    def _masks(self, hull: Hull, poses: tuple[Pose, ...], attention: Tensor | None) -> Tensor:
+        """M_i of a chunk's frames, (frames, H, W) in {0, 1}."""
+        height, width = self.character.picture.shape[:2]
+        drawn = np.stack([hull.draw(pose, width, height) for pose in poses])
+        if attention is None:
+            return torch.from_numpy(drawn).to(self.models.device)
+        maps = attention.cpu().numpy().astype(np.float32)
+        large = np.stack(
+            [cv2.resize(m, (width, height), interpolation=cv2.INTER_LINEAR) for m in maps]
+        )
+        seen = large > self.settings.mask_threshold
+        if self.settings.frame_masks == "both":
+            wide = hull.widened(WIDENED)
+            near = np.stack([wide.draw(pose, width, height) for pose in poses]) > 0
+            seen = (seen & near) | (drawn > 0)
+        return torch.from_numpy(seen.astype(np.float32)).to(self.models.device)
+
+    @property
+    def _wants_attention(self) -> bool:
+        settings = self.settings
+        return bool(
+            settings.dcam and settings.mgdm and settings.frame_masks != "skeleton" and self.tokens
+        )
+
+    def _hints(self, poses: tuple[Pose, ...]) -> Tensor:
+        height, width = self.character.picture.shape[:2]
+        drawings = np.stack([draw_pose(pose, width, height) for pose in poses])
+        with torch.no_grad():
+            return self.denoiser.hints(
+                to_tensor(drawings, self.models.device).to(self.models.unet.dtype)
+            )
+
+    def _look_up(self, key: str) -> dict[str, NDArray] | None:
+        return self.cache.get(key) if self.cache is not None else None
+
+    def _keep(self, key: str, tensors: dict[str, Tensor]) -> None:
+        if self.cache is not None:
+            self.cache.put(key, {name: value.cpu().numpy() for name, value in tensors.items()})
+
+    def _tensor(self, array: NDArray) -> Tensor:
+        return torch.from_numpy(np.array(array)).to(self.models.device)
+
+
+class _Keys:
+    """What each cached stage depends on, and nothing else."""
+
+    def __init__(self, run: Run) -> None:
+        settings = run.settings
+        self.inversion = content_key(
+            CACHE_VERSION, "inversion", run.models.identity, run.character.picture, run.prompt,
+            *_arrays(run.character.pose), settings.num_inference_steps, settings.controlnet_scale,
+        )  # fmt: skip
+        self.source = content_key(
+            "source", self.inversion, settings.guidance_scale, settings.embedding_role,
+            settings.controlnet_text, settings.inner_steps, settings.source_learning_rate,
+            settings.source_tolerance,
+        )  # fmt: skip
+        start = settings.seed if settings.start == "random" else None
+        steps = settings.pose_steps if settings.pacm_pose else 0
+        self._pose = content_key(
+            "pose", self.source if settings.pacm_source else self.inversion, settings.pacm_source,
+            settings.guidance_scale, settings.embedding_role, settings.controlnet_text, steps,
+            settings.pose_learning_rate, settings.pose_optimiser, settings.pose_resample, start,
+            run._wants_attention, run.tokens,
+        )  # fmt: skip
+
+    def pose(self, pose: Pose) -> str:
+        return content_key(self._pose, *_arrays(pose))
+
+
+class _Clock:
+    """Times stages and forecasts what is left, in units of one frame's passage through the networks."""
+
+    def __init__(self, run: Run) -> None:
+        settings, steps = run.settings, run.ddim.steps
+        frames = len(run.poses) - 1
+        self.run, self.steps = run, steps
+        pose_steps = settings.pose_steps if settings.pacm_pose else 0
+        self.pose_cost = 3.0 * pose_steps + (pose_steps == 0 or settings.pose_resample)
+        look_up = run.cache is not None
+        entries = {e.key for e in run.cache.entries()} if run.cache is not None else set()
+        keys = run.keys
+        self.planned = float(steps * (frames + (1 if settings.dcam else 0)))
+        self.planned += 0 if look_up and keys.inversion in entries else steps * 0.5
+        if settings.pacm_source and not (look_up and keys.source in entries):
+            self.planned += steps * (3 * settings.inner_steps + 1)
+        if settings.pacm_pose or run._wants_attention:
+            missing = sum(keys.pose(pose) not in entries for pose in run.poses[1:])
+            self.planned += steps * self.pose_cost * missing
+        self.done = 0.0
+        self.started = self.last = time.monotonic()
+
+    def tick(self, stage: str, cost: float, index: int) -> StepEvent:
+        """One step of a stage is done."""
+        now = time.monotonic()
+        self.run.seconds[stage] = self.run.seconds.get(stage, 0.0) + now - self.last
+        self.last = now
+        self.done += 0.5 if stage == "inversion" else cost
+        per_unit = (now - self.started) / self.done
+        left_s = max(self.planned - self.done, 0.0) * per_unit
+        return StepEvent(stage, index, self.steps, left_s)
+
+
+def _arrays(pose: Pose) -> tuple[NDArray | None, ...]:
+    return pose.body, pose.left_hand, pose.right_hand, pose.face
+
+
+def psnr_db(
+    made: NDArray[np.uint8], truth: NDArray[np.uint8], where: NDArray[np.bool_] | None = None
+) -> float:
+    """Peak signal-to-noise ratio of two pictures (H, W, 3) in dB, over the places `where` (H, W); at most 99."""
+    error = (made.astype(np.float64) - truth) ** 2
+    mean = float(error[where].mean() if where is not None else error.mean())
+    return 99.0 if mean == 0 else float(10 * np.log10(255**2 / mean))
