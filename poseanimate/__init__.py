@@ -1,0 +1,35 @@
+"""Pose-controllable character animation without training.
+
+models = load_models("pocket")
+for event in Animator(models).animate(picture, load_preset("walk"), Settings(), "a girl in the park"):
+    ...
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from poseanimate.animator import Animator
+    from poseanimate.models import Models, load_models
+    from poseanimate.poses.motion import Motion, load_preset
+    from poseanimate.settings import Settings
+
+__all__ = ["Animator", "Models", "Motion", "Settings", "load_models", "load_preset"]
+
+_HOMES = {
+    "Animator": "animator",
+    "Models": "models",
+    "Motion": "poses.motion",
+    "Settings": "settings",
+    "load_models": "models",
+    "load_preset": "poses.motion",
+}
+
+
+def __getattr__(name: str) -> Any:
+    # torch takes seconds to import: only who asks for the engine waits for it
+    if name in _HOMES:
+        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

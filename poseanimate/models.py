@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from diffusers import ControlNetModel, DDIMScheduler, UNet2DConditionModel
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 from torch import Tensor
 from transformers import CLIPTextModel, CLIPTokenizer
 
@@ -32,7 +33,7 @@ SD15_CONTROLNET = "lllyasviel/control_v11p_sd15_openpose"
 OPENPOSE = "lllyasviel/Annotators"
 AUTOENCODERS = ("AutoencoderKL", "AutoencoderDC", "AutoencoderTiny")
 PARTS = ("unet", "vae", "text_encoder", "tokenizer", "scheduler")
-FINGERPRINT_BYTES = 1 << 20
+FINGERPRINT_BYTES = 16 << 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,7 +152,7 @@ def _from_folder(folder: Path, name: str, device: str) -> Models:
             json.loads(index.read_text()),
             device,
         )
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+    except (OSError, ValueError, LookupError, TypeError, RuntimeError, SafetensorError) as error:
         raise ModelsError(
             f"The models folder {name!r} can't be loaded ({error}).", remedy
         ) from error

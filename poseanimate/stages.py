@@ -305,10 +305,10 @@ class Run:
 
     @property
     def _wants_attention(self) -> bool:
+        """Whether cross-attention is kept: with PACM's second optimisation always, for a later switch."""
         settings = self.settings
-        return bool(
-            settings.dcam and settings.mgdm and settings.frame_masks != "skeleton" and self.tokens
-        )
+        used = settings.pacm_pose or (settings.dcam and settings.mgdm)
+        return bool(used and settings.frame_masks != "skeleton" and self.tokens)
 
     def _hints(self, poses: tuple[Pose, ...]) -> Tensor:
         height, width = self.character.picture.shape[:2]

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, pixel_shuffle
@@ -69,7 +70,7 @@ class PerceptionNet(nn.Module):
             config = json.loads((folder / CONFIG).read_text())
             net = PerceptionNet(tuple(config["channels"]))
             net.load_state_dict({k: v.float() for k, v in load_file(folder / WEIGHTS).items()})
-        except (OSError, KeyError, ValueError, RuntimeError) as error:
+        except (OSError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
             raise ModelsError(
                 f"The perception network in {folder.name!r} can't be loaded ({error}).",
                 "Use a complete copy of the models folder.",
@@ -171,7 +172,8 @@ def _heads(heat: NDArray[np.float32]) -> int:
     """How many necks stand out in the heat."""
     neck = heat[1]
     grown = cv2.dilate(neck, np.ones((9, 9), np.uint8))
-    return int(((neck == grown) & (neck > SECOND_PERSON)).sum())
+    peaks = (neck == grown) & (neck > SECOND_PERSON)
+    return int(cv2.connectedComponents(peaks.astype(np.uint8))[0]) - 1  # a flat peak counts once
 
 
 def _extent(pose: Pose) -> float:

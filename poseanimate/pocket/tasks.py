@@ -35,7 +35,7 @@ VALIDATION = 1000  # pictures in each of validation and held-out
 def to_tensor(pictures: NDArray[np.uint8], device: str) -> Tensor:
     """(n, H, W, 3) uint8 -> (n, 3, H, W) in [-1, 1]."""
     return (
-        torch.from_numpy(np.ascontiguousarray(pictures)).to(device).permute(0, 3, 1, 2).float()
+        torch.from_numpy(np.array(pictures)).to(device).permute(0, 3, 1, 2).float()
         / 127.5
         - 1
     )

@@ -7,6 +7,7 @@ the learning rate follows the training time spent, over all resumptions, so that
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from dataclasses import dataclass
@@ -80,7 +81,7 @@ def learning_rate(progress: float, plan: Plan) -> float:
     if progress < plan.flat:
         return plan.learning_rate
     fall = min((progress - plan.flat) / (1 - plan.flat), 1.0)
-    return plan.learning_rate * (0.01 + 0.99 * 0.5 * (1 + np.cos(np.pi * fall)))
+    return plan.learning_rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * fall)))
 
 
 def train(task: Task, plan: Plan, rank: int) -> dict[str, float]:
@@ -88,7 +89,7 @@ def train(task: Task, plan: Plan, rank: int) -> dict[str, float]:
     torch.set_flush_denormal(True)
     networks = task.networks.to(plan.device).train()
     optimiser = torch.optim.AdamW(
-        networks.parameters(), lr=plan.learning_rate, betas=(0.9, 0.99), weight_decay=0.01
+        networks.parameters(), lr=plan.learning_rate, betas=(0.9, 0.99), weight_decay=0.01, fused=True
     )
     average, step, spent_s, samples = Average(networks), 0, 0.0, 0
     checkpoint = plan.runs / task.name / "checkpoint.pt"

@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 
 from poseanimate.animator import Animator, Character
 from poseanimate.errors import MotionError, PictureError, PoseAnimateError
-from poseanimate.events import Event, Stage, Step
+from poseanimate.events import Event, Frame, Stage, Step
 from poseanimate.media import load_picture, write_clip
 from poseanimate.media.clips import GIF_MAX_FPS
 from poseanimate.motion_source import iter_motion, open_motion
@@ -186,9 +186,16 @@ class Handlers:
         )
         return shown(bar=said, stop=gr.Button(interactive=False))
 
-    def failed(self) -> Outputs:
+    def failed(self, request: gr.Request) -> Outputs:
         """The run ended with an error, or never began because too many wait."""
-        return shown(generate=gr.Button(interactive=True), stop=gr.Button(interactive=False))
+        with self._lock:
+            run = self._runs.pop(_session(request), None)
+        never_began = {} if run is None else {"bar": texts.sentence(texts.TOO_MANY, "error")}
+        return shown(
+            **never_began,
+            generate=gr.Button(interactive=True),
+            stop=gr.Button(interactive=False),
+        )
 
     def leave(self, request: gr.Request) -> None:
         """The page was closed."""
@@ -263,22 +270,27 @@ class Handlers:
             choice = MotionChoice.of(values[:6])
             run.name = choice.name_or_path if values[0] == texts.FROM_PRESET else run.name
             character = self.character(picture)
-            # What the page shows of the last run goes only when this one can start.
-            nothing = gr.DownloadButton(visible=False)
-            yield shown(clip=None, sheet=None, download=nothing, report="")
             with closing(self._events(character, prompt, choice, settings)) as events:
                 for event in events:
                     run.take(event)
                     if run.stopped:
                         break
-                    sheet = run.sheet(time.monotonic())
-                    yield shown(bar=run.bar) if sheet is None else shown(bar=run.bar, sheet=sheet)
+                    yield shown(**self._news(run, event))
         except PoseAnimateError as error:
             return str(error)
         except Exception:
             _log.exception("A run failed.")
             return texts.INTERNAL
         return ""
+
+    def _news(self, run: Run, event: Event) -> dict[str, Any]:
+        """What an event changes. The last run's clip goes when this one has passed all checks."""
+        changed: dict[str, Any] = {"bar": run.bar}
+        if isinstance(event, Frame) and len(run.frames) == 1:
+            changed |= {"clip": None, "download": gr.DownloadButton(visible=False), "report": ""}
+        if run.frames and (sheet := run.sheet(time.monotonic())) is not None:
+            changed["sheet"] = sheet
+        return changed
 
     def _ended(self, run: Run, trouble: str) -> Iterator[Outputs]:
         """The page after a run, with the clip of what is finished."""
@@ -293,10 +305,10 @@ class Handlers:
                 "generate": gr.Button(interactive=True),
                 "stop": gr.Button(interactive=False),
             }
-            if (sheet := run.sheet()) is not None:
-                changed["sheet"] = sheet
-            if run.frames or run.notes:
+            if run.frames:
                 changed["report"] = run.report()
+                if (sheet := run.sheet()) is not None:
+                    changed["sheet"] = sheet
             if path:
                 changed |= {"clip": path, "download": gr.DownloadButton(value=path, visible=True)}
             yield shown(**changed)

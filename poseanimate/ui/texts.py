@@ -76,6 +76,7 @@ STAGES = {
     "inversion": "Inverting the picture",
     "pacm_source": "Learning to reconstruct the picture",
     "pacm_pose": "Learning the poses",
+    "frame_0": "Remembering the picture",
     "generation": "Drawing frames",
 }
 IDLE = "Ready when you are."
@@ -85,6 +86,7 @@ READING = "Reading picture and motion"
 NO_PICTURE = "Upload one or pick an example."
 NO_CHARACTER = "Waits for a picture in which one character is found."
 NO_MOTION = "Pick a preset, or upload a video or a pose file."
+TOO_MANY = "Too many runs are waiting already. Try again in a minute."
 INTERNAL = (
     "Something went wrong inside the program. The program's log says what; your inputs are kept."
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -38,7 +39,7 @@ def fast(**changes) -> Settings:
     few = {
         "num_inference_steps": T,
         "inner_steps": INNER,
-        "frames": 4,
+        "frames": 3,
         "chunk_frames": 2,
         "transition_frames": 0,
         "source_tolerance": 0.0,
@@ -70,6 +71,17 @@ def frames_of(events: list[Event]) -> np.ndarray:
     done = events[-1]
     assert isinstance(done, Done)
     return np.stack(done.frames)
+
+
+def assert_alike(found: np.ndarray, expected: np.ndarray) -> None:
+    """Equal but for the order of sums and the place in memory: rounding to 8 bits may fall either way."""
+    off = np.abs(found.astype(int) - expected.astype(int))
+    assert off.max() <= 1 and (off > 0).mean() < 0.01
+
+
+def differ(found: np.ndarray, expected: np.ndarray) -> bool:
+    """By more than rounding."""
+    return bool(np.abs(found.astype(int) - expected.astype(int)).max() > 1)
 
 
 @contextmanager
@@ -136,6 +148,21 @@ def cache(tmp_path: Path) -> StageCache:
     return StageCache(tmp_path / "cache", CACHE_BYTES)
 
 
+@pytest.fixture(scope="module")
+def once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The cache folder of one plain run."""
+    folder = tmp_path_factory.mktemp("once")
+    run(cache=StageCache(folder, CACHE_BYTES))
+    return folder
+
+
+@pytest.fixture
+def warm(once: Path, tmp_path: Path) -> StageCache:
+    """A cache that has seen the plain run."""
+    shutil.copytree(once, tmp_path / "warm")
+    return StageCache(tmp_path / "warm", CACHE_BYTES)
+
+
 @pytest.fixture(autouse=True)
 def networks_stay_as_they_are() -> Iterator[None]:
     unet, controlnet = tiny_networks()["unet"], tiny_networks()["controlnet"]
@@ -160,11 +187,11 @@ def test_events_come_in_order() -> None:
         return type(event).__name__
 
     chunk = ["stage pacm_pose 2", "pacm_pose 1/2", "pacm_pose 2/2", "stage generation 2"]
-    assert [told(event) for event in run()] == [
+    assert [told(event) for event in run(fast(frames=4), motion=walk(3))] == [
         *("stage character 1", "stage alignment 1", "Aligned", "Frame 0"),
         *("stage inversion 2", "inversion 1/2", "inversion 2/2"),
         *("stage pacm_source 2", "pacm_source 1/2", "pacm_source 2/2"),
-        *("stage generation 2", "generation 1/2", "generation 2/2"),
+        *("stage frame_0 2", "frame_0 1/2", "frame_0 2/2"),
         *(*chunk, "generation 1/2", "Preview 2", "generation 2/2", "Frame 1", "Frame 2"),
         *(*chunk, "generation 1/2", "Preview 3", "generation 2/2", "Frame 3"),
         "Done",
@@ -172,7 +199,7 @@ def test_events_come_in_order() -> None:
 
 
 @pytest.mark.parametrize(
-    "changes", [{}, {"dcam": False}, {"pose_steps": 2, "pose_resample": True}, {"pacm_pose": False}]
+    "changes", [{"chunk_frames": 1}, {"pose_steps": 2, "pose_resample": True}, {"pacm_pose": False}]
 )
 def test_the_time_left_runs_out_with_the_last_step(changes: dict) -> None:
     left = [event.left_s for event in run(fast(**changes)) if isinstance(event, Step)]
@@ -181,9 +208,8 @@ def test_the_time_left_runs_out_with_the_last_step(changes: dict) -> None:
     assert left[-1] == pytest.approx(0, abs=1e-6)
 
 
-def test_the_time_left_knows_what_is_cached(cache: StageCache) -> None:
-    run(cache=cache)
-    left = [event.left_s for event in run(cache=cache) if isinstance(event, Step)]
+def test_the_time_left_knows_what_is_cached(warm: StageCache) -> None:
+    left = [event.left_s for event in run(cache=warm) if isinstance(event, Step)]
     assert left[-1] == pytest.approx(0, abs=1e-6)
 
 
@@ -198,7 +224,8 @@ def test_no_more_than_one_step_lies_between_two_events() -> None:
         for (_, before), (event, after) in pairwise(passes)
         if isinstance(event, Step)
     }
-    assert between == {("inversion", 1), ("pacm_source", 3), ("pacm_pose", 1), ("generation", 1)}
+    single = {("inversion", 1), ("frame_0", 1), ("pacm_pose", 1), ("generation", 1)}
+    assert between == single | {("pacm_source", 3)}
     others = [after - before for (_, before), (e, after) in pairwise(passes) if type(e) is not Step]
     assert not any(others)
 
@@ -220,9 +247,9 @@ def test_frame_0_of_a_larger_picture_is_that_picture_resized() -> None:
     assert np.array_equal(frames_of(run(fast(frames=2), source=large))[0], small)
 
 
-@pytest.mark.parametrize("count", [2, 5])
+@pytest.mark.parametrize("count", [2, 4])
 def test_there_are_as_many_frames_as_asked_for(count: int) -> None:
-    events = run(fast(frames=count))
+    events = run(fast(frames=count), motion=walk(count - 1))
     frames = [event for event in events if isinstance(event, Frame)]
     assert [frame.index for frame in frames] == list(range(count))
     result = frames_of(events)
@@ -235,14 +262,19 @@ def test_there_are_as_many_frames_as_asked_for(count: int) -> None:
 def test_a_short_motion_gives_fewer_frames_and_says_so() -> None:
     events = run(fast(frames=6), motion=walk(2))
     (note,) = [event for event in events if isinstance(event, Note)]
-    assert "3 frames of the 6" in note.text
+    assert "3 frames, not 6" in note.text
     assert len(frames_of(events)) == 3
 
 
+def test_a_clip_of_a_part_of_the_motion_says_so() -> None:
+    (note,) = [event for event in run(motion=walk(5)) if isinstance(event, Note)]
+    assert "first 2 of the motion's 5" in note.text
+
+
 def test_frames_move_and_depend_on_the_pose(fresh: np.ndarray) -> None:
-    assert not np.array_equal(fresh[1], fresh[2])
+    assert differ(fresh[1], fresh[2])
     still = replace(walk(), poses=walk().poses[:1] * 4)
-    assert not np.array_equal(frames_of(run(motion=still))[3], fresh[3])
+    assert differ(frames_of(run(motion=still))[2], fresh[2])
 
 
 def test_done_tells_what_the_run_cost() -> None:
@@ -254,8 +286,9 @@ def test_done_tells_what_the_run_cost() -> None:
     assert {name: calls[name] for name in ("unet", "controlnet")} == {
         name: done.model_calls[name] for name in ("unet", "controlnet")
     }
-    stages = {"character", "alignment", "inversion", "pacm_source", "pacm_pose", "generation"}
-    assert set(done.seconds) == stages
+    looked = {"character", "alignment"}
+    worked = {"inversion", "pacm_source", "frame_0", "pacm_pose", "generation"}
+    assert set(done.seconds) == looked | worked
     assert all(seconds > 0 for seconds in done.seconds.values())
     assert done.fps == walk().fps
     assert done.cached_stages == ()
@@ -273,20 +306,20 @@ def test_the_sources_psnr_is_that_of_its_reconstruction() -> None:
 
 def test_previews_show_frames_to_come() -> None:
     finished = -1
-    for event in run(fast(frames=5, num_inference_steps=8)):
+    for event in run(fast(frames=4, num_inference_steps=5, pacm_source=False)):
         if isinstance(event, Frame):
             finished = event.index
         if isinstance(event, Preview):
             assert event.index > finished
             assert event.picture.shape == (SIDE, SIDE, 3) and event.picture.dtype == np.uint8
-    assert finished == 4
+    assert finished == 3
 
 
 def test_a_known_character_need_not_be_looked_for(fresh: np.ndarray) -> None:
     character = Animator(tiny_models()).character(picture())
     blind = replace(tiny_models(), detector=ToldEyes((), np.zeros((SIDE, SIDE), np.float32)))
     *_, done = Animator(blind).animate(character, walk(), fast(), PROMPT)
-    assert np.array_equal(np.stack(done.frames), fresh)
+    assert_alike(np.stack(done.frames), fresh)
 
 
 # --- what is cached ---
@@ -295,15 +328,16 @@ def test_a_known_character_need_not_be_looked_for(fresh: np.ndarray) -> None:
 def test_a_second_run_generates_alone_and_gives_the_same(
     cache: StageCache, fresh: np.ndarray
 ) -> None:
-    cold = run(cache=cache)
+    first = run(cache=cache)
     with counted() as calls:
-        warm = run(cache=cache)
-    assert np.array_equal(frames_of(cold), fresh)
-    assert np.array_equal(frames_of(warm), fresh)
-    assert warm[-1].model_calls == expected_calls(fast(), False, False, 0)
-    assert calls["unet"] == warm[-1].model_calls["unet"]
-    assert warm[-1].cached_stages == ("inversion", "pacm_source", "pacm_pose")
-    stages = {e.name: (e.steps, e.cached) for e in warm if isinstance(e, Stage)}
+        second = run(cache=cache)
+    assert_alike(frames_of(first), fresh)
+    assert_alike(frames_of(second), fresh)
+    assert np.array_equal(frames_of(second), frames_of(run(cache=cache)))
+    assert second[-1].model_calls == expected_calls(fast(), *ALONE)
+    assert calls["unet"] == second[-1].model_calls["unet"]
+    assert second[-1].cached_stages == ("inversion", "pacm_source", "pacm_pose")
+    stages = {e.name: (e.steps, e.cached) for e in second if isinstance(e, Stage)}
     assert stages["pacm_pose"] == (0, True) and stages["inversion"][1]
 
 
@@ -318,7 +352,7 @@ ALONE, OPTIMISED, EVERYTHING = (False, False, 0), (False, False, -1), (True, Tru
         ({"dcam": False}, ALONE),
         ({"mask_form": "hadamard"}, ALONE),
         ({"mask_threshold": 0.3}, ALONE),
-        ({"chunk_frames": 3}, ALONE),
+        ({"chunk_frames": 4}, ALONE),
         ({"seed": 5}, ALONE),
         ({"pose_learning_rate": 0.5}, OPTIMISED),
         ({"pose_steps": 2}, OPTIMISED),
@@ -332,18 +366,17 @@ ALONE, OPTIMISED, EVERYTHING = (False, False, 0), (False, False, -1), (True, Tru
     ids=lambda value: "-".join(map(str, value)) if isinstance(value, dict) else "",
 )
 def test_a_changed_setting_runs_again_what_it_touches(
-    cache: StageCache, changes: dict, again: tuple
+    warm: StageCache, changes: dict, again: tuple
 ) -> None:
-    run(cache=cache)
     changed = fast(**changes)
     with counted() as calls:
-        events = run(changed, cache)
+        events = run(changed, warm)
     expected = expected_calls(changed, *again)
     assert events[-1].model_calls == expected
     assert {name: calls[name] for name in expected if name != "gradient"} == {
         name: count for name, count in expected.items() if name != "gradient"
     }
-    assert np.array_equal(frames_of(events), frames_of(run(changed)))
+    assert_alike(frames_of(events), frames_of(run(changed)))
 
 
 @pytest.mark.parametrize("off", ["dcam", "mgdm"])
@@ -352,8 +385,7 @@ def test_a_switch_turned_on_generates_alone(cache: StageCache, off: str) -> None
     assert run(cache=cache)[-1].model_calls == expected_calls(fast(), *ALONE)
 
 
-def test_another_prompt_picture_or_model_runs_everything_again(cache: StageCache) -> None:
-    run(cache=cache)
+def test_another_prompt_picture_or_model_runs_everything_again(warm: StageCache) -> None:
     touched = scene_at_ease().picture.copy()
     touched[0, 0, 0] ^= 1
     others = (
@@ -362,13 +394,13 @@ def test_another_prompt_picture_or_model_runs_everything_again(cache: StageCache
         {"models": replace(tiny_models(), identity="tiny-1")},
     )
     for other in others:
-        done = run(cache=cache, **other)[-1]
+        done = run(cache=warm, **other)[-1]
         assert done.model_calls == expected_calls(fast()), other
         assert done.cached_stages == ()
 
 
 def test_a_changed_pose_of_one_frame_optimises_that_frame_alone(cache: StageCache) -> None:
-    settings = fast(pata=False, frames=6, chunk_frames=3)
+    settings = fast(pata=False, frames=5)
     run(settings, cache)
     poses = list(walk().poses)
     poses[1] = poses[1].shifted(6, 0)
@@ -383,11 +415,9 @@ def test_a_changed_pose_of_one_frame_optimises_that_frame_alone(cache: StageCach
     assert_alike(frames_of(events), whole)
 
 
-def test_a_longer_clip_optimises_the_new_frames_alone(cache: StageCache) -> None:
-    run(cache=cache)
-    longer = fast(frames=6)
-    done = run(longer, cache)[-1]
-    assert done.model_calls == expected_calls(longer, False, False, 2)
+def test_a_longer_clip_optimises_the_new_frames_alone(warm: StageCache) -> None:
+    longer = fast(frames=4)
+    assert run(longer, warm)[-1].model_calls == expected_calls(longer, False, False, 1)
 
 
 def test_a_repeated_pose_of_another_chunk_is_found_again(cache: StageCache) -> None:
@@ -397,22 +427,21 @@ def test_a_repeated_pose_of_another_chunk_is_found_again(cache: StageCache) -> N
 
 
 @pytest.mark.parametrize("damage", ["flipped", "cut", "empty"])
-def test_a_damaged_entry_is_made_anew(cache: StageCache, fresh: np.ndarray, damage: str) -> None:
-    run(cache=cache)
-    entries = sorted(cache.folder.iterdir())
-    assert len(entries) == 5
+def test_a_damaged_entry_is_made_anew(warm: StageCache, fresh: np.ndarray, damage: str) -> None:
+    entries = sorted(warm.folder.iterdir())
+    assert len(entries) == 4
     for path in entries:
         data = bytearray(path.read_bytes())
         data[-3] ^= 0x40
         path.write_bytes({"flipped": data, "cut": data[: len(data) // 2], "empty": b""}[damage])
-    events = run(cache=cache)
+    events = run(cache=warm)
     assert events[-1].model_calls == expected_calls(fast())
-    assert np.array_equal(frames_of(events), fresh)
-    assert run(cache=cache)[-1].model_calls == expected_calls(fast(), *ALONE)
+    assert_alike(frames_of(events), fresh)
+    assert sorted(warm.folder.iterdir()) == entries
 
 
 def test_a_cache_too_small_for_anything_still_works(tmp_path: Path, fresh: np.ndarray) -> None:
-    assert np.array_equal(frames_of(run(cache=StageCache(tmp_path, 10))), fresh)
+    assert_alike(frames_of(run(cache=StageCache(tmp_path, 10))), fresh)
 
 
 # --- stopping ---
@@ -432,18 +461,15 @@ class At:
 
 STOPS = [
     At(Stage, "character"),
-    At(Stage, "alignment"),
     At(Aligned),
     At(Frame),
     At(Stage, "inversion"),
     At(Step, "inversion"),
     At(Step, "pacm_source"),
-    At(Step, "pacm_source", 2),
-    At(Step, "generation"),
+    At(Step, "frame_0"),
     At(Stage, "pacm_pose"),
     At(Step, "pacm_pose"),
-    At(Step, "pacm_pose", 3),
-    At(Step, "generation", 3),
+    At(Step, "generation"),
     At(Preview),
     At(Frame, count=2),
     At(Done),
@@ -472,17 +498,19 @@ def test_closing_stops_at_once_and_leaves_nothing_behind(
     assert unet.attn_processors == processors
     assert controlnet.controlnet_cond_embedding is hints
     assert all(path.suffix == ".safetensors" for path in cache.folder.iterdir())
-    assert np.array_equal(frames_of(run(cache=cache)), fresh)
+    assert_alike(frames_of(run(cache=cache)), fresh)
 
 
 def test_what_was_finished_before_the_stop_is_kept(cache: StageCache) -> None:
-    with closing(Animator(tiny_models(), cache).animate(picture(), walk(), fast(), PROMPT)) as run_:
-        next(event for event in run_ if isinstance(event, Frame) and event.index == 1)
-    # the second chunk of two frames holds one frame
-    assert run(cache=cache)[-1].model_calls == expected_calls(fast(), False, False, 1)
+    settings = fast(chunk_frames=1)
+    animator = Animator(tiny_models(), cache)
+    with closing(animator.animate(picture(), walk(), settings, PROMPT)) as events:
+        next(event for event in events if isinstance(event, Frame) and event.index == 1)
+    done = run(settings, cache)[-1]
+    assert done.model_calls == expected_calls(settings, False, False, 1)
 
 
-@pytest.mark.parametrize("after", [1, 4, 8, 9])
+@pytest.mark.parametrize("after", [3, 8, 10])
 def test_a_network_that_fails_leaves_nothing_behind(
     cache: StageCache, fresh: np.ndarray, monkeypatch: pytest.MonkeyPatch, after: int
 ) -> None:
@@ -500,7 +528,7 @@ def test_a_network_that_fails_leaves_nothing_behind(
         patch.setattr(attention, "forward", fails)
         with pytest.raises(MemoryError):
             run(cache=cache)
-    assert np.array_equal(frames_of(run(cache=cache)), fresh)
+    assert_alike(frames_of(run(cache=cache)), fresh)
 
 
 # --- settings ---
@@ -526,8 +554,7 @@ def test_every_module_can_be_switched(on: tuple[str, ...], fresh: np.ndarray) ->
     frames = frames_of(events)
     assert frames.shape == fresh.shape
     assert np.array_equal(frames[0], fresh[0])
-    if on != MODULES:
-        assert not np.array_equal(frames, fresh)
+    assert differ(frames, fresh) == (on != MODULES)
 
 
 def test_the_switches_cover_every_pair() -> None:
@@ -554,29 +581,23 @@ def test_the_switches_cover_every_pair() -> None:
     ],
     ids=str,
 )
-def test_settings_reach_the_frames(changes: dict, fresh: np.ndarray) -> None:
-    assert not np.array_equal(frames_of(run(fast(**changes))), fresh)
+def test_settings_reach_the_frames(changes: dict, warm: StageCache, fresh: np.ndarray) -> None:
+    assert differ(frames_of(run(fast(**changes), warm)), fresh)
 
 
-def test_only_a_random_start_depends_on_the_seed(fresh: np.ndarray) -> None:
-    assert np.array_equal(frames_of(run(fast(seed=3))), fresh)
-    one, other = (frames_of(run(fast(start="random", seed=seed))) for seed in (3, 4))
-    assert not np.array_equal(one, other)
-    assert np.array_equal(one, frames_of(run(fast(start="random", seed=3))))
-
-
-def assert_alike(found: np.ndarray, expected: np.ndarray) -> None:
-    """Equal but for the order of sums: rounding to 8 bits may fall either way."""
-    off = np.abs(found.astype(int) - expected.astype(int))
-    assert off.max() <= 1 and (off > 0).mean() < 0.01
+def test_only_a_random_start_depends_on_the_seed(warm: StageCache, fresh: np.ndarray) -> None:
+    assert_alike(frames_of(run(fast(seed=3), warm)), fresh)
+    one, other = (frames_of(run(fast(start="random", seed=seed), warm)) for seed in (3, 4))
+    assert differ(one, other)
+    assert_alike(one, frames_of(run(fast(start="random", seed=3))))
 
 
 @pytest.mark.parametrize("frame_masks", ["skeleton", "both"])
 def test_chunks_of_any_size_give_the_same_frames(frame_masks: str) -> None:
-    whole = frames_of(run(fast(frames=6, chunk_frames=5, frame_masks=frame_masks)))
+    same = {"frames": 6, "frame_masks": frame_masks, "pacm_source": False}
+    whole = frames_of(run(fast(chunk_frames=5, **same)))
     for size in (1, 2):
-        chunked = frames_of(run(fast(frames=6, chunk_frames=size, frame_masks=frame_masks)))
-        assert_alike(chunked, whole)
+        assert_alike(frames_of(run(fast(chunk_frames=size, **same))), whole)
 
 
 # --- what comes in ---
@@ -598,7 +619,7 @@ class Looking:
         return cv2.resize(self.mask, image.shape[1::-1])
 
 
-@pytest.mark.parametrize(("width", "height"), [(160, 90), (70, 120), (128, 128)])
+@pytest.mark.parametrize(("width", "height"), [(160, 90), (70, 120)])
 def test_pictures_keep_their_aspect(width: int, height: int) -> None:
     rendered = Scene.sample("train", 3).render(Angles(), width, height)
     eyes = Looking(rendered.pose, rendered.mask)
@@ -633,16 +654,20 @@ def test_a_motion_without_anybody_is_refused_before_any_work() -> None:
 
 @pytest.mark.parametrize("prompt", ["", "in the park", "?!"])
 def test_a_prompt_without_a_character_is_remarked_on(prompt: str) -> None:
-    events = run(prompt=prompt)
-    notes = [event.text for event in events if isinstance(event, Note)]
-    assert len(notes) == 1 and "skeleton" in notes[0]
-    assert len(frames_of(events)) == 4
-    for settings in (fast(frame_masks="skeleton"), fast(mgdm=False), fast(dcam=False)):
-        assert not any(isinstance(event, Note) for event in run(settings, prompt=prompt))
+    events = run(prompt=prompt, motion=walk(2))
+    (note,) = [event for event in events if isinstance(event, Note)]
+    assert "skeleton" in note.text
+    assert len(frames_of(events)) == 3
+
+
+@pytest.mark.parametrize("changes", [{"frame_masks": "skeleton"}, {"mgdm": False}, {"dcam": False}])
+def test_without_frame_masks_of_attention_a_prompt_needs_no_character(changes: dict) -> None:
+    events = run(fast(pacm_source=False, **changes), prompt="", motion=walk(2))
+    assert not any(isinstance(event, Note) for event in events)
 
 
 def test_the_characters_words_may_be_chosen() -> None:
-    events = run(fast(character_words="girl"), prompt="in the park, a girl")
+    events = run(fast(character_words="girl"), prompt="in the park, a girl", motion=walk(2))
     assert not any(isinstance(event, Note) for event in events)
 
 
@@ -652,7 +677,7 @@ def test_aligning_touches_no_network() -> None:
         character = animator.character(picture())
         alignment = animator.align(character, walk(), fast())
     assert not calls
-    assert len(alignment.poses) == 4
+    assert len(alignment.poses) == 3
     assert alignment.poses[0].equals(character.pose)
     assert character.mask.shape == character.picture.shape[:2]
 

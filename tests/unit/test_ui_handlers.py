@@ -366,6 +366,25 @@ def test_a_fault_of_the_program_is_logged_and_not_shown(
     assert answers[-1]["clip"], "finished frames are lost"
 
 
+def test_a_queue_that_is_full_gets_a_sentence(scripted: Scripted) -> None:
+    handlers = Handlers(scripted)
+    handlers.begin(session())
+    answer = read(handlers.failed(session()))
+    assert "Try again" in answer["bar"] and answer["generate"].interactive
+    assert "bar" not in read(handlers.failed(session())), "an error's own sentence is overwritten"
+
+
+def test_a_motion_that_can_not_be_used_leaves_the_last_clip_alone(
+    scripted: Scripted, picture: str, tmp_path: Path
+) -> None:
+    motion = (texts.FROM_FILE, "walk", str(tmp_path / "missing.mp4"), 0, 0, 1)
+    answers = []
+    with pytest.raises(gr.Error, match="There is no motion"):
+        for answer in Handlers(scripted).animate(session(), picture, "", *motion, *values(QUICK)):
+            answers.append(read(answer))
+    assert not any({"clip", "sheet", "report"} & set(answer) for answer in answers)
+
+
 def test_one_session_has_one_run(scripted: Scripted, picture: str) -> None:
     handlers = Handlers(scripted)
     handlers.begin(session())

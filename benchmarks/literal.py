@@ -1,0 +1,233 @@
+"""The paper's listing as it stands, to measure against: one frame at a time, one guidance branch at a time.
+
+Nothing is shared or kept: ControlNet runs for each guidance branch and embeds its drawing at every call, Alg. 1 goes
+through the frames one by one, Eqs. 9, 10 are six attentions per layer. Its arithmetic is the package's own; only its
+order of work is literal.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from poseanimate.method.dcam import DualConsistency, Weights
+from poseanimate.method.ddim import DDIM, invert
+from poseanimate.models import Models, to_tensor
+from poseanimate.poses.hull import Hull
+from poseanimate.poses.skeleton import Pose, draw_pose
+from poseanimate.settings import Settings
+from poseanimate.stages import Character
+
+PER_FRAME = ("pacm_pose", "generation", "decoding")
+
+
+@dataclass
+class Costs:
+    """Seconds by stage and samples through each network; of `frames` frames where a stage is worked per frame."""
+
+    frames: int
+    seconds: dict[str, float] = field(default_factory=dict)
+    calls: dict[str, Counter[str]] = field(default_factory=dict)
+
+    @contextmanager
+    def stage(self, name: str, calls: Counter[str]) -> Iterator[None]:
+        before, started = Counter(calls), _now()
+        yield
+        self.seconds[name] = self.seconds.get(name, 0.0) + _now() - started
+        self.calls[name] = self.calls.get(name, Counter()) + (calls - before)
+
+    def scaled(self, frames: int) -> dict[str, tuple[float, Counter[str]]]:
+        """Seconds and samples by stage for a clip of that many frames besides the source."""
+        found = {}
+        for name, seconds in self.seconds.items():
+            factor = frames / self.frames if name in PER_FRAME else 1.0
+            calls = {network: round(n * factor) for network, n in self.calls[name].items()}
+            found[name] = (seconds * factor, Counter(calls))
+        return found
+
+
+@dataclass
+class LiteralLoop:
+    """One clip the literal way. The optimised embedding is the conditional one (Sec. 3.2)."""
+
+    models: Models
+    character: Character
+    settings: Settings
+    prompt: str
+    calls: Counter[str] = field(default_factory=Counter)
+
+    def __post_init__(self) -> None:
+        self.text, self.null = self.models.embed(self.prompt), self.models.embed("")
+        self.ddim = DDIM.from_scheduler(self.models.scheduler, self.settings.num_inference_steps)
+
+    def run(self, poses: tuple[Pose, ...]) -> Costs:
+        """Works out the frames of `poses` (the source's own first) and says what each stage took."""
+        costs = Costs(len(poses) - 1)
+        drawings = [self._drawing(pose) for pose in poses]
+        with costs.stage("inversion", self.calls):
+            z_0 = self.models.encode(to_tensor(self.character.picture[None], self.models.device))
+            inverted = torch.cat(list(invert(self.ddim, z_0.float(), self._unguided(drawings[0]))))
+        with costs.stage("pacm_source", self.calls):
+            source, trajectory = self._source(inverted, drawings[0])
+        optimised = []
+        for drawing in drawings[1:]:
+            with costs.stage("pacm_pose", self.calls):
+                optimised.append(self._pose_embeddings(inverted, source, drawing))
+        with costs.stage("frame_0", self.calls):
+            attentions = self._recorded(trajectory, source, drawings[0])
+        masks = self._masks(poses)
+        for i in range(1, len(poses)):
+            seen = torch.cat([masks[:1], masks[i - 1 : i], masks[i : i + 1]])
+            with costs.stage("generation", self.calls):
+                z = self._generated(inverted[-1:], optimised[i - 1], drawings[i], attentions, seen)
+            with costs.stage("decoding", self.calls):
+                self.models.decode(z)
+        return costs
+
+    def _unguided(self, drawing: Tensor):
+        def predict(z: Tensor, timestep: int) -> Tensor:
+            with torch.no_grad():
+                return self._branch(z, timestep, self.text, drawing)
+
+        return predict
+
+    def _source(self, inverted: Tensor, drawing: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+        """Eq. 6, timestep by timestep, with the engine's own rule for stopping early."""
+        settings, steps = self.settings, self.ddim.steps
+        z, embedding = inverted[-1:], self.text
+        embeddings, trajectory = [], [z]
+        for i, k in enumerate(range(steps, 0, -1)):
+            embedding = embedding.detach().clone().requires_grad_(True)
+            adam = torch.optim.Adam(
+                [embedding], lr=settings.source_learning_rate * (1 - i / steps / 2)
+            )
+            for _ in range(settings.inner_steps):
+                loss = self._loss(inverted, z, embedding, drawing, k)[0]
+                (embedding.grad,) = torch.autograd.grad(loss, embedding)
+                self.calls["gradient"] += 1
+                adam.step()
+                if float(loss.detach()) < settings.source_tolerance * (1 + 100 * i / steps):
+                    break
+            with torch.no_grad():
+                z = self.ddim.step(z, self._guided(z, k, embedding, drawing), k)
+            embeddings.append(embedding.detach())
+            trajectory.append(z)
+        return embeddings[::-1], trajectory[::-1]
+
+    def _pose_embeddings(
+        self, inverted: Tensor, source: list[Tensor], drawing: Tensor
+    ) -> list[Tensor]:
+        """Alg. 1, lines 3 to 9, for one frame."""
+        z, optimised = inverted[-1:], []
+        for k in range(self.ddim.steps, 0, -1):
+            embedding = source[k - 1].clone().requires_grad_(True)
+            loss, z = self._loss(inverted, z, embedding, drawing, k)
+            (gradient,) = torch.autograd.grad(loss, embedding)
+            self.calls["gradient"] += 1
+            optimised.append(embedding.detach() - self.settings.pose_learning_rate * gradient)
+        return optimised[::-1]
+
+    def _recorded(
+        self, trajectory: list[Tensor], source: list[Tensor], drawing: Tensor
+    ) -> list[DualConsistency]:
+        """DC attention of both guidance branches, with the keys and values of frame 0."""
+        settings = self.settings
+        weights = Weights(settings.lambda_first, settings.lambda_prev, settings.lambda_self)
+        grid = (trajectory[0].shape[2], trajectory[0].shape[3])
+        attentions = [DualConsistency(weights, 1, grid, "hadamard") for _ in range(2)]
+        for attention in attentions:
+            attention.recording = True
+        with torch.no_grad():
+            for k in range(self.ddim.steps, 0, -1):
+                self._guided(trajectory[k], k, source[k - 1], drawing, attentions)
+        for attention in attentions:
+            attention.recording = False
+        return attentions
+
+    def _generated(
+        self,
+        z: Tensor,
+        embeddings: list[Tensor],
+        drawing: Tensor,
+        attentions: list[DualConsistency],
+        masks: Tensor,
+    ) -> Tensor:
+        for attention in attentions:
+            attention.masks = masks
+        with torch.no_grad():
+            for k in range(self.ddim.steps, 0, -1):
+                eps = self._guided(z, k, embeddings[k - 1], drawing, attentions)
+                z = self.ddim.step(z, eps, k)
+        return z
+
+    def _loss(
+        self, inverted: Tensor, z: Tensor, embedding: Tensor, drawing: Tensor, k: int
+    ) -> tuple[Tensor, Tensor]:
+        with torch.enable_grad():
+            z_prev = self.ddim.step(z, self._guided(z, k, embedding, drawing), k)
+            loss = (z_prev - inverted[k - 1 : k]).square().mean()
+        return loss, z_prev.detach()
+
+    def _guided(
+        self,
+        z: Tensor,
+        k: int,
+        embedding: Tensor,
+        drawing: Tensor,
+        attentions: list[DualConsistency] | None = None,
+    ) -> Tensor:
+        timestep = self.ddim.timestep(k)
+        first, second = attentions or (None, None)
+        eps_null = self._branch(z, timestep, self.null, drawing, first)
+        eps_text = self._branch(z, timestep, embedding, drawing, second)
+        return eps_null + self.settings.guidance_scale * (eps_text - eps_null)
+
+    def _branch(
+        self,
+        z: Tensor,
+        timestep: int,
+        text: Tensor,
+        drawing: Tensor,
+        attention: DualConsistency | None = None,
+    ) -> Tensor:
+        """ControlNet and U-Net for one sample."""
+        models = self.models
+        down, mid = models.controlnet(
+            z, timestep, text, controlnet_cond=drawing, return_dict=False,
+            conditioning_scale=self.settings.controlnet_scale,
+        )  # fmt: skip
+        self.calls["controlnet"] += 1
+        self.calls["unet"] += 1
+        if attention is not None:
+            attention.timestep = timestep
+        with attention.installed(models.unet) if attention is not None else nullcontext():
+            eps: Tensor = models.unet(
+                z, timestep, text,
+                down_block_additional_residuals=down, mid_block_additional_residual=mid,
+            ).sample  # fmt: skip
+        return eps
+
+    def _drawing(self, pose: Pose) -> Tensor:
+        height, width = self.character.picture.shape[:2]
+        return to_tensor(draw_pose(pose, width, height)[None], self.models.device)
+
+    def _masks(self, poses: tuple[Pose, ...]) -> Tensor:
+        """M_0 … M_N, (frames, H, W): the source's own, then the skeletons' hulls."""
+        height, width = self.character.picture.shape[:2]
+        hull = Hull.fitted(self.character.pose, self.character.mask)
+        drawn = [hull.draw(pose, width, height) for pose in poses[1:]]
+        return torch.from_numpy(np.stack([self.character.mask, *drawn])).to(self.models.device)
+
+
+def _now() -> float:
+    """Seconds, once all queued work is done."""
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.monotonic()
