@@ -8,17 +8,13 @@ from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path
 
 # Both are read when the libraries are imported.
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
-import platformdirs
-
 from poseanimate.animator import Animator
-from poseanimate.cache import StageCache
-from poseanimate.cli import CACHE_MAX_BYTES, CACHE_VARIABLE
+from poseanimate.cache import StageCache, default_folder
 from poseanimate.errors import PoseAnimateError
 from poseanimate.models import load_models
 from poseanimate.ui.page import create_demo, serve
@@ -26,10 +22,9 @@ from poseanimate.ui.page import create_demo, serve
 
 def main() -> int:
     """Serves the page until it is interrupted; 2 where the models or the cache can't be used."""
-    folder = os.environ.get(CACHE_VARIABLE) or platformdirs.user_cache_dir("poseanimate", False)
     try:
         models = load_models(os.environ.get("POSEANIMATE_MODELS", "pocket"))
-        cache = StageCache(Path(folder), CACHE_MAX_BYTES)
+        cache = StageCache(default_folder())
     except PoseAnimateError as error:
         print(error, file=sys.stderr)
         return 2

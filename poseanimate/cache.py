@@ -24,11 +24,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import platformdirs
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from poseanimate.errors import CacheError
+
+FOLDER_VARIABLE = "POSEANIMATE_CACHE"
+MAX_BYTES = 2_000_000_000
 
 _log = logging.getLogger(__name__)
 
@@ -39,6 +43,12 @@ _ABANDONED_AFTER_S = 600.0
 _DTYPES = frozenset(("float16", "float32", "float64", "uint8", "int64", "bool"))
 
 Arrays = dict[str, NDArray[Any]]
+
+
+def default_folder() -> Path:
+    """Where results are kept unless told otherwise: $POSEANIMATE_CACHE or the system's place for caches."""
+    named = os.environ.get(FOLDER_VARIABLE)
+    return Path(named or platformdirs.user_cache_dir("poseanimate", appauthor=False))
 
 
 def content_key(*parts: object) -> str:
@@ -128,7 +138,7 @@ class StageCache:
         CacheError: the folder can't be made or written to.
     """
 
-    def __init__(self, folder: Path, max_bytes: int) -> None:
+    def __init__(self, folder: Path, max_bytes: int = MAX_BYTES) -> None:
         self.folder = Path(folder).absolute()
         self.max_bytes = max_bytes
         if max_bytes < 0:

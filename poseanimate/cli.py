@@ -17,9 +17,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import platformdirs
-
-from poseanimate.cache import StageCache
+from poseanimate.cache import FOLDER_VARIABLE, StageCache, default_folder
 from poseanimate.cli_reports import JsonLines, Report, Sentences
 from poseanimate.errors import (
     ModelsError,
@@ -42,8 +40,6 @@ from poseanimate.settings import preset_names as settings_names
 if TYPE_CHECKING:
     from poseanimate.animator import Animator
 
-CACHE_VARIABLE = "POSEANIMATE_CACHE"
-CACHE_MAX_BYTES = 2_000_000_000
 SHOWN_SIDE_PX = 512
 MAX_ENLARGEMENT = 16
 MAX_PROMPT_CHARACTERS = 2000
@@ -164,7 +160,7 @@ def settings(options: argparse.Namespace, report: Report) -> None:
 
 def cache(options: argparse.Namespace, report: Report) -> None:
     """Say how large the cache is, or empty it."""
-    store = StageCache(_cache_folder(options), CACHE_MAX_BYTES)
+    store = StageCache(options.cache or default_folder())
     size_mb = store.size() / 1e6
     if options.clear:
         print(f"{store.folder}: {store.clear()} results deleted, {size_mb:.1f} MB freed")
@@ -229,13 +225,8 @@ def _prompt(options: argparse.Namespace, report: Report) -> str:
     return prompt
 
 
-def _cache_folder(options: argparse.Namespace) -> Path:
-    folder = options.cache or os.environ.get(CACHE_VARIABLE)
-    return Path(folder or platformdirs.user_cache_dir("poseanimate", appauthor=False))
-
-
 def _animator(options: argparse.Namespace) -> Animator:
-    store = None if options.no_cache else StageCache(_cache_folder(options), CACHE_MAX_BYTES)
+    store = None if options.no_cache else StageCache(options.cache or default_folder())
     import torch
 
     from poseanimate.animator import Animator
@@ -394,7 +385,7 @@ def _add_machine(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", choices=("cpu", "cuda"), help="default: CUDA where it is found")
     where = parser.add_mutually_exclusive_group()
     where.add_argument(
-        "--cache", type=Path, metavar="FOLDER", help=f"of results; default: ${CACHE_VARIABLE}, or "
+        "--cache", type=Path, metavar="FOLDER", help=f"of results; default: ${FOLDER_VARIABLE}, or "
         "the system's place for caches"
     )  # fmt: skip
     where.add_argument("--no-cache", action="store_true", help="keep no results for later runs")

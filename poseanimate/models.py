@@ -63,10 +63,7 @@ class Models:
     @property
     def factor(self) -> int:
         """How many pixels a latent's side covers."""
-        vae = self.vae
-        if hasattr(vae, "spatial_compression_ratio"):
-            return int(vae.spatial_compression_ratio)
-        return int(2 ** (len(vae.config.block_out_channels) - 1))
+        return _factor(self.vae)
 
     @torch.no_grad()
     def encode(self, pictures: Tensor) -> Tensor:
@@ -95,7 +92,7 @@ class Models:
             truncation=True,
             return_tensors="pt",
         ).input_ids
-        embedding: Tensor = self.text_encoder(ids.to(self.device)).last_hidden_state
+        embedding: Tensor = self.text_encoder(ids.to(self.device)).last_hidden_state.float()
         return embedding
 
     def token_positions(self, text: str, words: list[str]) -> tuple[int, ...]:
@@ -161,9 +158,7 @@ def _from_folder(folder: Path, name: str, device: str) -> Models:
         eyes: tuple[PoseDetector, Segmenter] = (perception, perception)
     else:
         eyes = (OpenPoseDetector.load(OPENPOSE, device), RembgSegmenter())
-    return Models(
-        name, _fingerprint(folder), _side(parts), **parts, detector=eyes[0], segmenter=eyes[1]
-    )
+    return _assembled(name, _fingerprint(folder), parts, *eyes)
 
 
 def _from_hub(device: str) -> Models:
@@ -175,15 +170,22 @@ def _from_hub(device: str) -> Models:
             f"Stable Diffusion 1.5 can't be fetched ({type(error).__name__}).",
             "Check the connection to the Hugging Face hub, or use the pocket models.",
         ) from error
-    detector, segmenter = OpenPoseDetector.load(OPENPOSE, device), RembgSegmenter()
-    return Models(
-        "sd15",
-        f"{SD15}+{SD15_CONTROLNET}",
-        _side(parts),
-        **parts,
-        detector=detector,
-        segmenter=segmenter,
-    )
+    eyes = (OpenPoseDetector.load(OPENPOSE, device), RembgSegmenter())
+    identity = f"{SD15}+{SD15_CONTROLNET}+{parts['unet'].dtype}"
+    return _assembled("sd15", identity, parts, *eyes)
+
+
+def _assembled(
+    name: str, identity: str, parts: dict[str, Any], detector: PoseDetector, segmenter: Segmenter
+) -> Models:
+    predicts = parts["scheduler"].config.prediction_type
+    if predicts != "epsilon":
+        raise ModelsError(
+            f"The models {name!r} predict {predicts!r}, but the method needs models that predict noise.",
+            "Use Stable Diffusion 1.5, one of its fine-tunes, or the pocket models.",
+        )
+    side = int(parts["unet"].config.sample_size * _factor(parts["vae"]))
+    return Models(name, identity, side, **parts, detector=detector, segmenter=segmenter)
 
 
 def _parts(
@@ -208,12 +210,9 @@ def _parts(
     }
 
 
-def _side(parts: dict[str, Any]) -> int:
-    vae, unet = parts["vae"], parts["unet"]
-    ratio = getattr(vae, "spatial_compression_ratio", None) or 2 ** (
-        len(vae.config.block_out_channels) - 1
-    )
-    return int(unet.config.sample_size * ratio)
+def _factor(vae: Any) -> int:
+    levels = 2 ** (len(getattr(vae.config, "block_out_channels", ())) - 1)
+    return int(getattr(vae, "spatial_compression_ratio", None) or levels)
 
 
 def _fingerprint(folder: Path) -> str:

@@ -129,6 +129,12 @@ class Settings:
                 f"lambda_first + lambda_prev + lambda_self is {total:.10g}, but must be 1.",
                 "Change one of them so that the three sum to 1, for instance 0.7, 0.15 and 0.15.",
             )
+        optimised = self.pacm_source or (self.pacm_pose and self.pose_steps > 0)
+        if optimised and self.guidance_scale == 1 and self.embedding_role == "unconditional":
+            raise SettingsError(
+                "guidance_scale is 1, which leaves no unconditional branch to carry the embedding.",
+                "Raise guidance_scale above 1, or set embedding_role to conditional.",
+            )
 
     def changed(self, values: Mapping[str, Any]) -> Settings:
         """These settings with some changed, from values or their texts.

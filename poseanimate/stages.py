@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from poseanimate.cache import StageCache, content_key
+from poseanimate.errors import CacheError
 from poseanimate.events import Done, Event, Frame, Note, Preview, Stage
 from poseanimate.events import Step as StepEvent
 from poseanimate.method.dcam import DualConsistency, Weights
@@ -105,30 +106,28 @@ class Run:
         sampler = self._sampler(start, grid)
         if sampler.attention is not None:
             yield Stage("frame_0", self.ddim.steps)
-            recorded = sampler.record_source(source.trajectory, source.embeddings, hint)
+            recorded = sampler.record_source(inverted, source.embeddings, hint)
             yield from self._steps("frame_0", recorded, 1)
-        if (
-            settings.mgdm
-            and settings.dcam
-            and settings.frame_masks != "skeleton"
-            and not self.tokens
-        ):
-            yield Note("The prompt names no character: frame masks come from the skeleton alone.")
-        hull = Hull.fitted(self.character.pose, self.character.mask)
+        decoupled = settings.mgdm and settings.dcam
+        if decoupled and settings.frame_masks != "skeleton" and not self.tokens:
+            yield Note(
+                "The prompt has no word that names the character: frame masks come from the skeleton alone."
+            )
+        hull = Hull.fitted(self.character.pose, self.character.mask) if decoupled else None
         for first in range(1, len(self.poses), settings.chunk_frames):
             poses = self.poses[first : first + settings.chunk_frames]
             hints = self._hints(poses)
             embeddings, maps = yield from self._pose_embeddings(
                 first, poses, hints, inverted, source, start
             )
-            masks = self._masks(hull, poses, maps) if sampler.source_mask is not None else None
-            z_0 = yield from self._generate(
-                first, sampler.chunk(embeddings, hints, masks), len(poses)
-            )
-            for offset, picture in enumerate(to_pixels(self.models.decode(z_0))):
-                frames.append(picture)
-                yield Frame(first + offset, picture)
-        reconstruction = to_pixels(self.models.decode(source.trajectory[:1]))[0]
+            masks = self._masks(hull, poses, maps) if hull is not None else None
+            chunk = sampler.chunk(embeddings, hints, masks)
+            z_0 = yield from self._generate(first, chunk, len(poses))
+            for index, latent in enumerate(z_0.split(1), start=first):
+                frames.append(self._decoded(latent))
+                yield Frame(index, frames[-1])
+                self.clock.resume()
+        reconstruction = self._decoded(source.trajectory[:1])
         yield Done(
             tuple(frames),
             self.alignment.fps,
@@ -142,9 +141,8 @@ class Run:
         """Z_0 … Z_T at guidance 1 (Alg. 1, line 1)."""
         key = self.keys.inversion
         found = self._look_up(key)
-        yield Stage("inversion", self.ddim.steps, found is not None)
+        yield self._begin("inversion", found is not None)
         if found is not None:
-            self.cached.append("inversion")
             return self._tensor(found["latents"])
         plain = replace(self.denoiser, guidance_scale=1.0, embedding_role="conditional")
         device = self.models.device
@@ -158,9 +156,10 @@ class Run:
         for z in invert(self.ddim, z_0, predict):
             latents.append(z)
             if len(latents) > 1:
-                yield self.clock.tick("inversion", 1, len(latents) - 1)
+                yield self.clock.tick("inversion", 0.5, len(latents) - 1)
+                self.clock.resume()
         trajectory = torch.cat(latents)
-        self._keep(key, {"latents": trajectory})
+        yield from self._keep(key, {"latents": trajectory})
         return trajectory
 
     def _source_embeddings(
@@ -173,9 +172,8 @@ class Run:
             return SourceEmbeddings(initial, inverted)
         key = self.keys.source
         found = self._look_up(key)
-        yield Stage("pacm_source", self.ddim.steps, found is not None)
+        yield self._begin("pacm_source", found is not None)
         if found is not None:
-            self.cached.append("pacm_source")
             return SourceEmbeddings(
                 self._tensor(found["embeddings"]), self._tensor(found["trajectory"])
             )
@@ -183,10 +181,11 @@ class Run:
             settings.inner_steps, settings.source_learning_rate, settings.source_tolerance
         )
         steps = pose_aware_inversion(self.denoiser, self.ddim, inverted, hint, how)
-        source: SourceEmbeddings = yield from self._steps(
-            "pacm_source", steps, 3 * settings.inner_steps + 1
+        cost = (3 * settings.inner_steps + 1) / (settings.inner_steps + 1)
+        source: SourceEmbeddings = yield from self._steps("pacm_source", steps, cost)
+        yield from self._keep(
+            key, {"embeddings": source.embeddings, "trajectory": source.trajectory}
         )
-        self._keep(key, {"embeddings": source.embeddings, "trajectory": source.trajectory})
         return source
 
     def _pose_embeddings(
@@ -206,16 +205,11 @@ class Run:
         keys = [self.keys.pose(pose) for pose in poses]
         found = [self._look_up(key) for key in keys]
         missing = [i for i, entry in enumerate(found) if entry is None]
-        yield Stage("pacm_pose", self.ddim.steps if missing else 0, not missing)
+        yield self._begin("pacm_pose", not missing)
         if missing:
             grid = (start.shape[2], start.shape[3])
             maps = CrossAttentionMaps(self.tokens, len(missing), grid) if with_maps else None
-            how = PoseOptimisation(
-                settings.pose_steps if settings.pacm_pose else 0,
-                settings.pose_learning_rate,
-                settings.pose_optimiser,
-                settings.pose_resample,
-            )
+            how = pose_optimisation(settings)
             steps = optimise_embeddings(
                 self.denoiser,
                 self.ddim,
@@ -226,18 +220,15 @@ class Run:
                 how,
                 maps,
             )
-            optimised: Tensor = yield from self._steps(
-                "pacm_pose", steps, self.clock.pose_cost * len(missing)
-            )
+            cost = how.cost / how.passes * len(missing)
+            optimised: Tensor = yield from self._steps("pacm_pose", steps, cost)
             seen = maps.maps() if maps is not None else None
             for row, i in enumerate(missing):
                 result = {"embeddings": optimised[row]}
                 if seen is not None:
                     result["attention"] = seen[row]
-                self._keep(keys[i], result)
+                yield from self._keep(keys[i], result)
                 found[i] = {name: value.cpu().numpy() for name, value in result.items()}
-        else:
-            self.cached.append("pacm_pose")
         entries = [entry for entry in found if entry is not None]
         embeddings = torch.stack([self._tensor(entry["embeddings"]) for entry in entries])
         if not with_maps:
@@ -249,31 +240,41 @@ class Run:
     ) -> Generator[Event, None, Tensor]:
         yield Stage("generation", self.ddim.steps)
         every = max(self.ddim.steps // PREVIEWS_PER_CHUNK, 1)
-        z_0 = None
-        for done, step in enumerate(steps, start=1):
-            z_0 = step.z_0
+        z_0 = torch.empty(0)
+        for step in steps:
+            z_0, done = step.z_0, self.ddim.steps - step.k + 1
             yield self.clock.tick("generation", frames, done)
-            if done % every == 0 and done < self.ddim.steps:
+            self.clock.resume()
+            if done % every == 0 and step.k > 1:
                 middle = frames // 2
-                picture = to_pixels(self.models.decode(z_0[middle : middle + 1]))[0]
+                picture = self._decoded(z_0[middle : middle + 1])
                 yield Preview(first + middle, picture)
-        if z_0 is None:
-            raise ValueError("a schedule has at least one step")
+                self.clock.resume()
         return z_0
 
     def _steps(
         self, stage: str, steps: Iterator[Step], cost: float
     ) -> Generator[Event, None, Result]:
-        """Passes a method's steps on as events and returns its result."""
-        done = 0
+        """Passes a method's steps on as events and returns its result; each costs `cost` on average."""
         while True:
             try:
-                next(steps)
+                step = next(steps)
             except StopIteration as end:
                 result: Result = end.value
                 return result
-            done += 1
-            yield self.clock.tick(stage, cost, done)
+            yield self.clock.tick(stage, cost, self.ddim.steps - step.k + 1)
+            self.clock.resume()
+
+    def _begin(self, stage: str, cached: bool) -> Stage:
+        if cached:
+            self.cached.append(stage)
+        return Stage(stage, 0 if cached else self.ddim.steps, cached)
+
+    def _decoded(self, latent: Tensor) -> NDArray[np.uint8]:
+        """The picture (H, W, 3) of one latent (1, c, h, w)."""
+        picture = to_pixels(self.models.decode(latent))[0]
+        self.clock.spend("decoding")
+        return picture
 
     def _sampler(self, start: Tensor, grid: tuple[int, int]) -> Sampler:
         settings = self.settings
@@ -287,10 +288,13 @@ class Run:
         return Sampler(self.denoiser, self.ddim, start, attention, source_mask)
 
     def _masks(self, hull: Hull, poses: tuple[Pose, ...], attention: Tensor | None) -> Tensor:
-        """M_i of a chunk's frames, (frames, H, W) in {0, 1}."""
+        """M_i of a chunk's frames, (frames, H, W) in {0, 1}.
+
+        "both" is the hull and, within a wider hull, what attention adds to it.
+        """
         height, width = self.character.picture.shape[:2]
         drawn = np.stack([hull.draw(pose, width, height) for pose in poses])
-        if attention is None:
+        if attention is None or self.settings.frame_masks == "skeleton":
             return torch.from_numpy(drawn).to(self.models.device)
         maps = attention.cpu().numpy().astype(np.float32)
         large = np.stack(
@@ -305,25 +309,28 @@ class Run:
 
     @property
     def _wants_attention(self) -> bool:
-        """Whether cross-attention is kept: with PACM's second optimisation always, for a later switch."""
+        """Whether cross-attention is kept: always beside Alg. 1, so that switching masks re-runs nothing."""
         settings = self.settings
-        used = settings.pacm_pose or (settings.dcam and settings.mgdm)
-        return bool(used and settings.frame_masks != "skeleton" and self.tokens)
+        decoupled = settings.dcam and settings.mgdm and settings.frame_masks != "skeleton"
+        return bool(self.tokens and (settings.pacm_pose or decoupled))
 
     def _hints(self, poses: tuple[Pose, ...]) -> Tensor:
         height, width = self.character.picture.shape[:2]
         drawings = np.stack([draw_pose(pose, width, height) for pose in poses])
         with torch.no_grad():
-            return self.denoiser.hints(
-                to_tensor(drawings, self.models.device).to(self.models.unet.dtype)
-            )
+            return self.denoiser.hints(to_tensor(drawings, self.models.device))
 
     def _look_up(self, key: str) -> dict[str, NDArray] | None:
         return self.cache.get(key) if self.cache is not None else None
 
-    def _keep(self, key: str, tensors: dict[str, Tensor]) -> None:
-        if self.cache is not None:
+    def _keep(self, key: str, tensors: dict[str, Tensor]) -> Iterator[Note]:
+        """Caches a result; a cache that can't be written to costs time later, not this run."""
+        if self.cache is None:
+            return
+        try:
             self.cache.put(key, {name: value.cpu().numpy() for name, value in tensors.items()})
+        except CacheError as error:
+            yield Note(str(error))
 
     def _tensor(self, array: NDArray) -> Tensor:
         return torch.from_numpy(np.array(array)).to(self.models.device)
@@ -343,12 +350,12 @@ class _Keys:
             settings.controlnet_text, settings.inner_steps, settings.source_learning_rate,
             settings.source_tolerance,
         )  # fmt: skip
-        start = settings.seed if settings.start == "random" else None
-        steps = settings.pose_steps if settings.pacm_pose else 0
+        how = pose_optimisation(settings)
+        step = (how.learning_rate, how.optimiser, how.resample) if how.steps else None
         self._pose = content_key(
             "pose", self.source if settings.pacm_source else self.inversion, settings.pacm_source,
-            settings.guidance_scale, settings.embedding_role, settings.controlnet_text, steps,
-            settings.pose_learning_rate, settings.pose_optimiser, settings.pose_resample, start,
+            settings.guidance_scale, settings.embedding_role, settings.controlnet_text, how.steps,
+            step, settings.seed if settings.start == "random" else None,
             run._wants_attention, run.tokens,
         )  # fmt: skip
 
@@ -356,37 +363,54 @@ class _Keys:
         return content_key(self._pose, *_arrays(pose))
 
 
+def pose_optimisation(settings: Settings) -> PoseOptimisation:
+    """Alg. 1 as the settings want it; without PACM's second optimisation no step is made."""
+    return PoseOptimisation(
+        settings.pose_steps if settings.pacm_pose else 0,
+        settings.pose_learning_rate,
+        settings.pose_optimiser,
+        settings.pose_resample,
+    )
+
+
 class _Clock:
-    """Times stages and forecasts what is left, in units of one frame's passage through the networks."""
+    """Times stages and forecasts what is left, in units of one frame's passage through the networks.
+
+    Only the engine's own time counts, not what the reader of the events does between two of them.
+    """
 
     def __init__(self, run: Run) -> None:
-        settings, steps = run.settings, run.ddim.steps
+        settings, steps, keys = run.settings, run.ddim.steps, run.keys
+        self.seconds, self.steps = run.seconds, steps
         frames = len(run.poses) - 1
-        self.run, self.steps = run, steps
-        pose_steps = settings.pose_steps if settings.pacm_pose else 0
-        self.pose_cost = 3.0 * pose_steps + (pose_steps == 0 or settings.pose_resample)
-        look_up = run.cache is not None
-        entries = {e.key for e in run.cache.entries()} if run.cache is not None else set()
-        keys = run.keys
+        kept = {e.key for e in run.cache.entries()} if run.cache is not None else set()
         self.planned = float(steps * (frames + (1 if settings.dcam else 0)))
-        self.planned += 0 if look_up and keys.inversion in entries else steps * 0.5
-        if settings.pacm_source and not (look_up and keys.source in entries):
+        self.planned += 0 if keys.inversion in kept else steps * 0.5
+        if settings.pacm_source and keys.source not in kept:
             self.planned += steps * (3 * settings.inner_steps + 1)
         if settings.pacm_pose or run._wants_attention:
-            missing = sum(keys.pose(pose) not in entries for pose in run.poses[1:])
-            self.planned += steps * self.pose_cost * missing
-        self.done = 0.0
-        self.started = self.last = time.monotonic()
+            missing = sum(keys.pose(pose) not in kept for pose in run.poses[1:])
+            self.planned += steps * pose_optimisation(settings).cost * missing
+        self.done = self.worked = 0.0
+        self.last = time.monotonic()
 
     def tick(self, stage: str, cost: float, index: int) -> StepEvent:
         """One step of a stage is done."""
-        now = time.monotonic()
-        self.run.seconds[stage] = self.run.seconds.get(stage, 0.0) + now - self.last
-        self.last = now
-        self.done += 0.5 if stage == "inversion" else cost
-        per_unit = (now - self.started) / self.done
-        left_s = max(self.planned - self.done, 0.0) * per_unit
+        self.spend(stage)
+        self.done += cost
+        left_s = max(self.planned - self.done, 0.0) * self.worked / self.done
         return StepEvent(stage, index, self.steps, left_s)
+
+    def spend(self, stage: str) -> None:
+        """What passed since the last call was spent on a stage."""
+        now = time.monotonic()
+        self.worked += now - self.last
+        self.seconds[stage] = self.seconds.get(stage, 0.0) + now - self.last
+        self.last = now
+
+    def resume(self) -> None:
+        """The reader asks for the next event."""
+        self.last = time.monotonic()
 
 
 def _arrays(pose: Pose) -> tuple[NDArray | None, ...]:

@@ -53,6 +53,7 @@ def main() -> None:
         )
     print(report)
     if args.output:
+        args.output.parent.mkdir(parents=True, exist_ok=True)
         args.output.write_text(report + f"\n\n![]({args.output.stem}.png)\n")
         cv2.imwrite(str(args.output.with_suffix(".png")), sheet[..., ::-1])
 

@@ -25,21 +25,17 @@ from poseanimate.poses.motion import Motion
 from poseanimate.settings import Settings
 from poseanimate.stages import psnr_db
 
-OFF: dict[str, object] = {
-    "pacm_source": False,
-    "pacm_pose": False,
-    "dcam": False,
-    "mgdm": False,
-    "pata": False,
-}
-ALWAYS = ("frame_0", "generation")  # stages that are never cached
+MODULES = ("pacm_source", "pacm_pose", "dcam", "mgdm")
+OFF: dict[str, object] = {"pata": False, "start": "inverted", **dict.fromkeys(MODULES, False)}
+ON: dict[str, object] = {**OFF, **dict.fromkeys(MODULES, True)}
+ALWAYS = ("frame_0", "generation", "decoding")  # stages that are never cached
 ROWS: dict[str, dict[str, object]] = {
     "ControlNet from random noise": {**OFF, "start": "random"},
     "ControlNet from Z_T": OFF,
     "+ PACM-1": {**OFF, "pacm_source": True},
-    "+ PACM-2": {**OFF, "pacm_source": True, "pacm_pose": True},
-    "+ DCAM": {"pata": False, "mgdm": False},
-    "+ MGDM": {"pata": False},
+    "+ PACM-2": {**ON, "dcam": False, "mgdm": False},
+    "+ DCAM": {**ON, "mgdm": False},
+    "+ MGDM": ON,
 }
 
 
@@ -97,9 +93,7 @@ def ablation(
                     for stage, value in done.seconds.items():
                         if stage not in done.cached_stages and stage not in ALWAYS:
                             spent[stage] = value
-                    needed = {"inversion"} | {
-                        s for s in ("pacm_source", "pacm_pose") if _uses(changes, s)
-                    }
+                    needed = {"inversion"} | {s for s in ("pacm_source", "pacm_pose") if changes[s]}
                     seconds[row] = sum(done.seconds.get(s, 0.0) for s in ALWAYS) + sum(
                         spent.get(s, 0.0) for s in needed
                     )
@@ -112,10 +106,6 @@ def ablation(
                         _figures(models, clip, truth) | {"seconds": seconds[row]},
                         clip,
                     )
-
-
-def _uses(changes: dict[str, object], module: str) -> bool:
-    return bool(changes.get(module, True))
 
 
 def _run(

@@ -31,8 +31,9 @@ class Sample:
     truth_passes: bool
 
 
-def samples(models: Models, split: str, count: int, size: int = 128) -> Iterator[Sample]:
+def samples(models: Models, split: str, count: int) -> Iterator[Sample]:
     """Samples with DDIM from random noise, guidance 3, the first `count` scenes of a split in random poses."""
+    size = models.side
     ddim = DDIM.from_scheduler(models.scheduler, STEPS)
     for index in range(count):
         scene = Scene.sample(split, index)
@@ -44,7 +45,8 @@ def samples(models: Models, split: str, count: int, size: int = 128) -> Iterator
         drawing = to_tensor(draw_pose(rendered.pose, size, size)[None], models.device)
         side = size // models.factor
         generator = torch.Generator().manual_seed(index)
-        z = torch.randn(1, models.unet.config.in_channels, side, side, generator=generator)
+        shape = (1, models.unet.config.in_channels, side, side)
+        z = torch.randn(shape, generator=generator).to(models.device)
         with torch.no_grad():
             hint = eps.hints(drawing)
             for k in range(STEPS, 0, -1):

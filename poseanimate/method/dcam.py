@@ -75,7 +75,7 @@ class DualConsistency:
         """DCA_i of a chunk's frames, Eq. 8; q, k, v (branches·frames, heads, tokens, d)."""
         key = (self.timestep, layer)
         by_branch = [x.unflatten(0, (self.branches, -1)) for x in (k, v)]
-        last = (by_branch[0][:, -1], by_branch[1][:, -1])
+        last = (by_branch[0][:, -1].clone(), by_branch[1][:, -1].clone())
         if self.recording:
             self.memory.first[key] = self.memory.previous[key] = last
             return scaled_dot_product_attention(q, k, v)

@@ -50,20 +50,24 @@ class Denoiser:
 
     def hints(self, drawings: Tensor) -> Tensor:
         """Hint embeddings (frames, c, h, w) of drawn skeletons (frames, 3, H, W) in [0, 1]."""
-        embedding: Tensor = self.controlnet.controlnet_cond_embedding(drawings)
+        embedding: Tensor = self.controlnet.controlnet_cond_embedding(
+            drawings.to(self.controlnet.dtype)
+        )
         return embedding
 
     def predict(self, z_t: Tensor, timestep: int, embedding: Tensor, hints: Tensor) -> Tensor:
-        """Guided noise (frames, c, h, w).
+        """Guided noise (frames, c, h, w), float32 whatever the networks' precision.
 
         Args:
             z_t: latents (frames, c, h, w).
             embedding: optimised embeddings (frames or 1, L, d).
             hints: from `hints`, (frames or 1, c, h, w).
         """
-        frames = len(z_t)
-        optimised = embedding.expand(frames, -1, -1)
-        prompt, null = (e.expand(frames, -1, -1) for e in (self.prompt, self.null))
+        frames, dtype = len(z_t), self.unet.dtype
+        z_t, hints = z_t.to(dtype), hints.to(dtype)
+        optimised, prompt, null = (
+            e.expand(frames, -1, -1).to(dtype) for e in (embedding, self.prompt, self.null)
+        )
         told = optimised if self.controlnet_text == "optimised" else prompt
         down, mid = self._residuals(z_t, timestep, told, hints.expand(frames, -1, -1, -1))
         if self.embedding_role == "conditional":
@@ -71,7 +75,7 @@ class Denoiser:
         else:
             conditional, unconditional = prompt, optimised
         if self.branches == 1:
-            return self._unet(z_t, timestep, conditional, down, mid)
+            return self._unet(z_t, timestep, conditional, down, mid).float()
         both = self._unet(
             torch.cat([z_t, z_t]),
             timestep,
@@ -79,7 +83,7 @@ class Denoiser:
             [torch.cat([r, r]) for r in down],
             torch.cat([mid, mid]),
         )
-        eps_null, eps_text = both.chunk(2)
+        eps_null, eps_text = both.float().chunk(2)
         return eps_null + self.guidance_scale * (eps_text - eps_null)
 
     def _residuals(

@@ -51,7 +51,7 @@ class CrossAttentionMaps:
         grid = layer_grid(self.grid, q.shape[2])
         if grid not in self._grids:
             return
-        q, k = q[-self.frames :], k[-self.frames :]
+        q, k = q[-self.frames :].float(), k[-self.frames :].float()
         attention = (q @ k.transpose(-1, -2) * q.shape[-1] ** -0.5).softmax(-1)
         seen = attention[..., list(self.tokens)].sum(-1).mean(1).unflatten(-1, grid)
         seen = interpolate(seen[:, None], self.grid, mode="bilinear")[:, 0]

@@ -47,10 +47,20 @@ class PoseOptimisation:
     optimiser: str = "gradient"
     resample: bool = False
 
+    @property
+    def passes(self) -> int:
+        """Passes through the networks per timestep."""
+        return self.steps + (self.steps == 0 or self.resample)
+
+    @property
+    def cost(self) -> int:
+        """Their cost per timestep, in forward passes; a gradient costs two."""
+        return 3 * self.steps + (self.steps == 0 or self.resample)
+
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """One timestep is done: the k-th, with the clean latents (frames, c, h, w) as predicted there (Eq. 5)."""
+    """One pass at the k-th timestep is done; z_0 are the clean latents (frames, c, h, w) predicted there (Eq. 5)."""
 
     k: int
     z_0: Tensor
@@ -90,11 +100,14 @@ def pose_aware_inversion(
         for _ in range(how.inner_steps):
             with torch.enable_grad():
                 eps = denoiser.predict(z_bar, timestep, embedding, hint)
-                loss = (ddim.step(z_bar, eps, k) - target).square().mean()
-            (embedding.grad,) = torch.autograd.grad(loss, embedding)
+                loss = (ddim.step(z_bar, eps, k) - target).square().sum()
+            # the mean's factor comes after the gradient: half precision would lose it
+            (gradient,) = torch.autograd.grad(loss, embedding)
+            embedding.grad = gradient / target.numel()
             denoiser.calls["gradient"] += denoiser.branches
             adam.step()
-            if float(loss.detach()) < how.tolerance * (1 + 2 * 50 * progress):
+            yield Step(k, ddim.predict_z0(z_bar, eps.detach(), k))
+            if float(loss.detach()) / target.numel() < how.tolerance * (1 + 2 * 50 * progress):
                 break
         embedding = embedding.detach()
         with torch.no_grad():
@@ -145,9 +158,10 @@ def optimise_embeddings(
             with torch.enable_grad(), _watched(denoiser, maps):
                 eps = denoiser.predict(z_tilde, timestep, embedding, hints)
                 z_prev = ddim.step(z_tilde, eps, k)
-                # summed over frames: each frame's gradient is that of its own mean
-                loss = (z_prev - target).square().mean(dim=(1, 2, 3)).sum()
+                # summed over frames: each frame's gradient is its own
+                loss = (z_prev - target).square().sum()
             (gradient,) = torch.autograd.grad(loss, embedding)
+            gradient = gradient / target.numel()
             denoiser.calls["gradient"] += denoiser.branches * frames
             if sampled is None:
                 sampled, z_0 = z_prev.detach(), ddim.predict_z0(z_tilde, eps.detach(), k)
@@ -157,13 +171,14 @@ def optimise_embeddings(
                 adam.step()
             else:
                 embedding -= how.learning_rate * gradient
+            yield Step(k, z_0)
         if sampled is None or how.resample:
             with torch.no_grad(), _watched(denoiser, maps):
                 eps = denoiser.predict(z_tilde, timestep, embedding, hints)
             sampled, z_0 = ddim.step(z_tilde, eps, k), ddim.predict_z0(z_tilde, eps, k)
+            yield Step(k, z_0)
         z_tilde = sampled
         optimised.append(embedding.detach())
-        yield Step(k, z_0)
     return torch.stack(optimised[::-1], dim=1)
 
 

@@ -22,12 +22,13 @@ CHUNK = 500
 
 @dataclass(frozen=True)
 class RenderedSet:
-    """N pictures of a split, opened without reading them into memory.
+    """N pictures of the split `name`, opened without reading them into memory.
 
     pictures (N, H, W, 3) uint8; masks (N, H, W) uint8, 255 where a character is; joints (N, 2, 18, 3) float32 in
     pixels with confidence, zeros for an absent person; people (N,) how many there are; captions by index.
     """
 
+    name: str
     pictures: NDArray[np.uint8]
     masks: NDArray[np.uint8]
     joints: NDArray[np.float32]
@@ -101,7 +102,7 @@ def render_set(split: str, count: int, size: int, folder: Path, workers: int) ->
         (target / "captions.json").write_text(json.dumps(captions))
     pictures, masks, joints, people = _open(target, count, size, "r")
     captions = json.loads((target / "captions.json").read_text())
-    return RenderedSet(pictures, masks, joints, people, captions)
+    return RenderedSet(split, pictures, masks, joints, people, captions)
 
 
 def _open(target: Path, count: int, size: int, mode: str) -> tuple[np.memmap, ...]:

@@ -1,4 +1,4 @@
-"""The pocket family's networks: the classes that Stable Diffusion 1.5 uses, only small.
+"""The pocket family's networks: Stable Diffusion 1.5's classes, only small, and diffusers' AutoencoderDC.
 
 Notable: the autoencoder reduces by 8 to 12 channels, so 128 px pictures become 16 x 16 latents; words of the
 captions are whole tokens of a CLIP tokenizer; both U-Net and ControlNet have cross-attention at every level.

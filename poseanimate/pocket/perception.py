@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate, pixel_shuffle
 
 from poseanimate.errors import ModelsError
+from poseanimate.poses.detect import person_size
 from poseanimate.poses.skeleton import Pose
 
 JOINTS = 18
@@ -93,17 +94,17 @@ class Perception:
         heat, _ = self._see(image)
         height, width = image.shape[:2]
         stride = np.array([width / heat.shape[2], height / heat.shape[1]])
-        people = [_person(heat, stride)]
-        if people[0] is None:
-            return []
-        if _heads(heat) > 1:
-            # two people in one picture: read each half of the heat on its own
-            middle = heat.shape[2] // 2
+        necks = _necks(heat[1])
+        if len(necks) < 2:
+            people = [_person(heat, stride)]
+        else:
+            # two people stand side by side: each half of the heat, split between their necks, is read alone
+            middle = round(float(np.mean(necks[:2])))
             left, right = heat.copy(), heat.copy()
             left[:, :, middle:], right[:, :, :middle] = 0, 0
             people = [_person(left, stride), _person(right, stride)]
         found = [pose for pose in people if pose is not None]
-        return sorted(found, key=_extent, reverse=True)
+        return sorted(found, key=person_size, reverse=True)
 
     def segment(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
         """The character's mask (H, W) in [0, 1]."""
@@ -168,14 +169,11 @@ def _person(heat: NDArray[np.float32], stride: NDArray[np.float64]) -> Pose | No
     return Pose(body) if torso.sum() >= 3 else None
 
 
-def _heads(heat: NDArray[np.float32]) -> int:
-    """How many necks stand out in the heat."""
-    neck = heat[1]
-    grown = cv2.dilate(neck, np.ones((9, 9), np.uint8))
-    peaks = (neck == grown) & (neck > SECOND_PERSON)
-    return int(cv2.connectedComponents(peaks.astype(np.uint8))[0]) - 1  # a flat peak counts once
-
-
-def _extent(pose: Pose) -> float:
-    seen = pose.body[pose.body[:, 2] > 0, :2]
-    return float(np.ptp(seen, axis=0).max())
+def _necks(heat: NDArray[np.float32]) -> list[float]:
+    """Columns of the necks that stand out in their heat map (h, w), the hottest first."""
+    grown = cv2.dilate(heat, np.ones((9, 9), np.uint8))
+    peaks = ((heat == grown) & (heat > SECOND_PERSON)).astype(np.uint8)
+    count, labels = cv2.connectedComponents(peaks)  # a flat peak counts once
+    places = [np.argwhere(labels == label) for label in range(1, count)]
+    places.sort(key=lambda place: -heat[tuple(place[0])])
+    return [float(place[:, 1].mean()) for place in places]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import cv2
@@ -34,11 +36,7 @@ VALIDATION = 1000  # pictures in each of validation and held-out
 
 def to_tensor(pictures: NDArray[np.uint8], device: str) -> Tensor:
     """(n, H, W, 3) uint8 -> (n, 3, H, W) in [-1, 1]."""
-    return (
-        torch.from_numpy(np.array(pictures)).to(device).permute(0, 3, 1, 2).float()
-        / 127.5
-        - 1
-    )
+    return torch.from_numpy(np.array(pictures)).to(device).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
 def psnr(a: Tensor, b: Tensor) -> float:
@@ -139,7 +137,8 @@ class DiffusionTask(_Pictures):
                 "text_encoder": build_text_encoder(),
             }
         )
-        self.tokenizer = build_tokenizer(runs / "tokenizer")
+        with TemporaryDirectory() as folder:
+            self.tokenizer = build_tokenizer(Path(folder))
         self.alphas = build_scheduler().alphas_cumprod.to(device)
         self.singles = self.train.single
         self.latents = _encoded(runs, self.train, 1)
@@ -194,7 +193,7 @@ class DiffusionTask(_Pictures):
         for name, network in networks.items():
             network.save_pretrained(runs / "diffusion" / "weights" / name)
         build_scheduler().save_pretrained(runs / "diffusion" / "weights" / "scheduler")
-        return self.evaluate()
+        return {"validation_" + k: v for k, v in self.evaluate().items()}
 
     def _error(
         self, z: Tensor, tokens: Tensor, hints: Tensor, t: Tensor, noise: Tensor | None
@@ -236,7 +235,9 @@ class DiffusionTask(_Pictures):
 def _encoded(runs: Path, split: RenderedSet, workers: int) -> Tensor:
     """Latents (N, c, h, w) of a split in float16, kept beside the autoencoder that made them."""
     count = len(split.pictures)
-    path = runs / "vae" / f"latents-{count}.safetensors"
+    weights = runs / "vae" / "weights" / "diffusion_pytorch_model.safetensors"
+    digest = hashlib.sha256(weights.read_bytes()).hexdigest()[:8]
+    path = runs / "vae" / f"latents-{split.name}-{count}-{digest}.safetensors"
     if not path.exists():
         parts = [split.pictures[i : i + CHUNK] for i in range(0, count, CHUNK)]
         with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:

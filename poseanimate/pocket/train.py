@@ -11,6 +11,7 @@ import json
 import os
 import warnings
 from pathlib import Path
+from socket import socket
 
 import torch
 import torch.distributed as dist
@@ -56,7 +57,9 @@ def main() -> None:
         bf16=not args.no_bf16,
     )
     os.environ.setdefault("MASTER_ADDR", "127.0.0.1")
-    os.environ.setdefault("MASTER_PORT", "29511")
+    with socket() as probe:  # a free port, so that two trainings don't meet
+        probe.bind(("127.0.0.1", 0))
+        os.environ.setdefault("MASTER_PORT", str(probe.getsockname()[1]))
     TASKS[args.part].prepare(args.runs, args.pictures, os.cpu_count() or 1)
     mp.spawn(_process, (args.part, plan, args.pictures), nprocs=workers)
 

@@ -89,7 +89,11 @@ def train(task: Task, plan: Plan, rank: int) -> dict[str, float]:
     torch.set_flush_denormal(True)
     networks = task.networks.to(plan.device).train()
     optimiser = torch.optim.AdamW(
-        networks.parameters(), lr=plan.learning_rate, betas=(0.9, 0.99), weight_decay=0.01, fused=True
+        networks.parameters(),
+        lr=plan.learning_rate,
+        betas=(0.9, 0.99),
+        weight_decay=0.01,
+        fused=True,
     )
     average, step, spent_s, samples = Average(networks), 0, 0.0, 0
     checkpoint = plan.runs / task.name / "checkpoint.pt"
@@ -103,6 +107,18 @@ def train(task: Task, plan: Plan, rank: int) -> dict[str, float]:
     torch.manual_seed(rank + 1000 * step)
     last, reported, losses = time.monotonic(), spent_s, []
     since_s, since_samples = spent_s, samples
+
+    def save() -> None:
+        state = {
+            "networks": networks.state_dict(),
+            "optimiser": optimiser.state_dict(),
+            "average": average.weights,
+            "step": step,
+            "spent_s": spent_s,
+            "samples": samples,
+        }
+        _save(state, checkpoint)
+
     while True:
         progress = _agree(spent_s / (60 * plan.minutes))
         if progress >= 1:
@@ -137,16 +153,10 @@ def train(task: Task, plan: Plan, rank: int) -> dict[str, float]:
                 flush=True,
             )
             losses = []
-            state = {
-                "networks": networks.state_dict(),
-                "optimiser": optimiser.state_dict(),
-                "average": average.weights,
-                "step": step,
-                "spent_s": spent_s,
-                "samples": samples,
-            }
-            _save(state, checkpoint)
+            save()
             last = time.monotonic()
+    if rank == 0:
+        save()
     average.swap(networks)
     networks.eval()
     return {"samples": samples, "steps": step, "minutes": spent_s / 60}

@@ -20,6 +20,7 @@ Mask = NDArray[np.float32]
 
 TORSO = (2, 5, 11, 8)
 ENDS = (4, 7, 10, 13)  # wrists and ankles: hands and feet reach further
+FACE = (0, 14, 15, 16, 17)
 LIMBS = np.array([0.06, 0.09, 0.12, 0.16, 0.2, 0.25])  # half-width, in torso lengths
 HEADS = np.array([0.3, 0.4, 0.5, 0.6, 0.7, 0.85, 1.0])  # radius, likewise
 
@@ -63,8 +64,8 @@ class Hull:
             corners = np.array([_point(xy[joint]) for joint in TORSO], np.int32)
             cv2.fillPoly(mask, [corners], 1)
             cv2.polylines(mask, [corners], True, 1, thickness)
-        if seen[0]:
-            face = [j for j in (0, 14, 15, 16, 17) if seen[j]]
+        face = [joint for joint in FACE if seen[joint]]
+        if face:
             cv2.circle(mask, _point(xy[face].mean(axis=0)), max(round(self.head), 1), 1, -1)
         return mask.astype(np.float32)
 

@@ -20,7 +20,7 @@ from PIL import Image
 from tiny import scene_at_ease, tiny_models
 
 from poseanimate import cli, errors, models
-from poseanimate.cache import StageCache
+from poseanimate.cache import FOLDER_VARIABLE, StageCache
 from poseanimate.events import Note, Stage, Step
 from poseanimate.media import read_video, write_clip
 from poseanimate.method.denoiser import Denoiser
@@ -82,7 +82,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "place"
     folder.mkdir()
     monkeypatch.chdir(folder)
-    monkeypatch.setenv(cli.CACHE_VARIABLE, str(tmp_path / "cache"))
+    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path / "cache"))
     Image.fromarray(scene_at_ease().picture).save("who.png")
     return folder
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import copy
+import dataclasses
+from collections import Counter
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -443,3 +447,38 @@ def test_watching_changes_nothing() -> None:
     torch.testing.assert_close(watched, plain, **CLOSE)
     assert maps.maps().shape == (2, 16, 16)
     assert float(maps.maps().min()) == 0 and float(maps.maps().max()) == pytest.approx(1)
+
+
+# --- half precision, as on a GPU ---
+
+
+def test_half_precision_networks_optimise_in_float32() -> None:
+    halves = {
+        name: copy.deepcopy(tiny_networks()[name]).to(torch.bfloat16)
+        for name in ("unet", "controlnet")
+    }
+    full = denoiser()
+    half = dataclasses.replace(full, **halves, calls=Counter())
+    ddim, inverted = DDIM.from_scheduler(build_scheduler(), T), latents(T + 1)
+    how = SourceOptimisation(inner_steps=2, learning_rate=0.01, tolerance=0.0)
+    found, expected = (
+        finish(pose_aware_inversion(eps, ddim, inverted, eps.hints(drawings(1)), how))
+        for eps in (half, full)
+    )
+    assert found.embeddings.dtype == found.trajectory.dtype == torch.float32
+    moved = (found.embeddings - half.prompt).abs().amax()
+    assert float(moved) > 0.005
+    torch.testing.assert_close(found.trajectory, expected.trajectory, atol=0.2, rtol=0.1)
+
+
+def test_what_a_chunk_leaves_behind_is_one_frame() -> None:
+    attention = DualConsistency(Weights(), branches=2, latent_grid=(4, 4))
+    q = torch.randn(2, 2, 16, 5)
+    attention.recording = True
+    attention.attend("layer", q, q, q)
+    attention.recording = False
+    chunk = torch.randn(16, 2, 16, 5)
+    attention.attend("layer", chunk, chunk, chunk)
+    for kept in attention.memory.previous[(0, "layer")]:
+        assert kept.shape == (2, 2, 16, 5)
+        assert kept.untyped_storage().nbytes() == kept.nbytes

@@ -233,3 +233,11 @@ def test_settings_come_back_from_a_preset_that_holds_them_all(
     (tmp_path / "mine.json").write_text(json.dumps(asdict(mine)))
     monkeypatch.setattr(settings_module, "PRESETS", tmp_path)
     assert Settings.preset("mine") == mine
+
+
+def test_without_guidance_no_unconditional_branch_can_be_optimised() -> None:
+    values = {"guidance_scale": 1, "embedding_role": "unconditional"}
+    with pytest.raises(SettingsError, match="no unconditional branch"):
+        Settings().changed(values)
+    off = {"pacm_source": False, "pacm_pose": False}
+    assert Settings().changed(values | off).embedding_role == "unconditional"
