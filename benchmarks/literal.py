@@ -75,13 +75,13 @@ class LiteralLoop:
             z_0 = self.models.encode(to_tensor(self.character.picture[None], self.models.device))
             inverted = torch.cat(list(invert(self.ddim, z_0.float(), self._unguided(drawings[0]))))
         with costs.stage("pacm_source", self.calls):
-            source, trajectory = self._source(inverted, drawings[0])
+            source = self._source(inverted, drawings[0])
         optimised = []
         for drawing in drawings[1:]:
             with costs.stage("pacm_pose", self.calls):
                 optimised.append(self._pose_embeddings(inverted, source, drawing))
         with costs.stage("frame_0", self.calls):
-            attentions = self._recorded(trajectory, source, drawings[0])
+            attentions = self._recorded(inverted, source, drawings[0])
         masks = self._masks(poses)
         for i in range(1, len(poses)):
             seen = torch.cat([masks[:1], masks[i - 1 : i], masks[i : i + 1]])
@@ -98,11 +98,11 @@ class LiteralLoop:
 
         return predict
 
-    def _source(self, inverted: Tensor, drawing: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+    def _source(self, inverted: Tensor, drawing: Tensor) -> list[Tensor]:
         """Eq. 6, timestep by timestep, with the engine's own rule for stopping early."""
         settings, steps = self.settings, self.ddim.steps
         z, embedding = inverted[-1:], self.text
-        embeddings, trajectory = [], [z]
+        embeddings = []
         for i, k in enumerate(range(steps, 0, -1)):
             embedding = embedding.detach().clone().requires_grad_(True)
             adam = torch.optim.Adam(
@@ -118,8 +118,7 @@ class LiteralLoop:
             with torch.no_grad():
                 z = self.ddim.step(z, self._guided(z, k, embedding, drawing), k)
             embeddings.append(embedding.detach())
-            trajectory.append(z)
-        return embeddings[::-1], trajectory[::-1]
+        return embeddings[::-1]
 
     def _pose_embeddings(
         self, inverted: Tensor, source: list[Tensor], drawing: Tensor
@@ -135,18 +134,18 @@ class LiteralLoop:
         return optimised[::-1]
 
     def _recorded(
-        self, trajectory: list[Tensor], source: list[Tensor], drawing: Tensor
+        self, inverted: Tensor, source: list[Tensor], drawing: Tensor
     ) -> list[DualConsistency]:
         """DC attention of both guidance branches, with the keys and values of frame 0."""
         settings = self.settings
         weights = Weights(settings.lambda_first, settings.lambda_prev, settings.lambda_self)
-        grid = (trajectory[0].shape[2], trajectory[0].shape[3])
+        grid = (inverted.shape[2], inverted.shape[3])
         attentions = [DualConsistency(weights, 1, grid, "hadamard") for _ in range(2)]
         for attention in attentions:
             attention.recording = True
         with torch.no_grad():
             for k in range(self.ddim.steps, 0, -1):
-                self._guided(trajectory[k], k, source[k - 1], drawing, attentions)
+                self._guided(inverted[k : k + 1], k, source[k - 1], drawing, attentions)
         for attention in attentions:
             attention.recording = False
         return attentions

@@ -88,7 +88,7 @@ def benchmark(options: argparse.Namespace) -> dict[str, Any]:
     costs = loop.run(poses[: min(options.literal_frames, frames) + 1])
     literal = costs.scaled(frames)
     # a preset may leave modules of the listing out: compare like with like
-    same = [name for name in literal if name in (*first.done.seconds, "decoding")]
+    same = [name for name in literal if name in first.done.seconds]
     return {
         "models": models.name,
         "preset": options.preset,
@@ -143,7 +143,7 @@ def table(figures: dict[str, Any]) -> str:
     if literal["left_out"]:
         left_out = " and ".join(STAGES[name] for name in literal["left_out"])
         whole = f"{literal['whole_s']:.2f}"
-        rows.append((f"total with {left_out}, which the preset leaves out, s", ["-", "-", whole]))
+        rows.append((f"total with what the preset leaves out ({left_out}), s", ["-", "-", whole]))
     lines = [
         f"{figures['character']}, {figures['motion']}, {figures['frames']} frames of "
         f"{figures['side_px']} px, preset {figures['preset']} (T={figures['steps']}, "
@@ -154,11 +154,12 @@ def table(figures: dict[str, Any]) -> str:
         "|---|---:|---:|---:|",
         *(f"| {name} | {' | '.join(cells)} |" for name, cells in rows),
         "",
-        f"Loading the models ({figures['loading_s']:.2f} s) is not counted. Decoding and previews count where they "
-        "happen: in the engine's stages.",
+        f"Loading the models ({figures['loading_s']:.2f} s) is not counted; the engine's decoding includes previews.",
         f"The literal loop worked out {literal['measured_frames']} of {figures['frames'] - 1} frames in "
         f"{literal['measured_s']:.2f} s; what it does per frame is scaled up from these. It has a batch of 1, "
         "ControlNet for each guidance branch, the drawing embedded at every call, nothing cached.",
+        "The engine's gradients go through both guidance branches, since ControlNet's residuals serve both; the "
+        "loop's go through one.",
     ]
     return "\n".join(lines)
 

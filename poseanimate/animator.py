@@ -96,7 +96,7 @@ class Animator:
             )
         yield from _length_notes(motion, alignment, settings)
         run = Run(self.models, self.cache, character, alignment, settings, prompt)
-        run.seconds = {"character": seen - started, "alignment": time.monotonic() - seen}
+        run.seconds |= {"character": seen - started, "alignment": time.monotonic() - seen}
         yield from run.events()
 
 

@@ -74,7 +74,8 @@ def model_card(runs: Path) -> str:
     lines = [
         "# The pocket models",
         "",
-        f"Tiny networks (Stable Diffusion 1.5's classes and AutoencoderDC) for {PICTURE_SIZE} x {PICTURE_SIZE} px pictures of the",
+        "Tiny networks (Stable Diffusion 1.5's classes and AutoencoderDC) for pictures of",
+        f"{PICTURE_SIZE} x {PICTURE_SIZE} px of the",
         "pocket world, a world of paper dolls rendered by this package. They know nothing else: photographs and",
         "drawings from elsewhere are outside what they can see or paint.",
         "",
