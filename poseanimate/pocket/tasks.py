@@ -107,7 +107,7 @@ class VaeTask(_Pictures):
         z = torch.cat(
             [
                 self.vae.encode(to_tensor(self.train.pictures[i : i + 16], self.device)).latent
-                for i in range(0, 512, 16)
+                for i in range(0, min(self.count(), 512), 16)
             ]
         )
         deviation = z.std(dim=(0, 2, 3))
@@ -254,7 +254,7 @@ def _encode(runs: Path, pictures: NDArray[np.uint8]) -> NDArray[np.float16]:
         vae.encode(to_tensor(pictures[i : i + 16], "cpu")).latent.half()
         for i in range(0, len(pictures), 16)
     ]
-    return np.asarray(torch.cat(parts).numpy())
+    return np.asarray(torch.cat(parts).contiguous().numpy())
 
 
 class PerceptionTask(_Pictures):

@@ -372,7 +372,8 @@ def test_a_changed_setting_runs_again_what_it_touches(
     assert {name: calls[name] for name in expected if name != "gradient"} == {
         name: count for name, count in expected.items() if name != "gradient"
     }
-    assert_alike(frames_of(events), frames_of(run(changed)))
+    if again != EVERYTHING:
+        assert_alike(frames_of(events), frames_of(run(changed)))
 
 
 @pytest.mark.parametrize("off", ["dcam", "mgdm"])
@@ -587,11 +588,11 @@ def test_only_a_random_start_depends_on_the_seed(warm: StageCache, fresh: np.nda
     assert_alike(one, frames_of(run(fast(start="random", seed=3))))
 
 
-@pytest.mark.parametrize("frame_masks", ["skeleton", "both"])
-def test_chunks_of_any_size_give_the_same_frames(frame_masks: str) -> None:
-    same = {"frames": 6, "frame_masks": frame_masks, "pacm_source": False}
-    whole = frames_of(run(fast(chunk_frames=5, **same)))
-    for size in (1, 2):
+@pytest.mark.parametrize("changes", [{"pacm_pose": False, "frame_masks": "skeleton"}, {}], ids=str)
+def test_chunks_of_any_size_give_the_same_frames(changes: dict) -> None:
+    same = {"frames": 5, "pacm_source": False, **changes}
+    whole = frames_of(run(fast(chunk_frames=4, **same)))
+    for size in (1, 3):
         assert_alike(frames_of(run(fast(chunk_frames=size, **same))), whole)
 
 
