@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from torch import Tensor
 from transformers import CLIPTextModel, CLIPTokenizer
+from transformers.utils.logging import disable_progress_bar
 
 from poseanimate.errors import ModelsError
 from poseanimate.pocket.perception import Perception, PerceptionNet
@@ -196,10 +197,14 @@ def _parts(
         raise ValueError(f"autoencoder {vae_class} is not one of {', '.join(AUTOENCODERS)}")
     dtype = torch.float16 if device == "cuda" and base == SD15 else torch.float32
     options = {"use_safetensors": True, "dtype": dtype}
+    # without accelerate diffusers loads that way anyhow, but says so at every network
+    plain = options | {"low_cpu_mem_usage": False}
+    diffusers.utils.logging.disable_progress_bar()
+    disable_progress_bar()
     networks = {
-        "vae": getattr(diffusers, vae_class).from_pretrained(base, subfolder="vae", **options),
-        "unet": UNet2DConditionModel.from_pretrained(base, subfolder="unet", **options),
-        "controlnet": ControlNetModel.from_pretrained(control, **control_in, **options),
+        "vae": getattr(diffusers, vae_class).from_pretrained(base, subfolder="vae", **plain),
+        "unet": UNet2DConditionModel.from_pretrained(base, subfolder="unet", **plain),
+        "controlnet": ControlNetModel.from_pretrained(control, **control_in, **plain),
         "text_encoder": CLIPTextModel.from_pretrained(base, subfolder="text_encoder", **options),
     }
     for network in networks.values():
