@@ -27,7 +27,6 @@ CLASSES = {
     "tokenizer": ["transformers", "CLIPTokenizer"],
     "scheduler": ["diffusers", "DDIMScheduler"],
 }
-needs_pocket = pytest.mark.skipif(not POCKET.is_dir(), reason="the pocket weights are not here")
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +79,6 @@ def test_a_folder_in_the_hubs_layout_is_loaded(saved: Path) -> None:
     assert torch.equal(models.embed("a girl"), tiny_models().embed("a girl"))
 
 
-@needs_pocket
 def test_the_pocket_family_is_loaded_by_the_same_loader() -> None:
     models = load_models("pocket", "cpu")
     assert isinstance(models.vae, AutoencoderDC)
@@ -92,7 +90,6 @@ def test_the_pocket_family_is_loaded_by_the_same_loader() -> None:
     assert 0.6 < float(z.std()) < 1.6
 
 
-@needs_pocket
 def test_the_pocket_weights_are_small_and_safe() -> None:
     files = [path for path in POCKET.rglob("*") if path.is_file()]
     assert max(path.stat().st_size for path in files) < 9 * MB

@@ -215,8 +215,6 @@ def test_a_damaged_network_is_refused(tmp_path: Path, damage: str) -> None:
 
 @pytest.fixture(scope="module")
 def shipped() -> Perception:
-    if not (POCKET / "perception").is_dir():
-        pytest.skip("the pocket weights are not here")
     return Perception(PerceptionNet.load(POCKET / "perception"))
 
 
