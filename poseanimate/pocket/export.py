@@ -1,4 +1,4 @@
-"""Puts finished weights into the package: one diffusers folder, fp16 safetensors in shards, with a model card."""
+"""Finished weights into the package and out of it: one diffusers folder, fp16 safetensors in shards, a model card."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ from poseanimate.pocket.nets import PICTURE_SIZE, build_tokenizer
 from poseanimate.pocket.perception import PerceptionNet
 
 WEIGHTS = Path(__file__).resolve().parent / "weights"
+SUMMARIES = "training.json"
 SHARD = "8MB"
 PARTS = ("vae", "diffusion", "perception")
+DIFFUSION = ("unet", "controlnet", "text_encoder", "scheduler")
 
 
 def export(runs: Path, target: Path = WEIGHTS) -> None:
@@ -24,12 +26,30 @@ def export(runs: Path, target: Path = WEIGHTS) -> None:
     with TemporaryDirectory(dir=target.parent) as folder:
         built = Path(folder)
         _networks(runs, built)
-        (built / "README.md").write_text(model_card(runs))
+        summaries = {p: json.loads((runs / p / "summary.json").read_text()) for p in PARTS}
+        (built / SUMMARIES).write_text(json.dumps(summaries, indent=1) + "\n")
+        (built / "README.md").write_text(model_card(summaries))
         if target.exists():
             shutil.rmtree(target)
         shutil.copytree(built, target)
     for path in target.rglob("*"):
         path.chmod(0o755 if path.is_dir() else 0o644)
+
+
+def adopt(runs: Path, shipped: Path = WEIGHTS) -> None:
+    """The other way: puts shipped weights where `train` leaves and looks for finished ones.
+
+    Raises FileExistsError where a part has been trained under `runs` already, and leaves that as it is.
+    """
+    homes = {name: runs / "diffusion" / "weights" / name for name in DIFFUSION}
+    homes |= {name: runs / name / "weights" for name in ("vae", "perception")}
+    for part, summary in json.loads((shipped / SUMMARIES).read_text()).items():
+        (runs / part).mkdir(parents=True, exist_ok=True)
+        if any((runs / part / name).exists() for name in ("weights", "checkpoint.pt")):
+            raise FileExistsError(f"{runs / part} holds a training already: remove it first.")
+        (runs / part / "summary.json").write_text(json.dumps(summary, indent=1))
+    for name, home in homes.items():
+        shutil.copytree(shipped / name, home)
 
 
 def _networks(runs: Path, target: Path) -> None:
@@ -68,33 +88,28 @@ def _forget_paths(config: Path) -> None:
     config.write_text(json.dumps(values, indent=2) + "\n")
 
 
-def model_card(runs: Path) -> str:
-    """What was trained on what, for how long, and how good it is."""
-    summaries = {part: json.loads((runs / part / "summary.json").read_text()) for part in PARTS}
+def model_card(summaries: dict[str, dict[str, float]]) -> str:
+    """What was trained on what, for how long, and how good it is; `summaries` by part."""
     lines = [
         "# The pocket models",
         "",
         "Tiny networks (Stable Diffusion 1.5's classes and AutoencoderDC) for pictures of",
-        f"{PICTURE_SIZE} x {PICTURE_SIZE} px of the",
-        "pocket world, a world of paper dolls rendered by this package. They know nothing else: photographs and",
-        "drawings from elsewhere are outside what they can see or paint.",
+        f"{PICTURE_SIZE} x {PICTURE_SIZE} px of the pocket world, a world of paper dolls rendered by this package.",
+        "They know nothing else: photographs and drawings from elsewhere are outside what they can see or paint.",
         "",
         "- Data: pictures rendered by `poseanimate/pocket` (split `train`); no outside data.",
         "- Licence: that of the package.",
-        "- Figures are from the splits `held-out` and `validation`, whose characters appear in no other.",
+        "- Figures are from the split `held-out`: 2 of its 1000 characters look like one in training, elsewhere.",
+        "- How often plain samples show the pose and the clothes they should: `docs/first-light/samples.md`.",
         "",
-        "| part | samples seen | steps | minutes | figures |",
-        "|---|---|---|---|---|",
+        "| part | pictures | samples seen | steps | minutes | figures |",
+        "|---|---|---|---|---|---|",
     ]
+    counted = ("pictures", "samples", "steps", "minutes")
     for part, summary in summaries.items():
-        figures = {k: v for k, v in summary.items() if k not in ("samples", "steps", "minutes")}
+        counts = " | ".join(f"{summary[name]:.0f}" for name in counted)
+        figures = {name: value for name, value in summary.items() if name not in counted}
         shown = ", ".join(f"{name} {value:.4g}" for name, value in figures.items())
-        lines.append(
-            f"| {part} | {summary['samples']} | {summary['steps']} | {summary['minutes']:.0f} | {shown} |"
-        )
-    lines += [
-        "",
-        "Trained with `python -m poseanimate.pocket.train {vae,diffusion,perception}`.",
-        "",
-    ]
-    return "\n".join(lines)
+        lines.append(f"| {part} | {counts} | {shown} |")
+    trained = "Trained with `python -m poseanimate.pocket.train {vae,diffusion,perception}`."
+    return "\n".join([*lines, "", trained, ""])

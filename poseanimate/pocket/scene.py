@@ -1,7 +1,9 @@
 """One scene of the pocket world: a character before a background, in every pose that one asks for.
 
 A scene is made by its split and index alone, so the same scene can be rendered in every pose of a motion: the
-true animation. Splits share no identity: a character's features and its place decide the split they belong to.
+true animation. Splits share no identity: a character's look and its place decide the split they belong to. The
+same look may return in another place, with other proportions: two of the first 1000 held-out scenes (47 and 346)
+have a lookalike among the first 30 000 for training, the validation scenes none.
 """
 
 from __future__ import annotations
@@ -68,6 +70,11 @@ class Scene:
         )
 
     @property
+    def look(self) -> tuple[tuple[str, object], ...]:
+        """What one recognises the character by, wherever it is: everything but its proportions."""
+        return _look(self.character)
+
+    @property
     def caption(self) -> str:
         return f"{self.character.caption()}, {WHERE[self.place]}"
 
@@ -108,9 +115,12 @@ class Scene:
 
 def split_of(character: Character, place: str) -> str:
     """The split that an identity belongs to: one tenth held out, one tenth for validation."""
-    features = {k: v for k, v in vars(character).items() if k != "proportions"}
-    digest = hashlib.sha256(repr((sorted(features.items()), place)).encode()).digest()
+    digest = hashlib.sha256(repr((list(_look(character)), place)).encode()).digest()
     return {0: "held-out", 1: "validation"}.get(digest[0] % 10, "train")
+
+
+def _look(character: Character) -> tuple[tuple[str, object], ...]:
+    return tuple(sorted((k, v) for k, v in vars(character).items() if k != "proportions"))
 
 
 def random_angles(rng: np.random.Generator) -> Angles:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -12,11 +13,12 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
-from diffusers import AutoencoderDC
+from diffusers import AutoencoderDC, ControlNetModel, UNet2DConditionModel
 from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, binary_cross_entropy_with_logits
+from transformers import CLIPTextModel
 
 from poseanimate.pocket.data import RenderedSet, render_set
 from poseanimate.pocket.nets import (
@@ -32,6 +34,7 @@ from poseanimate.pocket.perception import Perception, PerceptionNet, target_heat
 
 CHUNK = 500  # pictures that are encoded together
 VALIDATION = 1000  # pictures in each of validation and held-out
+EVALUATED = 96  # of them, for the error of the predicted noise
 
 
 def to_tensor(pictures: NDArray[np.uint8], device: str) -> Tensor:
@@ -43,6 +46,11 @@ def psnr(a: Tensor, b: Tensor) -> float:
     """Mean over pictures of the peak signal-to-noise ratio in dB, for values in [-1, 1]."""
     error = ((a.clamp(-1, 1) - b) / 2).square().mean(dim=(1, 2, 3))
     return float((-10 * error.log10()).mean())
+
+
+def _finished(network: Any, weights: Path) -> Any:
+    """The network of a class as an earlier run left it, in float32; None where there was none."""
+    return network.from_pretrained(weights).float() if weights.exists() else None
 
 
 class _Pictures:
@@ -71,7 +79,7 @@ class VaeTask(_Pictures):
 
     def __init__(self, runs: Path, pictures: int, device: str) -> None:
         super().__init__(runs, pictures, device)
-        self.vae = build_vae()
+        self.vae = _finished(AutoencoderDC, runs / "vae" / "weights") or build_vae()
         self.networks = nn.ModuleDict({"vae": self.vae})
 
     def count(self) -> int:
@@ -129,24 +137,24 @@ class DiffusionTask(_Pictures):
 
     def __init__(self, runs: Path, pictures: int, device: str) -> None:
         super().__init__(runs, pictures, device)
-        unet = build_unet()
+        weights = runs / "diffusion" / "weights"
+        unet = _finished(UNet2DConditionModel, weights / "unet") or build_unet()
         self.networks = nn.ModuleDict(
             {
                 "unet": unet,
-                "controlnet": build_controlnet(unet),
-                "text_encoder": build_text_encoder(),
+                "controlnet": _finished(ControlNetModel, weights / "controlnet")
+                or build_controlnet(unet),
+                "text_encoder": _finished(CLIPTextModel, weights / "text_encoder")
+                or build_text_encoder(),
             }
         )
         with TemporaryDirectory() as folder:
             self.tokenizer = build_tokenizer(Path(folder))
+        self.runs = runs
         self.alphas = build_scheduler().alphas_cumprod.to(device)
         self.singles = self.train.single
         self.latents = _encoded(runs, self.train, 1)
         self.tokens = self._tokenize(self.train)
-        validation = self.validation.single[:96]
-        self.fixed = np.asarray(validation)
-        self.validation_latents = _encoded(runs, self.validation, 1)
-        self.validation_tokens = self._tokenize(self.validation)
 
     def count(self) -> int:
         return len(self.singles)
@@ -170,11 +178,15 @@ class DiffusionTask(_Pictures):
         return (per_sample * snr.clamp(max=5.0) / snr).mean()
 
     def evaluate(self) -> dict[str, float]:
-        generator = torch.Generator().manual_seed(0)
-        t = torch.linspace(10, 990, len(self.fixed)).long().to(self.device)
-        z = self.validation_latents[self.fixed]
-        noise = torch.randn(z.shape, generator=generator)
-        tokens, hints = self.validation_tokens[self.fixed], self._hints(self.validation, self.fixed)
+        return self._figures(self.validation)
+
+    def _figures(self, split: RenderedSet) -> dict[str, float]:
+        """Mean error of the predicted noise over `EVALUATED` pictures, one timestep and noise for each."""
+        fixed = split.single[:EVALUATED]
+        z = _encoded(self.runs, split, 1)[fixed]
+        t = torch.linspace(10, 990, len(fixed)).long().to(self.device)
+        noise = torch.randn(z.shape, generator=torch.Generator().manual_seed(0))
+        tokens, hints = self._tokenize(split)[fixed], self._hints(split, fixed)
         figures = {}
         for name, words, skeletons in (
             ("eps_mse", tokens, hints),
@@ -191,9 +203,11 @@ class DiffusionTask(_Pictures):
     def finish(self, runs: Path) -> dict[str, float]:
         networks: dict[str, Any] = dict(self.networks.items())
         for name, network in networks.items():
-            network.save_pretrained(runs / "diffusion" / "weights" / name)
+            home = runs / "diffusion" / "weights" / name
+            shutil.rmtree(home, ignore_errors=True)  # shards that were adopted would stay beside
+            network.save_pretrained(home)
         build_scheduler().save_pretrained(runs / "diffusion" / "weights" / "scheduler")
-        return {"validation_" + k: v for k, v in self.evaluate().items()}
+        return {f"held_out_{k}": v for k, v in self._figures(self.held_out).items()}
 
     def _error(
         self, z: Tensor, tokens: Tensor, hints: Tensor, t: Tensor, noise: Tensor | None
@@ -225,9 +239,9 @@ class DiffusionTask(_Pictures):
     def prepare(
         runs: Path, pictures: int, workers: int
     ) -> tuple[RenderedSet, RenderedSet, RenderedSet]:
-        """Renders the splits and encodes those that training reads."""
+        """Renders the splits and encodes them."""
         splits = _Pictures.prepare(runs, pictures, workers)
-        for split in splits[:2]:
+        for split in splits:
             _encoded(runs, split, workers)
         return splits
 
@@ -264,7 +278,8 @@ class PerceptionTask(_Pictures):
 
     def __init__(self, runs: Path, pictures: int, device: str) -> None:
         super().__init__(runs, pictures, device)
-        self.net = PerceptionNet()
+        weights = runs / "perception" / "weights"
+        self.net = PerceptionNet.load(weights).train() if weights.exists() else PerceptionNet()
         self.networks = nn.ModuleDict({"net": self.net})
 
     def count(self) -> int:

@@ -1,7 +1,8 @@
 """Trains the pocket family: `python -m poseanimate.pocket.train {vae,diffusion,perception}`.
 
 Each part needs the weights of those before it (diffusion needs the autoencoder's). Rendered sets, checkpoints and
-finished weights lie under --runs; `export` puts finished weights into the package as fp16 safetensors.
+finished weights lie under --runs; `export` puts finished weights into the package as fp16 safetensors, and `adopt`
+takes them out of it, so that training goes on from what is shipped.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
 
-from poseanimate.pocket.export import export
+from poseanimate.pocket.export import adopt, export
 from poseanimate.pocket.tasks import TASKS
 from poseanimate.pocket.trainer import Plan, train
 
@@ -30,7 +31,7 @@ DEFAULTS = {  # batch per process, learning rate
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m poseanimate.pocket.train", description=__doc__)
-    parser.add_argument("part", choices=[*TASKS, "export"])
+    parser.add_argument("part", choices=[*TASKS, "export", "adopt"])
     parser.add_argument(
         "--minutes", type=float, default=30.0, help="training time, over all resumptions"
     )
@@ -42,8 +43,11 @@ def main() -> None:
     parser.add_argument("--workers", type=int, help="processes; on a CPU one per core")
     parser.add_argument("--no-bf16", action="store_true", help="float32 throughout")
     args = parser.parse_args()
-    if args.part == "export":
-        export(args.runs)
+    if args.part in ("export", "adopt"):
+        try:
+            (export if args.part == "export" else adopt)(args.runs)
+        except FileExistsError as error:
+            parser.error(str(error))
         return
     batch, rate = DEFAULTS[args.part]
     workers = args.workers or (1 if args.device == "cuda" else os.cpu_count() or 1)
@@ -68,7 +72,6 @@ def _process(rank: int, part: str, plan: Plan, pictures: int) -> None:
     warnings.filterwarnings("ignore", category=FutureWarning)
     torch.manual_seed(0)
     if plan.device == "cpu":
-        torch.set_flush_denormal(True)
         torch.set_num_threads(1)
     if plan.workers > 1:
         dist.init_process_group("gloo", rank=rank, world_size=plan.workers)
@@ -76,7 +79,7 @@ def _process(rank: int, part: str, plan: Plan, pictures: int) -> None:
     summary = train(task, plan, rank)
     if rank == 0:
         with torch.no_grad():
-            summary |= task.finish(plan.runs)
+            summary |= {"pictures": pictures, **task.finish(plan.runs)}
         (plan.runs / part / "summary.json").write_text(json.dumps(summary, indent=1))
         print(json.dumps(summary), flush=True)
     if plan.workers > 1:

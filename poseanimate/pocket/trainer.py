@@ -3,10 +3,12 @@
 Notable: on a CPU it runs as several single-threaded processes that average their gradients (faster than one
 process with several threads); denormal numbers are flushed (they slow the backward pass as training goes on);
 the learning rate follows the training time spent, over all resumptions, so that a run ends when planned.
+Networks that an earlier run finished go on from their weights, with a new optimiser and a new plan.
 """
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import time
@@ -22,6 +24,7 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 REPORT_EVERY_S = 90.0
+RAMP_STEPS = 100  # of a new optimiser, whose first estimates are poor
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,7 @@ class Task(Protocol):
     """What is trained: its networks, its loss, its figures."""
 
     name: str
-    networks: nn.ModuleDict
+    networks: nn.ModuleDict  # new ones, or those that an earlier run finished
 
     def count(self) -> int:
         """How many training samples there are."""
@@ -85,7 +88,10 @@ def learning_rate(progress: float, plan: Plan) -> float:
 
 
 def train(task: Task, plan: Plan, rank: int) -> dict[str, float]:
-    """Trains from the last checkpoint, if there is one, until the plan's minutes are used; returns the figures."""
+    """Trains from the last checkpoint, if there is one, until the plan's minutes are used.
+
+    Returns how many samples, steps and minutes the networks have had, those of earlier runs included.
+    """
     torch.set_flush_denormal(True)
     networks = task.networks.to(plan.device).train()
     optimiser = torch.optim.AdamW(
@@ -95,14 +101,19 @@ def train(task: Task, plan: Plan, rank: int) -> dict[str, float]:
         weight_decay=0.01,
         fused=True,
     )
-    average, step, spent_s, samples = Average(networks), 0, 0.0, 0
-    checkpoint = plan.runs / task.name / "checkpoint.pt"
+    average, spent_s = Average(networks), 0.0
+    folder = plan.runs / task.name
+    checkpoint, summary = folder / "checkpoint.pt", folder / "summary.json"
+    earlier = json.loads(summary.read_text()) if summary.exists() else {}
+    step, samples = earlier.get("steps", 0), earlier.get("samples", 0)
+    earlier_minutes, ramp_from = earlier.get("minutes", 0.0), step
     if checkpoint.exists():
         saved = torch.load(checkpoint, weights_only=True, map_location=plan.device)
         networks.load_state_dict(saved["networks"])
         optimiser.load_state_dict(saved["optimiser"])
         average.weights, step = saved["average"], saved["step"]
         spent_s, samples = saved["spent_s"], saved["samples"]
+        earlier_minutes, ramp_from = saved["earlier_minutes"], saved["ramp_from"]
     rng = np.random.default_rng([rank, step])
     torch.manual_seed(rank + 1000 * step)
     last, reported, losses = time.monotonic(), spent_s, []
@@ -116,6 +127,8 @@ def train(task: Task, plan: Plan, rank: int) -> dict[str, float]:
             "step": step,
             "spent_s": spent_s,
             "samples": samples,
+            "earlier_minutes": earlier_minutes,
+            "ramp_from": ramp_from,
         }
         _save(state, checkpoint)
 
@@ -123,8 +136,9 @@ def train(task: Task, plan: Plan, rank: int) -> dict[str, float]:
         progress = _agree(spent_s / (60 * plan.minutes))
         if progress >= 1:
             break
+        ramp = min((step - ramp_from + 1) / RAMP_STEPS, 1)
         for group in optimiser.param_groups:
-            group["lr"] = learning_rate(progress, plan)
+            group["lr"] = ramp * learning_rate(progress, plan)
         indices = rng.integers(task.count(), size=plan.batch)
         # the plain form of attention: on short sequences its backward pass is the faster one
         with (
@@ -159,7 +173,7 @@ def train(task: Task, plan: Plan, rank: int) -> dict[str, float]:
         save()
     average.swap(networks)
     networks.eval()
-    return {"samples": samples, "steps": step, "minutes": spent_s / 60}
+    return {"samples": samples, "steps": step, "minutes": earlier_minutes + spent_s / 60}
 
 
 def _evaluate(task: Task, networks: nn.Module, average: Average) -> dict[str, float]:

@@ -23,7 +23,7 @@ from poseanimate.events import Done
 from poseanimate.models import load_models
 from poseanimate.pocket import data, tasks, trainer
 from poseanimate.pocket import train as command
-from poseanimate.pocket.export import export
+from poseanimate.pocket.export import adopt, export
 from poseanimate.pocket.trainer import Average, Plan, learning_rate, train
 from poseanimate.poses.motion import load_preset
 from poseanimate.settings import Settings
@@ -153,6 +153,33 @@ def test_training_goes_on_where_its_checkpoint_is(
     assert train(Line(), plan(tmp_path, 60), 0)["steps"] == 60  # nothing is left to do
 
 
+def test_a_finished_network_is_trained_on_under_a_new_plan(tmp_path: Path) -> None:
+    earlier = {"samples": 1000, "steps": 100, "minutes": 2.5}
+    (tmp_path / "line").mkdir()
+    (tmp_path / "line" / "summary.json").write_text(json.dumps(earlier))
+    found = train(Line(), plan(tmp_path, 30), 0)
+    assert found == {"samples": 1000 + 240, "steps": 130, "minutes": pytest.approx(3.0)}
+    found = train(Line(), plan(tmp_path, 60), 0)  # from its checkpoint: counted once
+    assert found == {"samples": 1000 + 480, "steps": 160, "minutes": pytest.approx(3.5)}
+
+
+def test_a_new_optimiser_begins_slowly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rates = []
+    step = torch.optim.AdamW.step
+
+    def spy(self, *args, **kwargs):
+        rates.append(self.param_groups[0]["lr"])
+        return step(self, *args, **kwargs)
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", spy)
+    train(Line(), plan(tmp_path, 300), 0)
+    ramp = 0.1 * np.arange(1, trainer.RAMP_STEPS + 1) / trainer.RAMP_STEPS
+    assert rates[: trainer.RAMP_STEPS + 20] == pytest.approx([*ramp, *[0.1] * 20])
+    rates.clear()
+    train(Line(), plan(tmp_path, 640), 0)
+    assert rates[:5] == pytest.approx([0.1] * 5)  # the optimiser came with the checkpoint
+
+
 def test_an_interrupted_run_loses_only_what_came_after_its_checkpoint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -237,7 +264,7 @@ def test_from_rendered_pictures_to_a_family_that_animates(
     assert summary["held_out_psnr_db"] > 3
     assert_unit_deviation(runs)
     diffusion = trained(monkeypatch, runs, "diffusion", 2)
-    assert diffusion["steps"] == 2 and diffusion["validation_eps_mse"] > 0
+    assert diffusion["steps"] == 2 and diffusion["held_out_eps_mse"] > 0
     assert 0 <= trained(monkeypatch, runs, "perception", 2)["held_out_mask_iou"] <= 1
 
     target = tmp_path / "package" / "weights"
@@ -252,7 +279,17 @@ def test_from_rendered_pictures_to_a_family_that_animates(
     assert sum(path.stat().st_size for path in files) < 40_000_000
     assert not any(str(tmp_path) in path.read_text() for path in target.rglob("*.json"))
     card = (target / "README.md").read_text()
-    assert "| vae | 8 | 4 |" in card and "held_out_psnr_db" in card
+    assert "| vae | 24 | 8 | 4 |" in card and "held_out_psnr_db" in card
+
+    on = tmp_path / "on"
+    adopt(on, target)
+    again = trained(monkeypatch, on, "diffusion", 1)
+    assert (again["steps"], again["samples"]) == (3, 6)
+    before, after = (tasks.DiffusionTask(r, 24, "cpu").networks.state_dict() for r in (runs, on))
+    moved = max(float((before[name] - after[name]).abs().max()) for name in before)
+    assert 0 < moved < 0.01  # it began where the shipped weights are, and went on
+    with pytest.raises(FileExistsError, match="vae"):
+        adopt(on, target)
 
     models = load_models(str(target), "cpu")
     assert (models.side, models.factor) == (128, 8)
