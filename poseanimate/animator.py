@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 
 import numpy as np
 from PIL import Image
@@ -16,11 +15,12 @@ from PIL import Image
 from poseanimate.cache import StageCache
 from poseanimate.errors import MotionError
 from poseanimate.events import Aligned, Event, Note, Stage
-from poseanimate.media import fit_size
+from poseanimate.media import fit_size, rgb_over_white
 from poseanimate.models import Models
 from poseanimate.poses.detect import one_person
 from poseanimate.poses.motion import Motion
 from poseanimate.poses.pata import Alignment, PataSettings, Severity, align
+from poseanimate.poses.verdicts import nobody_in_clip
 from poseanimate.settings import Settings
 from poseanimate.stages import Character, Run
 
@@ -28,7 +28,10 @@ __all__ = ["Animator", "Character"]
 
 
 class Animator:
-    """Animates characters with one family of models."""
+    """Animates characters with one family of models.
+
+    One run at a time: a run puts its own attention into the family's U-Net while a step lasts.
+    """
 
     def __init__(self, models: Models, cache: StageCache | None = None) -> None:
         self.models = models
@@ -40,6 +43,7 @@ class Animator:
         Raises:
             NoCharacterError, SeveralCharactersError: not exactly one person is found.
         """
+        picture = rgb_over_white(picture)
         size = fit_size(picture.width, picture.height, self.models.side, self.models.factor)
         pixels = np.asarray(
             picture.resize(size, Image.Resampling.LANCZOS) if picture.size != size else picture
@@ -58,13 +62,12 @@ class Animator:
                 smooth=settings.smooth,
                 transition_frames=transition,
             )
-            alignment = align(character.pose, motion, width, height, how)
-        else:
-            scale = (width / motion.width, height / motion.height)
-            poses = tuple(pose.scaled(*scale) for pose in motion.poses)
-            alignment = Alignment((character.pose, *poses), 0, motion.fps, ())
-        poses = alignment.poses[: settings.frames]
-        return replace(alignment, poses=poses, transition=min(alignment.transition, len(poses) - 1))
+            return align(character.pose, motion, width, height, how, settings.frames)
+        scale = (width / motion.width, height / motion.height)
+        poses = tuple(pose.scaled(*scale) for pose in motion.poses[: settings.frames - 1])
+        nobody = not any(pose.visible().any() for pose in poses)
+        findings = (nobody_in_clip(len(poses)),) if nobody else ()
+        return Alignment((character.pose, *poses), 0, motion.fps, findings)
 
     def animate(
         self,

@@ -158,6 +158,23 @@ def one_person(people: list[Pose], what: str) -> Pose:
     return people[0]
 
 
+class Census:
+    """A detector that remembers the most people it has seen in one picture."""
+
+    def __init__(self, detector: PoseDetector) -> None:
+        self._detector = detector
+        self.most = 0
+
+    @property
+    def identity(self) -> str:
+        return self._detector.identity
+
+    def detect(self, image: NDArray[np.uint8]) -> list[Pose]:
+        people = self._detector.detect(image)
+        self.most = max(self.most, sum(bool(pose.visible().any()) for pose in people))
+        return people
+
+
 def iter_detect(video: Video, detector: PoseDetector) -> Iterator[Pose]:
     """Yield one person's pose per frame: the largest first, then whoever is nearest to the last.
 
@@ -185,8 +202,11 @@ def _place(pose: Pose) -> FloatArray:
     return pose.xy[NECK] if seen[NECK] else np.asarray(pose.xy[seen].mean(axis=0))
 
 
-def motion_from_poses(poses: Iterable[Pose], video: Video, name: str) -> Motion:
+def motion_from_poses(poses: Iterable[Pose], video: Video, name: str, people: int = 1) -> Motion:
     """The motion that a video's poses make, on the video's canvas and at its rate.
+
+    Args:
+        people: the most that were seen in one frame.
 
     Raises:
         NoCharacterError: nobody is in any of them.
@@ -198,7 +218,7 @@ def motion_from_poses(poses: Iterable[Pose], video: Video, name: str) -> Motion:
             "Choose a video that shows one person, whole and not too small.",
         )
     height, width = video.frames[0].shape[:2]
-    return Motion(poses=poses, width=width, height=height, fps=video.fps, name=name)
+    return Motion(poses, width, height, video.fps, name, people)
 
 
 def detect_motion(video: Video, detector: PoseDetector, name: str) -> Motion:
@@ -207,4 +227,6 @@ def detect_motion(video: Video, detector: PoseDetector, name: str) -> Motion:
     Raises:
         NoCharacterError: nobody is in any frame.
     """
-    return motion_from_poses(iter_detect(video, detector), video, name)
+    census = Census(detector)
+    poses = tuple(iter_detect(video, census))
+    return motion_from_poses(poses, video, name, census.most)

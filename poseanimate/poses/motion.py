@@ -22,7 +22,7 @@ MAX_FRAMES = 2000
 MAX_JSON_CHARACTERS = 32_000_000
 MAX_SIDE_PX = 16_384
 MAX_PEOPLE = 100
-MAX_FPS = 240.0
+MIN_FPS, MAX_FPS = 0.1, 240.0
 DEFAULT_FPS = 12.0
 DEFAULT_SIDE_PX = 512
 
@@ -51,8 +51,9 @@ class Motion:
     Args:
         poses: 1 to 2000 poses in pixels of the motion's canvas; nobody need be in every one.
         width, height: the canvas in pixels, 1 to 16384.
-        fps: frames per second, above 0 and up to 240.
+        fps: frames per second, 0.1 to 240.
         name: what a person calls it.
+        people: the most that were seen in one of the frames that the poses came from.
 
     Raises:
         MotionError: one of these is outside its range.
@@ -63,6 +64,7 @@ class Motion:
     height: int
     fps: float
     name: str
+    people: int = 1
 
     def __post_init__(self) -> None:
         if not 1 <= len(self.poses) <= MAX_FRAMES:
@@ -77,10 +79,10 @@ class Motion:
                 f"A motion's canvas is {self.width}x{self.height} pixels.",
                 f"Give a canvas with sides between 1 and {MAX_SIDE_PX} pixels.",
             )
-        if not (math.isfinite(self.fps) and 0 < self.fps <= MAX_FPS):
+        if not MIN_FPS <= self.fps <= MAX_FPS:  # false for NaN
             raise MotionError(
                 f"A motion's frame rate is {self.fps}.",
-                f"Give a number of frames per second above 0 and up to {MAX_FPS:g}.",
+                f"Give {MIN_FPS:g} to {MAX_FPS:g} frames per second.",
             )
 
     @property
@@ -117,7 +119,8 @@ class Motion:
         fps = _number(head.get("fps", DEFAULT_FPS), "the frame rate 'fps'", name)
         poses = [_largest_pose(frame, f"frame {i}", name) for i, frame in enumerate(frames)]
         width, height, poses = _placed(poses, _canvas([head, *frames], name))
-        return Motion(tuple(poses), width, height, fps, name)
+        people = max(len(frame.get("people", [])) for frame in frames)
+        return Motion(tuple(poses), width, height, fps, name, max(people, 1))
 
 
 def preset_names() -> list[str]:

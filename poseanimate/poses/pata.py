@@ -56,7 +56,14 @@ from poseanimate.poses.track import (
     unforeshortened,
 )
 from poseanimate.poses.transition import transition, transition_length
-from poseanimate.poses.verdicts import Severity, Verdict, VerdictCode, find_errors, judge
+from poseanimate.poses.verdicts import (
+    Severity,
+    Verdict,
+    VerdictCode,
+    find_errors,
+    judge,
+    several_people,
+)
 
 __all__ = ["Alignment", "PataSettings", "Severity", "Verdict", "VerdictCode", "align"]
 
@@ -111,7 +118,12 @@ class Calibration:
 
 
 def align(
-    source: Pose, motion: Motion, width: int, height: int, settings: PataSettings = DEFAULT_SETTINGS
+    source: Pose,
+    motion: Motion,
+    width: int,
+    height: int,
+    settings: PataSettings = DEFAULT_SETTINGS,
+    frames: int | None = None,
 ) -> Alignment:
     """Target poses P from the source pose p_s and a driver's motion (PATA, Sec. 3.1).
 
@@ -120,6 +132,9 @@ def align(
         motion: the driver, in pixels of its own canvas.
         width, height: the target canvas.
         settings: see `PataSettings`.
+        frames: how many poses are kept, p_0 included; None for all. The motion is aligned as a whole
+            all the same, so that a longer clip begins as the shorter one did; findings speak of the
+            poses that are kept.
 
     What can't be aligned gets a verdict instead of an exception.
 
@@ -135,18 +150,20 @@ def align(
     calibration = calibrate(character, driver, settings)
     limbs = retarget(driver, calibration, motion.fps, settings)
     aligned = place(limbs, character, driver, calibration, motion.fps, settings)
-    frames = transition_length(character, aligned, settings)
-    poses = (source, *transition(character, aligned, frames), *aligned.poses)
+    leading = transition_length(character, aligned, settings)
+    poses = (source, *transition(character, aligned, leading), *aligned.poses)[:frames]
     findings = judge(
         character,
         driver.at(calibration.frame),
-        aligned,
+        aligned.first(len(poses) - 1 - leading) if len(poses) > 1 + leading else aligned,
         calibration.measured,
         calibration.certain,
         (width, height),
         settings,
     )
-    return Alignment(poses, frames, motion.fps, findings, calibration.scale)
+    if motion.people > 1:
+        findings = (several_people(motion.people), *findings)
+    return Alignment(poses, min(leading, len(poses) - 1), motion.fps, findings, calibration.scale)
 
 
 # 4. Scale ----------------------------------------------------------------------------------------

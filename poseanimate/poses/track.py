@@ -114,9 +114,6 @@ class PataSettings:
 DEFAULT_SETTINGS = PataSettings()
 
 
-DEFAULT_SETTINGS = PataSettings()
-
-
 @dataclass(frozen=True, eq=False)
 class Track:
     """Joints over time, and the poses they came from (for hands and faces).
@@ -136,8 +133,14 @@ class Track:
 
     def at(self, frame: int) -> Track:
         """The track of this one frame."""
-        one = slice(frame, frame + 1)
-        return Track(self.poses[one], self.xy[one], self.confidence[one], self.seen[one])
+        return self._part(slice(frame, frame + 1))
+
+    def first(self, frames: int) -> Track:
+        """The track of the first so many frames."""
+        return self._part(slice(0, frames))
+
+    def _part(self, part: slice) -> Track:
+        return Track(self.poses[part], self.xy[part], self.confidence[part], self.seen[part])
 
     def bones(self) -> tuple[FloatArray, FloatArray]:
         """Length in pixels and angle in radians of the bone to each joint, (frames, 18) each."""

@@ -86,13 +86,23 @@ def nobody_in_motion() -> Verdict:
     )
 
 
+def nobody_in_clip(frames: int) -> Verdict:
+    """No joint counts in the part of the motion that the clip has room for."""
+    return Verdict(
+        VerdictCode.NOBODY_IN_MOTION,
+        Severity.ERROR,
+        f"Nobody is seen in the {frames} frames of the motion that the clip would show.",
+        "Start the motion later, or ask for more frames.",
+    )
+
+
 def several_people(count: int) -> Verdict:
-    """The picture shows more than one person. Detection knows this, not the alignment."""
+    """The motion shows more than one person; in a picture, looking for the character finds that."""
     return Verdict(
         VerdictCode.SEVERAL_PEOPLE,
-        Severity.ERROR,
-        f"The picture shows {count} people.",
-        "Choose one of them, or crop the picture to the person to animate.",
+        Severity.WARNING,
+        f"Up to {count} people are seen in the motion; the largest is followed.",
+        "Cut or crop the motion to the one that is meant.",
     )
 
 
@@ -122,7 +132,7 @@ def gaps_in_motion(empty: int, frames: int) -> Verdict:
     return Verdict(
         VerdictCode.GAPS_IN_MOTION,
         Severity.WARNING,
-        f"Nobody is seen in {empty} of the motion's {frames} frames.",
+        f"Nobody is seen in {empty} of the motion's {frames} frames that the clip shows.",
         "Cut the motion to the passage in which the person is seen.",
     )
 
@@ -195,11 +205,13 @@ def judge(
     Args:
         character: p_s as a track of one frame.
         compared: the driver's frame that p_s was compared with.
-        aligned: the result, in pixels of the canvas.
+        aligned: as much of the result as is kept, in pixels of the canvas.
         scale: the driver's scale before clipping.
         certain: whether shoulders and hips were measured.
         canvas: width and height.
     """
+    if not aligned.seen.any():
+        return (nobody_in_clip(len(aligned.seen)),)
     found = []
     if not certain:
         found.append(torso_uncertain())

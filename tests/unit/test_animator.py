@@ -16,14 +16,17 @@ import pytest
 from PIL import Image
 from tiny import SIDE, ToldEyes, scene_at_ease, tiny_models, tiny_networks
 
+from poseanimate import stages
 from poseanimate.animator import Animator
 from poseanimate.cache import StageCache
 from poseanimate.errors import MotionError, NoCharacterError, SeveralCharactersError
 from poseanimate.events import Aligned, Done, Event, Frame, Note, Preview, Stage, Step
+from poseanimate.method.pacm import SourceEmbeddings
 from poseanimate.models import Models, to_pixels, to_tensor
 from poseanimate.pocket.body import Angles
 from poseanimate.pocket.scene import Scene
 from poseanimate.poses.motion import Motion, load_preset
+from poseanimate.poses.pata import Severity
 from poseanimate.poses.skeleton import Pose
 from poseanimate.settings import Settings
 from poseanimate.stages import psnr_db
@@ -288,12 +291,17 @@ def test_done_tells_what_the_run_cost() -> None:
     assert done.cached_stages == ()
 
 
-def test_the_sources_psnr_is_that_of_its_reconstruction() -> None:
+def test_the_sources_psnr_is_that_of_its_reconstruction(monkeypatch: pytest.MonkeyPatch) -> None:
+    def off_by_a_half(denoiser, ddim, inverted, hint, how):
+        yield from ()
+        return SourceEmbeddings(denoiser.initial.expand(ddim.steps, -1, -1), inverted + 0.5)
+
+    monkeypatch.setattr(stages, "pose_aware_inversion", off_by_a_half)
     models, source = tiny_models(), scene_at_ease().picture
-    done = run(fast(pacm_source=False))[-1]
     z_0 = models.encode(to_tensor(source[None], models.device))
-    again = to_pixels(models.decode(z_0))[0]
-    assert done.source_psnr_db == psnr_db(again, source)
+    again = to_pixels(models.decode(z_0 + 0.5))[0]
+    assert run()[-1].source_psnr_db == psnr_db(again, source)
+    assert run(fast(pacm_source=False))[-1].source_psnr_db is None  # nothing is reconstructed
     assert psnr_db(source, source) == 99.0
     assert psnr_db(source, np.bitwise_xor(source, 1)) == pytest.approx(48.1308, abs=1e-3)
 
@@ -307,6 +315,14 @@ def test_previews_show_frames_to_come() -> None:
             assert event.index > finished
             assert event.picture.shape == (SIDE, SIDE, 3) and event.picture.dtype == np.uint8
     assert finished == 3
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "L", "P", "1"])
+def test_a_picture_of_any_mode_becomes_rgb(mode: str) -> None:
+    character = Animator(tiny_models()).character(picture().convert(mode))
+    assert character.picture.shape == (SIDE, SIDE, 3) and character.picture.dtype == np.uint8
+    expected = picture().convert(mode).convert("RGB")
+    assert np.array_equal(character.picture, np.asarray(expected))
 
 
 def test_a_known_character_need_not_be_looked_for(fresh: np.ndarray) -> None:
@@ -348,6 +364,8 @@ ALONE, OPTIMISED, EVERYTHING = (False, False, 0), (False, False, -1), (True, Tru
         ({"dcam": False}, ALONE),
         ({"mask_form": "hadamard"}, ALONE),
         ({"mask_threshold": 0.3}, ALONE),
+        ({"mask_reach": 2.5}, ALONE),
+        ({"mask_levels": 1}, OPTIMISED),
         ({"chunk_frames": 4}, ALONE),
         ({"seed": 5}, ALONE),
         ({"pose_learning_rate": 0.5}, OPTIMISED),
@@ -569,8 +587,10 @@ def test_the_switches_cover_every_pair() -> None:
         {"mask_form": "hadamard"},
         {"frame_masks": "attention"},
         {"frame_masks": "skeleton"},
+        {"mask_levels": 1, "frame_masks": "attention"},
+        {"mask_reach": 4.0, "mask_threshold": 0.2},
         {"pose_steps": 3, "pose_optimiser": "adam", "pose_learning_rate": 0.1},
-        {"pose_resample": True, "pose_learning_rate": 200.0},
+        {"pose_learning_rate": 200.0},
         {"retarget_limbs": False},
         {"transition_frames": 2},
         {"lambda_first": 0.0, "lambda_prev": 0.0, "lambda_self": 1.0},
@@ -579,6 +599,13 @@ def test_the_switches_cover_every_pair() -> None:
 )
 def test_settings_reach_the_frames(changes: dict, warm: StageCache, fresh: np.ndarray) -> None:
     assert differ(frames_of(run(fast(**changes), warm)), fresh)
+
+
+def test_resampling_reaches_the_frames(warm: StageCache) -> None:
+    plain, resampled = (
+        run(fast(pose_learning_rate=200.0, pose_resample=on), warm) for on in (False, True)
+    )
+    assert differ(frames_of(resampled), frames_of(plain))
 
 
 def test_only_a_random_start_depends_on_the_seed(warm: StageCache, fresh: np.ndarray) -> None:
@@ -637,15 +664,40 @@ def test_a_picture_needs_exactly_one_person(people: int, error: type[Exception])
     assert not calls
 
 
-def test_a_motion_without_anybody_is_refused_before_any_work() -> None:
+@pytest.mark.parametrize("pata", [True, False])
+def test_a_motion_without_anybody_is_refused_before_any_work(pata: bool) -> None:
     nobody = replace(walk(), poses=(Pose.absent(),) * 4)
     seen = []
     with counted() as calls, pytest.raises(MotionError) as caught:
-        for event in Animator(tiny_models()).animate(picture(), nobody, fast(), PROMPT):
+        for event in Animator(tiny_models()).animate(picture(), nobody, fast(pata=pata), PROMPT):
             seen.append(event)
     assert not calls
     assert isinstance(seen[-1], Aligned)
     assert caught.value.remedy
+
+
+def test_verdicts_speak_of_what_the_clip_shows() -> None:
+    animator = Animator(tiny_models())
+    character = animator.character(picture())
+    leaving = replace(walk(), poses=(*walk().poses[:3], *[Pose.absent()] * 20))
+    assert animator.align(character, leaving, fast(frames=4)).verdicts == ()
+    (verdict,) = animator.align(character, leaving, fast(frames=24, transition_frames=0)).verdicts
+    assert "20 of the motion's 23 frames" in verdict.message
+    arriving = replace(leaving, poses=leaving.poses[::-1])
+    for pata in (True, False):
+        late = fast(frames=24, transition_frames=0, pata=pata)
+        (verdict,) = animator.align(character, arriving, replace(late, frames=21)).verdicts
+        assert verdict.severity is Severity.ERROR and "in the 20 frames" in verdict.message
+        assert not animator.align(character, arriving, late).errors
+
+
+def test_a_longer_clip_begins_as_the_shorter_one() -> None:
+    animator = Animator(tiny_models())
+    character = animator.character(picture())
+    short, long = (animator.align(character, walk(), fast(frames=n)).poses for n in (3, 5))
+    assert len(short) == 3 and len(long) == 5
+    for one, other in zip(short, long, strict=False):
+        assert np.array_equal(one.body, other.body)
 
 
 @pytest.mark.parametrize("prompt", ["", "?!"])

@@ -262,6 +262,12 @@ def test_detect_motion() -> None:
     assert motion.poses[0] is people[0][0] and motion.poses[2] is people[2][0]
     assert len(motion.poses) == 3
     assert motion_from_poses(motion.poses, video(3), "x").poses == motion.poses
+    assert motion.people == 1
+
+
+def test_a_motion_knows_how_many_were_seen_at_once() -> None:
+    a, b, unseen = person(0), person(200, 60), Pose.absent()
+    assert detect_motion(video(3), Script([[a], [a, b], [a, unseen]]), "street.mp4").people == 2
 
 
 def unsure() -> Pose:

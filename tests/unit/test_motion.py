@@ -211,6 +211,7 @@ def test_any_json_is_read_or_refused(value: Any) -> None:
         ((Pose.absent(),), 0, 512, 12.0, "0x512"),
         ((Pose.absent(),), 512, 20_000, 12.0, "20000"),
         ((Pose.absent(),), 512, 512, 0.0, "frame rate"),
+        ((Pose.absent(),), 512, 512, 0.05, "frame rate"),
         ((Pose.absent(),), 512, 512, float("nan"), "frame rate"),
     ],
 )

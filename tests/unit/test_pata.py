@@ -675,7 +675,13 @@ def test_every_verdict_speaks_plainly() -> None:
         assert verdict.message.endswith(".")
         assert verdict.remedy.startswith(("Choose", "Cut", "Mirror", "Pin"))
         assert str(verdict) == f"{verdict.message} {verdict.remedy}"
-    assert verdicts.several_people(3).severity is Severity.ERROR
+
+
+def test_a_motion_of_several_people_is_remarked_on() -> None:
+    alone = clip([person()] * 3)
+    (verdict,) = align(person(), replace(alone, people=3), SIDE, SIDE).verdicts
+    assert verdict.code is VerdictCode.SEVERAL_PEOPLE and "3 people" in verdict.message
+    assert verdict.severity is Severity.WARNING
 
 
 # Settings and previews
