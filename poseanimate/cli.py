@@ -276,7 +276,7 @@ def _figures(done: Done, seconds: dict[str, float], output: Path) -> dict[str, A
         "fps": done.fps,
         "seconds": {name: round(value, 3) for name, value in seconds.items()},
         "model_calls": done.model_calls,
-        "source_psnr_db": round(done.source_psnr_db, 2),
+        "source_psnr_db": done.source_psnr_db and round(done.source_psnr_db, 2),
         "cached_stages": done.cached_stages,
     }
 
@@ -288,8 +288,9 @@ def _summary(done: Done, seconds: dict[str, float], output: Path) -> str:
         f"{output}: {len(done.frames)} frames at {done.fps:g} fps",
         f"{sum(seconds.values()):.1f} s ({stages})",
         f"model calls: {calls}",
-        f"frame 0 reconstructed at {done.source_psnr_db:.1f} dB",
     ]
+    if done.source_psnr_db is not None:
+        words.append(f"frame 0 reconstructed at {done.source_psnr_db:.1f} dB")
     words += [f"from the cache: {', '.join(done.cached_stages)}"] if done.cached_stages else []
     return "; ".join(words)
 

@@ -5,7 +5,7 @@ PoseAnimateError
 ├── VideoError              a video that can't be used
 ├── MotionError             a motion (preset name, pose JSON) that can't be used
 ├── NoCharacterError        nobody was found in a picture or video
-├── SeveralCharactersError  more than one person was found and none was chosen
+├── SeveralCharactersError  more than one person was found in a picture
 ├── SettingsError           an unknown setting or a value outside its range
 ├── ModelsError             a models folder or id that can't be loaded
 ├── OutputError             a place that can't be written to
@@ -46,7 +46,7 @@ class NoCharacterError(PoseAnimateError):
 
 
 class SeveralCharactersError(PoseAnimateError):
-    """More than one person was found in a picture and none was chosen."""
+    """More than one person was found in a picture."""
 
 
 class SettingsError(PoseAnimateError):

@@ -70,15 +70,15 @@ class Note:
 class Done:
     """The run is over.
 
-    seconds: by stage. model_calls: samples through each network. source_psnr_db: of frame 0 as the models
-    reconstruct it, against the source picture.
+    seconds: by stage. model_calls: samples through each network. source_psnr_db: of frame 0 as PACM's first
+    optimisation reconstructs it, against the source picture; None without that.
     """
 
     frames: tuple[Picture, ...]
     fps: float
     seconds: dict[str, float]
     model_calls: dict[str, int]
-    source_psnr_db: float
+    source_psnr_db: float | None
     cached_stages: tuple[str, ...] = field(default=())
 
 

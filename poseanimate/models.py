@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -135,7 +136,7 @@ def load_models(name: str = "pocket", device: str | None = None) -> Models:
 def _from_folder(folder: Path, name: str, device: str) -> Models:
     remedy = "Name 'pocket', 'sd15', or a folder in diffusers' layout (model_index.json, unet/, controlnet/, …)."
     index = folder / "model_index.json"
-    if not index.is_file():
+    if not os.path.isfile(index):  # unlike Path.is_file it takes any name, however odd
         raise ModelsError(f"{name!r} is no models folder: it holds no model_index.json.", remedy)
     for part in (*PARTS, "controlnet"):
         if not (folder / part).is_dir():

@@ -14,7 +14,7 @@ from pathlib import Path
 from poseanimate.errors import MotionError
 from poseanimate.events import Stage, Step
 from poseanimate.media import Video, read_video
-from poseanimate.poses.detect import PoseDetector, iter_detect, motion_from_poses
+from poseanimate.poses.detect import Census, PoseDetector, iter_detect, motion_from_poses
 from poseanimate.poses.motion import MAX_JSON_CHARACTERS, Motion, load_preset, preset_names
 
 STAGE = "motion"
@@ -64,11 +64,11 @@ def iter_motion(
         return source
     total = len(source.frames)
     yield Stage(STAGE, total)
-    poses = []
-    for pose in iter_detect(source, detector):
+    poses, census = [], Census(detector)
+    for pose in iter_detect(source, census):
         poses.append(pose)
         yield Step(STAGE, len(poses), total)
-    return motion_from_poses(poses, source, name)
+    return motion_from_poses(poses, source, name, census.most)
 
 
 def read_motion(

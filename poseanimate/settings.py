@@ -41,7 +41,7 @@ class Settings:
     num_inference_steps: int = knob(25, "T, DDIM steps (paper: 50)", low=2, high=200)
     guidance_scale: float = knob(3.0, "w, classifier-free guidance (paper: 7.5)", low=1, high=20)
     controlnet_scale: float = knob(1.0, "weight of ControlNet's residuals", low=0, high=2)
-    frames: int = knob(24, "frames of the clip, the source included (paper: 16)", low=2, high=240)
+    frames: int = knob(24, "frames of the clip, the source included (paper: 17)", low=2, high=240)
     chunk_frames: int = knob(
         4,
         "frames that are generated together; changes speed and memory, not results",
@@ -101,6 +101,12 @@ class Settings:
     )
     mask_threshold: float = knob(
         0.5, "attention from which a place is the character's", low=0, high=1
+    )
+    mask_levels: int = knob(
+        2, "how many of the finest attention resolutions give the masks", low=1, high=4
+    )
+    mask_reach: float = knob(
+        1.5, "with both: width in hulls within which attention adds to the skeleton", low=1, high=4
     )
     character_words: str = knob(
         "", "words of the prompt that name the character; empty: its first noun phrase"

@@ -43,7 +43,6 @@ from poseanimate.settings import Settings
 
 CACHE_VERSION = "1"
 PREVIEWS_PER_CHUNK = 4
-WIDENED = 1.5  # how much wider than the hull attention may place the character
 
 Result = TypeVar("Result")
 
@@ -127,13 +126,15 @@ class Run:
                 frames.append(self._decoded(latent))
                 yield Frame(index, frames[-1])
                 self.clock.resume()
-        reconstruction = self._decoded(source.trajectory[:1])
+        psnr = None
+        if settings.pacm_source:
+            psnr = psnr_db(self._decoded(source.trajectory[:1]), self.character.picture)
         yield Done(
             tuple(frames),
             self.alignment.fps,
             self.seconds,
             dict(self.denoiser.calls),
-            psnr_db(reconstruction, self.character.picture),
+            psnr,
             tuple(dict.fromkeys(self.cached)),
         )
 
@@ -208,7 +209,10 @@ class Run:
         yield self._begin("pacm_pose", not missing)
         if missing:
             grid = (start.shape[2], start.shape[3])
-            maps = CrossAttentionMaps(self.tokens, len(missing), grid) if with_maps else None
+            levels = tuple(range(settings.mask_levels))
+            maps = (
+                CrossAttentionMaps(self.tokens, len(missing), grid, levels) if with_maps else None
+            )
             how = pose_optimisation(settings)
             steps = optimise_embeddings(
                 self.denoiser,
@@ -302,7 +306,7 @@ class Run:
         )
         seen = large > self.settings.mask_threshold
         if self.settings.frame_masks == "both":
-            wide = hull.widened(WIDENED)
+            wide = hull.widened(self.settings.mask_reach)
             near = np.stack([wide.draw(pose, width, height) for pose in poses]) > 0
             seen = (seen & near) | (drawn > 0)
         return torch.from_numpy(seen.astype(np.float32)).to(self.models.device)
@@ -356,7 +360,7 @@ class _Keys:
             "pose", self.source if settings.pacm_source else self.inversion, settings.pacm_source,
             settings.guidance_scale, settings.embedding_role, settings.controlnet_text, how.steps,
             step, settings.seed if settings.start == "random" else None,
-            run._wants_attention, run.tokens,
+            run._wants_attention and settings.mask_levels, run.tokens,
         )  # fmt: skip
 
     def pose(self, pose: Pose) -> str:

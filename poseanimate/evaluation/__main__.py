@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from poseanimate.evaluation.ablation import Result, ablation, stamp, table
+from poseanimate.evaluation.ablation import ROWS, Result, ablation, stamp, table
 from poseanimate.evaluation.samples import GUIDANCE, STEPS, samples
 from poseanimate.models import Models, load_models
 from poseanimate.settings import Settings
@@ -24,6 +24,7 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=8, help="of a clip, without the source")
     parser.add_argument("--preset", default="balanced")
     parser.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE")
+    parser.add_argument("--rows", nargs="*", default=list(ROWS), choices=list(ROWS))
     parser.add_argument("--count", type=int, default=100, help="of plain samples")
     parser.add_argument(
         "-o", "--output", type=Path, help="Markdown file; a picture of the same name beside it"
@@ -38,13 +39,15 @@ def main() -> None:
         )
         results: list[Result] = []
         scenes, motions = list(range(args.characters)), args.motions.split(",")
-        for result in ablation(models, args.split, scenes, motions, args.frames, settings):
+        for result in ablation(
+            models, args.split, scenes, motions, args.frames, settings, args.rows
+        ):
             results.append(result)
             shown = ", ".join(f"{name} {value:.2f}" for name, value in result.figures.items())
             print(f"{result.scene} {result.motion} {result.row}: {shown}", flush=True)
         report = (
             f"{len(scenes)} {args.split} characters x {len(motions)} motions ({args.motions}) x {args.frames} frames, "
-            f"preset {args.preset} {' '.join(args.set)}(T={settings.num_inference_steps}, "
+            f"preset {args.preset} {''.join(f'{pair} ' for pair in args.set)}(T={settings.num_inference_steps}, "
             f"w={settings.guidance_scale:g}, n={settings.inner_steps}), {models.device}, {stamp()}.\n\n"
             + table(results)
         )

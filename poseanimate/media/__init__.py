@@ -9,7 +9,7 @@ Notable:
 """
 
 from poseanimate.media.clips import CLIP_SUFFIXES, check_output, write_clip
-from poseanimate.media.pictures import PictureLimits, fit_size, load_picture
+from poseanimate.media.pictures import PictureLimits, fit_size, load_picture, rgb_over_white
 from poseanimate.media.videos import Frame, Video, VideoLimits, read_video
 
 __all__ = [
@@ -22,5 +22,6 @@ __all__ = [
     "fit_size",
     "load_picture",
     "read_video",
+    "rgb_over_white",
     "write_clip",
 ]

@@ -43,7 +43,7 @@ def check_output(path: Path) -> None:
             f"Clips can't be written as {suffix}.",
             f"Choose {', '.join(CLIP_SUFFIXES)}, or a name without suffix for a folder of PNGs.",
         )
-    if not path.parent.is_dir():
+    if not os.path.isdir(path.parent):  # unlike Path.is_dir it takes any name, however odd
         raise OutputError(f"There is no folder {path.parent}.", "Make it, or choose another.")
     try:
         with tempfile.TemporaryFile(dir=path.parent):

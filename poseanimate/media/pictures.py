@@ -42,7 +42,7 @@ def load_picture(
     image: Image.Image = source
     _check_picture(image.width, image.height, limits)
     try:
-        return _rgb_over_white(_upright(image))
+        return rgb_over_white(_upright(image))
     except Exception as error:  # Pillow's decoders raise nearly anything on damaged data
         raise PictureError(
             "The picture is damaged: it can't be decoded to its end.",
@@ -117,7 +117,8 @@ def _upright(image: Image.Image) -> Image.Image:
         return image
 
 
-def _rgb_over_white(image: Image.Image) -> Image.Image:
+def rgb_over_white(image: Image.Image) -> Image.Image:
+    """Any picture as 8-bit RGB: grey spread, transparency laid over white."""
     if image.mode.startswith("I"):  # 16-bit grey
         grey = np.clip(np.asarray(image).astype(np.float64) / 257.0, 0.0, 255.0)
         image = Image.fromarray(np.rint(grey).astype(np.uint8))

@@ -28,7 +28,7 @@ class CrossAttentionMaps:
     tokens: tuple[int, ...]
     frames: int
     grid: tuple[int, int]
-    levels: tuple[int, ...] = (0, 1)
+    levels: tuple[int, ...]
     total: Tensor | None = None
     _grids: set[tuple[int, int]] = field(default_factory=set)
 

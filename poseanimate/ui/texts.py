@@ -183,8 +183,10 @@ def figures(done: Done) -> str:
         f"{name.replace('_', ' ')} {count:,}" for name, count in done.model_calls.items()
     )
     cached = ", ".join(stage(name).lower() for name in done.cached_stages)
+    psnr = done.source_psnr_db
+    reconstruction = {} if psnr is None else {"Frame 0, as reconstructed": f"{psnr:.1f} dB PSNR"}
     rows: Mapping[str, str] = {
-        "Frame 0, as the models reconstruct it": f"{done.source_psnr_db:.1f} dB PSNR",
+        **reconstruction,
         f"Time, {sum(done.seconds.values()):.1f} s": stages,
         "Samples through the networks": calls,
         "Taken from the cache": cached or "nothing",

@@ -1,4 +1,4 @@
-"""The page in a real Chromium, served in-process on the pocket models, or on tiny ones without weights."""
+"""The page in a real Chromium, served in-process on the pocket models."""
 
 from __future__ import annotations
 
@@ -19,9 +19,8 @@ from poseanimate.animator import Animator
 from poseanimate.cache import StageCache
 from poseanimate.events import Event, Frame
 from poseanimate.media import read_video
-from poseanimate.models import POCKET, load_models
+from poseanimate.models import load_models
 from poseanimate.ui.page import create_demo, serve
-from tests.tiny import tiny_models
 
 # Gradio's queue sets an option that this pandas calls deprecated.
 pytestmark = pytest.mark.filterwarnings("ignore:'future.no_silent_downcasting'")
@@ -71,9 +70,9 @@ class Visit:
 
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
-    pocket = (POCKET / "model_index.json").is_file()
-    models = load_models("pocket", "cpu") if pocket else tiny_models()
-    animator = Paced(models, StageCache(tmp_path_factory.mktemp("cache"), 10**9))
+    animator = Paced(
+        load_models("pocket", "cpu"), StageCache(tmp_path_factory.mktemp("cache"), 10**9)
+    )
     demo = create_demo(animator)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

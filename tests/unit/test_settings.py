@@ -187,7 +187,8 @@ def test_paper_is_the_papers() -> None:
     assert paper.num_inference_steps == 50
     assert paper.guidance_scale == 7.5
     assert paper.inner_steps == 5
-    assert paper.frames == 16
+    assert paper.frames == 1 + 16  # x_0 is the source
+    assert paper.source_tolerance == 0  # always n steps
     assert lambdas(paper) == (0.7, 0.15, 0.15)
     assert all((paper.pata, paper.pacm_source, paper.pacm_pose, paper.dcam, paper.mgdm))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import math
 import re
 import threading
 from collections.abc import Generator, Iterator
@@ -19,7 +20,7 @@ from PIL import Image
 
 from poseanimate.animator import Animator
 from poseanimate.errors import MotionError
-from poseanimate.events import Done, Frame, Note, Stage, Step
+from poseanimate.events import Aligned, Done, Frame, Note, Preview, Stage, Step
 from poseanimate.media import read_video, write_clip
 from poseanimate.poses.motion import load_preset
 from poseanimate.settings import Settings, preset_names
@@ -307,6 +308,36 @@ def test_stop_before_the_turn_has_come(scripted: Scripted, picture: str) -> None
 
 def test_stop_without_a_run_does_nothing(scripted: Scripted) -> None:
     assert list(read(Handlers(scripted).stop(session()))) == ["stop"]
+
+
+def test_a_predicted_frame_is_marked_in_its_place_until_it_is_finished(
+    picture: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    predicted, finished = (np.full((64, 64, 3), grey, np.uint8) for grey in (100, 200))
+
+    class Predicting(Scripted):
+        def animate(self, character, motion, settings, prompt="") -> Iterator[Any]:
+            alignment = self.align(character, motion, settings)
+            yield Aligned(alignment, character.picture, character.mask)
+            yield Frame(0, character.picture)
+            yield Preview(2, predicted)
+            yield Frame(2, finished)
+
+    monkeypatch.setattr("poseanimate.ui.run.SHEETS_PER_S", math.inf)
+    answers = [read(answer) for answer in started(Handlers(Predicting()), picture)]
+    before, during, after = (answer["sheet"] for answer in answers if "sheet" in answer)
+    side = (before.shape[0] - GAP_PX) // 2  # three frames in two rows
+    place = np.s_[side + GAP_PX :, :side]
+    for sheet in (during, after):
+        elsewhere = (sheet != before).any(axis=2)
+        elsewhere[place] = False
+        assert not elsewhere.any()
+    inside = np.s_[BORDER_PX:-BORDER_PX, BORDER_PX:-BORDER_PX]
+    border = np.ones((side, side), bool)
+    border[inside] = False
+    assert (during[place][inside] == 100).all()
+    assert (during[place][border] == PREDICTED_RGB).all()
+    assert (after[place] == 200).all()
 
 
 def test_a_closed_page_closes_the_run(scripted: Scripted, picture: str) -> None:
