@@ -17,7 +17,7 @@ from poseanimate.pocket.perception import PerceptionNet
 WEIGHTS = Path(__file__).resolve().parent / "weights"
 SUMMARIES = "training.json"
 SHARD = "8MB"
-PARTS = ("vae", "diffusion", "perception")
+PARTS = ("vae", "decoder", "diffusion", "perception")
 DIFFUSION = ("unet", "controlnet", "text_encoder", "scheduler")
 
 
@@ -26,7 +26,8 @@ def export(runs: Path, target: Path = WEIGHTS) -> None:
     with TemporaryDirectory(dir=target.parent) as folder:
         built = Path(folder)
         _networks(runs, built)
-        summaries = {p: json.loads((runs / p / "summary.json").read_text()) for p in PARTS}
+        told = {part: runs / part / "summary.json" for part in PARTS}
+        summaries = {p: json.loads(t.read_text()) for p, t in told.items() if t.exists()}
         (built / SUMMARIES).write_text(json.dumps(summaries, indent=1) + "\n")
         (built / "README.md").write_text(model_card(summaries))
         if target.exists():
@@ -111,5 +112,5 @@ def model_card(summaries: dict[str, dict[str, float]]) -> str:
         figures = {name: value for name, value in summary.items() if name not in counted}
         shown = ", ".join(f"{name} {value:.4g}" for name, value in figures.items())
         lines.append(f"| {part} | {counts} | {shown} |")
-    trained = "Trained with `python -m poseanimate.pocket.train {vae,diffusion,perception}`."
+    trained = "Trained with `python -m poseanimate.pocket.train`, part by part."
     return "\n".join([*lines, "", trained, ""])

@@ -39,7 +39,7 @@ def build_vae() -> AutoencoderDC:
         encoder_block_out_channels=(16, 32, 64, 128),
         decoder_block_out_channels=(16, 32, 64, 128),
         encoder_layers_per_block=(0, 1, 2, 2),
-        decoder_layers_per_block=(0, 1, 2, 4),
+        decoder_layers_per_block=(0, 4, 4, 6),
         encoder_qkv_multiscales=((), (), (), ()),
         decoder_qkv_multiscales=((), (), (), ()),
         downsample_block_type="pixel_unshuffle",
@@ -47,6 +47,19 @@ def build_vae() -> AutoencoderDC:
         encoder_out_shortcut=False,
         decoder_in_shortcut=False,
     )
+
+
+def grown(vae: AutoencoderDC) -> AutoencoderDC:
+    """The autoencoder with as many layers as `build_vae` gives it; layers that are new change nothing yet."""
+    larger = build_vae()
+    missing, unknown = larger.load_state_dict(vae.state_dict(), strict=False)
+    if unknown:
+        raise ValueError(f"the autoencoder has layers that its larger form lacks: {unknown[:3]}")
+    weights = dict(larger.named_parameters())
+    for name in missing:
+        if ".norm." in name:  # the last of a residual block
+            torch.nn.init.zeros_(weights[name])
+    return larger
 
 
 def build_unet() -> UNet2DConditionModel:

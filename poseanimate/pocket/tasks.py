@@ -1,4 +1,4 @@
-"""What is trained: the autoencoder, the diffusion networks (U-Net, ControlNet, text encoder), the perception net."""
+"""What is trained: autoencoder, its decoder alone, diffusion (U-Net, ControlNet, text encoder), perception."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import cv2
+import diffusers
 import numpy as np
 import torch
 from diffusers import AutoencoderDC, ControlNetModel, UNet2DConditionModel
@@ -29,6 +30,7 @@ from poseanimate.pocket.nets import (
     build_tokenizer,
     build_unet,
     build_vae,
+    grown,
 )
 from poseanimate.pocket.perception import Perception, PerceptionNet, target_heat
 
@@ -89,15 +91,23 @@ class VaeTask(_Pictures):
         x = to_tensor(self.train.pictures[indices], self.device)
         mask = torch.from_numpy(self.train.masks[indices]).to(self.device).float()[:, None] / 255
         z = self.vae.encode(x).latent.float()
-        y = self.vae.decode(z + 0.05 * torch.randn_like(z)).sample.float()
+        mean, deviation = z.mean(dim=(0, 2, 3)), z.std(dim=(0, 2, 3))
+        near_unit = (mean.square() + (deviation - 1).square()).mean()
+        return self._distance(self._decoded(z), x, mask) + 0.01 * near_unit
+
+    def _decoded(self, z: Tensor) -> Tensor:
+        """Pictures of latents that are a little off, as those that a U-Net makes are."""
+        pictures: Tensor = self.vae.decode(z + 0.05 * torch.randn_like(z)).sample
+        return pictures.float()
+
+    @staticmethod
+    def _distance(y: Tensor, x: Tensor, mask: Tensor) -> Tensor:
         weight = (1 + 1.5 * mask) / (1 + 1.5 * mask).mean()
         error = (y - x).abs()
         loss = (weight * error).mean() + 2.5 * (weight * error.square()).mean()
         for dim in (2, 3):
             loss = loss + 0.5 * (y.diff(dim=dim) - x.diff(dim=dim)).abs().mean()
-        loss = loss + 0.5 * (avg_pool2d(y, 4) - avg_pool2d(x, 4)).abs().mean()
-        mean, deviation = z.mean(dim=(0, 2, 3)), z.std(dim=(0, 2, 3))
-        return loss + 0.01 * (mean.square() + (deviation - 1).square()).mean()
+        return loss + 0.5 * (avg_pool2d(y, 4) - avg_pool2d(x, 4)).abs().mean()
 
     def evaluate(self) -> dict[str, float]:
         return self._figures(self.validation, 96)
@@ -126,6 +136,36 @@ class VaeTask(_Pictures):
         figures = {f"held_out_{k}": v for k, v in self._figures(self.held_out, 512).items()}
         largest_mean = float((z.mean(dim=(0, 2, 3)) / deviation).abs().max())
         return {**figures, "largest_channel_mean": largest_mean}
+
+
+class DecoderTask(VaeTask):
+    """The autoencoder's decoder alone: its latents stay, and so the networks that were trained on them stay valid.
+
+    A finished decoder of fewer layers grows to what `build_vae` makes, the new layers passing on what they get.
+    """
+
+    name = "decoder"
+
+    def __init__(self, runs: Path, pictures: int, device: str) -> None:
+        super().__init__(runs, pictures, device)
+        self.vae = grown(self.vae).to(device)
+        self.networks = nn.ModuleDict({"decoder": self.vae.decoder})
+        self.latents = _encoded(runs, self.train, 1)
+
+    @staticmethod
+    def prepare(
+        runs: Path, pictures: int, workers: int
+    ) -> tuple[RenderedSet, RenderedSet, RenderedSet]:
+        return _prepare_latents(runs, pictures, workers)
+
+    def loss(self, indices: NDArray[np.int64], rng: np.random.Generator) -> Tensor:
+        x = to_tensor(self.train.pictures[indices], self.device)
+        mask = torch.from_numpy(self.train.masks[indices]).to(self.device).float()[:, None] / 255
+        return self._distance(self._decoded(self.latents[indices].to(self.device).float()), x, mask)
+
+    def finish(self, runs: Path) -> dict[str, float]:
+        self.vae.save_pretrained(runs / "vae" / "weights")
+        return {f"held_out_{k}": v for k, v in self._figures(self.held_out, 512).items()}
 
 
 class DiffusionTask(_Pictures):
@@ -239,19 +279,28 @@ class DiffusionTask(_Pictures):
     def prepare(
         runs: Path, pictures: int, workers: int
     ) -> tuple[RenderedSet, RenderedSet, RenderedSet]:
-        """Renders the splits and encodes them."""
-        splits = _Pictures.prepare(runs, pictures, workers)
-        for split in splits:
-            _encoded(runs, split, workers)
-        return splits
+        return _prepare_latents(runs, pictures, workers)
+
+
+def _prepare_latents(
+    runs: Path, pictures: int, workers: int
+) -> tuple[RenderedSet, RenderedSet, RenderedSet]:
+    """Renders the splits and encodes them."""
+    splits = _Pictures.prepare(runs, pictures, workers)
+    for split in splits:
+        _encoded(runs, split, workers)
+    return splits
 
 
 def _encoded(runs: Path, split: RenderedSet, workers: int) -> Tensor:
-    """Latents (N, c, h, w) of a split in float16, kept beside the autoencoder that made them."""
+    """Latents (N, c, h, w) of a split in float16, kept beside the autoencoder whose encoder made them."""
     count = len(split.pictures)
-    weights = runs / "vae" / "weights" / "diffusion_pytorch_model.safetensors"
-    digest = hashlib.sha256(weights.read_bytes()).hexdigest()[:8]
-    path = runs / "vae" / f"latents-{split.name}-{count}-{digest}.safetensors"
+    weights = load_file(runs / "vae" / "weights" / "diffusion_pytorch_model.safetensors")
+    digest = hashlib.sha256()
+    for name in sorted(weights):
+        if name.startswith("encoder."):
+            digest.update(weights[name].float().numpy().tobytes())
+    path = runs / "vae" / f"latents-{split.name}-{count}-{digest.hexdigest()[:8]}.safetensors"
     if not path.exists():
         parts = [split.pictures[i : i + CHUNK] for i in range(0, count, CHUNK)]
         with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
@@ -263,6 +312,7 @@ def _encoded(runs: Path, split: RenderedSet, workers: int) -> Tensor:
 @torch.no_grad()
 def _encode(runs: Path, pictures: NDArray[np.uint8]) -> NDArray[np.float16]:
     torch.set_num_threads(1)
+    diffusers.utils.logging.set_verbosity_error()
     vae = AutoencoderDC.from_pretrained(runs / "vae" / "weights").eval()
     parts = [
         vae.encode(to_tensor(pictures[i : i + 16], "cpu")).latent.half()
@@ -342,4 +392,4 @@ def _worn(picture: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.ui
     return np.clip(changed, 0, 255).astype(np.uint8)
 
 
-TASKS = {task.name: task for task in (VaeTask, DiffusionTask, PerceptionTask)}
+TASKS = {task.name: task for task in (VaeTask, DecoderTask, DiffusionTask, PerceptionTask)}

@@ -1,6 +1,7 @@
-"""Trains the pocket family: `python -m poseanimate.pocket.train {vae,diffusion,perception}`.
+"""Trains the pocket family: `python -m poseanimate.pocket.train {vae,decoder,diffusion,perception}`.
 
-Each part needs the weights of those before it (diffusion needs the autoencoder's). Rendered sets, checkpoints and
+Decoder and diffusion need the autoencoder's weights; a new autoencoder makes those of diffusion useless, a decoder
+that is trained on does not. Rendered sets, checkpoints and
 finished weights lie under --runs; `export` puts finished weights into the package as fp16 safetensors, and `adopt`
 takes them out of it, so that training goes on from what is shipped.
 """
@@ -14,6 +15,7 @@ import warnings
 from pathlib import Path
 from socket import socket
 
+import diffusers
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
@@ -24,6 +26,7 @@ from poseanimate.pocket.trainer import Plan, train
 
 DEFAULTS = {  # batch per process, learning rate
     "vae": (8, 2e-3),
+    "decoder": (8, 1e-3),
     "diffusion": (12, 1e-3),
     "perception": (8, 1e-3),
 }
@@ -70,6 +73,7 @@ def main() -> None:
 
 def _process(rank: int, part: str, plan: Plan, pictures: int) -> None:
     warnings.filterwarnings("ignore", category=FutureWarning)
+    diffusers.utils.logging.set_verbosity_error()  # it misses accelerate at every network
     torch.manual_seed(0)
     if plan.device == "cpu":
         torch.set_num_threads(1)

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from poseanimate.animator import Animator
 from poseanimate.events import Done
 from poseanimate.models import load_models
-from poseanimate.pocket import data, tasks, trainer
+from poseanimate.pocket import data, nets, tasks, trainer
 from poseanimate.pocket import train as command
 from poseanimate.pocket.export import adopt, export
 from poseanimate.pocket.trainer import Average, Plan, learning_rate, train
@@ -254,6 +254,20 @@ def assert_unit_deviation(runs: Path) -> None:
     torch.testing.assert_close(z.std(dim=(0, 2, 3)), torch.ones(z.shape[1]), atol=0.02, rtol=0.02)
 
 
+def test_a_decoder_grows_without_changing_what_it_shows() -> None:
+    shallow = dict(nets.build_vae().config) | {"decoder_layers_per_block": (0, 1, 2, 2)}
+    small = tasks.AutoencoderDC.from_config(shallow)
+    large = nets.grown(small)
+    z = torch.randn(1, nets.LATENT_CHANNELS, 4, 4)
+    with torch.no_grad():
+        torch.testing.assert_close(large.decode(z).sample, small.decode(z).sample)
+    assert len(large.state_dict()) > len(small.state_dict())
+    with pytest.raises(ValueError, match="lacks"):
+        nets.grown(
+            tasks.AutoencoderDC.from_config(shallow | {"decoder_layers_per_block": (0, 9, 2, 2)})
+        )
+
+
 def test_from_rendered_pictures_to_a_family_that_animates(
     small: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -290,6 +304,16 @@ def test_from_rendered_pictures_to_a_family_that_animates(
     assert 0 < moved < 0.01  # it began where the shipped weights are, and went on
     with pytest.raises(FileExistsError, match="vae"):
         adopt(on, target)
+
+    latents = set((on / "vae").glob("latents-*"))
+    before = tasks.AutoencoderDC.from_pretrained(on / "vae" / "weights").state_dict()
+    assert trained(monkeypatch, on, "decoder", 2)["held_out_psnr_db"] > 3
+    after = tasks.AutoencoderDC.from_pretrained(on / "vae" / "weights").state_dict()
+    changed = {name.split(".")[0] for name in before if not torch.equal(before[name], after[name])}
+    assert changed == {"decoder"}
+    assert latents and set((on / "vae").glob("latents-*")) == latents  # they stay valid
+    export(on, target)
+    assert "| decoder | 24 | 4 | 2 |" in (target / "README.md").read_text()
 
     models = load_models(str(target), "cpu")
     assert (models.side, models.factor) == (128, 8)
