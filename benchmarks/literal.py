@@ -140,7 +140,10 @@ class LiteralLoop:
         settings = self.settings
         weights = Weights(settings.lambda_first, settings.lambda_prev, settings.lambda_self)
         grid = (inverted.shape[2], inverted.shape[3])
-        attentions = [DualConsistency(weights, 1, grid, "hadamard") for _ in range(2)]
+        attentions = [
+            DualConsistency(weights=weights, branches=1, latent_grid=grid, mask_form="hadamard")
+            for _ in range(2)
+        ]
         for attention in attentions:
             attention.recording = True
         with torch.no_grad():

@@ -60,6 +60,11 @@ class Settings:
     pacm_pose: bool = knob(True, "PACM, second optimisation: one embedding per pose (Alg. 1)")
     dcam: bool = knob(True, "DCAM: dual consistency attention (Eq. 8)")
     mgdm: bool = knob(True, "MGDM: character and background apart in that attention (Eqs. 9, 10)")
+    baseline_attention: str = knob(
+        "none",
+        "while DCAM is off: attend to frame 0 alone, or to frames 0 and i - 1 together",
+        choices=("none", "cross_frame", "spatio_temporal"),
+    )
     # DCAM
     lambda_first: float = knob(0.7, "λ1, share of frame 0 (paper: 0.7)", low=0, high=1)
     lambda_prev: float = knob(0.15, "λ2, share of the previous frame (paper: 0.15)", low=0, high=1)
@@ -141,6 +146,11 @@ class Settings:
                 "guidance_scale is 1, which leaves no unconditional branch to carry the embedding.",
                 "Raise guidance_scale above 1, or set embedding_role to conditional.",
             )
+
+    @property
+    def between_frames(self) -> bool:
+        """Whether frames attend to each other."""
+        return self.dcam or self.baseline_attention != "none"
 
     def changed(self, values: Mapping[str, Any]) -> Settings:
         """These settings with some changed, from values or their texts.

@@ -21,9 +21,11 @@ from poseanimate.cache import StageCache, content_key
 from poseanimate.errors import CacheError
 from poseanimate.events import Done, Event, Frame, Note, Preview, Stage
 from poseanimate.events import Step as StepEvent
+from poseanimate.method.baselines import CrossFrame, SpatioTemporal
 from poseanimate.method.dcam import DualConsistency, Weights
 from poseanimate.method.ddim import DDIM, invert
 from poseanimate.method.denoiser import Denoiser
+from poseanimate.method.frame_attention import FrameAttention
 from poseanimate.method.masks import CrossAttentionMaps
 from poseanimate.method.pacm import (
     PoseOptimisation,
@@ -282,10 +284,20 @@ class Run:
 
     def _sampler(self, start: Tensor, grid: tuple[int, int]) -> Sampler:
         settings = self.settings
-        attention = None
+        branches = self.denoiser.branches
+        attention: FrameAttention | None = None
         if settings.dcam:
             weights = Weights(settings.lambda_first, settings.lambda_prev, settings.lambda_self)
-            attention = DualConsistency(weights, self.denoiser.branches, grid, settings.mask_form)
+            attention = DualConsistency(
+                branches=branches,
+                weights=weights,
+                latent_grid=grid,
+                mask_form=settings.mask_form,
+            )
+        elif settings.baseline_attention == "cross_frame":
+            attention = CrossFrame(branches=branches)
+        elif settings.baseline_attention == "spatio_temporal":
+            attention = SpatioTemporal(branches=branches)
         source_mask = None
         if settings.dcam and settings.mgdm:
             source_mask = torch.from_numpy(self.character.mask)[None].to(self.models.device)
@@ -388,7 +400,7 @@ class _Clock:
         self.seconds, self.steps = run.seconds, steps
         frames = len(run.poses) - 1
         kept = {e.key for e in run.cache.entries()} if run.cache is not None else set()
-        self.planned = float(steps * (frames + (1 if settings.dcam else 0)))
+        self.planned = float(steps * (frames + settings.between_frames))
         self.planned += 0 if keys.inversion in kept else steps * 0.5
         if settings.pacm_source and keys.source not in kept:
             self.planned += steps * (3 * settings.inner_steps + 1)

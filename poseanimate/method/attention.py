@@ -45,7 +45,11 @@ def processors(
 
 def is_self_attention_of_up_blocks(name: str) -> bool:
     """DCAM's place: the self-attention of the U-Net's up blocks (end of Sec. 3.3)."""
-    return name.startswith("up_blocks") and name.endswith("attn1.processor")
+    return name.startswith("up_blocks") and is_self_attention(name)
+
+
+def is_self_attention(name: str) -> bool:
+    return name.endswith("attn1.processor")
 
 
 def is_cross_attention(name: str) -> bool:

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate, scaled_dot_product_attention
 
 from poseanimate.method.attention import is_cross_attention, output, processors, project
-from poseanimate.method.dcam import layer_grid
+from poseanimate.method.mgdm import layer_grid
 
 
 @dataclass

@@ -24,6 +24,16 @@ def regions(masks: Tensor, grid: tuple[int, int]) -> Tensor:
     return adaptive_avg_pool2d(masks[:, None].float(), grid).flatten(1) >= 0.5
 
 
+def layer_grid(latent_grid: tuple[int, int], tokens: int) -> tuple[int, int]:
+    """(h, w) of a layer with that many tokens: the latents' grid halved, rounding up, as often as it takes."""
+    height, width = latent_grid
+    while height * width > tokens:
+        height, width = -(-height // 2), -(-width // 2)
+    if height * width != tokens:
+        raise ValueError(f"{tokens} tokens do not fit latents of {latent_grid}")
+    return height, width
+
+
 def shared_region(query_regions: Tensor, key_regions: Tensor) -> Tensor:
     """Which keys a query may see: those of its own region, or all where its region is empty.
 

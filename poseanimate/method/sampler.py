@@ -1,4 +1,4 @@
-"""Chunked generation: DDIM sampling of all frames under DC attention, a chunk at a time, without approximation."""
+"""Chunked generation: DDIM sampling of all frames that attend to each other, a chunk at a time, exactly."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from poseanimate.method.dcam import DualConsistency
 from poseanimate.method.ddim import DDIM
 from poseanimate.method.denoiser import Denoiser
+from poseanimate.method.frame_attention import FrameAttention
 from poseanimate.method.pacm import Step
 
 
@@ -19,14 +19,14 @@ from poseanimate.method.pacm import Step
 class Sampler:
     """Generates frames 1 … N in order; frame 0 is the source.
 
-    attention: DC attention, or None to leave the U-Net's self-attention as it is (DCAM off).
+    attention: DCAM's or a baseline's, or None to leave the U-Net's self-attention as it is.
     start: Z_T, (1, c, h, w), where every frame starts.
     """
 
     denoiser: Denoiser
     ddim: DDIM
     start: Tensor
-    attention: DualConsistency | None = None
+    attention: FrameAttention | None = None
     source_mask: Tensor | None = None
     _last_mask: Tensor | None = field(default=None)
 

@@ -39,7 +39,7 @@ def build_vae() -> AutoencoderDC:
         encoder_block_out_channels=(16, 32, 64, 128),
         decoder_block_out_channels=(16, 32, 64, 128),
         encoder_layers_per_block=(0, 1, 2, 2),
-        decoder_layers_per_block=(0, 4, 4, 6),
+        decoder_layers_per_block=(0, 3, 3, 4),
         encoder_qkv_multiscales=((), (), (), ()),
         decoder_qkv_multiscales=((), (), (), ()),
         downsample_block_type="pixel_unshuffle",

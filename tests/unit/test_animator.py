@@ -130,7 +130,7 @@ def expected_calls(
     elif watched:
         unet += steps * branches * poses
         controlnet += steps * poses
-    generated = frames + settings.dcam
+    generated = frames + settings.between_frames
     unet += steps * branches * generated
     controlnet += steps * generated
     return {
@@ -599,6 +599,20 @@ def test_the_switches_cover_every_pair() -> None:
 )
 def test_settings_reach_the_frames(changes: dict, warm: StageCache, fresh: np.ndarray) -> None:
     assert differ(frames_of(run(fast(**changes), warm)), fresh)
+
+
+def test_baselines_reach_the_frames(warm: StageCache) -> None:
+    kinds = ("none", "cross_frame", "spatio_temporal")
+    off = dict.fromkeys(("pacm_source", "pacm_pose", "dcam", "mgdm"), False)
+    clips = []
+    for kind in kinds:
+        baseline = fast(baseline_attention=kind, start="random", guidance_scale=12.0, **off)
+        clips.append(run(baseline, warm))
+        assert clips[-1][-1].model_calls == expected_calls(baseline, False, False, 0)
+    frames = [frames_of(clip) for clip in clips]
+    assert differ(frames[0], frames[1]) and differ(frames[1], frames[2])
+    with_dcam = frames_of(run(fast(baseline_attention="cross_frame"), warm))
+    assert_alike(with_dcam, frames_of(run(fast(), warm)))  # DCAM goes first
 
 
 def test_resampling_reaches_the_frames(warm: StageCache) -> None:

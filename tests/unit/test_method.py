@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import itertools
 from collections import Counter
 
 import pytest
@@ -14,11 +15,13 @@ from tiny import tiny_networks
 from torch import Tensor
 
 from poseanimate.method.attention import is_self_attention_of_up_blocks
-from poseanimate.method.dcam import DualConsistency, Weights, layer_grid
+from poseanimate.method.baselines import CrossFrame, SpatioTemporal
+from poseanimate.method.dcam import DualConsistency, Weights
 from poseanimate.method.ddim import DDIM, invert
 from poseanimate.method.denoiser import Denoiser
+from poseanimate.method.frame_attention import FrameAttention
 from poseanimate.method.masks import CrossAttentionMaps
-from poseanimate.method.mgdm import decoupled_attention, regions
+from poseanimate.method.mgdm import decoupled_attention, layer_grid, regions
 from poseanimate.method.pacm import (
     PoseOptimisation,
     SourceOptimisation,
@@ -335,7 +338,7 @@ def test_decoupled_attention_is_six_masked_attentions(form: str, seed: int, shar
     q, k, v = (torch.randn(frames, heads, 16, d, generator=generator) for _ in range(3))
     masks = torch.rand(frames, 4, 4, generator=generator) < share
     weights = Weights(0.5, 0.3, 0.2)
-    attention = DualConsistency(weights, branches=1, latent_grid=(4, 4), mask_form=form)
+    attention = DualConsistency(weights=weights, branches=1, latent_grid=(4, 4), mask_form=form)
     attention.recording = True
     attention.attend("layer", q[:1], k[:1], v[:1])
     attention.recording = False
@@ -390,6 +393,7 @@ def generated(
     weights: Weights | None = None,
     masks: Tensor | None = None,
     guidance_scale: float = 4.0,
+    baseline: type[FrameAttention] | None = None,
 ) -> Tensor:
     """Frames 1 … N generated in chunks of those sizes, (N, c, h, w)."""
     eps, ddim = denoiser(guidance_scale), DDIM.from_scheduler(build_scheduler(), T)
@@ -398,7 +402,11 @@ def generated(
     trajectory = latents(T + 1)
     generator = torch.Generator().manual_seed(6)
     embeddings = eps.prompt + 0.3 * torch.randn(count, T, TOKENS, 16, generator=generator)
-    attention = DualConsistency(weights, eps.branches, GRID) if weights else None
+    attention: FrameAttention | None = None
+    if weights:
+        attention = DualConsistency(weights=weights, branches=eps.branches, latent_grid=GRID)
+    elif baseline:
+        attention = baseline(branches=eps.branches)
     sampler = Sampler(
         eps, ddim, trajectory[-1:], attention, masks[:1] if masks is not None else None
     )
@@ -423,6 +431,37 @@ BODIES = (torch.rand(17, 64, 64, generator=torch.Generator().manual_seed(3)) > 0
 def test_chunks_of_any_size_give_the_same_frames(chunks: list[int], masks: Tensor | None) -> None:
     whole = generated([16], Weights(), masks)
     torch.testing.assert_close(generated(chunks, Weights(), masks), whole, **CLOSE)
+
+
+@pytest.mark.parametrize("baseline", [CrossFrame, SpatioTemporal])
+def test_baselines_do_not_depend_on_chunks_either(baseline: type[FrameAttention]) -> None:
+    whole = generated([4], baseline=baseline)
+    torch.testing.assert_close(generated([1, 3], baseline=baseline), whole, **CLOSE)
+    assert float((whole - generated([4])).abs().max()) > 1e-3
+
+
+@pytest.mark.parametrize("baseline", [CrossFrame, SpatioTemporal])
+def test_baselines_are_their_papers_attention(baseline: type[FrameAttention]) -> None:
+    generator = torch.Generator().manual_seed(0)
+    frames, heads, tokens, d = 4, 2, 16, 5
+    q, k, v = (torch.randn(frames, heads, tokens, d, generator=generator) for _ in range(3))
+    attention = baseline(branches=1, recording=True)
+    attention.attend("layer", q[:1], k[:1], v[:1])
+    attention.recording = False
+    found = torch.cat([attention.attend("layer", q[i], k[i], v[i]) for i in (slice(1, 3), [3])])
+    for i, head in itertools.product(range(1, frames), range(heads)):
+        k_j, v_j = k[0, head], v[0, head]
+        if baseline is SpatioTemporal:
+            k_j = torch.cat([k_j, k[i - 1, head]])
+            v_j = torch.cat([v_j, v[i - 1, head]])
+        expected = softmax_attention(q[i, head], k_j, v_j)
+        torch.testing.assert_close(found[i - 1, head], expected, atol=1e-5, rtol=1e-4)
+
+
+def test_baselines_replace_every_self_attention() -> None:
+    names = set(tiny_networks()["unet"].attn_processors)
+    for baseline in (CrossFrame, SpatioTemporal):
+        assert {n for n in names if baseline.replaces(n)} == {n for n in names if ".attn1." in n}
 
 
 def test_lambda_of_one_for_itself_is_plain_self_attention() -> None:
@@ -454,7 +493,7 @@ def test_the_unet_is_left_as_it_was() -> None:
         steps,
         DDIM.from_scheduler(build_scheduler(), T),
         latents(1),
-        DualConsistency(Weights(), 2, GRID),
+        DualConsistency(weights=Weights(), branches=2, latent_grid=GRID),
     )
     recording = sampler.record_source(
         latents(T + 1), steps.prompt.expand(T, -1, -1), steps.hints(drawings(1))
@@ -519,7 +558,7 @@ def test_half_precision_networks_optimise_in_float32() -> None:
 
 
 def test_what_a_chunk_leaves_behind_is_one_frame() -> None:
-    attention = DualConsistency(Weights(), branches=2, latent_grid=(4, 4))
+    attention = DualConsistency(weights=Weights(), branches=2, latent_grid=(4, 4))
     q = torch.randn(2, 2, 16, 5)
     attention.recording = True
     attention.attend("layer", q, q, q)

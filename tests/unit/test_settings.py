@@ -19,6 +19,7 @@ KNOBS = {each.name: each for each in fields(Settings)}
 RANGED = sorted(name for name, each in KNOBS.items() if each.metadata["low"] is not None)
 CHOSEN = sorted(name for name, each in KNOBS.items() if each.metadata["choices"])
 LAMBDAS = ("lambda_first", "lambda_prev", "lambda_self")
+BASELINES = ["baseline-controlnet", "baseline-cross-frame", "baseline-spatio-temporal"]
 shares = st.floats(0, 1)
 
 
@@ -176,10 +177,20 @@ def test_lambdas_that_do_not_sum_to_one_are_refused(values: dict[str, Any], tota
 
 
 def test_the_presets_are_there_and_balanced_is_the_default() -> None:
-    assert preset_names() == ["balanced", "fast", "paper"]
+    assert preset_names() == ["balanced", *BASELINES, "fast", "paper"]
     assert Settings.preset("balanced") == Settings()
     fast = Settings.preset("fast")
     assert fast.num_inference_steps < Settings().num_inference_steps
+
+
+@pytest.mark.parametrize("name", BASELINES)
+def test_baselines_have_none_of_the_papers_modules(name: str) -> None:
+    baseline = Settings.preset(name)
+    modules = ("pacm_source", "pacm_pose", "dcam", "mgdm")
+    assert not any(getattr(baseline, module) for module in modules)
+    assert baseline.between_frames == (name != "baseline-controlnet")
+    others = {"baseline_attention": "none", **dict.fromkeys(modules, True)}
+    assert baseline.changed(others) == Settings()
 
 
 def test_paper_is_the_papers() -> None:
@@ -196,7 +207,7 @@ def test_paper_is_the_papers() -> None:
 def test_an_unknown_preset_is_named_and_the_known_ones_are_listed() -> None:
     with pytest.raises(SettingsError, match="'slow'") as caught:
         Settings.preset("slow")
-    assert "balanced, fast, paper" in caught.value.remedy
+    assert ", ".join(preset_names()) in caught.value.remedy
 
 
 @pytest.mark.parametrize("name", ["../settings/fast", "fast.json", ""])

@@ -1,0 +1,107 @@
+"""Attention between frames: what a frame sees of frame 0 and of the frame before it, Eq. 7.
+
+Notable: frames come in chunks. A chunk's frames are denoised together; its first frame attends to the keys and values
+that the last frame of the chunk before has left behind at the same timestep and layer, so chunks of any size give
+the same result. Frame 0's keys and values are recorded once, along the source's own trajectory.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import torch
+from diffusers import UNet2DConditionModel
+from diffusers.models.attention_processor import Attention
+from torch import Tensor
+from torch.nn.functional import scaled_dot_product_attention
+
+from poseanimate.method.attention import output, processors, project
+
+KeysValues = tuple[Tensor, Tensor]
+
+
+@dataclass
+class FrameMemory:
+    """Keys and values of frames 0 and i - 1, by (timestep, layer); each (branches, heads, tokens, d)."""
+
+    first: dict[tuple[int, str], KeysValues] = field(default_factory=dict)
+    previous: dict[tuple[int, str], KeysValues] = field(default_factory=dict)
+
+
+@dataclass(kw_only=True)
+class FrameAttention(ABC):
+    """Self-attention layers that look at other frames too; one object serves one run.
+
+    branches: of classifier-free guidance in a batch.
+    timestep, masks and recording are set before each pass through the U-Net: masks (1 + 1 + frames, H, W) in [0, 1] are
+        those of frame 0, of the frame before the chunk and of the chunk's frames, or None without MGDM; while
+        `recording`, the batch is frame 0 alone.
+    """
+
+    branches: int
+    memory: FrameMemory = field(default_factory=FrameMemory)
+    timestep: int = 0
+    masks: Tensor | None = None
+    recording: bool = False
+
+    @staticmethod
+    @abstractmethod
+    def replaces(layer: str) -> bool:
+        """Whether an attention layer of the U-Net, by its processor's name, looks at other frames."""
+
+    @abstractmethod
+    def combine(
+        self, q: Tensor, first: KeysValues, previous: KeysValues, own: KeysValues
+    ) -> Tensor:
+        """The attention output of frames x_i, all tensors (branches·frames, heads, tokens, d).
+
+        Args:
+            q: Q^i.
+            first, previous, own: keys and values of frames 0, i - 1 and i.
+        """
+
+    @contextmanager
+    def installed(self, unet: UNet2DConditionModel) -> Iterator[None]:
+        """Within, the layers that this attention replaces use it."""
+        with processors(unet, self.replaces, lambda name: _Processor(self, name)):
+            yield
+
+    def attend(self, layer: str, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """The attention output of a chunk's frames; q, k, v (branches·frames, heads, tokens, d)."""
+        key = (self.timestep, layer)
+        by_branch = [x.unflatten(0, (self.branches, -1)) for x in (k, v)]
+        last = (by_branch[0][:, -1].clone(), by_branch[1][:, -1].clone())
+        if self.recording:
+            self.memory.first[key] = self.memory.previous[key] = last
+            return scaled_dot_product_attention(q, k, v)
+        frames = by_branch[0].shape[1]
+        k_0, v_0 = (
+            x[:, None].expand(-1, frames, -1, -1, -1).flatten(0, 1) for x in self.memory.first[key]
+        )
+        k_prev, v_prev = (
+            torch.cat([kept[:, None], x[:, :-1]], dim=1).flatten(0, 1)
+            for kept, x in zip(self.memory.previous[key], by_branch, strict=True)
+        )
+        self.memory.previous[key] = last
+        return self.combine(q, (k_0, v_0), (k_prev, v_prev), (k, v))
+
+
+class _Processor:
+    """Self-attention of one layer, handed to a FrameAttention."""
+
+    def __init__(self, attention: FrameAttention, layer: str) -> None:
+        self.attention, self.layer = attention, layer
+
+    def __call__(
+        self,
+        attn: Attention,
+        hidden_states: Tensor,
+        encoder_hidden_states: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        temb: Tensor | None = None,
+    ) -> Tensor:
+        q, k, v = project(attn, hidden_states, hidden_states)
+        return output(attn, self.attention.attend(self.layer, q, k, v))
