@@ -169,6 +169,36 @@ def cache(options: argparse.Namespace, report: Report) -> None:
         print(f"{store.folder}: {len(store.entries())} results, {size_mb:.1f} MB ({bound})")
 
 
+def evaluate(options: argparse.Namespace, report: Report) -> None:
+    """Measure the method, its modules and baselines where the truth is known; goes on where it stopped."""
+    from poseanimate.evaluation.run import ask
+    from poseanimate.evaluation.samples import write_samples
+
+    evaluation = ask(
+        options.split,
+        options.characters,
+        options.motions,
+        options.rows,
+        options.sweep,
+        _settings(options),
+    )
+    if options.protocol == "samples":
+        models = _animator(options).models
+        drawn = write_samples(models, options.split, options.characters, options.output)
+        told = _followed(drawn, report)
+        report.result({"report": str(options.output / "samples.md")}, told)
+        return
+    store = evaluation.store(options.output, options.models)
+    options.cache = options.cache or options.output / "cache"
+    report.show(Stage("models", 1))
+    animator = _animator(options)
+    report.show(Stage("evaluation", evaluation.clips))
+    for event in evaluation.run(animator, store):
+        report.show(event)
+    page, table = evaluation.report(store)
+    report.result({"report": str(page)}, f"{table}\n\n{page}")
+
+
 # Inputs -------------------------------------------------------------------------------------------
 
 
@@ -321,6 +351,11 @@ def _parser() -> argparse.ArgumentParser:
                 help=f"enlarge the clip K times; default: to a short side of about {SHOWN_SIDE_PX}",
             )
 
+    measure = _command(commands, evaluate)
+    _add_evaluation(measure)
+    _add_settings(measure)
+    _add_machine(measure)
+
     _command(commands, motions)
     _add_preset(_command(commands, settings))
     empty = _command(commands, cache)
@@ -355,6 +390,27 @@ def _add_inputs(parser: argparse.ArgumentParser) -> None:
     part.add_argument("--start", type=float, default=0.0, metavar="S", help="from this second")
     part.add_argument("--end", type=float, metavar="S", help="up to this second")
     part.add_argument("--stride", type=int, default=1, metavar="K", help="every K-th frame")
+
+
+def _add_evaluation(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "protocol",
+        choices=("pocket", "samples"),
+        help="pocket: clips against the true ones; samples: single pictures, to see what the models know",
+    )
+    for name, kind, default, words in (
+        ("--split", str, "held-out", "validation or held-out"),
+        ("--characters", int, 8, "how many"),
+        ("--motions", str, "walk,wave,jumping-jacks,squat", "presets, with commas"),
+        ("--rows", str, "", "with commas; default: all"),
+        ("--sweep", str, "", "rows for values of a setting, as lambda_first=0.5,0.7,0.9"),
+    ):
+        parser.add_argument(
+            name, type=kind, default=default, help=f"{words}; default: {default or 'none'}"
+        )
+    parser.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="FOLDER", help="results and report.html"
+    )
 
 
 def _add_preset(parser: Any) -> None:

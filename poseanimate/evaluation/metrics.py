@@ -1,12 +1,19 @@
-"""Figures for one generated picture against the true one.
+"""Figures for one generated picture or clip against the true one.
 
-Pictures are (H, W, 3) uint8 RGB, masks (H, W) in [0, 1].
+Pictures are (H, W, 3) uint8 RGB, masks (H, W) in [0, 1]. `FIGURES` says what each figure is called, what it is measured
+in and which way is better.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import cv2
 import numpy as np
 from numpy.typing import NDArray
+from skimage.color import rgb2lab
 from skimage.metrics import structural_similarity
 
 from poseanimate.pocket.character import CLOTH, Character
@@ -15,9 +22,56 @@ from poseanimate.poses.skeleton import Pose
 
 Picture = NDArray[np.uint8]
 Mask = NDArray[np.float32]
+Inside = NDArray[np.bool_]
 
 PCK_RADIUS = 0.25  # in torso lengths
+MISSED_ERROR = 1.0  # torso lengths that a joint which is not found counts as, and at most
 SHARE_OF_JOINTS = 0.8
+MARGIN_PX = 2  # around masks, where antialiasing and the autoencoder blend both sides
+
+
+@dataclass(frozen=True)
+class Figure:
+    """What is measured: heading, unit, sentence of explanation, and which way is better (+1, -1, 0 neither)."""
+
+    heading: str
+    unit: str
+    better: int
+    meaning: str
+    digits: int = 1
+
+
+FIGURES: dict[str, Figure] = {
+    "psnr": Figure("PSNR", "dB", 1, "against the true frames"),
+    "psnr_character": Figure("character", "dB", 1, "PSNR within the true character's mask"),
+    "psnr_background": Figure("background", "dB", 1, "PSNR outside the true character's mask"),
+    "ssim": Figure("SSIM", "", 1, "against the true frames", 3),
+    "l1": Figure(
+        "L1", "E-04", -1,
+        "mean difference of 0 to 255, divided by the number of pixels, as in DisCo's evaluation", 1,
+    ),
+    "pck": Figure("PCK", "%", 1, "joints found within a quarter of a torso of the truth"),
+    "joint_error": Figure(
+        "joints", "torsos", -1, "mean distance of joints from the truth; missed ones count 1", 3
+    ),
+    "mask_iou": Figure("mask IoU", "", 1, "of the character that is seen against the true mask", 3),
+    "identity": Figure(
+        "identity", "ΔE", -1, "mean colour difference of face, top, bottom and shoes from the truth"
+    ),
+    "background_change": Figure(
+        "bg change", "grey levels", -1, "from the source, where the character is in neither", 2
+    ),
+    "flicker": Figure(
+        "flicker", "grey levels", -1,
+        "change from frame to frame where the character is in neither", 2,
+    ),
+    "dynamics": Figure(
+        "dynamics", "% of truth", 0,
+        "change from frame to frame, of the true clip's; a frozen clip has 0 and no flicker",
+    ),
+    "source_psnr": Figure("frame 0", "dB", 1, "PSNR of the reconstructed source"),
+    "seconds": Figure("seconds", "s", -1, "that the row takes alone, without loading"),
+}  # fmt: skip
 
 
 def ssim(made: Picture, truth: Picture) -> float:
@@ -34,6 +88,12 @@ def ssim(made: Picture, truth: Picture) -> float:
     )
 
 
+def l1_disco(made: Picture, truth: Picture) -> float:
+    """L1 as DisCo's evaluation has it: the mean difference in grey levels, divided by H·W once more; times 1e4."""
+    height, width = truth.shape[:2]
+    return 1e4 * change(made, truth) / (height * width)
+
+
 def joint_errors(found: Pose | None, truth: Pose) -> NDArray[np.float64]:
     """Distance of every true joint from the found one in torso lengths; infinite where it was not found."""
     wanted = truth.visible()
@@ -41,6 +101,55 @@ def joint_errors(found: Pose | None, truth: Pose) -> NDArray[np.float64]:
         return np.full(int(wanted.sum()), np.inf)
     distance = np.linalg.norm(found.body[:, :2] - truth.body[:, :2], axis=1) / torso_length(truth)
     return np.where(found.visible(), distance, np.inf)[wanted]
+
+
+def mean_joint_error(errors: NDArray[np.float64]) -> float:
+    """In torso lengths, each at most `MISSED_ERROR`."""
+    return float(np.minimum(errors, MISSED_ERROR).mean())
+
+
+def iou(seen: Inside, truth: Inside) -> float:
+    """Intersection over union; 1 where both are empty."""
+    union = int((seen | truth).sum())
+    return 1.0 if union == 0 else float((seen & truth).sum() / union)
+
+
+def outside(*masks: Mask) -> Inside:
+    """Where none of the masks reaches, with a margin."""
+    kernel = np.ones((2 * MARGIN_PX + 1,) * 2, np.uint8)
+    union = np.any([mask > 0.02 for mask in masks], axis=0).astype(np.uint8)
+    return np.asarray(cv2.dilate(union, kernel) == 0)
+
+
+def change(one: Picture, other: Picture, where: Inside | None = None) -> float:
+    """Mean absolute difference in grey levels, over the places `where`; 0 where there are none."""
+    difference = np.abs(one.astype(np.float64) - other)
+    chosen = difference if where is None else difference[where]
+    return float(chosen.mean()) if chosen.size else 0.0
+
+
+def dynamics(clip: Sequence[Picture], truth: Sequence[Picture]) -> float:
+    """Change from frame to frame, in per cent of the true clip's."""
+    made, true = (np.mean([change(*pair) for pair in pairwise(c)]) for c in (clip, truth))
+    return float(100 * made / true) if true else 0.0
+
+
+def identity_error(made: Picture, truth: Picture, pose: Pose, radius: int = 2) -> float:
+    """Mean colour difference (CIE 1976 ΔE) from the truth on the parts that one knows a character by.
+
+    Of face, top, bottom and shoes; around the true joints, the median colour of each place.
+    """
+    places = [
+        pose.body[0, :2],
+        *(_between(pose, 1, hip, at) for hip in (8, 11) for at in (0.25, 0.5, 0.75)),
+        *(_between(pose, hip, hip + 1, at) for hip in (8, 11) for at in (0.2, 0.5)),
+        *(pose.body[ankle, :2] for ankle in (10, 13)),
+    ]
+    height, width = truth.shape[:2]
+    seen = [p for p in places if 0 < p[0] < width and 0 < p[1] < height]
+    pairs = [[_median(picture, place, radius) for picture in (made, truth)] for place in seen]
+    lab = rgb2lab(np.array(pairs, np.float64) / 255)
+    return float(np.linalg.norm(lab[:, 0] - lab[:, 1], axis=1).mean()) if seen else float("nan")
 
 
 def pose_is_right(found: Pose | None, truth: Pose) -> bool:
@@ -70,14 +179,27 @@ def _between(pose: Pose, start: int, end: int, at: float) -> NDArray[np.float64]
     return pose.body[start, :2] + (pose.body[end, :2] - pose.body[start, :2]) * at
 
 
+def _patch(picture: Picture, place: NDArray[np.float64], radius: int) -> NDArray[np.float64]:
+    """(pixels, 3) around a place, kept inside the picture."""
+    (row, column), sides = (round(float(c)) for c in place[::-1]), picture.shape[:2]
+    row, column = (
+        int(np.clip(c, radius, side - 1 - radius))
+        for c, side in zip((row, column), sides, strict=True)
+    )
+    square = picture[row - radius : row + radius + 1, column - radius : column + radius + 1]
+    return square.reshape(-1, 3).astype(np.float64)
+
+
+def _median(picture: Picture, place: NDArray[np.float64], radius: int) -> NDArray[np.float64]:
+    return np.asarray(np.median(_patch(picture, place, radius), axis=0))
+
+
 def _cloth_names(picture: Picture, places: list[NDArray[np.float64]]) -> list[str]:
     """Names of the cloth colours around the places, the most frequent first."""
-    height, width = picture.shape[:2]
     names, palette = list(CLOTH), np.array(list(CLOTH.values()), np.float64)
     votes = np.zeros(len(names))
-    for x, y in places:
-        row, column = (int(np.clip(c, 1, side - 2)) for c, side in ((y, height), (x, width)))
-        pixels = picture[row - 1 : row + 2, column - 1 : column + 2].reshape(-1, 3).astype(float)
+    for place in places:
+        pixels = _patch(picture, place, 1)
         nearest = np.linalg.norm(pixels[:, None] - palette, axis=2).argmin(axis=1)
         votes += np.bincount(nearest, minlength=len(names))
     return [names[i] for i in votes.argsort()[::-1]]

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 
+from poseanimate.errors import OutputError
 from poseanimate.evaluation.metrics import garments_are_right, pose_is_right
+from poseanimate.events import Step
 from poseanimate.method.ddim import DDIM
 from poseanimate.method.denoiser import Denoiser
 from poseanimate.models import Models, to_pixels, to_tensor
@@ -18,6 +22,7 @@ from poseanimate.pocket.scene import Scene
 from poseanimate.poses.skeleton import draw_pose
 
 STEPS, GUIDANCE = 25, 3.0
+COLUMNS, ROWS = 8, 3  # of the sheet
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,3 +65,39 @@ def samples(models: Models, split: str, count: int) -> Iterator[Sample]:
             garments_are_right(made, scene.character, rendered.pose),
             garments_are_right(rendered.picture, scene.character, rendered.pose),
         )
+
+
+def write_samples(
+    models: Models, split: str, count: int, folder: Path
+) -> Generator[Step, None, str]:
+    """Writes samples.md and samples.png (made above true) into a folder; returns the report's sentence.
+
+    Raises:
+        OutputError: the folder can't be written to.
+    """
+    made: list[Sample] = []
+    for sample in samples(models, split, count):
+        made.append(sample)
+        yield Step("samples", len(made), count)
+    both = sum(s.pose_right and s.garments_right for s in made)
+    told = (
+        f"{count} plain samples ({split}, DDIM T={STEPS}, w={GUIDANCE:g}, from random noise): pose right "
+        f"{sum(s.pose_right for s in made)}, garment colours right {sum(s.garments_right for s in made)}, "
+        f"both right {both}; the colour check passes {sum(s.truth_passes for s in made)} of the true pictures. "
+        "Upper rows: made, lower rows: true."
+    )
+    blank = np.zeros_like(made[0].made)
+    shown = [(s.made, s.truth) for s in made[: COLUMNS * ROWS]]
+    shown += [(blank, blank)] * (-len(shown) % COLUMNS)
+    rows = [
+        np.concatenate([pair[which] for pair in shown[first : first + COLUMNS]], axis=1)
+        for first in range(0, len(shown), COLUMNS)
+        for which in (0, 1)
+    ]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.concatenate(rows)).save(folder / "samples.png")
+        (folder / "samples.md").write_text(f"{told}\n\n![](samples.png)\n")
+    except OSError as error:
+        raise OutputError(f"{folder} can't be written to.", "Choose another folder.") from error
+    return told

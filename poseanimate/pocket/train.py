@@ -73,9 +73,8 @@ def main() -> None:
 
 def computes_bf16(device: str) -> bool:
     """Whether a device computes in bfloat16; a CPU that only emulates it is ten times slower so."""
-    return device == "cuda" or bool(
-        getattr(torch.cpu, "get_capabilities", dict)().get("avx512_bf16")
-    )
+    told = getattr(torch.cpu, "get_capabilities", None)  # older releases don't tell
+    return device == "cuda" or bool(told and told().get("avx512_bf16"))
 
 
 def _process(rank: int, part: str, plan: Plan, pictures: int) -> None:

@@ -1,0 +1,261 @@
+"""An evaluation's report: summary.json, results.csv and one HTML page that needs nothing else."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import html
+import io
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from poseanimate.evaluation.metrics import FIGURES, Figure
+from poseanimate.evaluation.rows import Row
+from poseanimate.evaluation.statistics import Interval, bootstrap, paired
+from poseanimate.evaluation.store import Result, Store
+
+REFERENCES = {
+    "bound": "the autoencoder of the true frames: the best that these models can do",
+    "copy": "the source picture again and again",
+}
+FULL = "full"
+SHOWN_CASES = {"best": 1.0, "median": 0.5, "worst": 0.0}
+Summary = dict[str, dict[str, Interval]]
+
+STYLE = """
+:root { color-scheme: light dark; --rule: #8884; --mark: #6366f1; }
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2rem auto; padding: 0 1rem; }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; display: block; overflow-x: auto; }
+th, td { padding: .25rem .6rem; border-bottom: 1px solid var(--rule); text-align: right; white-space: nowrap; }
+th:first-child, td:first-child { text-align: left; }
+td small { opacity: .65; } td.best { font-weight: 700; }
+figure { margin: 1rem 0; } figcaption { opacity: .75; font-size: .9em; }
+img { max-width: 100%; image-rendering: pixelated; display: block; }
+svg { width: 100%; max-width: 44rem; height: auto; } svg text { font: 12px system-ui; fill: currentColor; }
+svg line { stroke: currentColor; stroke-opacity: .3; } svg .mark { stroke: var(--mark); stroke-opacity: 1; }
+svg circle { fill: var(--mark); } pre { overflow-x: auto; font-size: .85em; }
+"""
+
+
+def summarise(results: Sequence[Result]) -> Summary:
+    """Row → figure → mean with its interval over characters; rows in the order in which they were made first."""
+    summary: Summary = {}
+    for row in dict.fromkeys(result.row for result in results):
+        own = [result for result in results if result.row == row]
+        names = [name for name in FIGURES if any(name in r.figures for r in own)]
+        summary[row] = {name: bootstrap(_by_character(own, name)) for name in names}
+    return summary
+
+
+def differences(results: Sequence[Result], base: str) -> dict[str, dict[str, Interval]]:
+    """How much larger each figure of `base` is than every other row's, on the same characters."""
+    own = [result for result in results if result.row == base]
+    found: dict[str, dict[str, Interval]] = {}
+    for row in dict.fromkeys(r.row for r in results if r.row not in (base, *REFERENCES)):
+        other = [result for result in results if result.row == row]
+        names = [
+            n for n in FIGURES if own and other and n in own[0].figures and n in other[0].figures
+        ]
+        found[row] = {n: paired(_by_character(own, n), _by_character(other, n)) for n in names}
+    return found
+
+
+def write_report(store: Store, rows: Mapping[str, Row]) -> tuple[Path, str]:
+    """Writes summary.json, results.csv and report.html into the store's folder.
+
+    Returns the page's path and its table in Markdown.
+    """
+    order = (*REFERENCES, *rows)
+    results = [r for name in order for r in store.results() if r.row == name]
+    summary = summarise(results)
+    plain = {
+        row: {name: vars(interval) for name, interval in figures.items()}
+        for row, figures in summary.items()
+    }
+    (store.folder / "summary.json").write_text(json.dumps(plain, indent=1) + "\n")
+    (store.folder / "results.csv").write_text(_csv(results), newline="")
+    page = store.folder / "report.html"
+    page.write_text(_page(store, results, summary, rows), encoding="utf-8")
+    return page, markdown(summary)
+
+
+def markdown(summary: Summary, figures: Sequence[str] = tuple(FIGURES)) -> str:
+    """The means and intervals as a Markdown table."""
+    shown = [name for name in figures if any(name in own for own in summary.values())]
+    lines = [
+        "| row | " + " | ".join(_heading(FIGURES[n]) for n in shown) + " |",
+        "|---" * (len(shown) + 1) + "|",
+    ]
+    for row, own in summary.items():
+        cells = [_text(own.get(name), FIGURES[name]) for name in shown]
+        lines.append(f"| {row} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _by_character(results: Sequence[Result], name: str) -> dict[str, list[float]]:
+    found: dict[str, list[float]] = {}
+    for result in results:
+        value = result.figures.get(name)
+        if value is not None and np.isfinite(value):
+            found.setdefault(result.character, []).append(value)
+    return found
+
+
+def _heading(figure: Figure) -> str:
+    arrow = {1: " ↑", -1: " ↓", 0: ""}[figure.better]
+    return f"{figure.heading}{f' ({figure.unit})' if figure.unit else ''}{arrow}"
+
+
+def _text(interval: Interval | None, figure: Figure) -> str:
+    if interval is None:
+        return "-"
+    return f"{interval.mean:.{figure.digits}f} ({interval.low:.{figure.digits}f} to {interval.high:.{figure.digits}f})"
+
+
+def _csv(results: Sequence[Result]) -> str:
+    file = io.StringIO()
+    writer = csv.writer(file)
+    writer.writerow(["character", "motion", "row", *FIGURES])
+    for result in results:
+        values = [result.figures.get(name, "") for name in FIGURES]
+        writer.writerow([result.character, result.motion, result.row, *values])
+    return file.getvalue()
+
+
+# The page -----------------------------------------------------------------------------------------
+
+
+def _page(
+    store: Store,
+    results: Sequence[Result],
+    summary: Summary,
+    rows: Mapping[str, Row],
+) -> str:
+    meanings = REFERENCES | {name: row.meaning for name, row in rows.items()}
+    names = [name for name in FIGURES if any(name in own for own in summary.values())]
+    parts = [
+        "<!doctype html><html lang='en'><meta charset='utf-8'>",
+        "<meta name='viewport' content='width=device-width'><title>PoseAnimate: evaluation</title>",
+        f"<style>{STYLE}</style><h1>Evaluation</h1>",
+        "<p>Means with 95 % bootstrap intervals over characters; bold where a row is best, references aside.</p>",
+        _table(summary, names),
+        *_differences(results),
+        "<h2>Rows</h2><ul>",
+        *(f"<li><b>{html.escape(n)}</b>: {html.escape(meanings[n])}</li>" for n in summary),
+        "</ul><h2>Figures</h2><ul>",
+        *(
+            f"<li><b>{_heading(FIGURES[n])}</b>: {html.escape(FIGURES[n].meaning)}</li>"
+            for n in names
+        ),
+        "</ul>",
+        "<h2>Plots</h2>",
+        *(_plot(summary, name) for name in names),
+        "<h2>Clips</h2><p>Best, median and worst case of every row by PSNR.</p>",
+        *(_clips(store, [r for r in results if r.row == row]) for row in summary),
+        f"<h2>Settings</h2><pre>{html.escape(json.dumps(store.asked, indent=1))}</pre></html>",
+    ]
+    return "\n".join(parts)
+
+
+def _table(summary: Summary, names: Sequence[str]) -> str:
+    heads = "".join(f"<th>{html.escape(_heading(FIGURES[name]))}</th>" for name in names)
+    lines = [f"<table><tr><th>row</th>{heads}</tr>"]
+    best = {name: _best(summary, name) for name in names}
+    for row, own in summary.items():
+        cells = []
+        for name in names:
+            interval, digits = own.get(name), FIGURES[name].digits
+            if interval is None:
+                cells.append("<td>-</td>")
+                continue
+            chosen = " class='best'" if best[name] == row else ""
+            cells.append(
+                f"<td{chosen}>{interval.mean:.{digits}f} "
+                f"<small>{interval.low:.{digits}f} to {interval.high:.{digits}f}</small></td>"
+            )
+        lines.append(f"<tr><td>{html.escape(row)}</td>{''.join(cells)}</tr>")
+    return "".join([*lines, "</table>"])
+
+
+def _differences(results: Sequence[Result]) -> Iterator[str]:
+    """What every row of the method differs by from the full one, on the same characters."""
+    found = differences(results, FULL)
+    if not found:
+        return
+    names = [name for name in FIGURES if any(name in own for own in found.values())]
+    heads = "".join(f"<th>{html.escape(_heading(FIGURES[name]))}</th>" for name in names)
+    yield (
+        f"<h2>What {FULL} has more</h2><p>Its figure less the row's, on the same characters; bold where the interval "
+        f"leaves out 0.</p><table><tr><th>row</th>{heads}</tr>"
+    )
+    for row, own in found.items():
+        cells = ""
+        for name in names:
+            interval, digits = own.get(name), FIGURES[name].digits
+            if interval is None:
+                cells += "<td>-</td>"
+                continue
+            sure = " class='best'" if interval.low > 0 or interval.high < 0 else ""
+            cells += (
+                f"<td{sure}>{interval.mean:+.{digits}f} "
+                f"<small>{interval.low:+.{digits}f} to {interval.high:+.{digits}f}</small></td>"
+            )
+        yield f"<tr><td>{html.escape(row)}</td>{cells}</tr>"
+    yield "</table>"
+
+
+def _best(summary: Summary, name: str) -> str | None:
+    means = {
+        row: own[name].mean * FIGURES[name].better
+        for row, own in summary.items()
+        if row not in REFERENCES and name in own
+    }
+    return max(means, key=lambda row: means[row]) if means and FIGURES[name].better else None
+
+
+def _plot(summary: Summary, name: str) -> str:
+    """Means as dots with their intervals, a line for every row; an SVG."""
+    own = {row: figures[name] for row, figures in summary.items() if name in figures}
+    low, high = min(i.low for i in own.values()), max(i.high for i in own.values())
+    span = (high - low) or 1.0
+    left, width, step = 150, 420, 20
+
+    def x(value: float) -> float:
+        return left + width * (value - low) / span
+
+    marks = []
+    for at, (row, interval) in enumerate(own.items()):
+        y = 14 + at * step
+        marks.append(
+            f"<text x='{left - 10}' y='{y + 4}' text-anchor='end'>{html.escape(row)}</text>"
+            f"<line x1='{left}' x2='{left + width}' y1='{y}' y2='{y}'/>"
+            f"<line class='mark' x1='{x(interval.low):.1f}' x2='{x(interval.high):.1f}' y1='{y}' y2='{y}' "
+            f"stroke-width='2'/><circle cx='{x(interval.mean):.1f}' cy='{y}' r='4'/>"
+        )
+    height, digits = 30 + len(own) * step, FIGURES[name].digits
+    ends = (
+        f"<text x='{left}' y='{height - 4}'>{low:.{digits}f}</text>"
+        f"<text x='{left + width}' y='{height - 4}' text-anchor='end'>{high:.{digits}f}</text>"
+    )
+    return (
+        f"<figure><figcaption>{html.escape(_heading(FIGURES[name]))}: {html.escape(FIGURES[name].meaning)}"
+        f"</figcaption><svg viewBox='0 0 {left + width + 20} {height}' role='img' "
+        f"aria-label='{html.escape(FIGURES[name].heading)}'>{''.join(marks)}{ends}</svg></figure>"
+    )
+
+
+def _clips(store: Store, results: Sequence[Result]) -> str:
+    ranked = sorted(results, key=lambda r: r.figures["psnr"])
+    parts = []
+    for label, share in SHOWN_CASES.items():
+        chosen = ranked[round(share * (len(ranked) - 1))]
+        data = base64.b64encode(store.strip(chosen)).decode()
+        caption = f"{chosen.row}, {label}: {chosen.character}, {chosen.motion}, {chosen.figures['psnr']:.1f} dB"
+        parts.append(
+            f"<figure><img alt='{html.escape(caption)}' src='data:image/png;base64,{data}'>"
+            f"<figcaption>{html.escape(caption)}</figcaption></figure>"
+        )
+    return "".join(parts)

@@ -1,0 +1,63 @@
+"""What is compared: the method, the method less each of its modules (the paper's Fig. 5), and baselines (Table 1)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from poseanimate.settings import Settings
+
+MODULES = ("pacm_source", "pacm_pose", "dcam", "mgdm")
+NONE: dict[str, object] = dict.fromkeys(MODULES, False)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A way to make a clip.
+
+    changes: settings over those that the evaluation was asked for.
+    driver: whose poses are followed, the character's "own" true ones, so that figures speak of the method alone, or
+        those of "another" character of other size and place, found in its pictures, so that they speak of PATA too.
+    meaning: a sentence for the report.
+    """
+
+    changes: Mapping[str, object]
+    meaning: str
+    driver: str = "own"
+
+    def settings(self, base: Settings) -> Settings:
+        """The row's settings; PATA only where another character drives, and never frames of transition."""
+        pata = {"pata": self.driver == "another", "transition_frames": 0}
+        return base.changed({**pata, **self.changes})
+
+
+ROWS: dict[str, Row] = {
+    "controlnet-random": Row(
+        {**NONE, "start": "random"}, "plain ControlNet per frame from random noise"
+    ),
+    "controlnet": Row(NONE, "plain ControlNet per frame from the source's inverted noise"),
+    "cross-frame": Row(
+        {**NONE, "baseline_attention": "cross_frame"}, "and every frame attends to frame 0 alone"
+    ),
+    "spatio-temporal": Row(
+        {**NONE, "baseline_attention": "spatio_temporal"},
+        "and every frame attends to frames 0 and i - 1; stands in for IP+CtrlN, whose adapter these models lack",
+    ),
+    "only-pacm-source": Row({**NONE, "pacm_source": True}, "the first optimisation alone"),
+    "full": Row({}, "the method as the preset has it"),
+    "less-pacm": Row({"pacm_source": False, "pacm_pose": False}, "without both optimisations"),
+    "less-pacm-pose": Row({"pacm_pose": False}, "without the second optimisation"),
+    "less-dcam": Row({"dcam": False}, "without dual consistency attention, and so without MGDM"),
+    "less-mgdm": Row({"mgdm": False}, "without the decoupling of character and background"),
+    "driven": Row({}, "the method with another character's motion, through PATA", "another"),
+    "driven-less-pata": Row({"pata": False}, "and the same without PATA", "another"),
+}
+
+
+def swept(text: str) -> dict[str, Row]:
+    """Rows of a sweep, "lambda_first=0.5,0.7,0.9": the full method with each of these values."""
+    name, _, values = text.partition("=")
+    return {
+        f"{name}={value}": Row({name: value}, f"the method with {name} {value}")
+        for value in values.split(",")
+    }

@@ -1,0 +1,124 @@
+"""Results of an evaluation on disk, one file each, so that it resumes where it was stopped.
+
+A folder belongs to one evaluation: what was asked for lies in it and must be the same when it goes on.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from poseanimate.cache import content_key
+from poseanimate.errors import OutputError
+from poseanimate.evaluation.metrics import Picture
+
+ASKED = "asked.json"
+SHARED = ("inversion", "pacm_source")  # stages that depend on the picture alone
+
+
+@dataclass(frozen=True)
+class Result:
+    """A row's figures on one character and motion.
+
+    seconds: by stage, of those that were worked out; cached: stages that came from the cache.
+    """
+
+    character: str
+    motion: str
+    row: str
+    driver: str
+    figures: dict[str, float]
+    seconds: dict[str, float] = field(default_factory=dict)
+    cached: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """Of its files: no text from outside is part of a path."""
+        return content_key(self.character, self.motion, self.row)[:24]
+
+
+class Store:
+    """The results in one folder.
+
+    Raises:
+        OutputError: the folder can't be written to, or holds another evaluation.
+    """
+
+    def __init__(self, folder: Path, asked: Mapping[str, Any]) -> None:
+        self.folder, self.asked = folder, asked
+        try:
+            (folder / "results").mkdir(parents=True, exist_ok=True)
+            (folder / "clips").mkdir(exist_ok=True)
+            kept = folder / ASKED
+            if kept.exists() and json.loads(kept.read_text()) != json.loads(json.dumps(asked)):
+                raise OutputError(
+                    f"{folder} holds an evaluation with other settings or models.",
+                    "Choose another folder, or remove this one.",
+                )
+            _write(kept, json.dumps(asked, indent=1).encode())
+        except (OSError, ValueError) as error:
+            raise OutputError(
+                f"{folder} can't be used ({type(error).__name__}).", "Choose another folder."
+            ) from error
+
+    def has(self, character: str, motion: str, row: str) -> bool:
+        name = Result(character, motion, row, "", {}).name
+        return (self.folder / "results" / f"{name}.json").exists()
+
+    def put(self, result: Result, clip: Sequence[Picture]) -> None:
+        """Keeps a result and its frames side by side; the result last, since it says that both are there."""
+        ok, png = cv2.imencode(".png", np.concatenate(clip, axis=1)[..., ::-1])
+        if not ok:
+            raise ValueError(f"frames of shape {clip[0].shape} can't be written as PNG")
+        _write(self.folder / "clips" / f"{result.name}.png", png.tobytes())
+        text = json.dumps(asdict(result), indent=1)
+        _write(self.folder / "results" / f"{result.name}.json", text.encode())
+
+    def results(self) -> list[Result]:
+        """All of them, `seconds` among the figures, in the order of characters and motions."""
+        found = []
+        for path in (self.folder / "results").glob("*.json"):
+            values = json.loads(path.read_text())
+            found.append(Result(**values | {"cached": tuple(values["cached"])}))
+        found.sort(key=lambda r: (_natural(r.character), r.motion, r.row))
+        return [_with_seconds(result, found) for result in found]
+
+    def strip(self, result: Result) -> bytes:
+        """A PNG of the result's frames side by side."""
+        return (self.folder / "clips" / f"{result.name}.png").read_bytes()
+
+
+def _with_seconds(result: Result, others: Sequence[Result]) -> Result:
+    """With what the row takes alone: stages that were cached count with what they took where they were worked out."""
+    if not result.seconds:
+        return result
+    total = sum(value for stage, value in result.seconds.items() if stage not in result.cached)
+    for stage in result.cached:
+        same = [
+            other.seconds[stage]
+            for other in others
+            if other.character == result.character
+            and (stage in SHARED or (other.motion, other.driver) == (result.motion, result.driver))
+            and stage in other.seconds
+            and stage not in other.cached
+        ]
+        total += max(same, default=0.0)
+    return Result(**asdict(result) | {"figures": {**result.figures, "seconds": total}})
+
+
+def _natural(name: str) -> tuple[str, int]:
+    head, _, number = name.rpartition("-")
+    return (head, int(number)) if number.isdigit() else (name, 0)
+
+
+def _write(path: Path, data: bytes) -> None:
+    partial = path.with_name(f"{path.name}.partial")
+    partial.write_bytes(data)
+    os.replace(partial, path)

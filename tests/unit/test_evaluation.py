@@ -1,0 +1,300 @@
+"""The instrument: figures on known inputs, intervals, results that resume, and the report."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tiny import scene_at_ease, tiny_models
+
+from poseanimate import cli
+from poseanimate.animator import Animator
+from poseanimate.errors import OutputError, SettingsError
+from poseanimate.evaluation import metrics, pocket
+from poseanimate.evaluation.report import REFERENCES, markdown, summarise
+from poseanimate.evaluation.rows import MODULES, ROWS, swept
+from poseanimate.evaluation.run import PocketEvaluation, ask
+from poseanimate.evaluation.samples import write_samples
+from poseanimate.evaluation.statistics import bootstrap, paired
+from poseanimate.evaluation.store import Result, Store
+from poseanimate.pocket.body import Angles
+from poseanimate.pocket.scene import Scene
+from poseanimate.poses.skeleton import Pose
+from poseanimate.settings import Settings
+
+FEW = Settings(num_inference_steps=2, inner_steps=1, frames=3, guidance_scale=3.0)
+
+
+def grey(level: int, side: int = 64) -> np.ndarray:
+    return np.full((side, side, 3), level, np.uint8)
+
+
+# Figures ------------------------------------------------------------------------------------------
+
+
+def test_l1_is_discos() -> None:
+    found = metrics.l1_disco(grey(120, 256), grey(100, 256))
+    assert found == pytest.approx(1e4 * 20 / 256**2)  # 3.05E-04, as the paper's tables count
+
+
+def test_masks_that_agree_have_an_iou_of_one() -> None:
+    half = np.zeros((4, 4), bool)
+    half[:2] = True
+    left = half.T
+    assert metrics.iou(half, half) == 1 and metrics.iou(half, ~half) == 0
+    assert metrics.iou(half, left) == pytest.approx(4 / 12)
+    assert metrics.iou(np.zeros((2, 2), bool), np.zeros((2, 2), bool)) == 1
+
+
+def test_outside_keeps_a_margin_from_every_mask() -> None:
+    one, other = np.zeros((2, 32, 32), np.float32)
+    one[10, 10], other[20, 20] = 1, 0.5
+    away = metrics.outside(one, other)
+    assert not away[10 - metrics.MARGIN_PX, 10] and away[9 - metrics.MARGIN_PX, 10]
+    assert not away[20, 20 + metrics.MARGIN_PX] and away[0, 31]
+
+
+def test_change_is_counted_where_it_is_asked_for() -> None:
+    one, other = grey(100), grey(100)
+    other[:, 32:] += 10
+    left = np.zeros((64, 64), bool)
+    left[:, :32] = True
+    assert metrics.change(one, other) == 5
+    assert metrics.change(one, other, left) == 0 and metrics.change(one, other, ~left) == 10
+    assert metrics.change(one, other, np.zeros((64, 64), bool)) == 0
+
+
+def test_dynamics_tell_a_frozen_clip_from_the_true_one() -> None:
+    truth = [grey(level) for level in (0, 10, 0, 10)]
+    assert metrics.dynamics(truth, truth) == 100
+    assert metrics.dynamics([grey(5)] * 4, truth) == 0
+    assert metrics.dynamics([grey(level) for level in (0, 5, 0, 5)], truth) == 50
+
+
+def test_identity_is_by_the_colours_of_the_parts() -> None:
+    scene = Scene.sample("held-out", 3)
+    other = replace(scene, character=Scene.sample("held-out", 8).character)
+    truth, stranger = (s.render(Angles(), 128, 128) for s in (scene, other))
+    assert metrics.identity_error(truth.picture, truth.picture, truth.pose) == 0
+    noisy = truth.picture.copy()
+    noisy[::4, ::4] = 0  # the median of a place doesn't mind specks
+    assert metrics.identity_error(noisy, truth.picture, truth.pose) < 5
+    assert metrics.identity_error(stranger.picture, truth.picture, truth.pose) > 15
+
+
+def test_joints_that_are_missed_count_as_one_torso() -> None:
+    truth = Scene.sample("held-out", 3).render(Angles(), 128, 128).pose
+    assert metrics.mean_joint_error(metrics.joint_errors(truth, truth)) == 0
+    assert metrics.mean_joint_error(metrics.joint_errors(None, truth)) == metrics.MISSED_ERROR
+    far = truth.shifted(1000, 0)
+    assert metrics.mean_joint_error(metrics.joint_errors(far, truth)) == metrics.MISSED_ERROR
+
+
+def test_figures_of_the_truth_itself_are_perfect() -> None:
+    animator = Animator(tiny_models(scene_at_ease("validation", 0)))
+    case = pocket.case(animator, "validation", 0, "walk", 3)
+    found = pocket.figures(animator.models, case, [t.picture for t in case.truth])
+    assert set(found) | {"source_psnr", "seconds"} == set(metrics.FIGURES)
+    assert found["psnr"] == 99 and found["ssim"] == pytest.approx(1) and found["dynamics"] == 100
+    assert found["l1"] == found["identity"] == 0
+    assert found["background_change"] < 0.1 and found["flicker"] < 0.1  # its shadow moves
+    frozen = pocket.figures(animator.models, case, [case.source.picture] * 3)
+    assert frozen["dynamics"] == frozen["flicker"] == 0 and frozen["psnr"] < 40
+
+
+# Intervals ----------------------------------------------------------------------------------------
+
+
+@given(st.dictionaries(st.text(max_size=3), st.lists(st.floats(-1e3, 1e3), min_size=1), min_size=1))
+def test_an_interval_holds_its_mean(values: dict[str, list[float]]) -> None:
+    found = bootstrap(values)
+    assert found.low - 1e-6 <= found.mean <= found.high + 1e-6
+    assert found.mean == pytest.approx(np.mean([np.mean(v) for v in values.values()]))
+
+
+def test_intervals_cover_the_truth_about_as_often_as_they_say() -> None:
+    rng = np.random.default_rng(1)
+    covered = 0
+    for _ in range(200):
+        drawn = bootstrap({str(i): [x] for i, x in enumerate(rng.normal(5, 2, 24))})
+        covered += drawn.low <= 5 <= drawn.high
+    assert 175 <= covered <= 199
+
+
+def test_many_frames_of_one_character_are_not_many_characters() -> None:
+    few, many = bootstrap({"a": [1.0], "b": [3.0]}), bootstrap({"a": [1.0] * 99, "b": [3.0] * 99})
+    assert few == many and few.high - few.low == 2
+
+
+def test_what_varies_with_the_character_falls_out_of_a_difference() -> None:
+    rng = np.random.default_rng(0)
+    one = {str(i): [float(x)] for i, x in enumerate(rng.normal(20, 5, 12))}
+    other = {name: [values[0] - 1] for name, values in one.items()}
+    found = paired(one | {"alone": [0.0]}, other)
+    assert (found.low, found.mean, found.high) == pytest.approx((1, 1, 1))
+
+
+# Rows ---------------------------------------------------------------------------------------------
+
+
+def test_every_module_has_a_row_without_it() -> None:
+    full = ROWS["full"].settings(Settings())
+    assert all(getattr(full, module) for module in MODULES)
+    for module, row in {
+        "pacm_source": "less-pacm",
+        "pacm_pose": "less-pacm-pose",
+        "dcam": "less-dcam",
+        "mgdm": "less-mgdm",
+    }.items():
+        assert not getattr(ROWS[row].settings(Settings()), module)
+    assert ROWS["driven"].settings(Settings()).pata
+    assert not ROWS["driven-less-pata"].settings(Settings()).pata
+
+
+def test_a_sweep_is_a_row_for_each_value() -> None:
+    rows = swept("inner_steps=1,4")
+    assert [row.settings(Settings()).inner_steps for row in rows.values()] == [1, 4]
+    assert list(rows) == ["inner_steps=1", "inner_steps=4"]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"split": "train"}, "no split 'train'"),
+        ({"motions": "walk,fly"}, "no motion 'fly'"),
+        ({"rows": "full,best"}, "no row 'best'"),
+        ({"characters": 0}, "characters is 0"),
+        ({"sweep": "speed=1"}, "no setting 'speed'"),
+        ({"sweep": "inner_steps=0"}, "inner_steps is 0"),
+    ],
+    ids=str,
+)
+def test_what_can_not_be_measured_gets_a_sentence(change: dict, words: str) -> None:
+    asked = {"split": "validation", "characters": 1, "motions": "walk", "rows": "", "sweep": ""}
+    with pytest.raises(SettingsError, match=words):
+        ask(**asked | change, settings=FEW)
+
+
+# Running ------------------------------------------------------------------------------------------
+
+
+def small(rows: str = "controlnet,full,driven", motions: str = "walk") -> PocketEvaluation:
+    return ask("validation", 1, motions, rows, "", FEW)
+
+
+def test_an_evaluation_resumes_where_it_was_stopped(tmp_path: Path) -> None:
+    animator, evaluation = Animator(tiny_models()), small()
+    assert evaluation.clips == 5
+    running = evaluation.run(animator, evaluation.store(tmp_path / "out", "tiny"))
+    first = [next(running) for _ in range(3)]
+    running.close()
+    assert [step.index for step in first] == [1, 2, 3]
+    store = evaluation.store(tmp_path / "out", "tiny")
+    assert [step.index for step in evaluation.run(animator, store)] == [4, 5]
+    assert list(evaluation.run(animator, store)) == []
+    results = store.results()
+    assert {r.row for r in results} == {*REFERENCES, "controlnet", "full", "driven"}
+    assert all(r.figures["seconds"] > 0 for r in results if r.row not in REFERENCES)
+    more = small(motions="walk,wave")
+    assert len(list(more.run(animator, more.store(tmp_path / "out", "tiny")))) == 5
+    assert not list(tmp_path.rglob("*.partial"))
+
+
+def test_a_folder_holds_one_evaluation(tmp_path: Path) -> None:
+    small().store(tmp_path, "tiny")
+    with pytest.raises(OutputError, match="other settings or models"):
+        small().store(tmp_path, "pocket")
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match="can't be used"):
+        small().store(tmp_path / "file", "tiny")
+
+
+def test_a_row_counts_the_stages_that_it_took_from_the_cache(tmp_path: Path) -> None:
+    store = Store(tmp_path, {})
+    clip = (grey(0),)
+
+    def put(row: str, motion: str, seconds: dict[str, float], *cached: str) -> None:
+        store.put(Result("a-1", motion, row, "own", {"psnr": 1.0}, seconds, cached), clip)
+
+    put("one", "walk", {"inversion": 4.0, "pacm_pose": 2.0, "generation": 1.0})
+    put(
+        "two",
+        "walk",
+        {"inversion": 0.1, "pacm_pose": 0.1, "generation": 3.0},
+        "inversion",
+        "pacm_pose",
+    )
+    put("two", "wave", {"inversion": 0.1, "generation": 3.0}, "inversion")
+    seconds = {(r.motion, r.row): r.figures["seconds"] for r in store.results()}
+    assert seconds == {("walk", "one"): 7.0, ("walk", "two"): 9.0, ("wave", "two"): 7.0}
+
+
+def test_characters_are_in_the_order_of_their_numbers(tmp_path: Path) -> None:
+    store = Store(tmp_path, {})
+    for number in (10, 9, 1):
+        store.put(Result(f"held-out-{number}", "walk", "full", "own", {}), (grey(0),))
+    assert [r.character for r in store.results()] == ["held-out-1", "held-out-9", "held-out-10"]
+
+
+# The report ---------------------------------------------------------------------------------------
+
+
+def test_the_report_needs_nothing_from_elsewhere(tmp_path: Path) -> None:
+    evaluation = small("controlnet,full,less-mgdm")
+    store = evaluation.store(tmp_path, "tiny<script>")
+    list(evaluation.run(Animator(tiny_models()), store))
+    page, table = evaluation.report(store)
+    text = page.read_text(encoding="utf-8")
+    assert not re.search(r"(src|href)=['\"](?!data:)", text) and "http" not in text
+    assert "<script>" not in text and "tiny&lt;script&gt;" in text
+    for row in (*REFERENCES, "controlnet", "full", "less-mgdm"):
+        assert f"<td>{row}</td>" in text and f"| {row} |" in table
+    assert text.count("data:image/png") == 3 * 5
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    own = {r.row: r for r in store.results()}
+    assert summary["full"]["psnr"]["mean"] == pytest.approx(own["full"].figures["psnr"])
+    with (tmp_path / "results.csv").open(newline="") as file:
+        lines = list(csv.DictReader(file))
+    assert len(lines) == 5 and {line["row"] for line in lines} == set(own)
+    assert float(lines[0]["psnr"]) == own[lines[0]["row"]].figures["psnr"]
+
+
+def test_what_was_not_measured_is_a_dash_and_no_number() -> None:
+    table = markdown(
+        summarise(
+            [
+                Result("a", "walk", "full", "own", {"psnr": 20.0, "source_psnr": 30.0}),
+                Result("a", "walk", "copy", "own", {"psnr": 10.0}),
+            ]
+        )
+    )
+    assert table.splitlines()[-1] == "| copy | 10.0 (10.0 to 10.0) | - |"
+
+
+def test_samples_are_drawn_above_the_truth(tmp_path: Path) -> None:
+    steps = write_samples(tiny_models(), "validation", 1, tmp_path / "new")
+    assert [step.index for step in steps] == [1]
+    assert "1 plain samples" in (tmp_path / "new" / "samples.md").read_text()
+    assert (tmp_path / "new" / "samples.png").stat().st_size > 0
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match="can't be written"):
+        list(write_samples(tiny_models(), "validation", 1, tmp_path / "file"))
+
+
+def test_the_command_refuses_in_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    told = ["evaluate", "pocket", "--rows", "best", "-o", str(tmp_path / "out")]
+    assert cli.main(told) == 2
+    assert "There is no row 'best'" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_nobody_found_is_the_worst_pose() -> None:
+    truth = Scene.sample("held-out", 3).render(Angles(), 128, 128).pose
+    assert metrics.mean_joint_error(metrics.joint_errors(Pose.absent(), truth)) == 1
