@@ -17,7 +17,8 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from poseanimate.cache import FOLDER_VARIABLE, StageCache, default_folder
+from poseanimate.cache import StageCache, default_folder
+from poseanimate.cli_arguments import SHOWN_SIDE_PX, parser
 from poseanimate.cli_reports import JsonLines, Report, Sentences
 from poseanimate.errors import (
     ModelsError,
@@ -39,8 +40,8 @@ from poseanimate.settings import preset_names as settings_names
 
 if TYPE_CHECKING:
     from poseanimate.animator import Animator
+    from poseanimate.evaluation.networks import Networks
 
-SHOWN_SIDE_PX = 512
 MAX_ENLARGEMENT = 16
 MAX_PROMPT_CHARACTERS = 2000
 
@@ -53,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Raises:
         SystemExit: arguments that argparse refuses (code 2), or `--help` (code 0).
     """
-    options = _parser().parse_args(arguments)
+    options = parser(animate, align, motions, settings, cache, evaluate).parse_args(arguments)
     report: Report = Sentences()
     with contextlib.ExitStack() as stack:
         if getattr(options, "json", False):
@@ -181,6 +182,7 @@ def evaluate(options: argparse.Namespace, report: Report) -> None:
         options.rows,
         options.sweep,
         _settings(options),
+        _networks(options),
     )
     if options.protocol == "samples":
         models = _animator(options).models
@@ -197,6 +199,15 @@ def evaluate(options: argparse.Namespace, report: Report) -> None:
         report.show(event)
     page, table = evaluation.report(store)
     report.result({"report": str(page)}, f"{table}\n\n{page}")
+
+
+def _networks(options: argparse.Namespace) -> Networks:
+    from poseanimate.evaluation.networks import Networks, load_networks
+
+    if not options.networks:
+        return Networks()
+    folder = None if options.networks == "hub" else Path(options.networks)
+    return load_networks(folder, options.device or "cpu")
 
 
 # Inputs -------------------------------------------------------------------------------------------
@@ -323,127 +334,3 @@ def _summary(done: Done, seconds: dict[str, float], output: Path) -> str:
         words.append(f"frame 0 reconstructed at {done.source_psnr_db:.1f} dB")
     words += [f"from the cache: {', '.join(done.cached_stages)}"] if done.cached_stages else []
     return "; ".join(words)
-
-
-# Arguments ----------------------------------------------------------------------------------------
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        "python -m poseanimate", description="Animate a still character with a motion."
-    )
-    commands = parser.add_subparsers(metavar="COMMAND", required=True)
-
-    for command in (animate, align):
-        make = _command(commands, command)
-        _add_inputs(make)
-        _add_settings(make)
-        _add_machine(make)
-        if command is animate:
-            make.add_argument(
-                "--prompt",
-                help="what the picture shows; default: the text in the .txt of CHARACTER's name",
-            )
-            make.add_argument(
-                "--enlarge",
-                type=int,
-                metavar="K",
-                help=f"enlarge the clip K times; default: to a short side of about {SHOWN_SIDE_PX}",
-            )
-
-    measure = _command(commands, evaluate)
-    _add_evaluation(measure)
-    _add_settings(measure)
-    _add_machine(measure)
-
-    _command(commands, motions)
-    _add_preset(_command(commands, settings))
-    empty = _command(commands, cache)
-    empty.add_argument("--cache", type=Path, metavar="FOLDER", help="another folder")
-    empty.add_argument("--clear", action="store_true", help="delete all results")
-    return parser
-
-
-def _command(commands: Any, function: Any) -> argparse.ArgumentParser:
-    about = function.__doc__.splitlines()[0]
-    parser: argparse.ArgumentParser = commands.add_parser(
-        function.__name__, help=about, description=about
-    )
-    parser.set_defaults(command=function)
-    return parser
-
-
-def _add_inputs(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("character", type=Path, metavar="CHARACTER", help="PNG, JPEG or WebP")
-    parser.add_argument(
-        "motion", metavar="MOTION", help="a preset (see `motions`), a video, or pose JSON"
-    )
-    parser.add_argument(
-        "-o",
-        "--output",
-        type=Path,
-        required=True,
-        metavar="OUT",
-        help="NAME.mp4, .webm, .gif, .png (a sheet), or a name without suffix for a folder of PNGs",
-    )
-    part = parser.add_argument_group("part of the motion")
-    part.add_argument("--start", type=float, default=0.0, metavar="S", help="from this second")
-    part.add_argument("--end", type=float, metavar="S", help="up to this second")
-    part.add_argument("--stride", type=int, default=1, metavar="K", help="every K-th frame")
-
-
-def _add_evaluation(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "protocol",
-        choices=("pocket", "samples"),
-        help="pocket: clips against the true ones; samples: single pictures, to see what the models know",
-    )
-    for name, kind, default, words in (
-        ("--split", str, "held-out", "validation or held-out"),
-        ("--characters", int, 8, "how many"),
-        ("--motions", str, "walk,wave,jumping-jacks,squat", "presets, with commas"),
-        ("--rows", str, "", "with commas; default: all"),
-        ("--sweep", str, "", "rows for values of a setting, as lambda_first=0.5,0.7,0.9"),
-    ):
-        parser.add_argument(
-            name, type=kind, default=default, help=f"{words}; default: {default or 'none'}"
-        )
-    parser.add_argument(
-        "-o", "--output", type=Path, required=True, metavar="FOLDER", help="results and report.html"
-    )
-
-
-def _add_preset(parser: Any) -> None:
-    names = ", ".join(settings_names())
-    parser.add_argument("--preset", default="balanced", help=f"{names}; default: balanced")
-
-
-def _add_settings(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("settings")
-    _add_preset(group)
-    group.add_argument(
-        "--set",
-        nargs="+",
-        action="extend",
-        metavar="NAME=VALUE",
-        help="change settings (see `settings`), as lambda_first=0.6 dcam=off",
-    )
-    group.add_argument("--frames", metavar="N", help="frames of the clip, the picture included")
-    group.add_argument("--seed", metavar="S", help="of the noise where start=random")
-
-
-def _add_machine(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--models",
-        default="pocket",
-        metavar="NAME",
-        help="pocket, sd15, or a folder in diffusers' layout; default: pocket",
-    )
-    parser.add_argument("--device", choices=("cpu", "cuda"), help="default: CUDA where it is found")
-    where = parser.add_mutually_exclusive_group()
-    where.add_argument(
-        "--cache", type=Path, metavar="FOLDER", help=f"of results; default: ${FOLDER_VARIABLE}, or "
-        "the system's place for caches"
-    )  # fmt: skip
-    where.add_argument("--no-cache", action="store_true", help="keep no results for later runs")
-    parser.add_argument("--json", action="store_true", help="print events as JSON lines")

@@ -69,6 +69,16 @@ FIGURES: dict[str, Figure] = {
         "dynamics", "% of truth", 0,
         "change from frame to frame, of the true clip's; a frozen clip has 0 and no flicker",
     ),
+    "clip_i": Figure("CLIP-I", "", 1, "mean cosine of the frames' embeddings with the source's", 3),
+    "frame_consistency": Figure(
+        "FC", "%", 1, "cosine of consecutive frames' embeddings; a frozen clip has 100"
+    ),
+    "warping_error": Figure(
+        "WE", "", -1, "difference from the next frame warped by optical flow; a frozen clip has 0", 4
+    ),
+    "warping_error_released": Figure(
+        "WE, released", "", -1, "the same as EvalCrafter's released code shows pictures to RAFT", 4
+    ),
     "source_psnr": Figure("frame 0", "dB", 1, "PSNR of the reconstructed source"),
     "seconds": Figure("seconds", "s", -1, "that the row takes alone, without loading"),
 }  # fmt: skip

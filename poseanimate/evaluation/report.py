@@ -150,6 +150,7 @@ def _page(
             f"<li><b>{_heading(FIGURES[n])}</b>: {html.escape(FIGURES[n].meaning)}</li>"
             for n in names
         ),
+        *(f"<li>missing: {html.escape(reason)}</li>" for reason in store.asked.get("missing", ())),
         "</ul>",
         "<h2>Plots</h2>",
         *(_plot(summary, name) for name in names),

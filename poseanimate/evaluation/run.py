@@ -7,11 +7,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 from poseanimate.animator import Animator
 from poseanimate.errors import SettingsError
 from poseanimate.evaluation import pocket
 from poseanimate.evaluation.metrics import Picture
+from poseanimate.evaluation.networks import Networks
 from poseanimate.evaluation.report import write_report
 from poseanimate.evaluation.rows import ROWS, Row, swept
 from poseanimate.evaluation.store import Result, Store
@@ -31,6 +33,7 @@ class PocketEvaluation:
     motions: tuple[str, ...]
     rows: Mapping[str, Row]
     settings: Settings
+    networks: Networks
 
     @property
     def clips(self) -> int:
@@ -43,8 +46,9 @@ class PocketEvaluation:
         Raises:
             OutputError: see `Store`.
         """
-        asked = {"protocol": "pocket", "models": models, "split": self.split}
-        return Store(folder, asked | {"settings": asdict(self.settings)})
+        asked: dict[str, Any] = {"protocol": "pocket", "models": models, "split": self.split}
+        asked |= {"missing": self.networks.missing, "settings": asdict(self.settings)}
+        return Store(folder, asked)
 
     def run(self, animator: Animator, store: Store) -> Iterator[Step]:
         """Yields after every result; what is there already is not made again."""
@@ -64,6 +68,7 @@ class PocketEvaluation:
                 else:
                     clip, result = self._made(animator, case, name, row)
                 figures = pocket.figures(animator.models, case, clip) | result.figures
+                figures |= self.networks.figures(clip, case.source.picture)
                 store.put(replace(result, figures=figures), clip)
                 done, worked = done + 1, worked + 1
                 left_s = (self.clips - done) * (time.monotonic() - started) / worked
@@ -104,6 +109,7 @@ def ask(
     rows: str,
     sweep: str,
     settings: Settings,
+    networks: Networks | None = None,
 ) -> PocketEvaluation:
     """An evaluation from a command's words: lists are told with commas, empty ones mean all.
 
@@ -123,6 +129,7 @@ def ask(
         _listed(motions, "motion", tuple(MOTIONS)),
         chosen,
         settings,
+        networks or Networks(),
     )
     for row in evaluation.rows.values():
         row.settings(settings)

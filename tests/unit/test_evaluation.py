@@ -101,7 +101,8 @@ def test_figures_of_the_truth_itself_are_perfect() -> None:
     animator = Animator(tiny_models(scene_at_ease("validation", 0)))
     case = pocket.case(animator, "validation", 0, "walk", 3)
     found = pocket.figures(animator.models, case, [t.picture for t in case.truth])
-    assert set(found) | {"source_psnr", "seconds"} == set(metrics.FIGURES)
+    learned = {"clip_i", "frame_consistency", "warping_error", "warping_error_released"}
+    assert set(found) | learned | {"source_psnr", "seconds"} == set(metrics.FIGURES)
     assert found["psnr"] == 99 and found["ssim"] == pytest.approx(1) and found["dynamics"] == 100
     assert found["l1"] == found["identity"] == 0
     assert found["background_change"] < 0.1 and found["flicker"] < 0.1  # its shadow moves
@@ -252,6 +253,7 @@ def test_the_report_needs_nothing_from_elsewhere(tmp_path: Path) -> None:
     list(evaluation.run(Animator(tiny_models()), store))
     page, table = evaluation.report(store)
     text = page.read_text(encoding="utf-8")
+    assert "missing: CLIP was not asked for" in text and "CLIP-I" not in text
     assert not re.search(r"(src|href)=['\"](?!data:)", text) and "http" not in text
     assert "<script>" not in text and "tiny&lt;script&gt;" in text
     for row in (*REFERENCES, "controlnet", "full", "less-mgdm"):

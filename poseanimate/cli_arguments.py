@@ -1,0 +1,143 @@
+"""What the command line may be told: one parser for every command."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from poseanimate.cache import FOLDER_VARIABLE
+from poseanimate.settings import preset_names
+
+SHOWN_SIDE_PX = 512
+
+
+def parser(
+    animate: Callable[..., None],
+    align: Callable[..., None],
+    motions: Callable[..., None],
+    settings: Callable[..., None],
+    cache: Callable[..., None],
+    evaluate: Callable[..., None],
+) -> argparse.ArgumentParser:
+    """The parser of `python -m poseanimate`; what a command does is found under `command`."""
+    whole = argparse.ArgumentParser(
+        "python -m poseanimate", description="Animate a still character with a motion."
+    )
+    commands = whole.add_subparsers(metavar="COMMAND", required=True)
+
+    for command in (animate, align):
+        make = _command(commands, command)
+        _add_inputs(make)
+        _add_settings(make)
+        _add_machine(make)
+        if command is animate:
+            make.add_argument(
+                "--prompt",
+                help="what the picture shows; default: the text in the .txt of CHARACTER's name",
+            )
+            make.add_argument(
+                "--enlarge",
+                type=int,
+                metavar="K",
+                help=f"enlarge the clip K times; default: to a short side of about {SHOWN_SIDE_PX}",
+            )
+
+    measure = _command(commands, evaluate)
+    _add_evaluation(measure)
+    _add_settings(measure)
+    _add_machine(measure)
+
+    _command(commands, motions)
+    _add_preset(_command(commands, settings))
+    empty = _command(commands, cache)
+    empty.add_argument("--cache", type=Path, metavar="FOLDER", help="another folder")
+    empty.add_argument("--clear", action="store_true", help="delete all results")
+    return whole
+
+
+def _command(commands: Any, function: Any) -> argparse.ArgumentParser:
+    about = function.__doc__.splitlines()[0]
+    parser: argparse.ArgumentParser = commands.add_parser(
+        function.__name__, help=about, description=about
+    )
+    parser.set_defaults(command=function)
+    return parser
+
+
+def _add_inputs(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("character", type=Path, metavar="CHARACTER", help="PNG, JPEG or WebP")
+    parser.add_argument(
+        "motion", metavar="MOTION", help="a preset (see `motions`), a video, or pose JSON"
+    )
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        required=True,
+        metavar="OUT",
+        help="NAME.mp4, .webm, .gif, .png (a sheet), or a name without suffix for a folder of PNGs",
+    )
+    part = parser.add_argument_group("part of the motion")
+    part.add_argument("--start", type=float, default=0.0, metavar="S", help="from this second")
+    part.add_argument("--end", type=float, metavar="S", help="up to this second")
+    part.add_argument("--stride", type=int, default=1, metavar="K", help="every K-th frame")
+
+
+def _add_evaluation(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "protocol",
+        choices=("pocket", "samples"),
+        help="pocket: clips against the true ones; samples: single pictures, to see what the models know",
+    )
+    for name, kind, default, words in (
+        ("--split", str, "held-out", "validation or held-out"),
+        ("--characters", int, 8, "how many"),
+        ("--motions", str, "walk,wave,jumping-jacks,squat", "presets, with commas"),
+        ("--rows", str, "", "with commas; default: all"),
+        ("--networks", str, "", "CLIP and RAFT for the paper's figures: a folder, or hub"),
+        ("--sweep", str, "", "rows for values of a setting, as lambda_first=0.5,0.7,0.9"),
+    ):
+        parser.add_argument(
+            name, type=kind, default=default, help=f"{words}; default: {default or 'none'}"
+        )
+    parser.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="FOLDER", help="results and report.html"
+    )
+
+
+def _add_preset(parser: Any) -> None:
+    names = ", ".join(preset_names())
+    parser.add_argument("--preset", default="balanced", help=f"{names}; default: balanced")
+
+
+def _add_settings(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("settings")
+    _add_preset(group)
+    group.add_argument(
+        "--set",
+        nargs="+",
+        action="extend",
+        metavar="NAME=VALUE",
+        help="change settings (see `settings`), as lambda_first=0.6 dcam=off",
+    )
+    group.add_argument("--frames", metavar="N", help="frames of the clip, the picture included")
+    group.add_argument("--seed", metavar="S", help="of the noise where start=random")
+
+
+def _add_machine(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--models",
+        default="pocket",
+        metavar="NAME",
+        help="pocket, sd15, or a folder in diffusers' layout; default: pocket",
+    )
+    parser.add_argument("--device", choices=("cpu", "cuda"), help="default: CUDA where it is found")
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument(
+        "--cache", type=Path, metavar="FOLDER", help=f"of results; default: ${FOLDER_VARIABLE}, or "
+        "the system's place for caches"
+    )  # fmt: skip
+    where.add_argument("--no-cache", action="store_true", help="keep no results for later runs")
+    parser.add_argument("--json", action="store_true", help="print events as JSON lines")

@@ -1,0 +1,196 @@
+"""Figures that look through a network: their formulas on inputs whose answer is known."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+from torchvision.models.optical_flow import raft_large
+from transformers import CLIPImageProcessor, CLIPVisionConfig, CLIPVisionModelWithProjection
+
+from poseanimate.evaluation import networks
+from poseanimate.evaluation.learned import (
+    clip_i,
+    frame_consistency,
+    frechet_distance,
+    occluded,
+    warp,
+    warping_error,
+    windows,
+)
+from poseanimate.evaluation.networks import Missing, Networks, load_networks
+
+
+def mean_colour(frames: Tensor) -> Tensor:
+    """A stand-in for CLIP."""
+    return frames.mean(dim=(2, 3))
+
+
+def coloured(*colours: tuple[float, float, float]) -> Tensor:
+    return torch.tensor(colours)[:, :, None, None].expand(-1, -1, 8, 8)
+
+
+def smooth(height: int = 64, width: int = 64, shift: float = 0.0) -> Tensor:
+    x = torch.arange(width, dtype=torch.float32) - shift
+    wave = 0.5 + 0.4 * torch.sin(x / 9)
+    return wave.expand(1, 3, height, width).clone()
+
+
+def constant_flow(dx: float, seen: list[Tensor] | None = None):
+    """Knows that every picture is the one before it, moved by dx pixels of the halved frames."""
+
+    def flow(one: Tensor, other: Tensor) -> Tensor:
+        if seen is not None:
+            seen.append(one)
+        forward = len(seen) % 2 == 1 if seen is not None else True
+        field = torch.zeros(1, 2, *one.shape[2:])
+        field[:, 0] = dx if forward else -dx
+        return field
+
+    return flow
+
+
+def test_clip_i_and_frame_consistency_are_cosines() -> None:
+    red, green = (1.0, 0.0, 0.0), (0.0, 1.0, 0.0)
+    frames = coloured(red, green, red)
+    assert clip_i(mean_colour, frames, coloured(red)) == pytest.approx(2 / 3)
+    assert frame_consistency(mean_colour, frames) == pytest.approx(0, abs=1e-6)
+    assert frame_consistency(mean_colour, coloured(red, red)) == pytest.approx(100)
+
+
+def test_a_shift_that_the_flow_knows_warps_away() -> None:
+    frames = torch.cat([smooth(), smooth(shift=4), smooth(shift=8)])  # 2 px at half the size
+    known = warping_error(constant_flow(2.0, []), frames)
+    ignored = warping_error(constant_flow(0.0, []), frames)
+    assert known < 2e-3 < 0.05 * ignored
+    assert warping_error(constant_flow(0.0, []), frames[:1].expand(3, -1, -1, -1)) == 0
+
+
+def test_the_error_is_summed_over_channels() -> None:
+    frames = torch.stack([torch.full((3, 16, 16), value) for value in (0.2, 0.5)])
+    assert warping_error(constant_flow(0.0, []), frames) == pytest.approx(3 * 0.3**2)
+
+
+def test_the_release_shows_the_flow_network_nearly_black_pictures() -> None:
+    for released, lowest, highest in ((True, -1, -1 + 2 / 255), (False, -0.9, 0.9)):
+        seen: list[Tensor] = []
+        warping_error(constant_flow(0.0, seen), torch.cat([smooth(), smooth()]), released)
+        low, high = float(seen[0].min()), float(seen[0].max())
+        assert lowest <= low < high <= highest and (high - low < 0.01) == released
+
+
+def test_sides_are_padded_for_the_flow_network() -> None:
+    seen: list[Tensor] = []
+    warping_error(constant_flow(0.0, seen), torch.rand(2, 3, 50, 70))
+    assert all(side % 8 == 0 for side in seen[0].shape[2:])
+
+
+def test_warping_samples_where_the_flow_points() -> None:
+    generator = torch.Generator().manual_seed(0)
+    picture, flow = (torch.rand(1, c, 6, 7, generator=generator) for c in (2, 2))
+    flow = flow * 3 - 1.5
+    found = warp(picture, flow)
+    for y in range(6):
+        for x in range(7):
+            px, py = x + float(flow[0, 0, y, x]), y + float(flow[0, 1, y, x])
+            x0, y0 = int(np.floor(px)), int(np.floor(py))
+            expected = torch.zeros(2)
+            for cx, cy in ((x0, y0), (x0 + 1, y0), (x0, y0 + 1), (x0 + 1, y0 + 1)):
+                if 0 <= cx < 7 and 0 <= cy < 6:
+                    expected += (1 - abs(px - cx)) * (1 - abs(py - cy)) * picture[0, :, cy, cx]
+            torch.testing.assert_close(found[0, :, y, x], expected, atol=1e-4, rtol=1e-4)
+
+
+def test_what_comes_back_elsewhere_is_occluded() -> None:
+    there = torch.zeros(1, 2, 8, 8)
+    assert not occluded(there, there).any()
+    assert occluded(there + 5, there + 5).all()  # forth and forth again
+    moving = there.clone()
+    moving[:, :, :, 4:] = 1.0
+    edge = occluded(moving, -moving)
+    assert edge[0, :, 3].all() and not edge[0, :, :3].any()
+
+
+def test_frechet_distance_of_known_gaussians() -> None:
+    rng = np.random.default_rng(0)
+    one, other = np.array([1.0, 2.0, 3.0]), np.array([2.0, 2.0, 1.0])
+    x = rng.normal(size=(200_000, 3)) * one
+    y = rng.normal(size=(200_000, 3)) * other + [1, 0, 2]
+    expected = 1 + 4 + ((one - other) ** 2).sum()
+    assert frechet_distance(x, y) == pytest.approx(expected, rel=0.02)
+    assert frechet_distance(x, x) == pytest.approx(0, abs=1e-6)
+    with pytest.raises(ValueError, match="two features"):
+        frechet_distance(x[:1], y)
+
+
+def test_windows_begin_at_every_frame() -> None:
+    frames = torch.arange(18.0)[:, None, None, None].expand(-1, 3, 2, 2)
+    found = windows(frames)
+    assert found.shape == (3, 16, 3, 2, 2)
+    assert found[2, :, 0, 0, 0].tolist() == list(range(2, 18))
+    with pytest.raises(ValueError, match="15 frames"):
+        windows(frames[:15])
+
+
+# The networks -------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The real classes with random weights, in the layout that the loader reads."""
+    torch.manual_seed(0)
+    home = tmp_path_factory.mktemp("networks")
+    small = CLIPVisionConfig(
+        hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=2,
+        image_size=32, patch_size=8, projection_dim=16,
+    )  # fmt: skip
+    CLIPVisionModelWithProjection(small).save_pretrained(home / "clip")
+    size = {"height": 32, "width": 32}
+    CLIPImageProcessor(size=size, crop_size=size).save_pretrained(home / "clip")
+    save_file(raft_large(weights=None).state_dict(), home / "raft_large.safetensors")
+    return home
+
+
+def test_networks_load_from_a_folder(folder: Path) -> None:
+    loaded = load_networks(folder)
+    assert not isinstance(loaded.clip, Missing) and not isinstance(loaded.raft, Missing)
+    frames = torch.rand(3, 3, 40, 56, generator=torch.Generator().manual_seed(1))
+    embeddings = loaded.clip(frames)
+    assert embeddings.shape == (3, 16)
+    assert clip_i(loaded.clip, frames[:1], frames[:1]) == pytest.approx(1, abs=1e-5)
+    one, other = (2 * torch.rand(1, 3, 64, 80) - 1 for _ in range(2))
+    assert loaded.raft(one, other).shape == (1, 2, 64, 80)
+
+
+def test_what_is_there_is_measured_and_nothing_else(folder: Path) -> None:
+    rng = np.random.default_rng(0)
+    source, *clip = (rng.integers(0, 255, (64, 64, 3), np.uint8) for _ in range(3))
+    loaded = load_networks(folder)
+    assert loaded.missing == () and len(loaded.figures(clip, source)) == 4
+    frozen = loaded.figures([source, source], source)
+    assert frozen["clip_i"] == pytest.approx(1) and frozen["frame_consistency"] == pytest.approx(
+        100
+    )
+    assert Networks().figures(clip, source) == {} and len(Networks().missing) == 2
+    half = Networks(clip=loaded.clip)
+    assert set(half.figures(clip, source)) == {"clip_i", "frame_consistency"}
+
+
+def test_what_can_not_be_had_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "raft_large.safetensors").write_bytes(b"no weights")
+    loaded = load_networks(tmp_path)
+    assert isinstance(loaded.clip, Missing) and "no folder clip" in loaded.clip.reason
+    assert isinstance(loaded.raft, Missing) and "RAFT can't be loaded" in loaded.raft.reason
+
+    def refuse(*args, **kwargs):
+        raise OSError("the hub can't be reached")
+
+    monkeypatch.setattr(networks.CLIPVisionModelWithProjection, "from_pretrained", refuse)
+    monkeypatch.setattr(networks.Raft_Large_Weights, "get_state_dict", refuse, raising=False)
+    loaded = load_networks(None)
+    for found in (loaded.clip, loaded.raft):
+        assert isinstance(found, Missing) and "hub can't be reached" in found.reason
