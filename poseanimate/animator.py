@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 from PIL import Image
@@ -20,7 +21,7 @@ from poseanimate.models import Models
 from poseanimate.poses.detect import one_person
 from poseanimate.poses.motion import Motion
 from poseanimate.poses.pata import Alignment, PataSettings, Severity, align
-from poseanimate.poses.verdicts import nobody_in_clip
+from poseanimate.poses.verdicts import length, nobody_in_clip
 from poseanimate.settings import Settings
 from poseanimate.stages import Character, Run
 
@@ -53,6 +54,13 @@ class Animator:
 
     def align(self, character: Character, motion: Motion, settings: Settings) -> Alignment:
         """PATA alone: no diffusion model is touched."""
+        alignment = self._aligned(character, motion, settings)
+        if alignment.errors:
+            return alignment
+        notes = length(settings.frames, alignment.transition, len(motion.poses))
+        return replace(alignment, verdicts=(*alignment.verdicts, *notes))
+
+    def _aligned(self, character: Character, motion: Motion, settings: Settings) -> Alignment:
         height, width = character.picture.shape[:2]
         if settings.pata:
             transition = None if settings.transition_frames < 0 else settings.transition_frames
@@ -97,19 +105,6 @@ class Animator:
             raise MotionError(
                 "The motion has no frames.", "Choose a motion with at least one pose."
             )
-        yield from _length_notes(motion, alignment, settings)
         run = Run(self.models, self.cache, character, alignment, settings, prompt)
         run.seconds |= {"character": seen - started, "alignment": time.monotonic() - seen}
         yield from run.events()
-
-
-def _length_notes(motion: Motion, alignment: Alignment, settings: Settings) -> Iterator[Note]:
-    """Says so where the clip is shorter than was asked for, or shows only a part of the motion."""
-    shown = len(alignment.poses) - 1 - alignment.transition
-    if len(alignment.poses) < settings.frames:
-        yield Note(f"The motion gives {len(alignment.poses)} frames, not {settings.frames}.")
-    elif shown < len(motion.poses):
-        yield Note(
-            f"The clip shows the first {shown} of the motion's {len(motion.poses)} frames. "
-            "More frames, or a video read with a larger stride, show more of it."
-        )

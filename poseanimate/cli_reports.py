@@ -112,7 +112,8 @@ def _values(event: Event) -> dict[str, Any]:
     """What JSON can hold of an event."""
     match event:
         case Stage(name, steps, cached):
-            return {"stage": name, "steps": steps, "cached": cached}
+            which = {} if event.frames is None else {"frames": list(event.frames)}
+            return {"stage": name, "steps": steps, "cached": cached} | which
         case Step(stage, index, total, left_s):
             left = None if left_s is None else round(left_s, 2)
             return {"stage": stage, "index": index, "total": total, "left_s": left}

@@ -17,11 +17,15 @@ Picture = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Stage:
-    """A stage begins: `steps` steps are to come, none where its result was cached."""
+    """A stage begins: `steps` steps are to come, none where its result was cached.
+
+    frames: the first and the last that it works on; None where it is the whole clip's.
+    """
 
     name: str
     steps: int
     cached: bool = False
+    frames: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)

@@ -137,7 +137,7 @@ class Settings:
         total = sum(getattr(self, name) for name in LAMBDAS)
         if abs(total - 1) > LAMBDA_TOLERANCE:
             raise SettingsError(
-                f"lambda_first + lambda_prev + lambda_self is {total:.10g}, but must be 1.",
+                f"λ1 + λ2 + λ3 (lambda_first, lambda_prev, lambda_self) is {total:.10g}, but must be 1.",
                 "Change one of them so that the three sum to 1, for instance 0.7, 0.15 and 0.15.",
             )
         optimised = self.pacm_source or (self.pacm_pose and self.pose_steps > 0)

@@ -208,7 +208,7 @@ class Run:
         keys = [self.keys.pose(pose) for pose in poses]
         found = [self._look_up(key) for key in keys]
         missing = [i for i, entry in enumerate(found) if entry is None]
-        yield self._begin("pacm_pose", not missing)
+        yield self._begin("pacm_pose", not missing, (first, first + len(poses) - 1))
         if missing:
             grid = (start.shape[2], start.shape[3])
             levels = tuple(range(settings.mask_levels))
@@ -244,7 +244,8 @@ class Run:
     def _generate(
         self, first: int, steps: Iterator[Step], frames: int
     ) -> Generator[Event, None, Tensor]:
-        yield Stage("generation", self.ddim.steps)
+        span = (first, first + frames - 1)
+        yield Stage("generation", self.ddim.steps, frames=span)
         every = max(self.ddim.steps // PREVIEWS_PER_CHUNK, 1)
         z_0 = torch.empty(0)
         for step in steps:
@@ -271,10 +272,10 @@ class Run:
             yield self.clock.tick(stage, cost, self.ddim.steps - step.k + 1)
             self.clock.resume()
 
-    def _begin(self, stage: str, cached: bool) -> Stage:
+    def _begin(self, stage: str, cached: bool, frames: tuple[int, int] | None = None) -> Stage:
         if cached:
             self.cached.append(stage)
-        return Stage(stage, 0 if cached else self.ddim.steps, cached)
+        return Stage(stage, 0 if cached else self.ddim.steps, cached, frames)
 
     def _decoded(self, latent: Tensor) -> NDArray[np.uint8]:
         """The picture (H, W, 3) of one latent (1, c, h, w)."""

@@ -20,6 +20,7 @@ import cv2
 import imageio_ffmpeg
 import numpy as np
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from poseanimate.errors import OutputError
 from poseanimate.media.videos import Frame
@@ -27,6 +28,7 @@ from poseanimate.media.videos import Frame
 CLIP_SUFFIXES = (".mp4", ".webm", ".gif", ".png")
 GIF_MAX_FPS = 50.0
 STRIP_COLUMNS = 8
+MADE_BY = "poseanimate"  # what the PNGs of a folder say about themselves
 
 
 def check_output(path: Path) -> None:
@@ -57,7 +59,7 @@ def check_output(path: Path) -> None:
         raise OutputError(f"{path} is a folder.", "Choose another name.")
     if not suffix and path.exists() and not _is_frame_folder(path):
         raise OutputError(
-            f"{path} exists and is no folder of frames.",
+            f"{path} holds something else than the frames of an earlier clip.",
             "Choose another name, or an empty folder.",
         )
 
@@ -143,14 +145,25 @@ def _strip(frames: list[Frame]) -> Frame:
 
 def _write_folder(frames: Iterable[Frame], folder: Path) -> None:
     folder.mkdir()
+    mark = PngInfo()
+    mark.add_text("Software", MADE_BY)
     for index, frame in enumerate(frames):
-        Image.fromarray(frame).save(folder / f"{index:05d}.png")
+        Image.fromarray(frame).save(folder / f"{index:05d}.png", pnginfo=mark)
 
 
 def _is_frame_folder(path: Path) -> bool:
+    """Whether a folder is empty or holds nothing but frames that were written here: only those may be replaced."""
     return path.is_dir() and all(
-        re.fullmatch(r"\d{5}\.png", child.name) for child in path.iterdir()
+        re.fullmatch(r"\d{5}\.png", child.name) and _made_here(child) for child in path.iterdir()
     )
+
+
+def _made_here(path: Path) -> bool:
+    try:
+        with Image.open(path, formats=["PNG"]) as picture:
+            return picture.info.get("Software") == MADE_BY
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return False
 
 
 def _replace_folder(new: Path, path: Path) -> None:

@@ -21,7 +21,7 @@ from torch.nn.functional import interpolate, pixel_shuffle
 
 from poseanimate.errors import ModelsError
 from poseanimate.poses.detect import person_size
-from poseanimate.poses.skeleton import Pose
+from poseanimate.poses.skeleton import NECK, Pose
 
 JOINTS = 18
 WORKING_SIZE = 128  # long side of what the network was trained on, px
@@ -94,15 +94,12 @@ class Perception:
         heat, _ = self._see(image)
         height, width = image.shape[:2]
         stride = np.array([width / heat.shape[2], height / heat.shape[1]])
-        necks = _necks(heat[1])
-        if len(necks) < 2:
-            people = [_person(heat, stride)]
-        else:
-            # two people stand side by side: each half of the heat, split between their necks, is read alone
-            middle = round(float(np.mean(necks[:2])))
-            left, right = heat.copy(), heat.copy()
-            left[:, :, middle:], right[:, :, :middle] = 0, 0
-            people = [_person(left, stride), _person(right, stride)]
+        necks = _necks(heat[NECK])
+        rows, columns = np.indices(heat.shape[1:])
+        away = [np.hypot(rows - row, columns - column) for row, column in necks]
+        nearest = np.argmin(away, axis=0) if away else np.zeros(heat.shape[1:])
+        # several people: what is nearest to a neck is that person's
+        people = [_person(heat * (nearest == number), stride) for number in range(len(necks) or 1)]
         found = [pose for pose in people if pose is not None]
         return sorted(found, key=person_size, reverse=True)
 
@@ -169,11 +166,10 @@ def _person(heat: NDArray[np.float32], stride: NDArray[np.float64]) -> Pose | No
     return Pose(body) if torso.sum() >= 3 else None
 
 
-def _necks(heat: NDArray[np.float32]) -> list[float]:
-    """Columns of the necks that stand out in their heat map (h, w), the hottest first."""
+def _necks(heat: NDArray[np.float32]) -> list[tuple[float, float]]:
+    """Rows and columns of the necks that stand out in their heat map (h, w)."""
     grown = cv2.dilate(heat, np.ones((9, 9), np.uint8))
     peaks = ((heat == grown) & (heat > SECOND_PERSON)).astype(np.uint8)
     count, labels = cv2.connectedComponents(peaks)  # a flat peak counts once
-    places = [np.argwhere(labels == label) for label in range(1, count)]
-    places.sort(key=lambda place: -heat[tuple(place[0])])
-    return [float(place[:, 1].mean()) for place in places]
+    places = [np.argwhere(labels == label).mean(axis=0) for label in range(1, count)]
+    return [(float(row), float(column)) for row, column in places]

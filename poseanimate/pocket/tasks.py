@@ -10,7 +10,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import cv2
 import diffusers
 import numpy as np
 import torch
@@ -21,6 +20,7 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, binary_cross_entropy_with_logits
 from transformers import CLIPTextModel
 
+from poseanimate.pocket.augment import joined, nobody, rendered, varied, worn
 from poseanimate.pocket.data import RenderedSet, render_set
 from poseanimate.pocket.nets import (
     PICTURE_SIZE,
@@ -322,7 +322,7 @@ def _encode(runs: Path, pictures: NDArray[np.uint8]) -> NDArray[np.float16]:
 
 
 class PerceptionTask(_Pictures):
-    """Heat maps and mask, on pictures worn by compression, blur, noise and light."""
+    """Heat maps and mask, on the pictures of augment.py: crowds, small people, nobody, all of them worn."""
 
     name = "perception"
 
@@ -336,9 +336,11 @@ class PerceptionTask(_Pictures):
         return len(self.train.pictures)
 
     def loss(self, indices: NDArray[np.int64], rng: np.random.Generator) -> Tensor:
-        pictures = np.stack([_worn(self.train.pictures[i], rng) for i in indices])
-        target = np.stack([target_heat(self.train.joints[i], PICTURE_SIZE) for i in indices])
-        mask = torch.from_numpy(self.train.masks[indices]).to(self.device).float()[:, None] / 255
+        seen = [varied(self.train, int(i), rng) for i in indices]
+        pictures = np.stack([worn(one.picture, rng) for one in seen])
+        target = np.stack([target_heat(one.joints, PICTURE_SIZE) for one in seen])
+        masks = np.stack([one.mask for one in seen])
+        mask = torch.from_numpy(masks).to(self.device).float()[:, None] / 255
         heat, logits = self.net(to_tensor(pictures, self.device))
         truth = torch.from_numpy(target).to(self.device)
         # joints cover little of a heat map: weigh them up
@@ -351,9 +353,16 @@ class PerceptionTask(_Pictures):
     def _figures(self, split: RenderedSet, count: int) -> dict[str, float]:
         eyes = Perception(self.net)
         errors, found, iou, counted = [], [], [], []
+        rng = np.random.default_rng(0)
+        pairs, none = [], []
         for i in range(count):
             people = eyes.detect(split.pictures[i])
             counted.append(min(len(people), 2) == split.people[i])
+            empty = nobody(rendered(split, i), rng)
+            none.append(not eyes.detect(empty.picture))
+            if i + 1 < count and split.people[i] == split.people[i + 1] == 1:
+                pair = joined([rendered(split, i), rendered(split, i + 1)], 2)
+                pairs.append(len(eyes.detect(pair.picture)) == 2)
             truth_mask = split.masks[i] > 127
             seen_mask = eyes.segment(split.pictures[i]) > 0.5
             if split.people[i] != 1 or not people:
@@ -368,28 +377,13 @@ class PerceptionTask(_Pictures):
             "joints_found": float(np.mean(found)) if found else 0.0,
             "mask_iou": float(np.mean(iou)) if iou else 0.0,
             "people_counted": float(np.mean(counted)),
+            "pairs_counted": float(np.mean(pairs)) if pairs else float("nan"),
+            "nobody_refused": float(np.mean(none)),
         }
 
     def finish(self, runs: Path) -> dict[str, float]:
         self.net.save(runs / "perception" / "weights")
         return {f"held_out_{k}": v for k, v in self._figures(self.held_out, 500).items()}
-
-
-def _worn(picture: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """A picture as videos bring it: compressed, blurred, noisy, lighter or darker."""
-    if rng.random() < 0.35:
-        return picture
-    if rng.random() < 0.4:
-        picture = np.asarray(cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.3, 1.1)), np.uint8)
-    if rng.random() < 0.5:
-        _, data = cv2.imencode(
-            ".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(25, 90))]
-        )
-        picture = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)
-    changed = picture * rng.uniform(0.8, 1.2) + rng.uniform(-20, 20)
-    if rng.random() < 0.4:
-        changed = changed + rng.normal(0, rng.uniform(2, 8), picture.shape)
-    return np.clip(changed, 0, 255).astype(np.uint8)
 
 
 TASKS = {task.name: task for task in (VaeTask, DecoderTask, DiffusionTask, PerceptionTask)}

@@ -37,6 +37,8 @@ class Severity(Enum):
     """There is nothing to animate; the work must not start."""
     WARNING = "warning"
     """The clip can be made, but is likely to disappoint."""
+    NOTE = "note"
+    """Nothing is wrong; good to know before the clip is made."""
 
 
 class VerdictCode(Enum):
@@ -51,6 +53,8 @@ class VerdictCode(Enum):
     SCALE_OUT_OF_RANGE = "scale_out_of_range"
     LEAVES_CANVAS = "leaves_canvas"
     SITTING_AGAINST_STANDING = "sitting_against_standing"
+    SHOWN_IN_PART = "shown_in_part"
+    SHORTER_THAN_ASKED = "shorter_than_asked"
 
 
 @dataclass(frozen=True)
@@ -174,6 +178,36 @@ def sitting_against_standing(sitter: str, stander: str) -> Verdict:
         Severity.WARNING,
         f"The person in the {sitter} sits while the one in the {stander} stands.",
         f"Choose a {sitter} of somebody standing, or a {stander} of somebody sitting.",
+    )
+
+
+def length(asked: int, transition: int, poses: int) -> tuple[Verdict, ...]:
+    """Whether a clip of as many frames as were asked for shows the whole motion, and no less than that.
+
+    Args:
+        asked: frames of the clip, the source included.
+        transition: frames that lead into the motion.
+        poses: of the whole motion.
+    """
+    whole = 1 + transition + poses
+    if asked == whole:
+        return ()
+    if asked < whole:
+        return (
+            Verdict(
+                VerdictCode.SHOWN_IN_PART,
+                Severity.NOTE,
+                f"The clip shows the first {max(asked - 1 - transition, 0)} of the motion's {poses} poses.",
+                f"With {whole} frames it shows all of them.",
+            ),
+        )
+    return (
+        Verdict(
+            VerdictCode.SHORTER_THAN_ASKED,
+            Severity.NOTE,
+            f"The motion gives {whole} frames, not {asked}.",
+            "Choose a longer motion where the clip shall be longer.",
+        ),
     )
 
 

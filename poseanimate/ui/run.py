@@ -41,25 +41,32 @@ class Run:
     _sheet_changed: bool = False
     _sheet_shown_s: float = -1.0
     _begun_s: float = 0.0
+    _frames: tuple[int, int] | None = None
+    _last: int | None = None
 
     def begin(self) -> None:
         """Its turn has come."""
         self.begun, self._begun_s = True, time.monotonic()
 
+    def _doing(self, stage: str) -> str:
+        """What is done, and for which frames."""
+        return texts.stage(stage, self._frames, self._last)
+
     def take(self, event: Event) -> None:
         """Follows what the engine reports."""
         match event:
             case Stage(name, steps, cached):
+                self._frames = event.frames
                 about = "from the cache" if cached else f"{steps} steps" if steps > 1 else ""
-                self.bar = texts.progress(texts.stage(name), self.share, about)
+                self.bar = texts.progress(self._doing(name), self.share, about)
             case Step(name, index, total, left_s):
                 if left_s is not None:
                     passed_s = time.monotonic() - self._begun_s
                     self.share = passed_s / max(passed_s + left_s, 1e-6)
                 about = texts.step_detail(index, total, left_s)
-                self.bar = texts.progress(texts.stage(name), self.share, about)
+                self.bar = texts.progress(self._doing(name), self.share, about)
             case Aligned(alignment, picture):
-                self.fps = alignment.fps
+                self.fps, self._last = alignment.fps, len(alignment.poses) - 1
                 height, width = picture.shape[:2]
                 self._sheet = Sheet(preview.frames(picture, alignment), width, height)
                 self._sheet_changed = True

@@ -75,7 +75,7 @@ STAGES = {
     "alignment": "Fitting the motion to the character",
     "inversion": "Inverting the picture",
     "pacm_source": "Learning to reconstruct the picture",
-    "pacm_pose": "Learning the poses",
+    "pacm_pose": "Learning poses",
     "frame_0": "Remembering the picture",
     "generation": "Drawing frames",
 }
@@ -97,9 +97,17 @@ def label(name: str) -> str:
     return LABELS.get(name, name.replace("_", " ").capitalize())
 
 
-def stage(name: str) -> str:
-    """What a stage of a run is called on the page."""
-    return STAGES.get(name, name)
+def stage(name: str, frames: tuple[int, int] | None = None, last: int | None = None) -> str:
+    """What a stage of a run is called on the page; frames: the ones in work, of `last`."""
+    called = STAGES.get(name, name)
+    if frames is None or last is None:
+        return called
+    first, until = frames
+    return (
+        f"{called}: {first} to {until} of {last}"
+        if until > first
+        else f"{called}: {first} of {last}"
+    )
 
 
 def found(joints: int) -> str:
@@ -120,7 +128,7 @@ def ended(frames: int, stopped: bool = False, trouble: str = "") -> str:
 
 
 def sentence(text: str, kind: str = "plain") -> str:
-    """One sentence; kind: plain, good, warning or error."""
+    """One sentence; kind: plain, note, good, warning or error."""
     role = ' role="alert"' if kind == "error" else ""
     return f'<p class="pa-sentence pa-{kind}"{role}>{escape(text)}</p>'
 
@@ -155,16 +163,15 @@ def duration(seconds: float) -> str:
 
 
 def verdicts(alignment: Alignment) -> str:
-    """What PATA has to say, or that it found nothing to object to."""
-    if alignment.verdicts:
-        return sentences(
-            (str(v), "error" if v.severity is Severity.ERROR else "warning")
-            for v in alignment.verdicts
-        )
+    """What PATA has to say, or that it found nothing to object to; notes come after either."""
+    notes = [str(v) for v in alignment.verdicts if v.severity is Severity.NOTE]
+    if len(notes) < len(alignment.verdicts):
+        return sentences((str(v), v.severity.value) for v in alignment.verdicts)
     count, lead = len(alignment.poses), min(alignment.transition, len(alignment.poses) - 1)
     seconds = count / alignment.fps
     text = f"The motion fits. {count} frames at {alignment.fps:g} per second, {seconds:.1f} s"
-    return sentence(f"{text}; the first {lead} lead into it." if lead > 0 else f"{text}.", "good")
+    text = f"{text}; the first {lead} lead into it." if lead > 0 else f"{text}."
+    return sentences([(text, "good"), *((note, "note") for note in notes)])
 
 
 def lambda_sum(total: float) -> str:

@@ -182,22 +182,26 @@ def test_events_come_in_order() -> None:
     def told(event: Event) -> str:
         match event:
             case Stage():
-                return f"stage {event.name} {event.steps}"
+                which = "" if event.frames is None else " of {}-{}".format(*event.frames)
+                return f"stage {event.name} {event.steps}{which}"
             case Step():
                 return f"{event.stage} {event.index}/{event.total}"
             case Frame() | Preview():
                 return f"{type(event).__name__} {event.index}"
         return type(event).__name__
 
-    chunk = ["stage pacm_pose 2", "pacm_pose 1/2", "pacm_pose 2/2", "stage generation 2"]
+    def chunk(frames: str) -> list[str]:
+        pacm = [f"stage pacm_pose 2 of {frames}", "pacm_pose 1/2", "pacm_pose 2/2"]
+        return [*pacm, f"stage generation 2 of {frames}"]
+
     assert [told(event) for event in run(fast(frames=4), motion=walk(3))] == [
         *("stage character 1", "stage alignment 1", "Aligned", "Frame 0"),
         *("stage inversion 2", "inversion 1/2", "inversion 2/2"),
         "stage pacm_source 2",
         *("pacm_source 1/2", "pacm_source 1/2", "pacm_source 2/2", "pacm_source 2/2"),
         *("stage frame_0 2", "frame_0 1/2", "frame_0 2/2"),
-        *(*chunk, "generation 1/2", "Preview 2", "generation 2/2", "Frame 1", "Frame 2"),
-        *(*chunk, "generation 1/2", "Preview 3", "generation 2/2", "Frame 3"),
+        *(*chunk("1-2"), "generation 1/2", "Preview 2", "generation 2/2", "Frame 1", "Frame 2"),
+        *(*chunk("3-3"), "generation 1/2", "Preview 3", "generation 2/2", "Frame 3"),
         "Done",
     ]
 
@@ -694,7 +698,8 @@ def test_verdicts_speak_of_what_the_clip_shows() -> None:
     animator = Animator(tiny_models())
     character = animator.character(picture())
     leaving = replace(walk(), poses=(*walk().poses[:3], *[Pose.absent()] * 20))
-    assert animator.align(character, leaving, fast(frames=4)).verdicts == ()
+    verdicts = animator.align(character, leaving, fast(frames=4)).verdicts
+    assert [v.severity for v in verdicts] == [Severity.NOTE]
     (verdict,) = animator.align(character, leaving, fast(frames=24, transition_frames=0)).verdicts
     assert "20 of the motion's 23 frames" in verdict.message
     arriving = replace(leaving, poses=leaving.poses[::-1])

@@ -487,12 +487,14 @@ def test_missing_video(tmp_path: Path) -> None:
 # ------------------------------------------------------------------------------------- outputs
 
 
-@pytest.mark.parametrize("name", ["clip.avi", "no/clip.mp4", "folder.mp4", "file", "full"])
+@pytest.mark.parametrize("name", ["clip.avi", "no/clip.mp4", "folder.mp4", "file", "full", "own"])
 def test_check_output_refuses(name: str, tmp_path: Path) -> None:
     (tmp_path / "folder.mp4").mkdir()
     (tmp_path / "file").write_text("precious")
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "thesis.txt").write_text("precious")
+    (tmp_path / "own").mkdir()  # numbered pictures of somebody's own
+    Image.new("RGB", (8, 8)).save(tmp_path / "own" / "00007.png")
     before = sorted(tmp_path.rglob("*"))
     with pytest.raises(OutputError) as caught:
         check_output(tmp_path / name)

@@ -669,12 +669,23 @@ def test_every_verdict_speaks_plainly() -> None:
         verdicts.scale_out_of_range(2.5),
         verdicts.leaves_canvas(0.35),
         verdicts.sitting_against_standing("picture", "motion"),
+        *verdicts.length(16, 4, 16),
+        *verdicts.length(24, 4, 16),
     ]
     assert {v.code for v in every} == set(VerdictCode)
     for verdict in every:
         assert verdict.message.endswith(".")
-        assert verdict.remedy.startswith(("Choose", "Cut", "Mirror", "Pin"))
+        assert verdict.remedy.startswith(("Choose", "Cut", "Mirror", "Pin", "With"))
         assert str(verdict) == f"{verdict.message} {verdict.remedy}"
+
+
+def test_a_clip_of_another_length_than_the_motion_is_remarked_on() -> None:
+    (part,) = verdicts.length(asked=16, transition=4, poses=16)
+    assert part.code is VerdictCode.SHOWN_IN_PART and part.severity is Severity.NOTE
+    assert "first 11 of the motion's 16" in part.message and "21 frames" in part.remedy
+    (short,) = verdicts.length(asked=24, transition=4, poses=16)
+    assert short.code is VerdictCode.SHORTER_THAN_ASKED and "21 frames, not 24" in short.message
+    assert verdicts.length(asked=21, transition=4, poses=16) == ()
 
 
 def test_a_motion_of_several_people_is_remarked_on() -> None:

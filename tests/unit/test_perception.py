@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import cv2
@@ -253,3 +254,23 @@ def test_the_examples_show_one_person(shipped: Perception, path: Path) -> None:
     both = (pose.body[:, 2] > 0) & (again.body[:, 2] > 0)
     off = np.linalg.norm((again.body / 3 - pose.body)[both, :2], axis=1)
     assert off.mean() < 1.5
+
+
+@pytest.mark.parametrize("square", [False, True], ids=["wide", "square"])
+def test_two_examples_in_one_picture_are_two_people(shipped: Perception, square: bool) -> None:
+    pictures = [np.asarray(load_picture(path)) for path in sorted(EXAMPLES.glob("*.png"))]
+    for one, other in pairwise(cv2.resize(picture, (256, 256)) for picture in pictures):
+        pair = np.concatenate([one, other], axis=1)
+        if square:
+            pair = cv2.copyMakeBorder(pair, 128, 128, 0, 0, cv2.BORDER_CONSTANT, value=(255,) * 3)
+        assert len(shipped.detect(pair)) == 2
+
+
+@pytest.mark.parametrize("grain", [1, 4, 16])
+@pytest.mark.parametrize("size", [64, 128, 256, 512])
+def test_noise_is_nobody(shipped: Perception, size: int, grain: int) -> None:
+    rng = np.random.default_rng(size)
+    for _ in range(5):
+        coarse = rng.integers(0, 256, (size // grain, size // grain, 3), dtype=np.uint8)
+        picture = cv2.resize(coarse, (size, size), interpolation=cv2.INTER_CUBIC)
+        assert shipped.detect(picture) == []

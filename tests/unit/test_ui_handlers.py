@@ -460,6 +460,12 @@ def test_the_bar_knows_how_far_the_run_is() -> None:
     assert 'aria-valuenow="0"' in run.bar
 
 
+def test_a_stage_says_which_frames_it_works_on() -> None:
+    assert texts.stage("generation") == "Drawing frames"
+    assert texts.stage("generation", (1, 4), 15) == "Drawing frames: 1 to 4 of 15"
+    assert texts.stage("generation", (15, 15), 15) == "Drawing frames: 15 of 15"
+
+
 @pytest.mark.parametrize("count", [2, 4, 5, 16, 240])
 @pytest.mark.parametrize("size", [(128, 128), (64, 192), (512, 768)])
 def test_sheets_hold_every_frame_in_its_place(count: int, size: tuple[int, int]) -> None:
