@@ -21,8 +21,8 @@ from poseanimate.models import Models
 from poseanimate.poses.detect import one_person
 from poseanimate.poses.motion import Motion
 from poseanimate.poses.pata import Alignment, PataSettings, Severity, align
-from poseanimate.poses.verdicts import length, nobody_in_clip
-from poseanimate.settings import Settings
+from poseanimate.poses.verdicts import clip_length, nobody_in_clip
+from poseanimate.settings import MAX_FRAMES, Settings
 from poseanimate.stages import Character, Run
 
 __all__ = ["Animator", "Character"]
@@ -57,7 +57,8 @@ class Animator:
         alignment = self._aligned(character, motion, settings)
         if alignment.errors:
             return alignment
-        notes = length(settings.frames, alignment.transition, len(motion.poses))
+        poses = len(motion.poses)
+        notes = clip_length(settings.frames, alignment.transition, poses, MAX_FRAMES)
         return replace(alignment, verdicts=(*alignment.verdicts, *notes))
 
     def _aligned(self, character: Character, motion: Motion, settings: Settings) -> Alignment:

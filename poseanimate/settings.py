@@ -12,6 +12,7 @@ from typing import Any
 from poseanimate.errors import SettingsError
 
 PRESETS = Path(__file__).resolve().parent.parent / "presets" / "settings"
+MAX_FRAMES = 240
 LAMBDAS = ("lambda_first", "lambda_prev", "lambda_self")
 LAMBDA_TOLERANCE = 1e-6
 
@@ -41,7 +42,9 @@ class Settings:
     num_inference_steps: int = knob(25, "T, DDIM steps (paper: 50)", low=2, high=200)
     guidance_scale: float = knob(3.0, "w, classifier-free guidance (paper: 7.5)", low=1, high=20)
     controlnet_scale: float = knob(1.0, "weight of ControlNet's residuals", low=0, high=2)
-    frames: int = knob(24, "frames of the clip, the source included (paper: 17)", low=2, high=240)
+    frames: int = knob(
+        24, "frames of the clip, the source included (paper: 17)", low=2, high=MAX_FRAMES
+    )
     chunk_frames: int = knob(
         4,
         "frames that are generated together; changes speed and memory, not results",

@@ -59,7 +59,7 @@ def check_output(path: Path) -> None:
         raise OutputError(f"{path} is a folder.", "Choose another name.")
     if not suffix and path.exists() and not _is_frame_folder(path):
         raise OutputError(
-            f"{path} holds something else than the frames of an earlier clip.",
+            f"{path} exists and is no folder of frames that were written here.",
             "Choose another name, or an empty folder.",
         )
 

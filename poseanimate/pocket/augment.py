@@ -13,10 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from poseanimate.pocket.data import RenderedSet
+from poseanimate.poses.skeleton import NECK
 
-NECK = 1
 APART = 0.22  # of the picture: necks of two people that a rendered picture shows side by side
-SHARE_NOBODY, SHARE_JOINED, SHARE_REDUCED, SHARE_ADDED = 0.12, 0.16, 0.12, 0.16
+SHARES = {"as it is": 0.44, "nobody": 0.12, "joined": 0.16, "reduced": 0.12, "added": 0.16}
+GRIDS = {(2, 1): 0.5, (3, 1): 0.2, (2, 2): 0.2, (1, 2): 0.1}  # columns and rows of what is joined
 
 
 @dataclass(frozen=True)
@@ -43,20 +44,18 @@ def rendered(pictures: RenderedSet, index: int) -> Seen:
 
 def varied(pictures: RenderedSet, index: int, rng: np.random.Generator) -> Seen:
     """Picture `index`, or something that it is a part of."""
-    what = rng.random()
     seen = rendered(pictures, index)
-    if what < SHARE_NOBODY:
-        return nobody(seen, rng)
-    what -= SHARE_NOBODY
-    if what < SHARE_JOINED:
-        columns, rows = ((2, 1), (3, 1), (2, 2), (1, 2))[int(rng.choice(4, p=[0.5, 0.2, 0.2, 0.1]))]
-        others = rng.integers(len(pictures.pictures), size=columns * rows - 1)
-        return joined([seen, *(rendered(pictures, int(i)) for i in others)], columns)
-    what -= SHARE_JOINED
-    if what < SHARE_REDUCED:
-        return reduced(seen, rng)
-    if what < SHARE_REDUCED + SHARE_ADDED:
-        return added(seen, rendered(pictures, int(rng.choice(pictures.single))), rng)
+    match tuple(SHARES)[int(rng.choice(len(SHARES), p=list(SHARES.values())))]:
+        case "nobody":
+            return nobody(seen, rng)
+        case "joined":
+            columns, rows = tuple(GRIDS)[int(rng.choice(len(GRIDS), p=list(GRIDS.values())))]
+            others = rng.integers(len(pictures.pictures), size=columns * rows - 1)
+            return joined([seen, *(rendered(pictures, int(i)) for i in others)], columns)
+        case "reduced":
+            return reduced(seen, rng)
+        case "added":
+            return added(seen, rendered(pictures, int(rng.choice(pictures.single))), rng)
     return seen
 
 
@@ -71,10 +70,9 @@ def nobody(seen: Seen, rng: np.random.Generator) -> Seen:
     elif kind == 2:
         picture = _shapes(size, rng)
     elif kind == 3:
-        mixed = rng.uniform(0.2, 0.8) * _clouds(size, rng) + rng.uniform(0.2, 0.6) * _shapes(
-            size, rng
-        )
-        picture = mixed + rng.normal(0, rng.uniform(0, 30), mixed.shape)
+        picture = rng.uniform(0.2, 0.8) * _clouds(size, rng)
+        picture += rng.uniform(0.2, 0.6) * _shapes(size, rng)
+        picture += rng.normal(0, rng.uniform(0, 30), picture.shape)
     else:
         picture = _shuffled(seen.picture, int(rng.choice([4, 8, 16])), rng).astype(np.float64)
     empty = np.zeros_like(seen.mask)
@@ -108,9 +106,7 @@ def reduced(seen: Seen, rng: np.random.Generator) -> Seen:
     side = int(size * rng.uniform(0.45, 0.95))
     x, y = (int(v) for v in rng.integers(0, size - side + 1, 2))
     edges = (y, size - side - y, x, size - side - x)
-    border = int(rng.choice([cv2.BORDER_CONSTANT, cv2.BORDER_REPLICATE, cv2.BORDER_REFLECT_101]))
-    if border == cv2.BORDER_REFLECT_101 and max(edges) > side // 8:
-        border = cv2.BORDER_REPLICATE  # a reflection must not show the character again
+    border = int(rng.choice([cv2.BORDER_CONSTANT, cv2.BORDER_REPLICATE]))
     small = cv2.resize(seen.picture, (side, side), interpolation=cv2.INTER_AREA)
     shade = tuple(float(v) for v in rng.integers(0, 256, 3))
     picture = cv2.copyMakeBorder(small, *edges, border, value=shade)
@@ -140,7 +136,7 @@ def added(seen: Seen, other: Seen, rng: np.random.Generator) -> Seen:
     else:
         return seen
     move = np.array([[scale, 0, x], [0, scale, y]])
-    pasted = cv2.warpAffine(other.picture, move, (size, size), flags=cv2.INTER_AREA)
+    pasted = cv2.warpAffine(other.picture, move, (size, size), flags=cv2.INTER_LINEAR)
     mask = cv2.warpAffine(other.mask, move, (size, size), flags=cv2.INTER_LINEAR)
     share = mask[:, :, None] / 255.0
     inside = ((joints[:, :, :2] >= 0) & (joints[:, :, :2] < size)).all(axis=2, keepdims=True)

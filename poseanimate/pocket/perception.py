@@ -27,7 +27,7 @@ JOINTS = 18
 WORKING_SIZE = 128  # long side of what the network was trained on, px
 MULTIPLE = 16
 PEAK = 0.25  # heat from which a joint counts as seen
-SECOND_PERSON = 0.5  # heat from which another head counts as another person
+SECOND_PERSON = 0.5  # heat from which a neck counts as a person of its own
 WEIGHTS, CONFIG = "perception.safetensors", "config.json"
 
 

@@ -357,7 +357,7 @@ class PerceptionTask(_Pictures):
         pairs, none = [], []
         for i in range(count):
             people = eyes.detect(split.pictures[i])
-            counted.append(min(len(people), 2) == split.people[i])
+            counted.append(len(people) == split.people[i])
             empty = nobody(rendered(split, i), rng)
             none.append(not eyes.detect(empty.picture))
             if i + 1 < count and split.people[i] == split.people[i + 1] == 1:

@@ -181,26 +181,28 @@ def sitting_against_standing(sitter: str, stander: str) -> Verdict:
     )
 
 
-def length(asked: int, transition: int, poses: int) -> tuple[Verdict, ...]:
+def clip_length(asked: int, transition: int, poses: int, at_most: int) -> tuple[Verdict, ...]:
     """Whether a clip of as many frames as were asked for shows the whole motion, and no less than that.
 
     Args:
         asked: frames of the clip, the source included.
         transition: frames that lead into the motion.
         poses: of the whole motion.
+        at_most: frames that a clip can have.
     """
     whole = 1 + transition + poses
     if asked == whole:
         return ()
     if asked < whole:
-        return (
-            Verdict(
-                VerdictCode.SHOWN_IN_PART,
-                Severity.NOTE,
-                f"The clip shows the first {max(asked - 1 - transition, 0)} of the motion's {poses} poses.",
-                f"With {whole} frames it shows all of them.",
-            ),
+        shown = max(asked - 1 - transition, 0)
+        part = f"the first {shown}" if shown else "none"
+        remedy = (
+            f"With {whole} frames it shows all of them."
+            if whole <= at_most
+            else f"A clip has {at_most} frames at most: cut the motion, or take every nth frame of the video."
         )
+        message = f"The clip shows {part} of the motion's {poses} poses."
+        return (Verdict(VerdictCode.SHOWN_IN_PART, Severity.NOTE, message, remedy),)
     return (
         Verdict(
             VerdictCode.SHORTER_THAN_ASKED,

@@ -48,10 +48,6 @@ class Run:
         """Its turn has come."""
         self.begun, self._begun_s = True, time.monotonic()
 
-    def _doing(self, stage: str) -> str:
-        """What is done, and for which frames."""
-        return texts.stage(stage, self._frames, self._last)
-
     def take(self, event: Event) -> None:
         """Follows what the engine reports."""
         match event:
@@ -111,3 +107,7 @@ class Run:
         """Notes, and the figures of a finished run."""
         notes = texts.sentences((note, "warning") for note in self.notes)
         return notes + (texts.figures(self.done) if self.done is not None else "")
+
+    def _doing(self, stage: str) -> str:
+        """What is done, and for which frames."""
+        return texts.stage(stage, self._frames, self._last)

@@ -22,16 +22,16 @@ class Sheet:
     """All frames of a clip in reading order.
 
     Args:
-        placeholders: what is shown of each frame until there is more, (h, w, 3) uint8.
+        skeletons: what is shown of each frame until there is more, (h, w, 3) uint8.
         width, height: of the clip's frames, px; small frames are enlarged by a whole factor.
     """
 
-    def __init__(self, placeholders: Sequence[Picture], width: int, height: int) -> None:
-        self.columns = math.ceil(math.sqrt(len(placeholders)))
+    def __init__(self, skeletons: Sequence[Picture], width: int, height: int) -> None:
+        self.columns = math.ceil(math.sqrt(len(skeletons)))
         room = (WIDTH_PX - GAP_PX * (self.columns - 1)) / self.columns / width
         factor = math.floor(room) if room >= 1 else room
         self.tile = (max(1, round(width * factor)), max(1, round(height * factor)))
-        self._tiles = [self._fitted(picture) for picture in placeholders]
+        self._tiles = [self._fitted(picture) for picture in skeletons]
 
     def finish(self, index: int, picture: Picture) -> None:
         """Frame `index` is there."""

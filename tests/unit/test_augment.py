@@ -7,7 +7,6 @@ import pytest
 
 from poseanimate.pocket.augment import Seen, added, joined, nobody, reduced, rendered, varied
 from poseanimate.pocket.data import RenderedSet, render_set
-from poseanimate.pocket.perception import PEAK
 
 
 @pytest.fixture(scope="module")
@@ -18,7 +17,7 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> RenderedSet:
 def on_the_mask(seen: Seen) -> float:
     """The share of visible body joints that lie on the mask or beside it."""
     seen_joints = seen.joints[:, :14].reshape(-1, 3)
-    seen_joints = seen_joints[seen_joints[:, 2] > PEAK]
+    seen_joints = seen_joints[seen_joints[:, 2] > 0]
     near = [
         seen.mask[max(int(y) - 2, 0) : int(y) + 3, max(int(x) - 2, 0) : int(x) + 3].max() > 100
         for x, y, _ in seen_joints

@@ -490,7 +490,7 @@ BAD_INPUT: list[tuple[str, Make, tuple[str, ...], CheckError, str]] = [
     ("no folder", None, (*WHO, "-o", "no/clip.mp4"), errors.OutputError, "There is no folder"),
     ("long folder", None, (*WHO, "-o", "f" * 300 + "/clip.mp4"), errors.OutputError, "There is no"),
     ("taken", folder_named_clip, (*WHO, "-o", "taken.mp4"), errors.OutputError, "is a folder"),
-    ("diary", folder_of_other_things, (*WHO, "-o", "taken"), errors.OutputError, "something else"),
+    ("diary", folder_of_other_things, (*WHO, "-o", "taken"), errors.OutputError, "no folder of"),
     ("itself", None, (*WHO, "-o", "./who.png"), errors.OutputError, "is an input"),
     ("fast GIF", fast_video, ("who.png", "bad.mp4", "-o", "a.gif"), errors.OutputError, "60 frame"),
     ("enlarge", None, (*WHO, *OK, "--enlarge", "0"), errors.OutputError, "enlargement is 0"),

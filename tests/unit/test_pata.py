@@ -669,8 +669,8 @@ def test_every_verdict_speaks_plainly() -> None:
         verdicts.scale_out_of_range(2.5),
         verdicts.leaves_canvas(0.35),
         verdicts.sitting_against_standing("picture", "motion"),
-        *verdicts.length(16, 4, 16),
-        *verdicts.length(24, 4, 16),
+        *verdicts.clip_length(16, 4, 16, 240),
+        *verdicts.clip_length(24, 4, 16, 240),
     ]
     assert {v.code for v in every} == set(VerdictCode)
     for verdict in every:
@@ -680,12 +680,16 @@ def test_every_verdict_speaks_plainly() -> None:
 
 
 def test_a_clip_of_another_length_than_the_motion_is_remarked_on() -> None:
-    (part,) = verdicts.length(asked=16, transition=4, poses=16)
+    (part,) = verdicts.clip_length(asked=16, transition=4, poses=16, at_most=240)
     assert part.code is VerdictCode.SHOWN_IN_PART and part.severity is Severity.NOTE
     assert "first 11 of the motion's 16" in part.message and "21 frames" in part.remedy
-    (short,) = verdicts.length(asked=24, transition=4, poses=16)
+    (short,) = verdicts.clip_length(asked=24, transition=4, poses=16, at_most=240)
     assert short.code is VerdictCode.SHORTER_THAN_ASKED and "21 frames, not 24" in short.message
-    assert verdicts.length(asked=21, transition=4, poses=16) == ()
+    assert verdicts.clip_length(asked=21, transition=4, poses=16, at_most=240) == ()
+    (long,) = verdicts.clip_length(asked=16, transition=4, poses=300, at_most=240)
+    assert "305" not in long.remedy and "240 frames at most" in long.remedy
+    (none,) = verdicts.clip_length(asked=4, transition=4, poses=16, at_most=240)
+    assert "shows none of the motion's 16" in none.message
 
 
 def test_a_motion_of_several_people_is_remarked_on() -> None:
