@@ -101,7 +101,7 @@ class Animator:
         for verdict in alignment.verdicts:
             if verdict.severity is Severity.ERROR:
                 raise MotionError(verdict.message, verdict.remedy)
-            yield Note(f"{verdict.message} {verdict.remedy}")
+            yield Note(str(verdict), verdict.severity is Severity.WARNING)
         if len(alignment.poses) < 2:
             raise MotionError(
                 "The motion has no frames.", "Choose a motion with at least one pose."

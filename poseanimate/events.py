@@ -65,9 +65,10 @@ class Frame:
 
 @dataclass(frozen=True)
 class Note:
-    """Something a person should know; the run goes on."""
+    """Something a person should know; the run goes on. warning: the clip may disappoint for it."""
 
     text: str
+    warning: bool = True
 
 
 @dataclass(frozen=True, eq=False)

@@ -31,7 +31,7 @@ class Run:
     name: str = "clip"
     fps: float = 12.0
     frames: list[Picture] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
+    notes: list[Note] = field(default_factory=list)
     done: Done | None = None
     begun: bool = False
     stopped: bool = False
@@ -74,8 +74,8 @@ class Run:
                 if self._sheet is not None:
                     self._sheet.finish(index, picture)
                     self._sheet_changed = True
-            case Note(text):
-                self.notes.append(text)
+            case Note():
+                self.notes.append(event)
             case Done():
                 self.done = event
 
@@ -105,7 +105,9 @@ class Run:
 
     def report(self) -> str:
         """Notes, and the figures of a finished run."""
-        notes = texts.sentences((note, "warning") for note in self.notes)
+        notes = texts.sentences(
+            (note.text, "warning" if note.warning else "note") for note in self.notes
+        )
         return notes + (texts.figures(self.done) if self.done is not None else "")
 
     def _doing(self, stage: str) -> str:

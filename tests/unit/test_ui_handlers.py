@@ -460,6 +460,14 @@ def test_the_bar_knows_how_far_the_run_is() -> None:
     assert 'aria-valuenow="0"' in run.bar
 
 
+def test_only_warnings_look_like_warnings() -> None:
+    run = Run()
+    run.take(Note("It shows a part.", warning=False))
+    assert "pa-note" in run.report() and "pa-warning" not in run.report()
+    run.take(Note("It faces away."))
+    assert "pa-warning" in run.report()
+
+
 def test_a_stage_says_which_frames_it_works_on() -> None:
     assert texts.stage("generation") == "Drawing frames"
     assert texts.stage("generation", (1, 4), 15) == "Drawing frames: 1 to 4 of 15"
