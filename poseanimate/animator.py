@@ -57,8 +57,10 @@ class Animator:
         alignment = self._aligned(character, motion, settings)
         if alignment.errors:
             return alignment
+        if settings.loop:
+            alignment = alignment.repeated(settings.frames)
         poses = len(motion.poses)
-        notes = clip_length(settings.frames, alignment.transition, poses, MAX_FRAMES)
+        notes = clip_length(settings.frames, alignment.transition, poses, MAX_FRAMES, settings.loop)
         return replace(alignment, verdicts=(*alignment.verdicts, *notes))
 
     def _aligned(self, character: Character, motion: Motion, settings: Settings) -> Alignment:

@@ -161,6 +161,8 @@ def settings(options: argparse.Namespace, report: Report) -> None:
 
 def cache(options: argparse.Namespace, report: Report) -> None:
     """Say how large the cache is, or empty it."""
+    if options.cache and not options.cache.is_dir():
+        raise OutputError(f"There is no folder {options.cache}.", "Give the folder of a cache.")
     store = StageCache(options.cache or default_folder())
     size_mb = store.size() / 1e6
     if options.clear:

@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import Field, dataclass, field, fields, replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -133,6 +134,7 @@ class Settings:
     )
     retarget_limbs: bool = knob(True, "give the motion the character's limb lengths")
     smooth: bool = knob(True, "smooth the motion (One-Euro filter)")
+    loop: bool = knob(False, "repeat a motion that is shorter than the clip")
 
     def __post_init__(self) -> None:
         for each in fields(self):
@@ -166,8 +168,11 @@ class Settings:
         known = {each.name: each for each in fields(self)}
         for name in values:
             if name not in known:
+                close = get_close_matches(name, known, n=1)
+                meant = f"Did you mean {close[0]}? " if close else ""
                 raise SettingsError(
-                    f"There is no setting {name!r}.", f"Settings are: {', '.join(sorted(known))}."
+                    f"There is no setting {name!r}.",
+                    f"{meant}Settings are: {', '.join(sorted(known))}.",
                 )
         checked = {name: _checked(known[name], value) for name, value in values.items()}
         return replace(self, **self._other_lambdas(checked), **checked)

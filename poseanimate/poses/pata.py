@@ -16,7 +16,7 @@ Letters: p_s the source pose, q_i the driver's poses, P = {p_0 … p_N} the resu
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -95,6 +95,18 @@ class Alignment:
     fps: float
     verdicts: tuple[Verdict, ...]
     scale: float = 1.0
+
+    def repeated(self, frames: int) -> Alignment:
+        """With the motion again and again, without its transition, until there are so many poses.
+
+        The same poses come back, so what was worked out for them once serves every time.
+        """
+        motion = self.poses[1 + self.transition :]
+        missing = frames - len(self.poses)
+        if missing <= 0 or not motion:
+            return self
+        again = motion * -(-missing // len(motion))
+        return replace(self, poses=(*self.poses, *again[:missing]))
 
     @property
     def errors(self) -> tuple[Verdict, ...]:

@@ -14,7 +14,7 @@ from poseanimate.poses.skeleton import ByteArray, Pose, draw_pose
 MIN_SIDE_PX = 256
 """Smaller pictures are enlarged by a whole factor until their short side has this many pixels."""
 
-_PICTURE_DIMMING = 0.4
+_PICTURE_DIMMING = 0.6
 _LIGHTENING = 50.0
 _GAP_PX = 4
 _MAX_STRIP_SIDE_PX = 8192

@@ -181,7 +181,9 @@ def sitting_against_standing(sitter: str, stander: str) -> Verdict:
     )
 
 
-def clip_length(asked: int, transition: int, poses: int, at_most: int) -> tuple[Verdict, ...]:
+def clip_length(
+    asked: int, transition: int, poses: int, at_most: int, loop: bool = False
+) -> tuple[Verdict, ...]:
     """Whether a clip of as many frames as were asked for shows the whole motion, and no less than that.
 
     Args:
@@ -189,9 +191,10 @@ def clip_length(asked: int, transition: int, poses: int, at_most: int) -> tuple[
         transition: frames that lead into the motion.
         poses: of the whole motion.
         at_most: frames that a clip can have.
+        loop: whether the motion is repeated until the clip is full.
     """
     whole = 1 + transition + poses
-    if asked == whole:
+    if asked == whole or (loop and asked > whole):
         return ()
     if asked < whole:
         shown = max(asked - 1 - transition, 0)
@@ -208,7 +211,7 @@ def clip_length(asked: int, transition: int, poses: int, at_most: int) -> tuple[
             VerdictCode.SHORTER_THAN_ASKED,
             Severity.NOTE,
             f"The motion gives {whole} frames, not {asked}.",
-            "Choose a longer motion where the clip shall be longer.",
+            "Where the clip shall be longer, turn on loop, or choose a longer motion.",
         ),
     )
 

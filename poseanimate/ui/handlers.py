@@ -42,7 +42,15 @@ from poseanimate.ui.run import Run
 REMEMBERED = 8
 SETTING_NAMES = tuple(each.name for each in fields(Settings))
 MOTION_NAMES = ("motion_from", "motion_preset", "motion_file", "start_s", "end_s", "stride")
-ALIGNMENT_SETTINGS = ("frames", "pata", "transition_frames", "anchor", "retarget_limbs", "smooth")
+ALIGNMENT_SETTINGS = (
+    "frames",
+    "pata",
+    "transition_frames",
+    "anchor",
+    "retarget_limbs",
+    "smooth",
+    "loop",
+)
 
 _log = logging.getLogger(__name__)
 
@@ -109,9 +117,13 @@ class Handlers:
             yield None, texts.sentence(texts.NO_CHARACTER)
             return
         try:
+            choice = MotionChoice.of(values[:6])
+        except MotionError:
+            yield None, texts.sentence(texts.NO_MOTION)
+            return
+        try:
             settings = Settings(**dict(zip(ALIGNMENT_SETTINGS, values[6:], strict=True)))
-            steps = self._motion(MotionChoice.of(values[:6]))
-            motion = yield from self._told(steps)
+            motion = yield from self._told(self._motion(choice))
             alignment = self.animator.align(character, motion, settings)
             with TemporaryDirectory(prefix="poseanimate-") as folder:
                 path = Path(folder) / "alignment.gif"
@@ -135,13 +147,11 @@ class Handlers:
         return texts.lambda_sum(sum(value or 0 for value in lambdas))
 
     @staticmethod
-    def normalise(*lambdas: float) -> tuple[float, float, float]:
-        """λ1, λ2 and λ3 in their proportion, in hundredths that sum to 1."""
-        total = sum(value or 0 for value in lambdas)
-        if total <= 0:
-            return 0.34, 0.33, 0.33
-        first, prev = (round((value or 0) / total, 2) for value in lambdas[:2])
-        return first, prev, max(round(1 - first - prev, 2), 0.0)
+    def normalise(first: float, prev: float, own: float) -> tuple[float, float, float]:
+        """λ1 as it is, λ2 as far as there is room, and λ3 as what is left of 1; in hundredths."""
+        first = min(round(first or 0, 2), 1.0)
+        prev = min(round(prev or 0, 2), round(1 - first, 2))
+        return first, prev, round(1 - first - prev, 2)
 
     # 5: the clip ----------------------------------------------------------------------------------
 

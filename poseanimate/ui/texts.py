@@ -39,7 +39,7 @@ ALIGNED_ALT = "The poses of the clip as skeletons over the picture, one after th
 
 SETTINGS = "## 4 · Settings"
 SETTINGS_PRESET = "Start from"
-NORMALISE = "Make them sum to 1"
+NORMALISE = "Give λ3 the rest"
 ADVANCED = "Advanced"
 LABELS = {
     "num_inference_steps": "Steps T",

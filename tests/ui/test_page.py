@@ -212,15 +212,17 @@ def test_lambdas_that_do_not_sum_to_one_get_a_sentence(page: Page) -> None:
     page.get_by_role("button", name="Generate").click()
     expect(page.locator("#bar").get_by_role("alert")).to_contain_text("for instance 0.7, 0.15")
     expect(page.get_by_role("button", name="Generate")).to_be_enabled()
-    page.get_by_role("button", name="Make them sum to 1").click()
+    page.get_by_role("button", name="Give λ3 the rest").click()
     expect(page.locator("#lambda-sum")).to_contain_text("λ1 + λ2 + λ3 = 1")
-    expect(first).to_have_value("0.75")
+    expect(first).to_have_value("0.9")
+    expect(page.locator("#setting-lambda-self input[type=number]")).to_have_value("0")
 
 
 def test_a_video_is_a_motion(page: Page) -> None:
     video = Path(__file__).parents[2] / "examples" / "videos" / "room-girl-wave.mp4"
     page.get_by_role("radio", name="A video or pose file").check()
-    expect(page.locator("#verdicts").get_by_role("alert")).to_contain_text("no motion yet")
+    expect(page.locator("#verdicts")).to_contain_text("upload a video or a pose file")
+    expect(page.locator("#verdicts").get_by_role("alert")).to_have_count(0)
     page.locator("#motion-file input[type=file]").set_input_files(video)
     expect(page.get_by_role("img", name="skeletons over the picture")).to_be_visible()
     expect(page.locator("#verdicts").get_by_role("alert")).to_have_count(0)

@@ -757,3 +757,17 @@ def test_without_pata_the_motions_own_poses_are_followed() -> None:
     for found, own in zip(alignment.poses[1:], walk().poses, strict=False):
         assert found.equals(own.scaled(*factor))
     assert alignment.transition == 0
+
+
+@pytest.mark.parametrize("pata", [True, False])
+def test_a_short_motion_is_repeated_where_that_is_asked_for(pata: bool) -> None:
+    animator = Animator(tiny_models())
+    character = animator.character(picture())
+    once = animator.align(character, walk(4), fast(frames=20, pata=pata, smooth=False))
+    again = animator.align(character, walk(4), fast(frames=20, pata=pata, smooth=False, loop=True))
+    assert len(again.poses) == 20
+    assert [v.code.value for v in once.verdicts] == ["shorter_than_asked"]
+    assert again.verdicts == ()
+    first = 1 + once.transition
+    for i, pose in enumerate(again.poses[first:]):
+        assert pose.equals(once.poses[first + i % 4])

@@ -319,8 +319,11 @@ def test_the_cache_is_measured_and_emptied(place: Path, capsys: pytest.CaptureFi
     assert "3 results deleted, 3.0 MB freed" in capsys.readouterr().out
     assert store.entries() == []
     other = place.parent / "other"
+    other.mkdir()
     assert cli.main(["cache", "--cache", str(other)]) == 0
     assert "0 results" in capsys.readouterr().out
+    assert cli.main(["cache", "--cache", str(other / "none")]) == 2
+    assert "There is no folder" in capsys.readouterr().err
 
 
 def test_a_fresh_process_lists_motions_without_torch() -> None:

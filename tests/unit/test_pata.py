@@ -675,7 +675,7 @@ def test_every_verdict_speaks_plainly() -> None:
     assert {v.code for v in every} == set(VerdictCode)
     for verdict in every:
         assert verdict.message.endswith(".")
-        assert verdict.remedy.startswith(("Choose", "Cut", "Mirror", "Pin", "With"))
+        assert verdict.remedy.startswith(("Choose", "Cut", "Mirror", "Pin", "Where", "With"))
         assert str(verdict) == f"{verdict.message} {verdict.remedy}"
 
 
@@ -686,6 +686,8 @@ def test_a_clip_of_another_length_than_the_motion_is_remarked_on() -> None:
     (short,) = verdicts.clip_length(asked=24, transition=4, poses=16, at_most=240)
     assert short.code is VerdictCode.SHORTER_THAN_ASKED and "21 frames, not 24" in short.message
     assert verdicts.clip_length(asked=21, transition=4, poses=16, at_most=240) == ()
+    assert verdicts.clip_length(asked=24, transition=4, poses=16, at_most=240, loop=True) == ()
+    assert verdicts.clip_length(asked=16, transition=4, poses=16, at_most=240, loop=True) == (part,)
     (long,) = verdicts.clip_length(asked=16, transition=4, poses=300, at_most=240)
     assert "305" not in long.remedy and "240 frames at most" in long.remedy
     (none,) = verdicts.clip_length(asked=4, transition=4, poses=16, at_most=240)
@@ -729,7 +731,7 @@ def test_previews_are_large_enough_to_see() -> None:
     assert len(frames) == len(alignment.poses)
     assert {frame.shape for frame in frames} == {(300, 450, 3)}
     np.testing.assert_array_equal(frames[0], preview.overlay(picture, alignment.poses[0]))
-    assert preview.overlay(picture, Pose.absent()).max() <= 101
+    assert preview.overlay(picture, Pose.absent()).max() <= 121
     assert frames[0].max() > 200
     # The right shoulder's dot is orange, at three times its place in the picture.
     x, y = (alignment.poses[0].xy[2] * 3).astype(int)

@@ -112,6 +112,7 @@ def test_an_unknown_setting_is_named_and_the_known_ones_are_listed() -> None:
     with pytest.raises(SettingsError, match="'lamda_first'") as caught:
         Settings().changed({"lamda_first": 0.6})
     assert all(name in caught.value.remedy for name in KNOBS)
+    assert caught.value.remedy.startswith("Did you mean lambda_first?")
 
 
 @given(st.sampled_from(sorted(KNOBS)), st.text(max_size=20) | st.floats() | st.integers())

@@ -138,14 +138,14 @@ def test_a_picture_is_looked_at_once(
     original = scripted.character
     monkeypatch.setattr(scripted, "character", lambda p: (seen.append(1), original(p))[1])
     handlers.look(picture)
-    list(handlers.fit(picture, *WALK, 8, True, -1, "anchored", True, True))
+    list(handlers.fit(picture, *WALK, 8, True, -1, "anchored", True, True, False))
     assert len(seen) == 1
 
 
 def test_alignment_is_a_clip_with_verdicts_and_needs_no_diffusion_model(picture: str) -> None:
     eyes_only = replace(tiny_models(), unet=None, controlnet=None, text_encoder=None)
     handlers = Handlers(Animator(eyes_only))
-    answers = handlers.fit(picture, *WALK, 8, True, -1, "anchored", True, True)
+    answers = handlers.fit(picture, *WALK, 8, True, -1, "anchored", True, True, False)
     path, said = next(answers)
     with Image.open(path) as clip:
         assert clip.format == "GIF" and clip.n_frames == 8
@@ -155,8 +155,16 @@ def test_alignment_is_a_clip_with_verdicts_and_needs_no_diffusion_model(picture:
 
 
 def test_alignment_waits_for_a_picture(scripted: Scripted, no_picture: str) -> None:
-    answers = list(Handlers(scripted).fit(no_picture, *WALK, 8, True, -1, "anchored", True, True))
+    answers = list(
+        Handlers(scripted).fit(no_picture, *WALK, 8, True, -1, "anchored", True, True, False)
+    )
     assert answers == [(None, texts.sentence(texts.NO_CHARACTER))]
+
+
+def test_alignment_waits_for_a_motion(scripted: Scripted, picture: str) -> None:
+    nothing = (texts.FROM_FILE, "walk", None, 0, 0, 1)
+    answers = Handlers(scripted).fit(picture, *nothing, 8, True, -1, "anchored", True, True, False)
+    assert list(answers) == [(None, texts.sentence(texts.NO_MOTION))]
 
 
 def test_alignment_says_what_is_wrong_with_a_motion(
@@ -165,7 +173,9 @@ def test_alignment_says_what_is_wrong_with_a_motion(
     broken = tmp_path / "walk.json"
     broken.write_text('{"frames": 3}')
     motion = (texts.FROM_FILE, "walk", str(broken), 0, 0, 1)
-    [(clip, said)] = Handlers(scripted).fit(picture, *motion, 8, True, -1, "anchored", True, True)
+    [(clip, said)] = Handlers(scripted).fit(
+        picture, *motion, 8, True, -1, "anchored", True, True, False
+    )
     assert clip is None and "OpenPose keypoint JSON" in said and 'role="alert"' in said
 
 
@@ -176,7 +186,7 @@ def test_a_video_is_looked_through_once_frame_by_frame(
     write_clip([scene_at_ease().picture] * 6, video, 12)
     motion = (texts.FROM_FILE, "walk", str(video), 0, 0, 2)
     handlers = Handlers(scripted)
-    rest = (8, True, -1, "anchored", True, True)
+    rest = (8, True, -1, "anchored", True, True, False)
     first = [said for _, said in handlers.fit(picture, *motion, *rest)]
     assert [f"step {i} of 3" in said for i, said in enumerate(first, 1)] == [
         True,
@@ -191,7 +201,9 @@ def test_a_pose_file_is_a_motion(scripted: Scripted, picture: str, tmp_path: Pat
     file = tmp_path / "mine.json"
     file.write_text(load_preset("wave").to_json())
     motion = (texts.FROM_FILE, None, str(file), 0, 0, 1)
-    [(clip, said)] = Handlers(scripted).fit(picture, *motion, 5, True, 0, "pinned", True, False)
+    [(clip, said)] = Handlers(scripted).fit(
+        picture, *motion, 5, True, 0, "pinned", True, False, False
+    )
     assert clip is not None and "5 frames" in said
 
 
@@ -227,12 +239,15 @@ def test_the_sum_of_lambdas_is_shown(scripted: Scripted) -> None:
 
 
 @given(st.tuples(*[st.floats(0, 1)] * 3))
-def test_normalised_lambdas_are_allowed(lambdas: tuple[float, float, float]) -> None:
+def test_the_last_lambda_takes_the_rest(lambdas: tuple[float, float, float]) -> None:
     first, prev, own = Handlers.normalise(*lambdas)
     Settings(lambda_first=first, lambda_prev=prev, lambda_self=own)
-    if sum(lambdas) > 0:
-        for before, after in zip(lambdas, (first, prev, own), strict=True):
-            assert after == pytest.approx(before / sum(lambdas), abs=0.0151)
+    assert first == pytest.approx(lambdas[0], abs=0.0051)
+    assert prev == pytest.approx(min(lambdas[1], 1 - lambdas[0]), abs=0.0101)
+
+
+def test_lambdas_that_are_empty_count_nothing() -> None:
+    assert Handlers.normalise(None, None, None) == (0, 0, 1)  # type: ignore[arg-type]
 
 
 def test_every_setting_has_a_component_with_its_range_and_help() -> None:
