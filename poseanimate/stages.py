@@ -105,7 +105,7 @@ class Run:
             ).to(start)
         grid = (start.shape[2], start.shape[3])
         sampler = self._sampler(start, grid)
-        if sampler.attention is not None:
+        if sampler.follows_source:
             yield Stage("frame_0", self.ddim.steps)
             recorded = sampler.record_source(inverted, source.embeddings, hint)
             yield from self._steps("frame_0", recorded, 1)
@@ -180,11 +180,9 @@ class Run:
             return SourceEmbeddings(
                 self._tensor(found["embeddings"]), self._tensor(found["trajectory"])
             )
-        how = SourceOptimisation(
-            settings.inner_steps, settings.source_learning_rate, settings.source_tolerance
-        )
+        how = source_optimisation(settings)
         steps = pose_aware_inversion(self.denoiser, self.ddim, inverted, hint, how)
-        cost = (3 * settings.inner_steps + 1) / (settings.inner_steps + 1)
+        cost = how.cost(self.ddim.steps) / how.passes(self.ddim.steps)
         source: SourceEmbeddings = yield from self._steps("pacm_source", steps, cost)
         yield from self._keep(
             key, {"embeddings": source.embeddings, "trajectory": source.trajectory}
@@ -302,7 +300,9 @@ class Run:
         source_mask = None
         if settings.dcam and settings.mgdm:
             source_mask = torch.from_numpy(self.character.mask)[None].to(self.models.device)
-        return Sampler(self.denoiser, self.ddim, start, attention, source_mask)
+        return Sampler(
+            self.denoiser, self.ddim, start, attention, source_mask, settings.direct_inversion
+        )
 
     def _masks(self, hull: Hull, poses: tuple[Pose, ...], attention: Tensor | None) -> Tensor:
         """M_i of a chunk's frames, (frames, H, W) in {0, 1}.
@@ -365,7 +365,7 @@ class _Keys:
         self.source = content_key(
             "source", self.inversion, settings.guidance_scale, settings.embedding_role,
             settings.controlnet_text, settings.inner_steps, settings.source_learning_rate,
-            settings.source_tolerance,
+            settings.source_tolerance, settings.source_share,
         )  # fmt: skip
         how = pose_optimisation(settings)
         step = (how.learning_rate, how.optimiser, how.resample) if how.steps else None
@@ -378,6 +378,16 @@ class _Keys:
 
     def pose(self, pose: Pose) -> str:
         return content_key(self._pose, *_arrays(pose))
+
+
+def source_optimisation(settings: Settings) -> SourceOptimisation:
+    """Eq. 6 as the settings want it."""
+    return SourceOptimisation(
+        settings.inner_steps,
+        settings.source_learning_rate,
+        settings.source_tolerance,
+        settings.source_share,
+    )
 
 
 def pose_optimisation(settings: Settings) -> PoseOptimisation:
@@ -401,10 +411,11 @@ class _Clock:
         self.seconds, self.steps = run.seconds, steps
         frames = len(run.poses) - 1
         kept = {e.key for e in run.cache.entries()} if run.cache is not None else set()
-        self.planned = float(steps * (frames + settings.between_frames))
+        follows_source = settings.between_frames or settings.direct_inversion
+        self.planned = float(steps * (frames + follows_source))
         self.planned += 0 if keys.inversion in kept else steps * 0.5
         if settings.pacm_source and keys.source not in kept:
-            self.planned += steps * (3 * settings.inner_steps + 1)
+            self.planned += source_optimisation(settings).cost(steps)
         if settings.pacm_pose or run._wants_attention:
             missing = sum(keys.pose(pose) not in kept for pose in run.poses[1:])
             self.planned += steps * pose_optimisation(settings).cost * missing

@@ -6,6 +6,7 @@ latents; ∅_s the source embeddings, one per step, and ∅̃ the pose-aware one
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -25,11 +26,25 @@ class SourceOptimisation:
     inner_steps: n, Adam steps per timestep (Sec. 4.1: 5).
     learning_rate: of the first timestep; falls by half until the last (null-text inversion's schedule).
     tolerance: stop early when the loss is under tolerance · (1 + 2 i) at the i-th timestep of 50.
+    share: of the timesteps, from the noisiest on, that are optimised; the others keep the last embedding found.
     """
 
     inner_steps: int = 5
     learning_rate: float = 1e-2
     tolerance: float = 1e-5
+    share: float = 1.0
+
+    def optimised(self, steps: int) -> int:
+        """How many of T timesteps are optimised."""
+        return math.ceil(self.share * steps)
+
+    def passes(self, steps: int) -> int:
+        """Passes through the networks over T timesteps, where none stops early."""
+        return steps + self.inner_steps * self.optimised(steps)
+
+    def cost(self, steps: int) -> int:
+        """Their cost in forward passes; a gradient costs two."""
+        return steps + 3 * self.inner_steps * self.optimised(steps)
 
 
 @dataclass(frozen=True)
@@ -97,7 +112,7 @@ def pose_aware_inversion(
         embedding = embedding.detach().clone().requires_grad_(True)
         progress = i / ddim.steps
         adam = torch.optim.Adam([embedding], lr=how.learning_rate * (1 - progress / 2))
-        for _ in range(how.inner_steps):
+        for _ in range(how.inner_steps if i < how.optimised(ddim.steps) else 0):
             with torch.enable_grad():
                 eps = denoiser.predict(z_bar, timestep, embedding, hint)
                 loss = (ddim.step(z_bar, eps, k) - target).square().sum()

@@ -21,6 +21,9 @@ class Sampler:
 
     attention: DCAM's or a baseline's, or None to leave the U-Net's self-attention as it is.
     start: Z_T, (1, c, h, w), where every frame starts.
+    direct: direct inversion (Ju et al. 2023, there for the source's branch alone): at every step all frames are given
+        the difference by which the source's own sampling misses its inverted trajectory, so that a frame in the
+        source's pose is the source.
     """
 
     denoiser: Denoiser
@@ -28,22 +31,30 @@ class Sampler:
     start: Tensor
     attention: FrameAttention | None = None
     source_mask: Tensor | None = None
+    direct: bool = False
     _last_mask: Tensor | None = field(default=None)
+    _missed_by: dict[int, Tensor] = field(default_factory=dict)
+
+    @property
+    def follows_source(self) -> bool:
+        """Whether frames need something of frame 0, and `record_source` must come first."""
+        return self.attention is not None or self.direct
 
     def record_source(self, trajectory: Tensor, embeddings: Tensor, hint: Tensor) -> Iterator[Step]:
-        """Remembers frame 0's keys and values at every timestep.
+        """Remembers frame 0's keys and values at every timestep, and by how much its step misses the next latent.
 
         Args:
             trajectory: frame 0's latents, (T + 1, c, h, w), Z̄ or Z.
             embeddings: ∅_s, (T, L, d).
             hint: of the source pose, (1, c, h, w).
         """
-        if self.attention is None:
+        if not self.follows_source:
             return
         self._last_mask = self.source_mask
         for k in range(self.ddim.steps, 0, -1):
             z_t = trajectory[k : k + 1]
             eps = self._predict(z_t, k, embeddings[k - 1 : k], hint, recording=True)
+            self._missed_by[k] = trajectory[k - 1 : k] - self.ddim.step(z_t, eps, k)
             yield Step(k, self.ddim.predict_z0(z_t, eps, k))
 
     def chunk(self, embeddings: Tensor, hints: Tensor, masks: Tensor | None) -> Iterator[Step]:
@@ -63,6 +74,8 @@ class Sampler:
             eps = self._predict(z_t, k, embeddings[:, k - 1], hints, masks=chunk_masks)
             z_0 = self.ddim.predict_z0(z_t, eps, k)
             z_t = self.ddim.step(z_t, eps, k)
+            if self.direct:
+                z_t = z_t + self._missed_by[k]
             yield Step(k, z_0 if k > 1 else z_t)
 
     @torch.no_grad()

@@ -595,6 +595,8 @@ def test_the_switches_cover_every_pair() -> None:
         {"mask_reach": 4.0, "mask_threshold": 0.2},
         {"pose_steps": 3, "pose_optimiser": "adam", "pose_learning_rate": 0.1},
         {"pose_learning_rate": 200.0},
+        {"source_share": 0.0},
+        {"direct_inversion": True},
         {"retarget_limbs": False},
         {"transition_frames": 2},
         {"lambda_first": 0.0, "lambda_prev": 0.0, "lambda_self": 1.0},

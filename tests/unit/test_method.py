@@ -199,6 +199,33 @@ def test_pose_aware_inversion_is_eq_6() -> None:
         torch.testing.assert_close(found.trajectory[k - 1 : k], z_bar, **CLOSE)
 
 
+@pytest.mark.parametrize(("share", "optimised"), [(0.0, 0), (0.5, 2), (0.67, 3), (1.0, 3)])
+def test_a_part_of_the_timesteps_is_optimised_and_the_rest_keeps_the_last(
+    share: float, optimised: int
+) -> None:
+    eps, ddim = denoiser(), DDIM.from_scheduler(build_scheduler(), T)
+    hint, inverted = eps.hints(drawings(1)), latents(T + 1)
+    how = SourceOptimisation(inner_steps=2, learning_rate=0.05, tolerance=0.0, share=share)
+    found = finish(pose_aware_inversion(eps, ddim, inverted, hint, how))
+    assert eps.calls["controlnet"] == how.passes(T) == T + 2 * optimised
+    assert eps.calls["gradient"] == 2 * 2 * optimised
+    whole = SourceOptimisation(inner_steps=2, learning_rate=0.05, tolerance=0.0)
+    expected = finish(pose_aware_inversion(denoiser(), ddim, inverted, hint, whole)).embeddings
+    last = expected[T - optimised : T - optimised + 1] if optimised else eps.prompt
+    for k in range(T, 0, -1):
+        wanted = expected[k - 1 : k] if T - k < optimised else last
+        torch.testing.assert_close(found.embeddings[k - 1 : k], wanted, **CLOSE)
+
+
+def test_negative_prompt_inversion_is_guidance_1() -> None:
+    """Its unconditional branch is told the prompt; where source and target share it, guidance does nothing."""
+    eps = denoiser(7.5)
+    told_twice = dataclasses.replace(eps, null=eps.prompt)
+    z, hints = latents(2), eps.hints(drawings(2))
+    expected = dataclasses.replace(eps, guidance_scale=1.0).predict(z, 500, eps.prompt, hints)
+    torch.testing.assert_close(told_twice.predict(z, 500, eps.prompt, hints), expected, **CLOSE)
+
+
 def test_pose_aware_inversion_reconstructs_better_than_the_prompt() -> None:
     eps, ddim = denoiser(), DDIM.from_scheduler(build_scheduler(), 6)
     hint = eps.hints(drawings(1))
@@ -419,6 +446,38 @@ def generated(
         frames.append(last.z_0)
         at += size
     return torch.cat(frames)
+
+
+def directly(hints: Tensor, attention: FrameAttention | None = None) -> Tensor:
+    """Frames by direct inversion, the first hint the source's; (frames, c, h, w)."""
+    eps, ddim, trajectory = denoiser(), DDIM.from_scheduler(build_scheduler(), T), latents(T + 1)
+    sampler = Sampler(eps, ddim, trajectory[-1:], attention, direct=True)
+    list(sampler.record_source(trajectory, eps.prompt.expand(T, -1, -1), hints[:1]))
+    *_, last = sampler.chunk(eps.prompt.expand(len(hints) - 1, T, -1, -1), hints[1:], None)
+    return last.z_0
+
+
+@pytest.mark.parametrize("consistent", [True, False], ids=["DCAM", "plain"])
+def test_by_direct_inversion_a_frame_in_the_sources_pose_is_the_source(consistent: bool) -> None:
+    attention = (
+        DualConsistency(weights=Weights(), branches=2, latent_grid=GRID) if consistent else None
+    )
+    hint = denoiser().hints(drawings(1))
+    frames = directly(hint.expand(3, -1, -1, -1), attention)
+    torch.testing.assert_close(frames, latents(T + 1)[:1].expand(2, -1, -1, -1), **CLOSE)
+
+
+def test_direct_inversion_adds_what_the_source_misses() -> None:
+    """Transcribed literally, source and target side by side."""
+    eps, ddim, trajectory = denoiser(), DDIM.from_scheduler(build_scheduler(), T), latents(T + 1)
+    hints = eps.hints(drawings(2))
+    target = trajectory[T : T + 1]
+    for k in range(T, 0, -1):
+        source, t = trajectory[k : k + 1], ddim.timestep(k)
+        sampled = ddim.step(source, eps.predict(source, t, eps.prompt, hints[:1]), k)
+        missed_by = trajectory[k - 1 : k] - sampled
+        target = ddim.step(target, eps.predict(target, t, eps.prompt, hints[1:]), k) + missed_by
+    torch.testing.assert_close(directly(hints), target.detach(), **CLOSE)
 
 
 BODIES = (torch.rand(17, 64, 64, generator=torch.Generator().manual_seed(3)) > 0.5).float()

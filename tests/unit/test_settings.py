@@ -248,6 +248,11 @@ def test_settings_come_back_from_a_preset_that_holds_them_all(
     assert Settings.preset("mine") == mine
 
 
+def test_direct_inversion_needs_the_inverted_start() -> None:
+    with pytest.raises(SettingsError, match="start is random"):
+        Settings(direct_inversion=True, start="random")
+
+
 def test_without_guidance_no_unconditional_branch_can_be_optimised() -> None:
     values = {"guidance_scale": 1, "embedding_role": "unconditional"}
     with pytest.raises(SettingsError, match="no unconditional branch"):
