@@ -320,6 +320,7 @@ def _figures(done: Done, seconds: dict[str, float], output: Path) -> dict[str, A
         "seconds": {name: round(value, 3) for name, value in seconds.items()},
         "model_calls": done.model_calls,
         "source_psnr_db": done.source_psnr_db and round(done.source_psnr_db, 2),
+        "inversion_psnr_db": done.inversion_psnr_db and round(done.inversion_psnr_db, 2),
         "cached_stages": done.cached_stages,
     }
 

@@ -57,10 +57,14 @@ class Preview:
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """Frame `index` is finished; frame 0 is the source picture."""
+    """Frame `index` is finished; frame 0 is the source picture.
+
+    mask: M_i as MGDM used it, (H, W) in {0, 1}; None for frame 0 and without MGDM.
+    """
 
     index: int
     picture: Picture
+    mask: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True)
@@ -76,7 +80,8 @@ class Done:
     """The run is over.
 
     seconds: by stage. model_calls: samples through each network. source_psnr_db: of frame 0 as PACM's first
-    optimisation reconstructs it, against the source picture; None without that.
+    optimisation reconstructs it, against the source picture; None without that. inversion_psnr_db: of the same,
+    against what the autoencoder makes of the source picture.
     """
 
     frames: tuple[Picture, ...]
@@ -84,6 +89,7 @@ class Done:
     seconds: dict[str, float]
     model_calls: dict[str, int]
     source_psnr_db: float | None
+    inversion_psnr_db: float | None = None
     cached_stages: tuple[str, ...] = field(default=())
 
 

@@ -124,19 +124,23 @@ class Run:
             masks = self._masks(hull, poses, maps) if hull is not None else None
             chunk = sampler.chunk(embeddings, hints, masks)
             z_0 = yield from self._generate(first, chunk, len(poses))
-            for index, latent in enumerate(z_0.split(1), start=first):
+            used = None if masks is None else masks.cpu().numpy()
+            for i, latent in enumerate(z_0.split(1)):
                 frames.append(self._decoded(latent))
-                yield Frame(index, frames[-1])
+                yield Frame(first + i, frames[-1], None if used is None else used[i])
                 self.clock.resume()
-        psnr = None
+        source_psnr_db = inversion_psnr_db = None
         if settings.pacm_source:
-            psnr = psnr_db(self._decoded(source.trajectory[:1]), self.character.picture)
+            again = self._decoded(source.trajectory[:1])
+            source_psnr_db = psnr_db(again, self.character.picture)
+            inversion_psnr_db = psnr_db(again, self._decoded(inverted[:1]))
         yield Done(
             tuple(frames),
             self.alignment.fps,
             self.seconds,
             dict(self.denoiser.calls),
-            psnr,
+            source_psnr_db,
+            inversion_psnr_db,
             tuple(dict.fromkeys(self.cached)),
         )
 

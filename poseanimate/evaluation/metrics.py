@@ -79,7 +79,13 @@ FIGURES: dict[str, Figure] = {
     "warping_error_released": Figure(
         "WE, released", "", -1, "the same as EvalCrafter's released code shows pictures to RAFT", 4
     ),
-    "source_psnr": Figure("frame 0", "dB", 1, "PSNR of the reconstructed source"),
+    "source_psnr": Figure("frame 0", "dB", 1, "PSNR of the source as the first optimisation reconstructs it"),
+    "inversion_psnr": Figure(
+        "frame 0, latent", "dB", 1, "the same against what the autoencoder makes of the source"
+    ),
+    "frame_mask_iou": Figure(
+        "M_i IoU", "", 1, "of the masks that MGDM took for the frames with the true ones", 3
+    ),
     "seconds": Figure("seconds", "s", -1, "that the row takes alone, without loading"),
 }  # fmt: skip
 

@@ -12,6 +12,7 @@ from PIL import Image
 from poseanimate.animator import Animator, Character
 from poseanimate.evaluation.metrics import (
     PCK_RADIUS,
+    Mask,
     Picture,
     change,
     dynamics,
@@ -23,6 +24,7 @@ from poseanimate.evaluation.metrics import (
     outside,
     ssim,
 )
+from poseanimate.events import Done
 from poseanimate.models import Models, to_pixels, to_tensor
 from poseanimate.pocket.body import Angles
 from poseanimate.pocket.motions import FPS
@@ -103,6 +105,18 @@ def figures(models: Models, case: Case, clip: Sequence[Picture]) -> dict[str, fl
     )
     found["dynamics"] = dynamics(clip, [t.picture for t in case.truth])
     return found
+
+
+def run_figures(case: Case, masks: Sequence[Mask | None], done: Done) -> dict[str, float]:
+    """What a run tells of itself: frame 0's reconstruction, and MGDM's masks of frames 1 … N against the true ones."""
+    found = {"source_psnr": done.source_psnr_db, "inversion_psnr": done.inversion_psnr_db}
+    overlaps = [
+        iou(mask > 0.5, true.mask > 0.5)
+        for mask, true in zip(masks, case.truth, strict=True)
+        if mask is not None
+    ]
+    found["frame_mask_iou"] = float(np.mean(overlaps)) if overlaps else None
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def _frame_figures(models: Models, case: Case, made: Picture, true: Rendered) -> dict[str, float]:

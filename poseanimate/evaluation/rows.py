@@ -49,6 +49,18 @@ ROWS: dict[str, Row] = {
     "less-pacm-pose": Row({"pacm_pose": False}, "without the second optimisation"),
     "less-dcam": Row({"dcam": False}, "without dual consistency attention, and so without MGDM"),
     "less-mgdm": Row({"mgdm": False}, "without the decoupling of character and background"),
+    "negative-prompt": Row(
+        {"pacm_source": False, "pacm_pose": False, "guidance_scale": 1.0},
+        "negative-prompt inversion instead of both optimisations; as the prompt stays, that is guidance 1",
+    ),
+    "direct": Row(
+        {"pacm_source": False, "pacm_pose": False, "direct_inversion": True},
+        "direct inversion instead of both optimisations",
+    ),
+    "partial": Row(
+        {"source_share": 0.4, "pacm_pose": False},
+        "the first optimisation on the noisiest 40 % of the timesteps, without the second",
+    ),
     "driven": Row({}, "the method with another character's motion, through PATA", "another"),
     "driven-less-pata": Row({"pata": False}, "and the same without PATA", "another"),
 }

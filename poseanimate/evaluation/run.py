@@ -12,12 +12,12 @@ from typing import Any
 from poseanimate.animator import Animator
 from poseanimate.errors import SettingsError
 from poseanimate.evaluation import pocket
-from poseanimate.evaluation.metrics import Picture
+from poseanimate.evaluation.metrics import Mask, Picture
 from poseanimate.evaluation.networks import Networks
 from poseanimate.evaluation.report import write_report
 from poseanimate.evaluation.rows import ROWS, Row, swept
 from poseanimate.evaluation.store import Result, Store
-from poseanimate.events import Done, Step
+from poseanimate.events import Done, Frame, Step
 from poseanimate.pocket.motions import MOTIONS
 from poseanimate.settings import Settings
 
@@ -84,12 +84,13 @@ class PocketEvaluation:
         row = self.rows[row_name]
         settings = row.settings(self.settings)
         motion = case.another if row.driver == "another" else case.own
-        done = next(
-            event
-            for event in animator.animate(case.source, motion, settings, case.prompt)
-            if isinstance(event, Done)
-        )
-        figures = {} if done.source_psnr_db is None else {"source_psnr": done.source_psnr_db}
+        masks: list[Mask | None] = []
+        for event in animator.animate(case.source, motion, settings, case.prompt):
+            if isinstance(event, Frame) and event.index > 0:
+                masks.append(event.mask)
+            elif isinstance(event, Done):
+                done = event
+        figures = pocket.run_figures(case, masks, done)
         seconds, cached = dict(done.seconds), done.cached_stages
         result = Result(name, case.motion, row_name, row.driver, figures, seconds, cached)
         return done.frames[1:], result

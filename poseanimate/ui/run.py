@@ -69,7 +69,7 @@ class Run:
             case Preview(index, picture) if self._sheet is not None:
                 self._sheet.predict(index, picture)
                 self._sheet_changed = True
-            case Frame(index, picture):
+            case Frame(index=index, picture=picture):
                 self.frames.append(picture)
                 if self._sheet is not None:
                     self._sheet.finish(index, picture)

@@ -253,6 +253,9 @@ def test_there_are_as_many_frames_as_asked_for(count: int) -> None:
     events = run(fast(frames=count), motion=walk(count - 1))
     frames = [event for event in events if isinstance(event, Frame)]
     assert [frame.index for frame in frames] == list(range(count))
+    assert frames[0].mask is None
+    for frame in frames[1:]:
+        assert frame.mask.shape == (SIDE, SIDE) and set(np.unique(frame.mask)) == {0, 1}
     result = frames_of(events)
     assert result.shape == (count, SIDE, SIDE, 3) and result.dtype == np.uint8
     for frame, own in zip(frames, result, strict=True):
@@ -304,7 +307,9 @@ def test_the_sources_psnr_is_that_of_its_reconstruction(monkeypatch: pytest.Monk
     models, source = tiny_models(), scene_at_ease().picture
     z_0 = models.encode(to_tensor(source[None], models.device))
     again = to_pixels(models.decode(z_0 + 0.5))[0]
-    assert run()[-1].source_psnr_db == psnr_db(again, source)
+    done = run()[-1]
+    assert done.source_psnr_db == psnr_db(again, source)
+    assert done.inversion_psnr_db == psnr_db(again, to_pixels(models.decode(z_0))[0])
     assert run(fast(pacm_source=False))[-1].source_psnr_db is None  # nothing is reconstructed
     assert psnr_db(source, source) == 99.0
     assert psnr_db(source, np.bitwise_xor(source, 1)) == pytest.approx(48.1308, abs=1e-3)

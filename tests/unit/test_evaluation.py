@@ -24,6 +24,7 @@ from poseanimate.evaluation.run import PocketEvaluation, ask
 from poseanimate.evaluation.samples import write_samples
 from poseanimate.evaluation.statistics import bootstrap, paired
 from poseanimate.evaluation.store import Result, Store
+from poseanimate.events import Done
 from poseanimate.pocket.body import Angles
 from poseanimate.pocket.scene import Scene
 from poseanimate.poses.skeleton import Pose
@@ -102,7 +103,14 @@ def test_figures_of_the_truth_itself_are_perfect() -> None:
     case = pocket.case(animator, "validation", 0, "walk", 3)
     found = pocket.figures(animator.models, case, [t.picture for t in case.truth])
     learned = {"clip_i", "frame_consistency", "warping_error", "warping_error_released"}
-    assert set(found) | learned | {"source_psnr", "seconds"} == set(metrics.FIGURES)
+    masks = [t.mask for t in case.truth]
+    done = Done((), 12, {}, {}, 31.0, 40.0)
+    of_run = pocket.run_figures(case, masks, done)
+    assert of_run == {"source_psnr": 31.0, "inversion_psnr": 40.0, "frame_mask_iou": 1.0}
+    assert pocket.run_figures(case, [None] * 3, Done((), 12, {}, {}, None)) == {}
+    none = [np.zeros_like(mask) for mask in masks]
+    assert pocket.run_figures(case, none, done)["frame_mask_iou"] == 0
+    assert set(found) | learned | set(of_run) | {"seconds"} == set(metrics.FIGURES)
     assert found["psnr"] == 99 and found["ssim"] == pytest.approx(1) and found["dynamics"] == 100
     assert found["l1"] == found["identity"] == 0
     assert found["background_change"] < 0.1 and found["flicker"] < 0.1  # its shadow moves
