@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from poseanimate.cache import StageCache
@@ -44,13 +45,17 @@ class Animator:
         Raises:
             NoCharacterError, SeveralCharactersError: not exactly one person is found.
         """
-        picture = rgb_over_white(picture)
-        size = fit_size(picture.width, picture.height, self.models.side, self.models.factor)
-        pixels = np.asarray(
-            picture.resize(size, Image.Resampling.LANCZOS) if picture.size != size else picture
-        )
+        pixels = self.fitted(picture)
         pose = one_person(self.models.detector.detect(pixels), "the picture")
         return Character(pixels, pose, self.models.segmenter.segment(pixels))
+
+    def fitted(self, picture: Image.Image) -> NDArray[np.uint8]:
+        """A picture on the clip's canvas, (H, W, 3): the models' area, its own aspect."""
+        picture = rgb_over_white(picture)
+        size = fit_size(picture.width, picture.height, self.models.side, self.models.factor)
+        return np.asarray(
+            picture.resize(size, Image.Resampling.LANCZOS) if picture.size != size else picture
+        )
 
     def align(self, character: Character, motion: Motion, settings: Settings) -> Alignment:
         """PATA alone: no diffusion model is touched."""

@@ -178,13 +178,15 @@ def evaluate(options: argparse.Namespace, report: Report) -> None:
     from poseanimate.evaluation.samples import write_samples
 
     evaluation = ask(
-        options.split,
-        options.characters,
-        options.motions,
-        options.rows,
-        options.sweep,
+        "pocket" if options.protocol == "samples" else options.protocol,
         _settings(options),
-        _networks(options),
+        split=options.split,
+        characters=options.characters,
+        motions=options.motions,
+        data=options.data,
+        rows=options.rows,
+        sweep=options.sweep,
+        networks=_networks(options),
     )
     if options.protocol == "samples":
         models = _animator(options).models

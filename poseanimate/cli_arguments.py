@@ -88,19 +88,35 @@ def _add_inputs(parser: argparse.ArgumentParser) -> None:
 def _add_evaluation(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "protocol",
-        choices=("pocket", "samples"),
-        help="pocket: clips against the true ones; samples: single pictures, to see what the models know",
+        choices=("pocket", "in-the-wild", "tiktok", "ted-talks", "external", "samples"),
+        help="pocket: rendered characters, whose true clips are known; in-the-wild: a folder's pictures in "
+        "every motion; tiktok, ted-talks: videos that move their own first frame; external: clips of other systems; "
+        "samples: single pictures, to see what the models know",
+    )
+    parser.add_argument(
+        "--data",
+        type=Path,
+        metavar="FOLDER",
+        help="where the pictures of a protocol lie (docs/evaluation.md)",
     )
     for name, kind, default, words in (
         ("--split", str, "held-out", "validation or held-out"),
         ("--characters", int, 8, "how many"),
-        ("--motions", str, "walk,wave,jumping-jacks,squat", "presets, with commas"),
+        (
+            "--motions",
+            str,
+            "",
+            "with commas; pocket takes walk, wave, jumping-jacks and squat by itself",
+        ),
         ("--rows", str, "", "with commas; default: all"),
         ("--networks", str, "", "CLIP and RAFT for the paper's figures: a folder, or hub"),
         ("--sweep", str, "", "rows for values of a setting, as lambda_first=0.5,0.7,0.9"),
     ):
         parser.add_argument(
-            name, type=kind, default=default, help=f"{words}; default: {default or 'none'}"
+            name,
+            type=kind,
+            default=default,
+            help=f"{words}; default: {default}" if default else words,
         )
     parser.add_argument(
         "-o", "--output", type=Path, required=True, metavar="FOLDER", help="results and report.html"

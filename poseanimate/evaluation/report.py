@@ -22,6 +22,7 @@ REFERENCES = {
     "copy": "the source picture again and again",
 }
 FULL = "full"
+RANKED_BY = ("psnr", "joint_error", "background_change")  # the first that there is
 SHOWN_CASES = {"best": 1.0, "median": 0.5, "worst": 0.0}
 Summary = dict[str, dict[str, Interval]]
 
@@ -154,7 +155,7 @@ def _page(
         "</ul>",
         "<h2>Plots</h2>",
         *(_plot(summary, name) for name in names),
-        "<h2>Clips</h2><p>Best, median and worst case of every row by PSNR.</p>",
+        "<h2>Clips</h2><p>Best, median and worst case of every row, by PSNR where the truth is known.</p>",
         *(_clips(store, [r for r in results if r.row == row]) for row in summary),
         f"<h2>Settings</h2><pre>{html.escape(json.dumps(store.asked, indent=1))}</pre></html>",
     ]
@@ -249,12 +250,14 @@ def _plot(summary: Summary, name: str) -> str:
 
 
 def _clips(store: Store, results: Sequence[Result]) -> str:
-    ranked = sorted(results, key=lambda r: r.figures["psnr"])
+    name = next(n for n in RANKED_BY if n in results[0].figures)
+    ranked = sorted(results, key=lambda r: r.figures.get(name, 0.0) * FIGURES[name].better)
     parts = []
     for label, share in SHOWN_CASES.items():
         chosen = ranked[round(share * (len(ranked) - 1))]
         data = base64.b64encode(store.strip(chosen)).decode()
-        caption = f"{chosen.row}, {label}: {chosen.character}, {chosen.motion}, {chosen.figures['psnr']:.1f} dB"
+        value = f"{FIGURES[name].heading} {chosen.figures.get(name, 0.0):.1f} {FIGURES[name].unit}"
+        caption = f"{chosen.row}, {label}: {chosen.character}, {chosen.motion}, {value}"
         parts.append(
             f"<figure><img alt='{html.escape(caption)}' src='data:image/png;base64,{data}'>"
             f"<figcaption>{html.escape(caption)}</figcaption></figure>"

@@ -5,15 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
-from itertools import product
 from pathlib import Path
 from typing import Any
 
 from poseanimate.animator import Animator
 from poseanimate.errors import SettingsError
-from poseanimate.evaluation import pocket
+from poseanimate.evaluation import case as cases
+from poseanimate.evaluation.folders import External, InTheWild, Videos, known_motions
 from poseanimate.evaluation.metrics import Mask, Picture
 from poseanimate.evaluation.networks import Networks
+from poseanimate.evaluation.pocket import DRIVERS_FROM, SPLITS, Pocket
+from poseanimate.evaluation.protocol import Protocol
 from poseanimate.evaluation.report import write_report
 from poseanimate.evaluation.rows import ROWS, Row, swept
 from poseanimate.evaluation.store import Result, Store
@@ -21,16 +23,14 @@ from poseanimate.events import Done, Frame, Step
 from poseanimate.pocket.motions import MOTIONS
 from poseanimate.settings import Settings
 
-REFERENCES = ("bound", "copy")
+POCKET_MOTIONS = "walk,wave,jumping-jacks,squat"
 
 
 @dataclass(frozen=True)
-class PocketEvaluation:
-    """What protocol `pocket` is asked for."""
+class Evaluation:
+    """What is asked for."""
 
-    split: str
-    characters: int
-    motions: tuple[str, ...]
+    protocol: Protocol
     rows: Mapping[str, Row]
     settings: Settings
     networks: Networks
@@ -38,7 +38,7 @@ class PocketEvaluation:
     @property
     def clips(self) -> int:
         """How many results there will be."""
-        return self.characters * len(self.motions) * len(self._names)
+        return len(self.protocol.names()) * len(self._names)
 
     def store(self, folder: Path, models: str) -> Store:
         """The folder of this evaluation; rows, characters and motions may be added to it later.
@@ -46,28 +46,27 @@ class PocketEvaluation:
         Raises:
             OutputError: see `Store`.
         """
-        asked: dict[str, Any] = {"protocol": "pocket", "models": models, "split": self.split}
+        asked: dict[str, Any] = {**self.protocol.asked(), "models": models}
         asked |= {"missing": self.networks.missing, "settings": asdict(self.settings)}
         return Store(folder, asked)
 
     def run(self, animator: Animator, store: Store) -> Iterator[Step]:
         """Yields after every result; what is there already is not made again."""
-        asked = list(product(range(self.characters), self.motions, self._names))
-        done = sum(store.has(self._character(i), motion, row) for i, motion, row in asked)
+        asked = self.protocol.names()
+        done = sum(store.has(*names, row) for names in asked for row in self._names)
         started, worked = time.monotonic(), 0
-        for index, motion in product(range(self.characters), self.motions):
-            name = self._character(index)
-            missing = [row for row in self._names if not store.has(name, motion, row)]
+        for character, motion in asked:
+            missing = [row for row in self._names if not store.has(character, motion, row)]
             if not missing:
                 continue
-            case = pocket.case(animator, self.split, index, motion, self.settings.frames - 1)
-            references = pocket.reference_clips(animator.models, case)
+            case = self.protocol.case(animator, character, motion, self.settings.frames - 1)
+            references = cases.reference_clips(animator.models, case)
             for row in missing:
-                if row in REFERENCES:
-                    clip, result = references[row], Result(name, motion, row, "own", {})
+                if row in references:
+                    clip, result = references[row], Result(character, motion, row, "own", {})
                 else:
-                    clip, result = self._made(animator, case, name, row)
-                figures = pocket.figures(animator.models, case, clip) | result.figures
+                    clip, result = self._made(animator, case, character, row)
+                figures = cases.figures(animator.models, case, clip) | result.figures
                 figures |= self.networks.figures(clip, case.source.picture)
                 store.put(replace(result, figures=figures), clip)
                 done, worked = done + 1, worked + 1
@@ -79,62 +78,75 @@ class PocketEvaluation:
         return write_report(store, self.rows)
 
     def _made(
-        self, animator: Animator, case: pocket.Case, name: str, row_name: str
+        self, animator: Animator, case: cases.Case, character: str, row_name: str
     ) -> tuple[tuple[Picture, ...], Result]:
         row = self.rows[row_name]
-        settings = row.settings(self.settings)
-        motion = case.another if row.driver == "another" else case.own
+        finished = self.protocol.finished(animator, case, character, row_name)
+        if finished is not None:
+            return finished, Result(character, case.motion, row_name, row.driver, {})
+        motion = case.another if row.driver == "another" and case.another else case.own
         masks: list[Mask | None] = []
-        for event in animator.animate(case.source, motion, settings, case.prompt):
+        for event in animator.animate(
+            case.source, motion, row.settings(self.settings), case.prompt
+        ):
             if isinstance(event, Frame) and event.index > 0:
                 masks.append(event.mask)
             elif isinstance(event, Done):
                 done = event
-        figures = pocket.run_figures(case, masks, done)
+        figures = cases.run_figures(case, masks, done)
         seconds, cached = dict(done.seconds), done.cached_stages
-        result = Result(name, case.motion, row_name, row.driver, figures, seconds, cached)
+        result = Result(character, case.motion, row_name, row.driver, figures, seconds, cached)
         return done.frames[1:], result
-
-    def _character(self, index: int) -> str:
-        return f"{self.split}-{index}"
 
     @property
     def _names(self) -> tuple[str, ...]:
-        return (*REFERENCES, *self.rows)
+        return (*self.protocol.references, *self.rows)
 
 
 def ask(
-    split: str,
-    characters: int,
-    motions: str,
-    rows: str,
-    sweep: str,
+    protocol: str,
     settings: Settings,
+    *,
+    split: str = "held-out",
+    characters: int = 8,
+    motions: str = "",
+    data: Path | None = None,
+    rows: str = "",
+    sweep: str = "",
     networks: Networks | None = None,
-) -> PocketEvaluation:
+) -> Evaluation:
     """An evaluation from a command's words: lists are told with commas, empty ones mean all.
 
     Raises:
-        SettingsError: an unknown split, motion or row, a number out of range, or a sweep that can't be.
+        SettingsError: an unknown split, motion or row, a number out of range, a folder without what the protocol
+            looks for in it, or a sweep that can't be.
     """
-    chosen = {name: ROWS[name] for name in _listed(rows, "row", tuple(ROWS))}
+    asked = _protocol(protocol, split, characters, motions, data)
+    known = tuple(n for n, row in ROWS.items() if asked.drives or row.driver == "own")
+    chosen = {name: ROWS[name] for name in _listed(rows, "row", known)}
     if sweep:
         chosen = ({} if not rows else chosen) | swept(sweep)
-    if not 1 <= characters <= pocket.DRIVERS_FROM:
-        raise SettingsError(
-            f"characters is {characters}.", f"Give a whole number from 1 to {pocket.DRIVERS_FROM}."
-        )
-    evaluation = PocketEvaluation(
-        _listed(split, "split", pocket.SPLITS)[0],
-        characters,
-        _listed(motions, "motion", tuple(MOTIONS)),
-        chosen,
-        settings,
-        networks or Networks(),
-    )
+    evaluation = Evaluation(asked, asked.rows(chosen), settings, networks or Networks())
     for row in evaluation.rows.values():
         row.settings(settings)
+    if not evaluation.clips:
+        raise SettingsError("There is nothing to evaluate.", "Name a row.")
     return evaluation
+
+
+def _protocol(name: str, split: str, characters: int, motions: str, data: Path | None) -> Protocol:
+    if name == Pocket.name:
+        if not 1 <= characters <= DRIVERS_FROM:
+            raise SettingsError(
+                f"characters is {characters}.", f"Give a whole number from 1 to {DRIVERS_FROM}."
+            )
+        chosen = _listed(motions or POCKET_MOTIONS, "motion", tuple(MOTIONS))
+        return Pocket(_listed(split, "split", SPLITS)[0], characters, chosen)
+    if data is None:
+        raise SettingsError(f"Protocol {name} needs pictures.", "Name their folder with --data.")
+    if name == InTheWild.name:
+        return InTheWild(data, _listed(motions, "motion", known_motions(data)))
+    return External(data) if name == External.name else Videos(data, name)
 
 
 def _listed(text: str, kind: str, known: tuple[str, ...]) -> tuple[str, ...]:

@@ -8,25 +8,31 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 from tiny import scene_at_ease, tiny_models
 
 from poseanimate import cli
 from poseanimate.animator import Animator
-from poseanimate.errors import OutputError, SettingsError
-from poseanimate.evaluation import metrics, pocket
+from poseanimate.errors import MotionError, OutputError, SettingsError
+from poseanimate.evaluation import metrics
+from poseanimate.evaluation.case import figures, run_figures
+from poseanimate.evaluation.pocket import Pocket
 from poseanimate.evaluation.report import REFERENCES, markdown, summarise
 from poseanimate.evaluation.rows import MODULES, ROWS, swept
-from poseanimate.evaluation.run import PocketEvaluation, ask
+from poseanimate.evaluation.run import Evaluation, ask
 from poseanimate.evaluation.samples import write_samples
 from poseanimate.evaluation.statistics import bootstrap, paired
 from poseanimate.evaluation.store import Result, Store
 from poseanimate.events import Done
+from poseanimate.media import write_clip
 from poseanimate.pocket.body import Angles
 from poseanimate.pocket.scene import Scene
+from poseanimate.poses.motion import load_preset
 from poseanimate.poses.skeleton import Pose
 from poseanimate.settings import Settings
 
@@ -100,21 +106,21 @@ def test_joints_that_are_missed_count_as_one_torso() -> None:
 
 def test_figures_of_the_truth_itself_are_perfect() -> None:
     animator = Animator(tiny_models(scene_at_ease("validation", 0)))
-    case = pocket.case(animator, "validation", 0, "walk", 3)
-    found = pocket.figures(animator.models, case, [t.picture for t in case.truth])
+    case = Pocket("validation", 1, ("walk",)).case(animator, "validation-0", "walk", 3)
+    found = figures(animator.models, case, [t.picture for t in case.truth])
     learned = {"clip_i", "frame_consistency", "warping_error", "warping_error_released"}
     masks = [t.mask for t in case.truth]
     done = Done((), 12, {}, {}, 31.0, 40.0)
-    of_run = pocket.run_figures(case, masks, done)
+    of_run = run_figures(case, masks, done)
     assert of_run == {"source_psnr": 31.0, "inversion_psnr": 40.0, "frame_mask_iou": 1.0}
-    assert pocket.run_figures(case, [None] * 3, Done((), 12, {}, {}, None)) == {}
+    assert run_figures(case, [None] * 3, Done((), 12, {}, {}, None)) == {}
     none = [np.zeros_like(mask) for mask in masks]
-    assert pocket.run_figures(case, none, done)["frame_mask_iou"] == 0
+    assert run_figures(case, none, done)["frame_mask_iou"] == 0
     assert set(found) | learned | set(of_run) | {"seconds"} == set(metrics.FIGURES)
     assert found["psnr"] == 99 and found["ssim"] == pytest.approx(1) and found["dynamics"] == 100
     assert found["l1"] == found["identity"] == 0
     assert found["background_change"] < 0.1 and found["flicker"] < 0.1  # its shadow moves
-    frozen = pocket.figures(animator.models, case, [case.source.picture] * 3)
+    frozen = figures(animator.models, case, [case.source.picture] * 3)
     assert frozen["dynamics"] == frozen["flicker"] == 0 and frozen["psnr"] < 40
 
 
@@ -186,16 +192,16 @@ def test_a_sweep_is_a_row_for_each_value() -> None:
     ids=str,
 )
 def test_what_can_not_be_measured_gets_a_sentence(change: dict, words: str) -> None:
-    asked = {"split": "validation", "characters": 1, "motions": "walk", "rows": "", "sweep": ""}
+    asked = {"split": "validation", "characters": 1, "motions": "walk"}
     with pytest.raises(SettingsError, match=words):
-        ask(**asked | change, settings=FEW)
+        ask("pocket", FEW, **asked | change)
 
 
 # Running ------------------------------------------------------------------------------------------
 
 
-def small(rows: str = "controlnet,full,driven", motions: str = "walk") -> PocketEvaluation:
-    return ask("validation", 1, motions, rows, "", FEW)
+def small(rows: str = "controlnet,full,driven", motions: str = "walk") -> Evaluation:
+    return ask("pocket", FEW, split="validation", characters=1, motions=motions, rows=rows)
 
 
 def test_an_evaluation_resumes_where_it_was_stopped(tmp_path: Path) -> None:
@@ -250,6 +256,105 @@ def test_characters_are_in_the_order_of_their_numbers(tmp_path: Path) -> None:
     for number in (10, 9, 1):
         store.put(Result(f"held-out-{number}", "walk", "full", "own", {}), (grey(0),))
     assert [r.character for r in store.results()] == ["held-out-1", "held-out-9", "held-out-10"]
+
+
+# Folders ------------------------------------------------------------------------------------------
+
+
+def picture_file(path: Path, picture: metrics.Picture | None = None) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(scene_at_ease().picture if picture is None else picture).save(path)
+
+
+def results_of(evaluation: Evaluation, folder: Path) -> dict[str, Result]:
+    """By row, after a whole run and its report."""
+    store = evaluation.store(folder / "out", "tiny")
+    list(evaluation.run(Animator(tiny_models()), store))
+    assert evaluation.report(store)[0].stat().st_size > 0
+    return {result.row: result for result in store.results()}
+
+
+def test_in_the_wild_every_picture_makes_every_motion(tmp_path: Path) -> None:
+    picture_file(tmp_path / "wild" / "girl.png")
+    (tmp_path / "wild" / "girl.txt").write_text("a girl\nin a park")
+    (tmp_path / "wild" / "motions").mkdir()
+    (tmp_path / "wild" / "motions" / "mine.json").write_text(load_preset("wave").to_json())
+    asked = {"data": tmp_path / "wild", "rows": "controlnet,driven", "motions": "mine,walk"}
+    evaluation = ask("in-the-wild", FEW, **asked)
+    assert evaluation.protocol.names() == (("girl", "mine"), ("girl", "walk"))
+    found = results_of(evaluation, tmp_path)
+    assert set(found) == {"copy", "controlnet", "driven"}
+    for result in found.values():
+        assert {"pck", "joint_error", "background_change", "flicker"} <= set(result.figures)
+        assert "psnr" not in result.figures  # nobody knows the truth
+    case = evaluation.protocol.case(Animator(tiny_models()), "girl", "mine", 4)
+    assert case.prompt == "a girl in a park" and len(case.own.poses) == 4
+
+
+@pytest.mark.parametrize("protocol", ["tiktok", "ted-talks"])
+@pytest.mark.parametrize("inner", ["", "images"])
+def test_a_datasets_first_frames_move_as_the_rest_does(
+    protocol: str, inner: str, tmp_path: Path
+) -> None:
+    picture = scene_at_ease().picture
+    for i in range(4):
+        picture_file(tmp_path / "data" / "00335" / inner / f"{i:04}.png", picture - np.uint8(2 * i))
+    found = results_of(ask(protocol, FEW, data=tmp_path / "data", rows="controlnet"), tmp_path)
+    assert set(found) == {"bound", "copy", "controlnet"}
+    assert all({"psnr", "l1", "pck"} <= set(result.figures) for result in found.values())
+    strip = cv2.imread(str(next((tmp_path / "out" / "clips").glob("*.png"))))
+    assert strip.shape[1] == (FEW.frames - 1) * strip.shape[0]
+
+
+def external(folder: Path, truth: bool = True) -> Evaluation:
+    """One system gives the truth, the other a darker clip as a video."""
+    shown = [scene_at_ease().picture - np.uint8(i) for i in range(3)]
+    picture_file(folder / "source" / "girl.png")
+    for home in ("perfect", *(["truth"] if truth else [])):
+        for i, picture in enumerate(shown):
+            picture_file(folder / home / "girl" / f"{i}.png", picture)
+    (folder / "dark").mkdir()
+    write_clip([picture // 2 for picture in shown], folder / "dark" / "girl.gif", 10)
+    return ask("external", FEW, data=folder)
+
+
+def test_clips_of_other_systems_are_measured_by_the_same_code(tmp_path: Path) -> None:
+    found = results_of(external(tmp_path / "data"), tmp_path)
+    assert set(found) == {"copy", "perfect", "dark"}
+    assert found["perfect"].figures["psnr"] == 99 > 20 > found["dark"].figures["psnr"]
+    assert not any(result.seconds for result in found.values())
+
+
+def test_without_the_truth_no_figure_pretends_to_know_it(tmp_path: Path) -> None:
+    found = results_of(external(tmp_path / "data", truth=False), tmp_path)
+    assert set(found["dark"].figures) == {"background_change", "flicker"}
+    assert (
+        found["dark"].figures["background_change"] > found["perfect"].figures["background_change"]
+    )
+
+
+def test_a_clip_of_another_length_is_refused(tmp_path: Path) -> None:
+    evaluation = external(tmp_path / "data")
+    (tmp_path / "data" / "perfect" / "girl" / "2.png").unlink()
+    with pytest.raises(MotionError, match="perfect's clip of girl has 2 frames"):
+        results_of(evaluation, tmp_path)
+
+
+def test_somebody_must_have_made_clips(tmp_path: Path) -> None:
+    picture_file(tmp_path / "source" / "girl.png")
+    with pytest.raises(SettingsError, match="no systems"):
+        ask("external", FEW, data=tmp_path)
+
+
+@pytest.mark.parametrize("protocol", ["in-the-wild", "tiktok", "ted-talks", "external"])
+def test_folders_that_can_not_be_used_get_a_sentence(protocol: str, tmp_path: Path) -> None:
+    for data, words in (
+        (None, "needs pictures"),
+        (tmp_path / "none", "no folder"),
+        (tmp_path, "nothing to evaluate|no folder"),
+    ):
+        with pytest.raises(SettingsError, match=words):
+            ask(protocol, FEW, data=data)
 
 
 # The report ---------------------------------------------------------------------------------------

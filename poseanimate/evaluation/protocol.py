@@ -1,0 +1,45 @@
+"""What an evaluation protocol says: which cases there are, and how one is made."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+from poseanimate.animator import Animator
+from poseanimate.evaluation.case import Case
+from poseanimate.evaluation.metrics import Picture
+from poseanimate.evaluation.rows import Row
+
+
+class Protocol(ABC):
+    """Characters in motions, and what they are compared with."""
+
+    name: str
+    references: tuple[str, ...]
+    drives = False  # whether cases have another driver, for the rows about PATA
+
+    @abstractmethod
+    def names(self) -> tuple[tuple[str, str], ...]:
+        """Character and motion of every case."""
+
+    @abstractmethod
+    def case(self, animator: Animator, character: str, motion: str, frames: int) -> Case:
+        """A case with at most `frames` frames after the source.
+
+        Raises:
+            PoseAnimateError: something of it can't be used; the message says what.
+        """
+
+    def asked(self) -> dict[str, Any]:
+        """What results depend on beside settings and models."""
+        return {"protocol": self.name}
+
+    def rows(self, chosen: dict[str, Row]) -> dict[str, Row]:
+        """The rows, of those that were chosen, that this protocol can fill."""
+        return chosen
+
+    def finished(
+        self, animator: Animator, case: Case, character: str, row: str
+    ) -> tuple[Picture, ...] | None:
+        """Frames 1 … N as they lie somewhere already; None where they are to be made."""
+        return None
