@@ -1,4 +1,4 @@
-"""Figures that look through a network: CLIP-I, frame consistency, warping error (Table 1), Fréchet distances (Table 2).
+"""Figures that look through a network: those of Table 1 and the Fréchet distances of Table 2.
 
 The formulas take the network as a function, so that each can be tested on inputs whose answer is known; `networks`
 loads the real ones. Frames are (n, 3, H, W) in [0, 1].
@@ -21,6 +21,21 @@ Embed = Callable[[Tensor], Tensor]
 Flow = Callable[[Tensor, Tensor], Tensor]
 """Two pictures (1, 3, h, w) in [-1, 1], sides a multiple of 8 -> flow (1, 2, h, w) in pixels, x first: where each
 place of the first is found in the second."""
+
+Distance = Callable[[Tensor, Tensor], Tensor]
+"""Two sets of pictures (n, 3, H, W) in [-1, 1] -> LPIPS of each pair (n,)."""
+
+
+def lpips(distance: Distance, frames: Tensor, others: Tensor, released: bool = False) -> float:
+    """LPIPS: mean perceptual distance of the frames to the source (Table 1), or to the true frames (Table 2).
+
+    Args:
+        others: (1 or n, 3, H, W).
+        released: as DisCo's code of release stands, which shows the network [0, 1] where it expects [-1, 1].
+    """
+    pairs = (frames, others.expand_as(frames))
+    one, other = pairs if released else (2 * x - 1 for x in pairs)
+    return float(distance(one, other).mean())
 
 
 def clip_i(embed: Embed, frames: Tensor, source: Tensor) -> float:

@@ -69,6 +69,10 @@ FIGURES: dict[str, Figure] = {
         "dynamics", "% of truth", 0,
         "change from frame to frame, of the true clip's; a frozen clip has 0 and no flicker",
     ),
+    "lpips": Figure("LPIPS", "", -1, "perceptual distance from the source (AlexNet)", 3),
+    "lpips_disco": Figure(
+        "LPIPS, DisCo", "", -1, "from the truth, as DisCo's released code has it (VGG, shown [0, 1])", 3
+    ),
     "clip_i": Figure("CLIP-I", "", 1, "mean cosine of the frames' embeddings with the source's", 3),
     "frame_consistency": Figure(
         "FC", "%", 1, "cosine of consecutive frames' embeddings; a frozen clip has 100"

@@ -1,7 +1,8 @@
 """The networks that `learned` looks through, from a folder or the hub; what can't be had says why.
 
-A folder holds `clip/` (transformers' layout, safetensors) and `raft_large.safetensors` (torchvision's names). Files
-that are fetched are checked: the hub's by its client, torchvision's by the digest in their names.
+A folder holds `clip/` (transformers' layout, safetensors), and `raft_large`, `alexnet` and `vgg16.safetensors`
+(torchvision's names). Files that are fetched are checked: the hub's by its client, torchvision's by the digest in
+their names. LPIPS' linear layers come with torchmetrics.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -17,14 +18,18 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 from torch.nn.functional import interpolate
+from torchmetrics.functional.image.lpips import _LPIPS
+from torchvision.models import AlexNet_Weights, VGG16_Weights, WeightsEnum
 from torchvision.models.optical_flow import Raft_Large_Weights, raft_large
 from transformers import CLIPImageProcessor, CLIPVisionModelWithProjection
 
 from poseanimate.evaluation.learned import (
+    Distance,
     Embed,
     Flow,
     clip_i,
     frame_consistency,
+    lpips,
     warping_error,
 )
 from poseanimate.evaluation.metrics import Picture
@@ -47,15 +52,24 @@ class Networks:
 
     clip: Embed | Missing = Missing("CLIP was not asked for; name a folder of networks, or 'hub'")
     raft: Flow | Missing = Missing("RAFT was not asked for; name a folder of networks, or 'hub'")
+    alex: Distance | Missing = Missing(
+        "LPIPS was not asked for; name a folder of networks, or 'hub'"
+    )
+    vgg: Distance | Missing = Missing(
+        "LPIPS (VGG) was not asked for; name a folder of networks, or 'hub'"
+    )
 
     @property
     def missing(self) -> tuple[str, ...]:
         """Why what can't be had can't be had."""
-        return tuple(n.reason for n in (self.clip, self.raft) if isinstance(n, Missing))
+        every = (self.clip, self.raft, self.alex, self.vgg)
+        return tuple(n.reason for n in every if isinstance(n, Missing))
 
-    def figures(self, clip: Sequence[Picture], source: Picture) -> dict[str, float]:
-        """What can be measured of a clip's frames 1 … N, its source before them."""
-        frames = torch.from_numpy(np.stack([source, *clip])).permute(0, 3, 1, 2).float() / 255
+    def figures(
+        self, clip: Sequence[Picture], source: Picture, truth: Sequence[Picture] = ()
+    ) -> dict[str, float]:
+        """What can be measured of a clip's frames 1 … N, its source before them, and the true frames if there are."""
+        frames = _tensor([source, *clip])
         found: dict[str, float] = {}
         if not isinstance(self.clip, Missing):
             found["clip_i"] = clip_i(self.clip, frames[1:], frames[:1])
@@ -63,14 +77,25 @@ class Networks:
         if not isinstance(self.raft, Missing):
             found["warping_error"] = warping_error(self.raft, frames)
             found["warping_error_released"] = warping_error(self.raft, frames, released=True)
+        if not isinstance(self.alex, Missing):
+            found["lpips"] = lpips(self.alex, frames[1:], frames[:1])
+        if truth and not isinstance(self.vgg, Missing):
+            found["lpips_disco"] = lpips(self.vgg, frames[1:], _tensor(truth), released=True)
         return found
 
 
 def load_networks(folder: Path | None, device: str = "cpu") -> Networks:
     """Every network from a folder, or, without one, from where it is published."""
     return Networks(
-        _tried("CLIP", lambda: _clip(folder, device)), _tried("RAFT", lambda: _raft(folder, device))
+        _tried("CLIP", lambda: _clip(folder, device)),
+        _tried("RAFT", lambda: _raft(folder, device)),
+        _tried("LPIPS", lambda: _lpips(folder, device, "alex")),
+        _tried("LPIPS (VGG)", lambda: _lpips(folder, device, "vgg")),
     )
+
+
+def _tensor(pictures: Sequence[Picture]) -> Tensor:
+    return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float() / 255
 
 
 def _tried(name: str, load: Callable[[], Any]) -> Any:
@@ -101,6 +126,34 @@ def _clip(folder: Path | None, device: str) -> Embed:
         return torch.cat(parts)
 
     return embed
+
+
+BACKBONES: dict[str, tuple[str, WeightsEnum]] = {
+    "alex": ("alexnet", AlexNet_Weights.IMAGENET1K_V1),
+    "vgg": ("vgg16", VGG16_Weights.IMAGENET1K_V1),
+}
+
+
+def _lpips(folder: Path | None, device: str, backbone: Literal["alex", "vgg"]) -> Distance:
+    file, weights = BACKBONES[backbone]
+    if folder:
+        published = load_file(folder / f"{file}.safetensors")
+    else:
+        published = weights.get_state_dict(progress=False, check_hash=True)
+    network = _LPIPS(net=backbone, pnet_rand=True)
+    # the backbone is cut into slices that keep torchvision's numbers: slice2.5.weight is features.5.weight
+    names = {
+        name: ".".join(["features", *name.split(".")[1:]]) for name in network.net.state_dict()
+    }
+    network.net.load_state_dict({name: published[own] for name, own in names.items()})
+    network.to(device).eval().requires_grad_(False)
+
+    @torch.no_grad()
+    def distance(one: Tensor, other: Tensor) -> Tensor:
+        found: Tensor = network(one.to(device), other.to(device))
+        return found.flatten()
+
+    return distance
 
 
 def _raft(folder: Path | None, device: str) -> Flow:

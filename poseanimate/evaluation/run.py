@@ -67,7 +67,9 @@ class Evaluation:
                 else:
                     clip, result = self._made(animator, case, character, row)
                 figures = cases.figures(animator.models, case, clip) | result.figures
-                figures |= self.networks.figures(clip, case.source.picture)
+                figures |= self.networks.figures(
+                    clip, case.source.picture, [t.picture for t in case.truth]
+                )
                 store.put(replace(result, figures=figures), clip)
                 done, worked = done + 1, worked + 1
                 left_s = (self.clips - done) * (time.monotonic() - started) / worked

@@ -108,7 +108,14 @@ def test_figures_of_the_truth_itself_are_perfect() -> None:
     animator = Animator(tiny_models(scene_at_ease("validation", 0)))
     case = Pocket("validation", 1, ("walk",)).case(animator, "validation-0", "walk", 3)
     found = figures(animator.models, case, [t.picture for t in case.truth])
-    learned = {"clip_i", "frame_consistency", "warping_error", "warping_error_released"}
+    learned = {
+        "lpips",
+        "lpips_disco",
+        "clip_i",
+        "frame_consistency",
+        "warping_error",
+        "warping_error_released",
+    }
     masks = [t.mask for t in case.truth]
     done = Done((), 12, {}, {}, 31.0, 40.0)
     of_run = run_figures(case, masks, done)

@@ -7,8 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import save_file
+import torchvision
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from safetensors.torch import load_file, save_file
 from torch import Tensor
+from torchmetrics.image.lpip import LearnedPerceptualImagePatchSimilarity
+from torchvision.models import alexnet, vgg16
 from torchvision.models.optical_flow import raft_large
 from transformers import CLIPImageProcessor, CLIPVisionConfig, CLIPVisionModelWithProjection
 
@@ -17,6 +22,7 @@ from poseanimate.evaluation.learned import (
     clip_i,
     frame_consistency,
     frechet_distance,
+    lpips,
     occluded,
     warp,
     warping_error,
@@ -136,6 +142,38 @@ def test_windows_begin_at_every_frame() -> None:
         windows(frames[:15])
 
 
+@given(st.floats(0, 1), st.floats(0, 1))
+@settings(max_examples=20, deadline=None)
+def test_lpips_is_the_mean_distance_of_what_the_network_expects(one: float, other: float) -> None:
+    def distance(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+        return (a - b).abs().mean(dim=(1, 2, 3))
+
+    frames = torch.tensor([one, other]).view(2, 1, 1, 1).expand(2, 3, 4, 4)
+    expected = abs(one - other)  # twice the difference, of one frame in two
+    assert lpips(distance, frames, frames[:1]) == pytest.approx(expected, abs=1e-5)
+    assert lpips(distance, frames, frames[:1], released=True) == pytest.approx(
+        expected / 2, abs=1e-5
+    )
+    assert lpips(distance, frames, frames) == 0
+
+
+@pytest.mark.parametrize("backbone", ["alex", "vgg"])
+def test_lpips_is_torchmetrics_own(
+    backbone: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The public metric, its backbone given the same weights where it would fetch them."""
+    file, make = {"alex": ("alexnet", alexnet), "vgg": ("vgg16", vgg16)}[backbone]
+    kept = make(weights=None)
+    kept.load_state_dict(load_file(folder / f"{file}.safetensors"), strict=False)
+    monkeypatch.setattr(torchvision.models, file, lambda **_: kept)
+    metric = LearnedPerceptualImagePatchSimilarity(net_type=backbone, normalize=True)
+    one, other = (
+        torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(i)) for i in (1, 2)
+    )
+    ours = getattr(load_networks(folder), backbone)
+    assert lpips(ours, one, other) == pytest.approx(float(metric(one, other)), rel=1e-4)
+
+
 # The networks -------------------------------------------------------------------------------------
 
 
@@ -152,6 +190,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     size = {"height": 32, "width": 32}
     CLIPImageProcessor(size=size, crop_size=size).save_pretrained(home / "clip")
     save_file(raft_large(weights=None).state_dict(), home / "raft_large.safetensors")
+    save_file(
+        alexnet(weights=None).features.state_dict(prefix="features."), home / "alexnet.safetensors"
+    )
+    save_file(
+        vgg16(weights=None).features.state_dict(prefix="features."), home / "vgg16.safetensors"
+    )
     return home
 
 
@@ -170,12 +214,14 @@ def test_what_is_there_is_measured_and_nothing_else(folder: Path) -> None:
     rng = np.random.default_rng(0)
     source, *clip = (rng.integers(0, 255, (64, 64, 3), np.uint8) for _ in range(3))
     loaded = load_networks(folder)
-    assert loaded.missing == () and len(loaded.figures(clip, source)) == 4
-    frozen = loaded.figures([source, source], source)
+    assert loaded.missing == () and len(loaded.figures(clip, source)) == 5
+    assert len(loaded.figures(clip, source, clip)) == 6
+    frozen = loaded.figures([source, source], source, clip)
+    assert frozen["lpips"] == 0 < frozen["lpips_disco"]
     assert frozen["clip_i"] == pytest.approx(1) and frozen["frame_consistency"] == pytest.approx(
         100
     )
-    assert Networks().figures(clip, source) == {} and len(Networks().missing) == 2
+    assert Networks().figures(clip, source) == {} and len(Networks().missing) == 4
     half = Networks(clip=loaded.clip)
     assert set(half.figures(clip, source)) == {"clip_i", "frame_consistency"}
 
@@ -185,12 +231,15 @@ def test_what_can_not_be_had_says_why(tmp_path: Path, monkeypatch: pytest.Monkey
     loaded = load_networks(tmp_path)
     assert isinstance(loaded.clip, Missing) and "no folder clip" in loaded.clip.reason
     assert isinstance(loaded.raft, Missing) and "RAFT can't be loaded" in loaded.raft.reason
+    assert isinstance(loaded.alex, Missing) and "LPIPS can't be loaded" in loaded.alex.reason
+    assert isinstance(loaded.vgg, Missing) and "LPIPS (VGG) can't" in loaded.vgg.reason
 
     def refuse(*args, **kwargs):
         raise OSError("the hub can't be reached")
 
     monkeypatch.setattr(networks.CLIPVisionModelWithProjection, "from_pretrained", refuse)
-    monkeypatch.setattr(networks.Raft_Large_Weights, "get_state_dict", refuse, raising=False)
+    for weights in (networks.Raft_Large_Weights, networks.AlexNet_Weights, networks.VGG16_Weights):
+        monkeypatch.setattr(weights, "get_state_dict", refuse, raising=False)
     loaded = load_networks(None)
-    for found in (loaded.clip, loaded.raft):
+    for found in (loaded.clip, loaded.raft, loaded.alex, loaded.vgg):
         assert isinstance(found, Missing) and "hub can't be reached" in found.reason
