@@ -13,18 +13,14 @@ from pathlib import Path
 import numpy as np
 
 from poseanimate.evaluation.metrics import FIGURES, Figure
+from poseanimate.evaluation.plots import REFERENCES, Summary, heading, plot, trade
 from poseanimate.evaluation.rows import Row
 from poseanimate.evaluation.statistics import Interval, bootstrap, paired
 from poseanimate.evaluation.store import Result, Store
 
-REFERENCES = {
-    "bound": "the autoencoder of the true frames: the best that these models can do",
-    "copy": "the source picture again and again",
-}
 FULL = "full"
 RANKED_BY = ("psnr", "joint_error", "background_change")  # the first that there is
 SHOWN_CASES = {"best": 1.0, "median": 0.5, "worst": 0.0}
-Summary = dict[str, dict[str, Interval]]
 
 STYLE = """
 :root { color-scheme: light dark; --rule: #8884; --mark: #6366f1; }
@@ -87,7 +83,7 @@ def markdown(summary: Summary, figures: Sequence[str] = tuple(FIGURES)) -> str:
     """The means and intervals as a Markdown table."""
     shown = [name for name in figures if any(name in own for own in summary.values())]
     lines = [
-        "| row | " + " | ".join(_heading(FIGURES[n]) for n in shown) + " |",
+        "| row | " + " | ".join(heading(FIGURES[n]) for n in shown) + " |",
         "|---" * (len(shown) + 1) + "|",
     ]
     for row, own in summary.items():
@@ -103,11 +99,6 @@ def _by_character(results: Sequence[Result], name: str) -> dict[str, list[float]
         if value is not None and np.isfinite(value):
             found.setdefault(result.character, []).append(value)
     return found
-
-
-def _heading(figure: Figure) -> str:
-    arrow = {1: " ↑", -1: " ↓", 0: ""}[figure.better]
-    return f"{figure.heading}{f' ({figure.unit})' if figure.unit else ''}{arrow}"
 
 
 def _text(interval: Interval | None, figure: Figure) -> str:
@@ -148,13 +139,14 @@ def _page(
         *(f"<li><b>{html.escape(n)}</b>: {html.escape(meanings[n])}</li>" for n in summary),
         "</ul><h2>Figures</h2><ul>",
         *(
-            f"<li><b>{_heading(FIGURES[n])}</b>: {html.escape(FIGURES[n].meaning)}</li>"
+            f"<li><b>{heading(FIGURES[n])}</b>: {html.escape(FIGURES[n].meaning)}</li>"
             for n in names
         ),
         *(f"<li>missing: {html.escape(reason)}</li>" for reason in store.asked.get("missing", ())),
         "</ul>",
         "<h2>Plots</h2>",
-        *(_plot(summary, name) for name in names),
+        trade(summary),
+        *(plot(summary, name) for name in names),
         "<h2>Clips</h2><p>Best, median and worst case of every row, by PSNR where the truth is known.</p>",
         *(_clips(store, [r for r in results if r.row == row]) for row in summary),
         f"<h2>Settings</h2><pre>{html.escape(json.dumps(store.asked, indent=1))}</pre></html>",
@@ -163,7 +155,7 @@ def _page(
 
 
 def _table(summary: Summary, names: Sequence[str]) -> str:
-    heads = "".join(f"<th>{html.escape(_heading(FIGURES[name]))}</th>" for name in names)
+    heads = "".join(f"<th>{html.escape(heading(FIGURES[name]))}</th>" for name in names)
     lines = [f"<table><tr><th>row</th>{heads}</tr>"]
     best = {name: _best(summary, name) for name in names}
     for row, own in summary.items():
@@ -188,7 +180,7 @@ def _differences(results: Sequence[Result]) -> Iterator[str]:
     if not found:
         return
     names = [name for name in FIGURES if any(name in own for own in found.values())]
-    heads = "".join(f"<th>{html.escape(_heading(FIGURES[name]))}</th>" for name in names)
+    heads = "".join(f"<th>{html.escape(heading(FIGURES[name]))}</th>" for name in names)
     yield (
         f"<h2>What {FULL} has more</h2><p>Its figure less the row's, on the same characters; bold where the interval "
         f"leaves out 0.</p><table><tr><th>row</th>{heads}</tr>"
@@ -216,37 +208,6 @@ def _best(summary: Summary, name: str) -> str | None:
         if row not in REFERENCES and name in own
     }
     return max(means, key=lambda row: means[row]) if means and FIGURES[name].better else None
-
-
-def _plot(summary: Summary, name: str) -> str:
-    """Means as dots with their intervals, a line for every row; an SVG."""
-    own = {row: figures[name] for row, figures in summary.items() if name in figures}
-    low, high = min(i.low for i in own.values()), max(i.high for i in own.values())
-    span = (high - low) or 1.0
-    left, width, step = 150, 420, 20
-
-    def x(value: float) -> float:
-        return left + width * (value - low) / span
-
-    marks = []
-    for at, (row, interval) in enumerate(own.items()):
-        y = 14 + at * step
-        marks.append(
-            f"<text x='{left - 10}' y='{y + 4}' text-anchor='end'>{html.escape(row)}</text>"
-            f"<line x1='{left}' x2='{left + width}' y1='{y}' y2='{y}'/>"
-            f"<line class='mark' x1='{x(interval.low):.1f}' x2='{x(interval.high):.1f}' y1='{y}' y2='{y}' "
-            f"stroke-width='2'/><circle cx='{x(interval.mean):.1f}' cy='{y}' r='4'/>"
-        )
-    height, digits = 30 + len(own) * step, FIGURES[name].digits
-    ends = (
-        f"<text x='{left}' y='{height - 4}'>{low:.{digits}f}</text>"
-        f"<text x='{left + width}' y='{height - 4}' text-anchor='end'>{high:.{digits}f}</text>"
-    )
-    return (
-        f"<figure><figcaption>{html.escape(_heading(FIGURES[name]))}: {html.escape(FIGURES[name].meaning)}"
-        f"</figcaption><svg viewBox='0 0 {left + width + 20} {height}' role='img' "
-        f"aria-label='{html.escape(FIGURES[name].heading)}'>{''.join(marks)}{ends}</svg></figure>"
-    )
 
 
 def _clips(store: Store, results: Sequence[Result]) -> str:

@@ -21,12 +21,13 @@ from poseanimate.animator import Animator
 from poseanimate.errors import MotionError, OutputError, SettingsError
 from poseanimate.evaluation import metrics
 from poseanimate.evaluation.case import figures, run_figures
+from poseanimate.evaluation.plots import REFERENCES, front
 from poseanimate.evaluation.pocket import Pocket
-from poseanimate.evaluation.report import REFERENCES, markdown, summarise
+from poseanimate.evaluation.report import markdown, summarise
 from poseanimate.evaluation.rows import MODULES, ROWS, swept
 from poseanimate.evaluation.run import Evaluation, ask
 from poseanimate.evaluation.samples import write_samples
-from poseanimate.evaluation.statistics import bootstrap, paired
+from poseanimate.evaluation.statistics import Interval, bootstrap, paired
 from poseanimate.evaluation.store import Result, Store
 from poseanimate.events import Done
 from poseanimate.media import write_clip
@@ -386,6 +387,25 @@ def test_the_report_needs_nothing_from_elsewhere(tmp_path: Path) -> None:
         lines = list(csv.DictReader(file))
     assert len(lines) == 5 and {line["row"] for line in lines} == set(own)
     assert float(lines[0]["psnr"]) == own[lines[0]["row"]].figures["psnr"]
+
+
+@given(
+    st.dictionaries(
+        st.text(min_size=1, max_size=3), st.tuples(st.floats(0, 100), st.floats(0, 50)), min_size=1
+    )
+)
+def test_nothing_is_both_cheaper_and_better_than_the_front(points: dict) -> None:
+    summary = {
+        row: {"seconds": Interval(s, s, s), "psnr": Interval(p, p, p)}
+        for row, (s, p) in points.items()
+    }
+    kept = front(summary | {"copy": {"seconds": Interval(0, 0, 0), "psnr": Interval(99, 99, 99)}})
+    assert kept and "copy" not in kept
+    for row, (s, p) in points.items():
+        better = [r for r in kept if points[r][0] <= s and points[r][1] >= p]
+        assert better, f"{row} is beaten by none of the front"
+        if row in kept:
+            assert all(points[r] == (s, p) for r in better)
 
 
 def test_what_was_not_measured_is_a_dash_and_no_number() -> None:
