@@ -208,7 +208,13 @@ def _settings(handlers: Handlers) -> Controls:
             controls[name] = control(knobs[name], getattr(first, name))
 
     names = preset_names()
-    preset = gr.Radio(names, value=FIRST_PRESET, label=texts.SETTINGS_PRESET, elem_id="preset")
+    preset = gr.Radio(
+        names,
+        value=FIRST_PRESET,
+        label=texts.SETTINGS_PRESET,
+        info=texts.PRESET_HELP,
+        elem_id="preset",
+    )
     with gr.Row(elem_classes="pa-grid pa-wide"):
         add(NUMBERS)
     with gr.Group():
