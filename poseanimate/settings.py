@@ -86,9 +86,10 @@ class Settings:
     source_share: float = knob(
         1.0, "share of the timesteps, from the noisiest on, that it works on", low=0, high=1
     )
-    direct_inversion: bool = knob(
-        False,
-        "give every frame, at each step, what the source's own sampling misses its inversion by",
+    background: str = knob(
+        "sampled",
+        "what holds the background: nothing, direct inversion's deviation, or the source's latents",
+        choices=("sampled", "direct", "blended"),
     )
     pose_steps: int = knob(
         1, "gradient steps per timestep of the second optimisation (Alg. 1: 1)", low=1, high=20
@@ -152,10 +153,15 @@ class Settings:
                 f"λ1 + λ2 + λ3 (lambda_first, lambda_prev, lambda_self) is {total:.10g}, but must be 1.",
                 "Change one of them so that the three sum to 1, for instance 0.7, 0.15 and 0.15.",
             )
-        if self.direct_inversion and self.start != "inverted":
+        if self.background != "sampled" and self.start != "inverted":
             raise SettingsError(
-                "direct_inversion follows the source's inversion, but start is random.",
-                "Set start to inverted, or turn direct_inversion off.",
+                f"background is {self.background}, which follows the source's inversion, but start is random.",
+                "Set start to inverted, or background to sampled.",
+            )
+        if self.background == "blended" and not (self.dcam and self.mgdm):
+            raise SettingsError(
+                "background is blended, but nothing tells where it is without MGDM's masks.",
+                "Turn dcam and mgdm on, or set background to direct or sampled.",
             )
         optimised = self.pacm_source or (self.pacm_pose and self.pose_steps > 0)
         if optimised and self.guidance_scale == 1 and self.embedding_role == "unconditional":

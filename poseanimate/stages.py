@@ -304,9 +304,7 @@ class Run:
         source_mask = None
         if settings.dcam and settings.mgdm:
             source_mask = torch.from_numpy(self.character.mask)[None].to(self.models.device)
-        return Sampler(
-            self.denoiser, self.ddim, start, attention, source_mask, settings.direct_inversion
-        )
+        return Sampler(self.denoiser, self.ddim, start, attention, source_mask, settings.background)
 
     def _masks(self, hull: Hull, poses: tuple[Pose, ...], attention: Tensor | None) -> Tensor:
         """M_i of a chunk's frames, (frames, H, W) in {0, 1}.
@@ -415,7 +413,7 @@ class _Clock:
         self.seconds, self.steps = run.seconds, steps
         frames = len(run.poses) - 1
         kept = {e.key for e in run.cache.entries()} if run.cache is not None else set()
-        follows_source = settings.between_frames or settings.direct_inversion
+        follows_source = settings.between_frames or settings.background != "sampled"
         self.planned = float(steps * (frames + follows_source))
         self.planned += 0 if keys.inversion in kept else steps * 0.5
         if settings.pacm_source and keys.source not in kept:

@@ -54,8 +54,12 @@ ROWS: dict[str, Row] = {
         "negative-prompt inversion instead of both optimisations; as the prompt stays, that is guidance 1",
     ),
     "direct": Row(
-        {"pacm_source": False, "pacm_pose": False, "direct_inversion": True},
+        {"pacm_source": False, "pacm_pose": False, "background": "direct"},
         "direct inversion instead of both optimisations",
+    ),
+    "blended": Row(
+        {"pacm_source": False, "pacm_pose": False, "background": "blended"},
+        "the source's latents in the background instead of both optimisations",
     ),
     "partial": Row(
         {"source_share": 0.4, "pacm_pose": False},

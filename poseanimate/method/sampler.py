@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
+from torch.nn.functional import adaptive_max_pool2d
 
 from poseanimate.method.ddim import DDIM
 from poseanimate.method.denoiser import Denoiser
@@ -21,9 +22,10 @@ class Sampler:
 
     attention: DCAM's or a baseline's, or None to leave the U-Net's self-attention as it is.
     start: Z_T, (1, c, h, w), where every frame starts.
-    direct: direct inversion (Ju et al. 2023, there for the source's branch alone): at every step all frames are given
-        the difference by which the source's own sampling misses its inverted trajectory, so that a frame in the
-        source's pose is the source.
+    background: "sampled" as everything else; by "direct" inversion (Ju et al. 2023, there for the source's branch
+        alone): at every step frames are given the difference by which the source's own sampling misses its
+        inverted trajectory, so that a frame in the source's pose is the source; or "blended" (Avrahami et al.
+        2023): the source's latents. With masks this is done where the character is in neither the source nor the frame.
     """
 
     denoiser: Denoiser
@@ -31,14 +33,15 @@ class Sampler:
     start: Tensor
     attention: FrameAttention | None = None
     source_mask: Tensor | None = None
-    direct: bool = False
+    background: str = "sampled"
     _last_mask: Tensor | None = field(default=None)
+    _trajectory: Tensor = field(default_factory=lambda: torch.empty(0))
     _missed_by: dict[int, Tensor] = field(default_factory=dict)
 
     @property
     def follows_source(self) -> bool:
         """Whether frames need something of frame 0, and `record_source` must come first."""
-        return self.attention is not None or self.direct
+        return self.attention is not None or self.background != "sampled"
 
     def record_source(self, trajectory: Tensor, embeddings: Tensor, hint: Tensor) -> Iterator[Step]:
         """Remembers frame 0's keys and values at every timestep, and by how much its step misses the next latent.
@@ -50,7 +53,7 @@ class Sampler:
         """
         if not self.follows_source:
             return
-        self._last_mask = self.source_mask
+        self._last_mask, self._trajectory = self.source_mask, trajectory
         for k in range(self.ddim.steps, 0, -1):
             z_t = trajectory[k : k + 1]
             eps = self._predict(z_t, k, embeddings[k - 1 : k], hint, recording=True)
@@ -70,13 +73,28 @@ class Sampler:
         if masks is not None and self.source_mask is not None and self._last_mask is not None:
             chunk_masks = torch.cat([self.source_mask, self._last_mask, masks])
             self._last_mask = masks[-1:]
+        where = self._where_background(masks, z_t)
         for k in range(self.ddim.steps, 0, -1):
             eps = self._predict(z_t, k, embeddings[:, k - 1], hints, masks=chunk_masks)
             z_0 = self.ddim.predict_z0(z_t, eps, k)
             z_t = self.ddim.step(z_t, eps, k)
-            if self.direct:
-                z_t = z_t + self._missed_by[k]
+            z_t = self._held(z_t, k, where)
             yield Step(k, z_0 if k > 1 else z_t)
+
+    def _held(self, z_t: Tensor, k: int, where: Tensor) -> Tensor:
+        """Z_{k-1} of frames with their background held to the source's."""
+        if self.background == "direct":
+            return z_t + where * self._missed_by[k]
+        if self.background == "blended":
+            return z_t + where * (self._trajectory[k - 1 : k] - z_t)
+        return z_t
+
+    def _where_background(self, masks: Tensor | None, z_t: Tensor) -> Tensor:
+        """(frames, 1, h, w): 1 where the character is in neither the source nor the frame; 1 where nobody says."""
+        if masks is None or self.source_mask is None:
+            return torch.ones_like(z_t[:, :1])
+        body = torch.maximum(masks, self.source_mask)[:, None]
+        return 1 - adaptive_max_pool2d(body, z_t.shape[2:])
 
     @torch.no_grad()
     def _predict(

@@ -451,7 +451,7 @@ def generated(
 def directly(hints: Tensor, attention: FrameAttention | None = None) -> Tensor:
     """Frames by direct inversion, the first hint the source's; (frames, c, h, w)."""
     eps, ddim, trajectory = denoiser(), DDIM.from_scheduler(build_scheduler(), T), latents(T + 1)
-    sampler = Sampler(eps, ddim, trajectory[-1:], attention, direct=True)
+    sampler = Sampler(eps, ddim, trajectory[-1:], attention, background="direct")
     list(sampler.record_source(trajectory, eps.prompt.expand(T, -1, -1), hints[:1]))
     *_, last = sampler.chunk(eps.prompt.expand(len(hints) - 1, T, -1, -1), hints[1:], None)
     return last.z_0

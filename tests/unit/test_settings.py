@@ -248,9 +248,18 @@ def test_settings_come_back_from_a_preset_that_holds_them_all(
     assert Settings.preset("mine") == mine
 
 
-def test_direct_inversion_needs_the_inverted_start() -> None:
-    with pytest.raises(SettingsError, match="start is random"):
-        Settings(direct_inversion=True, start="random")
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"background": "direct", "start": "random"}, "start is random"),
+        ({"background": "blended", "mgdm": False}, "without MGDM's masks"),
+        ({"background": "blended", "dcam": False}, "without MGDM's masks"),
+    ],
+    ids=str,
+)
+def test_a_background_needs_what_it_follows(changes: dict[str, Any], words: str) -> None:
+    with pytest.raises(SettingsError, match=words):
+        Settings(**changes)
 
 
 def test_without_guidance_no_unconditional_branch_can_be_optimised() -> None:
