@@ -100,6 +100,9 @@ class Settings:
     pose_optimiser: str = knob(
         "gradient", "step of the second optimisation", choices=("gradient", "adam")
     )
+    pose_in_generation: bool = knob(
+        False, "do the second optimisation while frames are generated: one pass, one gradient step"
+    )
     pose_resample: bool = knob(False, "sample again with the updated embedding (Alg. 1 does not)")
     embedding_role: str = knob(
         "conditional",
@@ -169,6 +172,11 @@ class Settings:
                 "guidance_scale is 1, which leaves no unconditional branch to carry the embedding.",
                 "Raise guidance_scale above 1, or set embedding_role to conditional.",
             )
+
+    @property
+    def pose_before(self) -> bool:
+        """Whether the second optimisation has a pass of its own."""
+        return self.pacm_pose and not self.pose_in_generation
 
     @property
     def between_frames(self) -> bool:

@@ -35,7 +35,7 @@ from poseanimate.method.pacm import (
     optimise_embeddings,
     pose_aware_inversion,
 )
-from poseanimate.method.sampler import Sampler
+from poseanimate.method.sampler import Pull, Sampler
 from poseanimate.models import Models, to_pixels, to_tensor
 from poseanimate.poses.hull import Hull
 from poseanimate.poses.pata import Alignment
@@ -122,8 +122,11 @@ class Run:
                 first, poses, hints, inverted, source, start
             )
             masks = self._masks(hull, poses, maps) if hull is not None else None
-            chunk = sampler.chunk(embeddings, hints, masks)
-            z_0 = yield from self._generate(first, chunk, len(poses))
+            pull = None
+            if settings.pacm_pose and settings.pose_in_generation:
+                pull = Pull(inverted, settings.pose_learning_rate)
+            chunk = sampler.chunk(embeddings, hints, masks, pull)
+            z_0 = yield from self._generate(first, chunk, len(poses), 1 if pull is None else 3)
             used = None if masks is None else masks.cpu().numpy()
             for i, latent in enumerate(z_0.split(1)):
                 frames.append(self._decoded(latent))
@@ -205,7 +208,7 @@ class Run:
         """∅̃ of a chunk's frames (Alg. 1) and the character's cross-attention (frames, h, w) on the way."""
         settings = self.settings
         with_maps = self._wants_attention
-        if not settings.pacm_pose and not with_maps:
+        if not settings.pose_before and not with_maps:
             return source.embeddings.expand(len(poses), -1, -1, -1), None
         keys = [self.keys.pose(pose) for pose in poses]
         found = [self._look_up(key) for key in keys]
@@ -244,7 +247,7 @@ class Run:
         return embeddings, torch.stack([self._tensor(entry["attention"]) for entry in entries])
 
     def _generate(
-        self, first: int, steps: Iterator[Step], frames: int
+        self, first: int, steps: Iterator[Step], frames: int, cost: int
     ) -> Generator[Event, None, Tensor]:
         span = (first, first + frames - 1)
         yield Stage("generation", self.ddim.steps, frames=span)
@@ -252,7 +255,7 @@ class Run:
         z_0 = torch.empty(0)
         for step in steps:
             z_0, done = step.z_0, self.ddim.steps - step.k + 1
-            yield self.clock.tick("generation", frames, done)
+            yield self.clock.tick("generation", frames * cost, done)
             self.clock.resume()
             if done % every == 0 and step.k > 1:
                 middle = frames // 2
@@ -331,7 +334,7 @@ class Run:
         """Whether cross-attention is kept: always beside Alg. 1, so that switching masks re-runs nothing."""
         settings = self.settings
         decoupled = settings.dcam and settings.mgdm and settings.frame_masks != "skeleton"
-        return bool(self.tokens and (settings.pacm_pose or decoupled))
+        return bool(self.tokens and (settings.pose_before or decoupled))
 
     def _hints(self, poses: tuple[Pose, ...]) -> Tensor:
         height, width = self.character.picture.shape[:2]
@@ -395,7 +398,7 @@ def source_optimisation(settings: Settings) -> SourceOptimisation:
 def pose_optimisation(settings: Settings) -> PoseOptimisation:
     """Alg. 1 as the settings want it; without PACM's second optimisation no step is made."""
     return PoseOptimisation(
-        settings.pose_steps if settings.pacm_pose else 0,
+        settings.pose_steps if settings.pose_before else 0,
         settings.pose_learning_rate,
         settings.pose_optimiser,
         settings.pose_resample,
@@ -418,7 +421,9 @@ class _Clock:
         self.planned += 0 if keys.inversion in kept else steps * 0.5
         if settings.pacm_source and keys.source not in kept:
             self.planned += source_optimisation(settings).cost(steps)
-        if settings.pacm_pose or run._wants_attention:
+        if settings.pacm_pose and settings.pose_in_generation:
+            self.planned += 2 * steps * frames
+        if settings.pose_before or run._wants_attention:
             missing = sum(keys.pose(pose) not in kept for pose in run.poses[1:])
             self.planned += steps * pose_optimisation(settings).cost * missing
         self.done = self.worked = 0.0

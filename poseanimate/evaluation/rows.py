@@ -65,6 +65,7 @@ ROWS: dict[str, Row] = {
         {"source_share": 0.4, "pacm_pose": False},
         "the first optimisation on the noisiest 40 % of the timesteps, without the second",
     ),
+    "one-pass": Row({"pose_in_generation": True}, "the second optimisation within the generation"),
     "driven": Row({}, "the method with another character's motion, through PATA", "another"),
     "driven-less-pata": Row({"pata": False}, "and the same without PATA", "another"),
 }

@@ -73,7 +73,8 @@ class FrameAttention(ABC):
         """The attention output of a chunk's frames; q, k, v (branches·frames, heads, tokens, d)."""
         key = (self.timestep, layer)
         by_branch = [x.unflatten(0, (self.branches, -1)) for x in (k, v)]
-        last = (by_branch[0][:, -1].clone(), by_branch[1][:, -1].clone())
+        # detached, so that a frame's gradient is its own whatever the chunk
+        last = (by_branch[0][:, -1].detach().clone(), by_branch[1][:, -1].detach().clone())
         if self.recording:
             self.memory.first[key] = self.memory.previous[key] = last
             return scaled_dot_product_attention(q, k, v)
@@ -82,7 +83,7 @@ class FrameAttention(ABC):
             x[:, None].expand(-1, frames, -1, -1, -1).flatten(0, 1) for x in self.memory.first[key]
         )
         k_prev, v_prev = (
-            torch.cat([kept[:, None], x[:, :-1]], dim=1).flatten(0, 1)
+            torch.cat([kept[:, None], x[:, :-1].detach()], dim=1).flatten(0, 1)
             for kept, x in zip(self.memory.previous[key], by_branch, strict=True)
         )
         self.memory.previous[key] = last

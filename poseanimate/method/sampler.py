@@ -16,6 +16,24 @@ from poseanimate.method.frame_attention import FrameAttention
 from poseanimate.method.pacm import Step
 
 
+@dataclass(frozen=True, eq=False)
+class Pull:
+    """Alg. 1 within the generation: one gradient step per timestep, which serves from the next timestep on.
+
+    inverted: Z_0 … Z_T of the source, (T + 1, c, h, w), towards which frames are pulled.
+    rate: η.
+    """
+
+    inverted: Tensor
+    rate: float
+
+    def gradient(self, sampled: Tensor, k: int, embedding: Tensor) -> Tensor:
+        """Of Alg. 1, line 6, for frames at Z_{k-1} (frames, c, h, w) by their embeddings (frames, L, d)."""
+        target = self.inverted[k - 1 : k]
+        (gradient,) = torch.autograd.grad((sampled - target).square().sum(), embedding)
+        return gradient / target.numel()
+
+
 @dataclass
 class Sampler:
     """Generates frames 1 … N in order; frame 0 is the source.
@@ -56,17 +74,25 @@ class Sampler:
         self._last_mask, self._trajectory = self.source_mask, trajectory
         for k in range(self.ddim.steps, 0, -1):
             z_t = trajectory[k : k + 1]
-            eps = self._predict(z_t, k, embeddings[k - 1 : k], hint, recording=True)
+            with torch.no_grad():
+                eps = self._predict(z_t, k, embeddings[k - 1 : k], hint, recording=True)
             self._missed_by[k] = trajectory[k - 1 : k] - self.ddim.step(z_t, eps, k)
             yield Step(k, self.ddim.predict_z0(z_t, eps, k))
 
-    def chunk(self, embeddings: Tensor, hints: Tensor, masks: Tensor | None) -> Iterator[Step]:
+    def chunk(
+        self,
+        embeddings: Tensor,
+        hints: Tensor,
+        masks: Tensor | None,
+        pull: Pull | None = None,
+    ) -> Iterator[Step]:
         """Generates the next frames; the last step's z_0 are their clean latents (frames, c, h, w).
 
         Args:
             embeddings: ∅̃, (frames, T, L, d).
             hints: of the target poses, (frames, c, h, w).
             masks: M_i, (frames, H, W) in [0, 1], or None (MGDM off).
+            pull: does Alg. 1 on the way; `embeddings` are then ∅_s.
         """
         z_t = self.start.expand(len(hints), -1, -1, -1)
         chunk_masks = None
@@ -74,11 +100,17 @@ class Sampler:
             chunk_masks = torch.cat([self.source_mask, self._last_mask, masks])
             self._last_mask = masks[-1:]
         where = self._where_background(masks, z_t)
+        pulled_by = torch.zeros_like(embeddings[:, 0])
         for k in range(self.ddim.steps, 0, -1):
-            eps = self._predict(z_t, k, embeddings[:, k - 1], hints, masks=chunk_masks)
-            z_0 = self.ddim.predict_z0(z_t, eps, k)
-            z_t = self.ddim.step(z_t, eps, k)
-            z_t = self._held(z_t, k, where)
+            embedding = (embeddings[:, k - 1] + pulled_by).requires_grad_(pull is not None)
+            with torch.set_grad_enabled(pull is not None):
+                eps = self._predict(z_t, k, embedding, hints, masks=chunk_masks)
+                sampled = self.ddim.step(z_t, eps, k)
+            if pull is not None:
+                pulled_by = pulled_by - pull.rate * pull.gradient(sampled, k, embedding)
+                self.denoiser.calls["gradient"] += self.denoiser.branches * len(hints)
+            z_0 = self.ddim.predict_z0(z_t, eps.detach(), k)
+            z_t = self._held(sampled.detach(), k, where)
             yield Step(k, z_0 if k > 1 else z_t)
 
     def _held(self, z_t: Tensor, k: int, where: Tensor) -> Tensor:
@@ -96,7 +128,6 @@ class Sampler:
         body = torch.maximum(masks, self.source_mask)[:, None]
         return 1 - adaptive_max_pool2d(body, z_t.shape[2:])
 
-    @torch.no_grad()
     def _predict(
         self,
         z_t: Tensor,

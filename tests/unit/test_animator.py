@@ -123,7 +123,9 @@ def expected_calls(
         controlnet += steps * (settings.inner_steps + 1)
         gradient += steps * branches * settings.inner_steps
     watched = settings.dcam and settings.mgdm and settings.frame_masks != "skeleton"
-    if settings.pacm_pose:
+    if settings.pacm_pose and settings.pose_in_generation:
+        gradient += steps * branches * frames
+    if settings.pacm_pose and not settings.pose_in_generation:
         unet += steps * branches * settings.pose_steps * poses
         controlnet += steps * settings.pose_steps * poses
         gradient += steps * branches * settings.pose_steps * poses
@@ -581,6 +583,17 @@ def test_every_module_can_be_switched(on: tuple[str, ...], fresh: np.ndarray) ->
     assert differ(frames, fresh) == (on != MODULES)
 
 
+@pytest.mark.parametrize("masks", ["skeleton", "both"])
+def test_the_second_optimisation_may_share_the_generations_pass(masks: str) -> None:
+    settings = fast(pose_in_generation=True, pose_learning_rate=9000.0, frame_masks=masks)
+    events = run(settings)
+    assert events[-1].model_calls == expected_calls(settings)
+    stages = {event.name for event in events if isinstance(event, Stage)}
+    assert ("pacm_pose" in stages) == (masks == "both")  # which wants a pass for the masks
+    without = replace(settings, pacm_pose=False)
+    assert differ(frames_of(events), frames_of(run(without)))
+
+
 def test_the_switches_cover_every_pair() -> None:
     for one, other in ((a, b) for i, a in enumerate(MODULES) for b in MODULES[:i]):
         assert len({(one in on, other in on) for on in SWITCHES}) == 4
@@ -600,6 +613,7 @@ def test_the_switches_cover_every_pair() -> None:
         {"mask_reach": 4.0, "mask_threshold": 0.2},
         {"pose_steps": 3, "pose_optimiser": "adam", "pose_learning_rate": 0.1},
         {"pose_learning_rate": 200.0},
+        {"pose_learning_rate": 200.0, "pose_in_generation": True},
         {"source_share": 0.0},
         {"background": "direct"},
         {"background": "blended"},

@@ -28,7 +28,7 @@ from poseanimate.method.pacm import (
     optimise_embeddings,
     pose_aware_inversion,
 )
-from poseanimate.method.sampler import Sampler
+from poseanimate.method.sampler import Pull, Sampler
 from poseanimate.pocket.nets import build_scheduler
 
 T, GRID, TOKENS = 3, (16, 16), 6
@@ -421,6 +421,7 @@ def generated(
     masks: Tensor | None = None,
     guidance_scale: float = 4.0,
     baseline: type[FrameAttention] | None = None,
+    rate: float | None = None,
 ) -> Tensor:
     """Frames 1 … N generated in chunks of those sizes, (N, c, h, w)."""
     eps, ddim = denoiser(guidance_scale), DDIM.from_scheduler(build_scheduler(), T)
@@ -442,7 +443,8 @@ def generated(
     for size in chunks:
         rows = slice(at, at + size)
         own = masks[1:][rows] if masks is not None else None
-        *_, last = sampler.chunk(embeddings[rows], hints[1:][rows], own)
+        pull = None if rate is None else Pull(latents(T + 1, seed=8), rate)
+        *_, last = sampler.chunk(embeddings[rows], hints[1:][rows], own, pull)
         frames.append(last.z_0)
         at += size
     return torch.cat(frames)
@@ -490,6 +492,34 @@ BODIES = (torch.rand(17, 64, 64, generator=torch.Generator().manual_seed(3)) > 0
 def test_chunks_of_any_size_give_the_same_frames(chunks: list[int], masks: Tensor | None) -> None:
     whole = generated([16], Weights(), masks)
     torch.testing.assert_close(generated(chunks, Weights(), masks), whole, **CLOSE)
+
+
+def test_a_pull_is_each_frames_own_whatever_the_chunk() -> None:
+    masks = BODIES[:5]
+    whole = generated([4], Weights(), masks, rate=300.0)
+    torch.testing.assert_close(generated([1, 3], Weights(), masks, rate=300.0), whole, **CLOSE)
+    assert float((whole - generated([4], Weights(), masks)).abs().max()) > 1e-2
+    torch.testing.assert_close(
+        generated([4], Weights(), masks, rate=0.0), generated([4], Weights(), masks), **CLOSE
+    )
+
+
+def test_a_pull_is_alg_1_within_the_generation() -> None:
+    """Transcribed literally: what line 7 adds at one timestep serves from the next one on."""
+    eps, ddim, rate = denoiser(), DDIM.from_scheduler(build_scheduler(), T), 300.0
+    hint, inverted = eps.hints(drawings(1)), latents(T + 1)
+    source = torch.randn(T, TOKENS, 16, generator=torch.Generator().manual_seed(4))
+    sampler = Sampler(eps, ddim, inverted[-1:])
+    *_, last = sampler.chunk(source[None], hint, None, Pull(inverted, rate))
+    assert eps.calls["gradient"] == 2 * T
+
+    z, added = inverted[-1:], torch.zeros(1, TOKENS, 16)
+    for k in range(T, 0, -1):
+        embedding = (source[k - 1 : k] + added).detach().requires_grad_(True)
+        z_prev = ddim.step(z, eps.predict(z, ddim.timestep(k), embedding, hint), k)
+        torch.nn.functional.mse_loss(z_prev, inverted[k - 1 : k]).backward()
+        added, z = added - rate * embedding.grad, z_prev.detach()
+    torch.testing.assert_close(last.z_0, z, **CLOSE)
 
 
 @pytest.mark.parametrize("baseline", [CrossFrame, SpatioTemporal])
