@@ -613,7 +613,7 @@ def test_the_switches_cover_every_pair() -> None:
         {"mask_reach": 4.0, "mask_threshold": 0.2},
         {"pose_steps": 3, "pose_optimiser": "adam", "pose_learning_rate": 0.1},
         {"pose_learning_rate": 200.0},
-        {"pose_learning_rate": 200.0, "pose_in_generation": True},
+        {"pose_learning_rate": 9000.0, "pose_in_generation": True},
         {"source_share": 0.0},
         {"background": "direct"},
         {"background": "blended"},
