@@ -226,7 +226,9 @@ def _settings(handlers: Handlers) -> Controls:
                 elem_id="lambda-sum",
                 padding=True,
             )
-            normalise = gr.Button(texts.NORMALISE, size="sm", scale=0, min_width=180)
+            normalise = gr.Button(
+                texts.NORMALISE, size="sm", scale=0, min_width=180, elem_id="normalise"
+            )
     with gr.Group(), gr.Row(elem_classes="pa-grid"):
         add(SWITCHES)
     with gr.Accordion(texts.ADVANCED, open=False), gr.Row(elem_classes="pa-grid pa-wide"):
@@ -270,7 +272,7 @@ def control(about: Field[Any], value: Any) -> Control:
 
 def _result(handlers: Handlers, inputs: Inputs) -> None:
     gr.Markdown(texts.RESULT)
-    with gr.Row():
+    with gr.Row(elem_id="run"):
         generate = gr.Button(texts.GENERATE, variant="primary", elem_id="generate", scale=3)
         stop = gr.Button(
             texts.STOP, variant="stop", interactive=False, elem_id="stop", scale=1, min_width=100
