@@ -253,3 +253,7 @@ def test_a_phone_shows_one_column_without_scrolling_sideways(app: App, browser: 
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
         tops = [page.get_by_role("heading", name=str(n)).bounding_box() for n in range(1, 6)]
         assert all(a and b and a["y"] < b["y"] for a, b in pairwise(tops))
+        generate = page.get_by_role("button", name="Generate")
+        expect(generate).to_be_in_viewport()
+        page.get_by_role("heading", name="5").scroll_into_view_if_needed()
+        expect(generate).to_be_in_viewport()
