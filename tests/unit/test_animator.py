@@ -45,6 +45,7 @@ def fast(**changes) -> Settings:
         "frames": 3,
         "chunk_frames": 2,
         "transition_frames": 0,
+        "frame_masks": "both",
         "source_tolerance": 0.0,
     }
     return Settings().changed(few | changes)
