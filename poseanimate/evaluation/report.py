@@ -19,6 +19,7 @@ from poseanimate.evaluation.statistics import Interval, bootstrap, paired
 from poseanimate.evaluation.store import Result, Store
 
 FULL = "full"
+NOT_YET = "FID, FID-VID and FVD: nothing here loads their networks yet"
 RANKED_BY = ("psnr", "joint_error", "background_change")  # the first that there is
 SHOWN_CASES = {"best": 1.0, "median": 0.5, "worst": 0.0}
 
@@ -142,7 +143,7 @@ def _page(
             f"<li><b>{heading(FIGURES[n])}</b>: {html.escape(FIGURES[n].meaning)}</li>"
             for n in names
         ),
-        *(f"<li>missing: {html.escape(reason)}</li>" for reason in store.asked.get("missing", ())),
+        *(f"<li>missing: {html.escape(r)}</li>" for r in (*store.asked.get("missing", ()), NOT_YET)),
         "</ul>",
         "<h2>Plots</h2>",
         trade(summary),

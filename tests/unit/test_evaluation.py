@@ -375,6 +375,7 @@ def test_the_report_needs_nothing_from_elsewhere(tmp_path: Path) -> None:
     page, table = evaluation.report(store)
     text = page.read_text(encoding="utf-8")
     assert "missing: CLIP was not asked for" in text and "CLIP-I" not in text
+    assert "missing: FID" in text
     assert not re.search(r"(src|href)=['\"](?!data:)", text) and "http" not in text
     assert "<script>" not in text and "tiny&lt;script&gt;" in text
     for row in (*REFERENCES, "controlnet", "full", "less-mgdm"):
