@@ -117,7 +117,9 @@ class Settings:
         "region", "softmax over the region, or Eq. 9 to the letter", choices=("region", "hadamard")
     )
     frame_masks: str = knob(
-        "skeleton", "where frame masks come from (paper: attention)", choices=("attention", "skeleton", "both")
+        "skeleton",
+        "where frame masks come from (paper: attention)",
+        choices=("attention", "skeleton", "both"),
     )
     mask_threshold: float = knob(
         0.5, "attention from which a place is the character's", low=0, high=1

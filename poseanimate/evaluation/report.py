@@ -143,7 +143,10 @@ def _page(
             f"<li><b>{heading(FIGURES[n])}</b>: {html.escape(FIGURES[n].meaning)}</li>"
             for n in names
         ),
-        *(f"<li>missing: {html.escape(r)}</li>" for r in (*store.asked.get("missing", ()), NOT_YET)),
+        *(
+            f"<li>missing: {html.escape(r)}</li>"
+            for r in (*store.asked.get("missing", ()), NOT_YET)
+        ),
         "</ul>",
         "<h2>Plots</h2>",
         trade(summary),
