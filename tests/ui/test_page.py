@@ -147,6 +147,7 @@ def test_from_a_picture_and_a_motion_to_a_clip(page: Page, tmp_path: Path) -> No
     page.get_by_role("radio", name="walk").check()
     expect(page.locator("#alignment img")).not_to_have_attribute("src", str(before))
     _small(page, frames=4)
+    page.get_by_label("PACM · source").check()
     expect(page.locator("#verdicts")).to_contain_text("4 frames")
 
     page.get_by_role("button", name="Generate").click()
