@@ -181,9 +181,10 @@ class Settings:
         return self.pacm_pose and not self.pose_in_generation
 
     @property
-    def between_frames(self) -> bool:
-        """Whether frames attend to each other."""
-        return self.dcam or self.baseline_attention != "none"
+    def follows_source(self) -> bool:
+        """Whether frames need something of frame 0: its keys and values, or its latents."""
+        attends = self.dcam or self.baseline_attention != "none"
+        return attends or self.background != "sampled"
 
     def changed(self, values: Mapping[str, Any]) -> Settings:
         """These settings with some changed, from values or their texts.

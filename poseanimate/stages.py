@@ -29,13 +29,14 @@ from poseanimate.method.frame_attention import FrameAttention
 from poseanimate.method.masks import CrossAttentionMaps
 from poseanimate.method.pacm import (
     PoseOptimisation,
+    Pull,
     SourceEmbeddings,
     SourceOptimisation,
     Step,
     optimise_embeddings,
     pose_aware_inversion,
 )
-from poseanimate.method.sampler import Pull, Sampler
+from poseanimate.method.sampler import Sampler
 from poseanimate.models import Models, to_pixels, to_tensor
 from poseanimate.poses.hull import Hull
 from poseanimate.poses.pata import Alignment
@@ -416,8 +417,7 @@ class _Clock:
         self.seconds, self.steps = run.seconds, steps
         frames = len(run.poses) - 1
         kept = {e.key for e in run.cache.entries()} if run.cache is not None else set()
-        follows_source = settings.between_frames or settings.background != "sampled"
-        self.planned = float(steps * (frames + follows_source))
+        self.planned = float(steps * (frames + settings.follows_source))
         self.planned += 0 if keys.inversion in kept else steps * 0.5
         if settings.pacm_source and keys.source not in kept:
             self.planned += source_optimisation(settings).cost(steps)

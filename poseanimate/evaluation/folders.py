@@ -53,12 +53,13 @@ class InTheWild(_Folder):
     def names(self) -> tuple[tuple[str, str], ...]:
         return tuple(product(_entries(self.folder, PICTURES), self.motions))
 
-    def case(self, animator: Animator, character: str, motion: str, frames: int) -> Case:
+    def case(self, animator: Animator, character: str, motion: str, settings: Settings) -> Case:
         picture = _one(self.folder, character, PICTURES)
         source = animator.character(load_picture(picture))
         driver = _driver(animator, self.folder / "motions", motion)
-        settings = replace(Settings(), frames=frames + 1, transition_frames=0)
-        alignment = animator.align(source, driver, settings)
+        alignment = animator.align(
+            source, driver, replace(settings, pata=True, transition_frames=0)
+        )
         for error in alignment.errors:
             raise MotionError(f"{character} in {motion}: {error.message}", error.remedy)
         height, width = source.picture.shape[:2]
@@ -76,9 +77,9 @@ class Videos(_Folder):
     def names(self) -> tuple[tuple[str, str], ...]:
         return tuple((clip, "itself") for clip in _entries(self.folder, VIDEOS, folders=True))
 
-    def case(self, animator: Animator, character: str, motion: str, frames: int) -> Case:
+    def case(self, animator: Animator, character: str, motion: str, settings: Settings) -> Case:
         path = _one(self.folder, character, VIDEOS, folders=True)
-        shown = _fitted(animator, path, frames + 1)
+        shown = _fitted(animator, path, settings.frames)
         if len(shown) < 2:
             raise MotionError(f"{character} has a single frame.", "Give clips of two and more.")
         source = animator.character(Image.fromarray(shown[0]))
@@ -113,7 +114,7 @@ class External(_Folder):
             )
         return {system: Row({}, f"clips that {system} made") for system in self.systems}
 
-    def case(self, animator: Animator, character: str, motion: str, frames: int) -> Case:
+    def case(self, animator: Animator, character: str, motion: str, settings: Settings) -> Case:
         picture = _one(self.folder / SOURCES, character, PICTURES)
         source = animator.character(load_picture(picture))
         path = _one(self.folder / TRUTHS, character, VIDEOS, folders=True, must=False)
@@ -174,11 +175,11 @@ def _one(
     folder: Path, name: str, suffixes: tuple[str, ...], folders: bool = False, must: bool = True
 ) -> Any:
     """The folder's entry of a name; None where it may be missing and is."""
-    for path in (folder / f"{name}{suffix}" for suffix in suffixes):
-        if path.is_file():
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        if path.is_file() and path.stem == name and path.suffix.lower() in suffixes:
             return path
-    if folders and (folder / name).is_dir():
-        return folder / name
+        if folders and path.is_dir() and path.name == name:
+            return path
     if must:
         raise SettingsError(f"There is no {name} in {folder}.", "Every clip needs one there.")
     return None

@@ -79,9 +79,9 @@ def trade(summary: Summary, cost: str = "seconds", gain: str = "psnr") -> str:
         (min(values), (max(values) - min(values)) or 1.0)
         for values in ([summary[row][name].mean for row in shown] for name in (cost, gain))
     ]
+    (x_low, x_span), (y_low, y_span) = spans
     marks = []
     for row in shown:
-        (x_low, x_span), (y_low, y_span) = spans
         x = left + width * (summary[row][cost].mean - x_low) / x_span
         y = top + height * (1 - (summary[row][gain].mean - y_low) / y_span)
         on = row in kept
@@ -92,7 +92,6 @@ def trade(summary: Summary, cost: str = "seconds", gain: str = "psnr") -> str:
             f"<text x='{x + aside:.1f}' y='{y + 4:.1f}' text-anchor='{end}' style='font-weight:{weight}'>"
             f"{html.escape(row)}</text>"
         )
-    (x_low, x_span), (y_low, y_span) = spans
     ends = (
         f"<text x='{left}' y='{top + height + 32}'>{x_low:.1f} {FIGURES[cost].unit}</text>"
         f"<text x='{left + width}' y='{top + height + 32}' text-anchor='end'>{x_low + x_span:.1f} {FIGURES[cost].unit}"

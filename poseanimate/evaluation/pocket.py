@@ -18,6 +18,7 @@ from poseanimate.pocket.motions import frames as motion_frames
 from poseanimate.pocket.scene import Rendered, Scene
 from poseanimate.poses.motion import Motion
 from poseanimate.poses.skeleton import Pose
+from poseanimate.settings import Settings
 
 SPLITS = ("validation", "held-out")
 DRIVERS_FROM = 500  # a split's scenes from here on drive the others
@@ -41,12 +42,12 @@ class Pocket(Protocol):
     def asked(self) -> dict[str, Any]:
         return super().asked() | {"split": self.split}
 
-    def case(self, animator: Animator, character: str, motion: str, frames: int) -> Case:
-        """The character in a motion; `frames` are spread over one loop of it."""
+    def case(self, animator: Animator, character: str, motion: str, settings: Settings) -> Case:
+        """The character in a motion; the clip's frames are spread over one loop of it."""
         side, models = animator.models.side, animator.models
         index = int(character.rpartition("-")[2])
         scene, other = (Scene.sample(self.split, i) for i in (index, DRIVERS_FROM + index))
-        angles = motion_frames(motion, frames)
+        angles = motion_frames(motion, settings.frames - 1)
         truth = tuple(scene.render(a, side, side) for a in angles)
         return Case(
             motion=motion,

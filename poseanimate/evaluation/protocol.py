@@ -9,6 +9,7 @@ from poseanimate.animator import Animator
 from poseanimate.evaluation.case import Case
 from poseanimate.evaluation.metrics import Picture
 from poseanimate.evaluation.rows import Row
+from poseanimate.settings import Settings
 
 
 class Protocol(ABC):
@@ -23,8 +24,8 @@ class Protocol(ABC):
         """Character and motion of every case."""
 
     @abstractmethod
-    def case(self, animator: Animator, character: str, motion: str, frames: int) -> Case:
-        """A case with at most `frames` frames after the source.
+    def case(self, animator: Animator, character: str, motion: str, settings: Settings) -> Case:
+        """A case, at most as long as a clip with these settings.
 
         Raises:
             PoseAnimateError: something of it can't be used; the message says what.

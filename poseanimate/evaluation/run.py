@@ -59,7 +59,7 @@ class Evaluation:
             missing = [row for row in self._names if not store.has(character, motion, row)]
             if not missing:
                 continue
-            case = self.protocol.case(animator, character, motion, self.settings.frames - 1)
+            case = self.protocol.case(animator, character, motion, self.settings)
             references = cases.reference_clips(animator.models, case)
             for row in missing:
                 if row in references:

@@ -82,6 +82,24 @@ class Step:
 
 
 @dataclass(frozen=True, eq=False)
+class Pull:
+    """Alg. 1 within the generation: one gradient step per timestep, which serves from the next timestep on.
+
+    inverted: Z_0 … Z_T of the source, (T + 1, c, h, w), towards which frames are pulled.
+    rate: η.
+    """
+
+    inverted: Tensor
+    rate: float
+
+    def gradient(self, sampled: Tensor, k: int, embedding: Tensor) -> Tensor:
+        """Of Alg. 1, line 6, for frames at Z_{k-1} (frames, c, h, w) by their embeddings (frames, L, d)."""
+        target = self.inverted[k - 1 : k]
+        (gradient,) = torch.autograd.grad((sampled - target).square().sum(), embedding)
+        return gradient / target.numel()
+
+
+@dataclass(frozen=True, eq=False)
 class SourceEmbeddings:
     """Result of the first optimisation.
 

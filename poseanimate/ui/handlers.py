@@ -147,7 +147,7 @@ class Handlers:
         return texts.lambda_sum(sum(value or 0 for value in lambdas))
 
     @staticmethod
-    def normalise(first: float, prev: float, own: float) -> tuple[float, float, float]:
+    def normalise(first: float, prev: float) -> tuple[float, float, float]:
         """λ1 as it is, λ2 as far as there is room, and λ3 as what is left of 1; in hundredths."""
         first = min(round(first or 0, 2), 1.0)
         prev = min(round(prev or 0, 2), round(1 - first, 2))

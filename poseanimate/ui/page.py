@@ -242,7 +242,7 @@ def _settings(handlers: Handlers) -> Controls:
     }
     preset.input(handlers.preset, preset, list(controls.values()), **quiet)
     gr.on([each.change for each in lambdas], handlers.weigh, lambdas, total, **quiet)
-    normalise.click(handlers.normalise, lambdas, lambdas, **quiet)
+    normalise.click(handlers.normalise, lambdas[:2], lambdas, **quiet)
     return controls
 
 

@@ -133,7 +133,7 @@ def expected_calls(
     elif watched:
         unet += steps * branches * poses
         controlnet += steps * poses
-    generated = frames + settings.between_frames
+    generated = frames + settings.follows_source
     unet += steps * branches * generated
     controlnet += steps * generated
     return {
@@ -593,6 +593,13 @@ def test_the_second_optimisation_may_share_the_generations_pass(masks: str) -> N
     assert ("pacm_pose" in stages) == (masks == "both")  # which wants a pass for the masks
     without = replace(settings, pacm_pose=False)
     assert differ(frames_of(events), frames_of(run(without)))
+
+
+def test_direct_inversion_needs_frame_0_even_without_attention_to_it() -> None:
+    settings = fast(background="direct", dcam=False, mgdm=False)
+    events = run(settings)
+    assert events[-1].model_calls == expected_calls(settings)
+    assert any(isinstance(event, Stage) and event.name == "frame_0" for event in events)
 
 
 def test_the_switches_cover_every_pair() -> None:

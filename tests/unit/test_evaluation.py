@@ -107,7 +107,9 @@ def test_joints_that_are_missed_count_as_one_torso() -> None:
 
 def test_figures_of_the_truth_itself_are_perfect() -> None:
     animator = Animator(tiny_models(scene_at_ease("validation", 0)))
-    case = Pocket("validation", 1, ("walk",)).case(animator, "validation-0", "walk", 3)
+    case = Pocket("validation", 1, ("walk",)).case(
+        animator, "validation-0", "walk", Settings(frames=4)
+    )
     found = figures(animator.models, case, [t.picture for t in case.truth])
     learned = {
         "lpips",
@@ -283,7 +285,7 @@ def results_of(evaluation: Evaluation, folder: Path) -> dict[str, Result]:
 
 
 def test_in_the_wild_every_picture_makes_every_motion(tmp_path: Path) -> None:
-    picture_file(tmp_path / "wild" / "girl.png")
+    picture_file(tmp_path / "wild" / "girl.PNG")
     (tmp_path / "wild" / "girl.txt").write_text("a girl\nin a park")
     (tmp_path / "wild" / "motions").mkdir()
     (tmp_path / "wild" / "motions" / "mine.json").write_text(load_preset("wave").to_json())
@@ -295,7 +297,7 @@ def test_in_the_wild_every_picture_makes_every_motion(tmp_path: Path) -> None:
     for result in found.values():
         assert {"pck", "joint_error", "background_change", "flicker"} <= set(result.figures)
         assert "psnr" not in result.figures  # nobody knows the truth
-    case = evaluation.protocol.case(Animator(tiny_models()), "girl", "mine", 4)
+    case = evaluation.protocol.case(Animator(tiny_models()), "girl", "mine", Settings(frames=5))
     assert case.prompt == "a girl in a park" and len(case.own.poses) == 4
 
 

@@ -24,11 +24,12 @@ from poseanimate.method.masks import CrossAttentionMaps
 from poseanimate.method.mgdm import decoupled_attention, layer_grid, regions
 from poseanimate.method.pacm import (
     PoseOptimisation,
+    Pull,
     SourceOptimisation,
     optimise_embeddings,
     pose_aware_inversion,
 )
-from poseanimate.method.sampler import Pull, Sampler
+from poseanimate.method.sampler import Sampler
 from poseanimate.pocket.nets import build_scheduler
 
 T, GRID, TOKENS = 3, (16, 16), 6

@@ -189,7 +189,7 @@ def test_baselines_have_none_of_the_papers_modules(name: str) -> None:
     baseline = Settings.preset(name)
     modules = ("pacm_source", "pacm_pose", "dcam", "mgdm")
     assert not any(getattr(baseline, module) for module in modules)
-    assert baseline.between_frames == (name != "baseline-controlnet")
+    assert baseline.follows_source == (name != "baseline-controlnet")
     others = {"baseline_attention": "none", **dict.fromkeys(modules, True)}
     assert baseline.changed(others) == Settings()
 
