@@ -206,7 +206,8 @@ def evaluate(options: argparse.Namespace, report: Report) -> None:
 
 
 def _networks(options: argparse.Namespace) -> Networks:
-    from poseanimate.evaluation.networks import Networks, load_networks
+    from poseanimate.evaluation.loaders import load_networks
+    from poseanimate.evaluation.networks import Networks
 
     if not options.networks:
         return Networks()

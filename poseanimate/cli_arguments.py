@@ -109,7 +109,12 @@ def _add_evaluation(parser: argparse.ArgumentParser) -> None:
             "with commas; pocket takes walk, wave, jumping-jacks and squat by itself",
         ),
         ("--rows", str, "", "with commas; default: all"),
-        ("--networks", str, "", "CLIP, RAFT and LPIPS for the paper's figures: a folder, or hub"),
+        (
+            "--networks",
+            str,
+            "",
+            "what the paper's figures look through (CLIP, RAFT, …): a folder, or hub",
+        ),
         ("--sweep", str, "", "rows for values of a setting, as lambda_first=0.5,0.7,0.9"),
     ):
         parser.add_argument(

@@ -11,9 +11,10 @@ from collections.abc import Callable
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.linalg import sqrtm
 from torch import Tensor
 from torch.nn.functional import cosine_similarity, grid_sample, interpolate, pad
+
+WINDOW = 16  # frames that FVD and FID-VID look at together
 
 Embed = Callable[[Tensor], Tensor]
 """Frames -> image embeddings (n, d), with the network's own preprocessing."""
@@ -21,6 +22,10 @@ Embed = Callable[[Tensor], Tensor]
 Flow = Callable[[Tensor, Tensor], Tensor]
 """Two pictures (1, 3, h, w) in [-1, 1], sides a multiple of 8 -> flow (1, 2, h, w) in pixels, x first: where each
 place of the first is found in the second."""
+
+Features = Callable[[Tensor], Tensor]
+"""Frames (n, 3, H, W), or windows of them (n, 16, 3, H, W), in [0, 1] -> features (n, d), with the network's own
+preprocessing."""
 
 Distance = Callable[[Tensor, Tensor], Tensor]
 """Two sets of pictures (n, 3, H, W) in [-1, 1] -> LPIPS of each pair (n,)."""
@@ -101,23 +106,28 @@ def occluded(forward: Tensor, backward: Tensor) -> Tensor:
     return hidden | boundary
 
 
-def frechet_distance(made: NDArray[np.float64], true: NDArray[np.float64]) -> float:
+def frechet_distance(made: NDArray[np.float32], true: NDArray[np.float32]) -> float:
     """Fréchet distance of two sets of features (n, d), taken as Gaussians: FID, FID-VID or FVD by what they are of.
+
+    |m_1 - m_2|² + Tr(S_1 + S_2 - 2 (S_1 S_2)^½). With features A and B less their means and divided by (n - 1)^½,
+    S = AᵀA, and the last trace is the sum of the singular values of A Bᵀ: exact also where there are fewer features
+    than dimensions, where roots of the covariances are not.
 
     Raises:
         ValueError: fewer than two of either.
     """
     if min(len(made), len(true)) < 2:
         raise ValueError("a covariance needs two features at least")
-    (m_1, s_1), (m_2, s_2) = (
-        (x.mean(0), np.atleast_2d(np.cov(x, rowvar=False))) for x in (made, true)
-    )
-    # the root of a product of positive matrices is real but for rounding
-    root = np.real(sqrtm(s_1 @ s_2))
-    return float(((m_1 - m_2) ** 2).sum() + np.trace(s_1 + s_2 - 2 * root))
+    m_1, m_2 = (x.mean(0, dtype=np.float64) for x in (made, true))
+    a, b = (made - m_1) / np.sqrt(len(made) - 1), (true - m_2) / np.sqrt(len(true) - 1)
+    r_a, r_b = (
+        np.linalg.qr(x, mode="r") for x in (a, b)
+    )  # rotations of the samples change nothing
+    overlap = np.linalg.svd(r_a @ r_b.T, compute_uv=False).sum()
+    return float(((m_1 - m_2) ** 2).sum() + (a**2).sum() + (b**2).sum() - 2 * overlap)
 
 
-def windows(frames: Tensor, length: int = 16) -> Tensor:
+def windows(frames: Tensor, length: int = WINDOW) -> Tensor:
     """Every run of `length` consecutive frames, (n, length, 3, H, W), as FVD and FID-VID count them.
 
     Raises:

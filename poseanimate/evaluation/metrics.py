@@ -73,6 +73,13 @@ FIGURES: dict[str, Figure] = {
     "lpips_disco": Figure(
         "LPIPS, DisCo", "", -1, "from the truth, as DisCo's released code has it (VGG, shown [0, 1])", 3
     ),
+    "fid": Figure(
+        "FID", "", -1, "Fréchet distance of Inception's features of all frames from the true ones' (pytorch-fid)"
+    ),
+    "fid_vid": Figure(
+        "FID-VID", "", -1, "the same of 3D-ResNet-50's features of every 16 consecutive frames (DisCo)"
+    ),
+    "fvd": Figure("FVD", "", -1, "the same of I3D's logits of every 16 consecutive frames (DisCo)"),
     "clip_i": Figure("CLIP-I", "", 1, "mean cosine of the frames' embeddings with the source's", 3),
     "frame_consistency": Figure(
         "FC", "%", 1, "cosine of consecutive frames' embeddings; a frozen clip has 100"

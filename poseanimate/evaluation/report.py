@@ -8,18 +8,20 @@ import html
 import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from poseanimate.evaluation.learned import WINDOW, frechet_distance
 from poseanimate.evaluation.metrics import FIGURES, Figure
 from poseanimate.evaluation.plots import REFERENCES, Summary, heading, plot, trade
 from poseanimate.evaluation.rows import Row
 from poseanimate.evaluation.statistics import Interval, bootstrap, paired
-from poseanimate.evaluation.store import Result, Store
+from poseanimate.evaluation.store import TRUTH, Result, Store
 
 FULL = "full"
-NOT_YET = "FID, FID-VID and FVD: nothing here loads their networks yet"
+DISTANCES = ("fid", "fid_vid", "fvd")
 RANKED_BY = ("psnr", "joint_error", "background_change")  # the first that there is
 SHOWN_CASES = {"best": 1.0, "median": 0.5, "worst": 0.0}
 
@@ -48,6 +50,31 @@ def summarise(results: Sequence[Result]) -> Summary:
     return summary
 
 
+def distances(store: Store, results: Sequence[Result]) -> Summary:
+    """Row → Fréchet distance of all its clips' features from those of the same cases' truth.
+
+    One number of a row as a whole, so without an interval: drawn again, a set would hold clips twice and be nearer to
+    a smaller one.
+    """
+    summary: Summary = {}
+    for row in dict.fromkeys(result.row for result in results):
+        own = [result for result in results if result.row == row]
+        sets = [(store.features(r), store.features(replace(r, row=TRUTH))) for r in own]
+        summary[row] = {}
+        for name in DISTANCES:
+            pairs = [
+                (made[name], true[name])
+                for made, true in sets
+                if {name} <= made.keys() & true.keys()
+            ]
+            if pairs and sum(len(made) for made, _ in pairs) > 1:
+                value = frechet_distance(
+                    *(np.concatenate(side) for side in zip(*pairs, strict=True))
+                )
+                summary[row][name] = Interval(value, value, value)
+    return summary
+
+
 def differences(results: Sequence[Result], base: str) -> dict[str, dict[str, Interval]]:
     """How much larger each figure of `base` is than every other row's, on the same characters."""
     own = [result for result in results if result.row == base]
@@ -68,7 +95,8 @@ def write_report(store: Store, rows: Mapping[str, Row]) -> tuple[Path, str]:
     """
     order = (*REFERENCES, *rows)
     results = [r for name in order for r in store.results() if r.row == name]
-    summary = summarise(results)
+    summary, whole = summarise(results), distances(store, results)
+    summary = {row: {**own, **whole[row]} for row, own in summary.items()}
     plain = {
         row: {name: vars(interval) for name, interval in figures.items()}
         for row, figures in summary.items()
@@ -105,6 +133,8 @@ def _by_character(results: Sequence[Result], name: str) -> dict[str, list[float]
 def _text(interval: Interval | None, figure: Figure) -> str:
     if interval is None:
         return "-"
+    if interval.low == interval.high:
+        return f"{interval.mean:.{figure.digits}f}"
     return f"{interval.mean:.{figure.digits}f} ({interval.low:.{figure.digits}f} to {interval.high:.{figure.digits}f})"
 
 
@@ -129,6 +159,7 @@ def _page(
 ) -> str:
     meanings = REFERENCES | {name: row.meaning for name, row in rows.items()}
     names = [name for name in FIGURES if any(name in own for own in summary.values())]
+    missing = store.asked.get("missing", ())
     parts = [
         "<!doctype html><html lang='en'><meta charset='utf-8'>",
         "<meta name='viewport' content='width=device-width'><title>PoseAnimate: evaluation</title>",
@@ -143,10 +174,7 @@ def _page(
             f"<li><b>{heading(FIGURES[n])}</b>: {html.escape(FIGURES[n].meaning)}</li>"
             for n in names
         ),
-        *(
-            f"<li>missing: {html.escape(r)}</li>"
-            for r in (*store.asked.get("missing", ()), NOT_YET)
-        ),
+        *(f"<li>missing: {html.escape(r)}</li>" for r in (*missing, *_too_short(missing, names))),
         "</ul>",
         "<h2>Plots</h2>",
         trade(summary),
@@ -156,6 +184,14 @@ def _page(
         f"<h2>Settings</h2><pre>{html.escape(json.dumps(store.asked, indent=1))}</pre></html>",
     ]
     return "\n".join(parts)
+
+
+def _too_short(missing: Sequence[str], names: Sequence[str]) -> Iterator[str]:
+    """Says why FID-VID and FVD are missing where FID and their networks are there."""
+    lost = [FIGURES[name].heading for name in DISTANCES if name not in names]
+    short = [own for own in lost if not any(f"({own})" in reason for reason in missing)]
+    if "fid" in names and short:
+        yield f"{' and '.join(short)} need clips of {WINDOW} frames beside the source"
 
 
 def _table(summary: Summary, names: Sequence[str]) -> str:
@@ -170,10 +206,10 @@ def _table(summary: Summary, names: Sequence[str]) -> str:
                 cells.append("<td>-</td>")
                 continue
             chosen = " class='best'" if best[name] == row else ""
-            cells.append(
-                f"<td{chosen}>{interval.mean:.{digits}f} "
-                f"<small>{interval.low:.{digits}f} to {interval.high:.{digits}f}</small></td>"
-            )
+            spread = ""
+            if interval.low < interval.high:
+                spread = f" <small>{interval.low:.{digits}f} to {interval.high:.{digits}f}</small>"
+            cells.append(f"<td{chosen}>{interval.mean:.{digits}f}{spread}</td>")
         lines.append(f"<tr><td>{html.escape(row)}</td>{''.join(cells)}</tr>")
     return "".join([*lines, "</table>"])
 

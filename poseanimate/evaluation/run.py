@@ -18,7 +18,7 @@ from poseanimate.evaluation.pocket import DRIVERS_FROM, SPLITS, Pocket
 from poseanimate.evaluation.protocol import Protocol
 from poseanimate.evaluation.report import write_report
 from poseanimate.evaluation.rows import ROWS, Row, swept
-from poseanimate.evaluation.store import Result, Store
+from poseanimate.evaluation.store import TRUTH, Result, Store
 from poseanimate.events import Done, Frame, Step
 from poseanimate.pocket.motions import MOTIONS
 from poseanimate.settings import Settings
@@ -47,7 +47,8 @@ class Evaluation:
             OutputError: see `Store`.
         """
         asked: dict[str, Any] = {**self.protocol.asked(), "models": models}
-        asked |= {"missing": self.networks.missing, "settings": asdict(self.settings)}
+        asked |= {"missing": self.networks.missing, "networks": dict(self.networks.digests)}
+        asked["settings"] = asdict(self.settings)
         return Store(folder, asked)
 
     def run(self, animator: Animator, store: Store) -> Iterator[Step]:
@@ -61,15 +62,19 @@ class Evaluation:
                 continue
             case = self.protocol.case(animator, character, motion, self.settings)
             references = cases.reference_clips(animator.models, case)
+            true_frames = [t.picture for t in case.truth]
+            if true_frames:
+                true = Result(character, motion, TRUTH, "own", {})
+                store.put_features(true, self.networks.features(true_frames))
             for row in missing:
                 if row in references:
                     clip, result = references[row], Result(character, motion, row, "own", {})
                 else:
                     clip, result = self._made(animator, case, character, row)
                 figures = cases.figures(animator.models, case, clip) | result.figures
-                figures |= self.networks.figures(
-                    clip, case.source.picture, [t.picture for t in case.truth]
-                )
+                figures |= self.networks.figures(clip, case.source.picture, true_frames)
+                if true_frames:
+                    store.put_features(result, self.networks.features(clip))
                 store.put(replace(result, figures=figures), clip)
                 done, worked = done + 1, worked + 1
                 left_s = (self.clips - done) * (time.monotonic() - started) / worked

@@ -14,12 +14,15 @@ from typing import Any
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import load_file, save
 
 from poseanimate.cache import content_key
 from poseanimate.errors import OutputError
 from poseanimate.evaluation.metrics import Picture
 
 ASKED = "asked.json"
+TRUTH = "truth"  # the row that the true frames' features lie under
 SHARED = ("inversion", "pacm_source")  # stages that depend on the picture alone
 
 
@@ -56,6 +59,7 @@ class Store:
         try:
             (folder / "results").mkdir(parents=True, exist_ok=True)
             (folder / "clips").mkdir(exist_ok=True)
+            (folder / "features").mkdir(exist_ok=True)
             kept = folder / ASKED
             if kept.exists() and json.loads(kept.read_text()) != json.loads(json.dumps(asked)):
                 raise OutputError(
@@ -89,6 +93,19 @@ class Store:
             found.append(Result(**values | {"cached": tuple(values["cached"])}))
         found.sort(key=lambda r: (_natural(r.character), r.motion, r.row))
         return [_with_seconds(result, found) for result in found]
+
+    def put_features(self, result: Result, features: Mapping[str, NDArray[np.float32]]) -> None:
+        """Keeps what Fréchet distances compare; before the result itself, if it has one."""
+        if features:
+            _write(self._features(result), save(dict(features)))
+
+    def features(self, result: Result) -> dict[str, NDArray[np.float32]]:
+        """What was kept of a result; nothing where there is nothing."""
+        path = self._features(result)
+        return load_file(path) if path.exists() else {}
+
+    def _features(self, result: Result) -> Path:
+        return self.folder / "features" / f"{result.name}.safetensors"
 
     def strip(self, result: Result) -> bytes:
         """A PNG of the result's frames side by side."""

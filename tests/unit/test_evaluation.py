@@ -21,9 +21,11 @@ from poseanimate.animator import Animator
 from poseanimate.errors import MotionError, OutputError, SettingsError
 from poseanimate.evaluation import metrics
 from poseanimate.evaluation.case import figures, run_figures
+from poseanimate.evaluation.learned import frechet_distance
+from poseanimate.evaluation.networks import Networks
 from poseanimate.evaluation.plots import REFERENCES, front
 from poseanimate.evaluation.pocket import Pocket
-from poseanimate.evaluation.report import markdown, summarise
+from poseanimate.evaluation.report import DISTANCES, markdown, summarise
 from poseanimate.evaluation.rows import MODULES, ROWS, swept
 from poseanimate.evaluation.run import Evaluation, ask
 from poseanimate.evaluation.samples import write_samples
@@ -126,7 +128,7 @@ def test_figures_of_the_truth_itself_are_perfect() -> None:
     assert run_figures(case, [None] * 3, Done((), 12, {}, {}, None)) == {}
     none = [np.zeros_like(mask) for mask in masks]
     assert run_figures(case, none, done)["frame_mask_iou"] == 0
-    assert set(found) | learned | set(of_run) | {"seconds"} == set(metrics.FIGURES)
+    assert {*found, *learned, *of_run, *DISTANCES, "seconds"} == set(metrics.FIGURES)
     assert found["psnr"] == 99 and found["ssim"] == pytest.approx(1) and found["dynamics"] == 100
     assert found["l1"] == found["identity"] == 0
     assert found["background_change"] < 0.1 and found["flicker"] < 0.1  # its shadow moves
@@ -377,7 +379,7 @@ def test_the_report_needs_nothing_from_elsewhere(tmp_path: Path) -> None:
     page, table = evaluation.report(store)
     text = page.read_text(encoding="utf-8")
     assert "missing: CLIP was not asked for" in text and "CLIP-I" not in text
-    assert "missing: FID" in text
+    assert "missing: I3D (FVD) was not asked for" in text
     assert not re.search(r"(src|href)=['\"](?!data:)", text) and "http" not in text
     assert "<script>" not in text and "tiny&lt;script&gt;" in text
     for row in (*REFERENCES, "controlnet", "full", "less-mgdm"):
@@ -390,6 +392,25 @@ def test_the_report_needs_nothing_from_elsewhere(tmp_path: Path) -> None:
         lines = list(csv.DictReader(file))
     assert len(lines) == 5 and {line["row"] for line in lines} == set(own)
     assert float(lines[0]["psnr"]) == own[lines[0]["row"]].figures["psnr"]
+
+
+def test_frechet_distances_are_of_a_rows_clips_together(tmp_path: Path) -> None:
+    """Inception is stood in for by a network whose features are the frames' mean colours."""
+    networks = Networks(inception=lambda frames: frames.mean(dim=(2, 3)))
+    evaluation = replace(small("controlnet,full", "walk,wave"), networks=networks)
+    store = evaluation.store(tmp_path, "tiny")
+    list(evaluation.run(Animator(tiny_models()), store))
+    page, table = evaluation.report(store)
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert 0 <= summary["bound"]["fid"]["mean"] < summary["controlnet"]["fid"]["mean"]
+    assert summary["full"]["fid"]["low"] == summary["full"]["fid"]["high"]
+    own = [r for r in store.results() if r.row == "full"]
+    made = np.concatenate([store.features(r)["fid"] for r in own])
+    true = np.concatenate([store.features(replace(r, row="truth"))["fid"] for r in own])
+    assert len(made) == len(true) == 4
+    assert summary["full"]["fid"]["mean"] == pytest.approx(frechet_distance(made, true))
+    assert "FID-VID and FVD need clips of 16 frames" not in page.read_text()  # not asked for
+    assert "FID ↓" in table and "FVD" not in table
 
 
 @given(
@@ -420,7 +441,7 @@ def test_what_was_not_measured_is_a_dash_and_no_number() -> None:
             ]
         )
     )
-    assert table.splitlines()[-1] == "| copy | 10.0 (10.0 to 10.0) | - |"
+    assert table.splitlines()[-1] == "| copy | 10.0 | - |"
 
 
 def test_samples_are_drawn_above_the_truth(tmp_path: Path) -> None:

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torchmetrics.image.lpip import LearnedPerceptualImagePatchSimilarity
-from torchvision.models import alexnet, vgg16
+from torchvision.models import alexnet, inception_v3, vgg16
 from torchvision.models.optical_flow import raft_large
 from transformers import CLIPImageProcessor, CLIPVisionConfig, CLIPVisionModelWithProjection
 
-from poseanimate.evaluation import networks
+from poseanimate.evaluation import loaders
 from poseanimate.evaluation.learned import (
     clip_i,
     frame_consistency,
@@ -28,7 +28,9 @@ from poseanimate.evaluation.learned import (
     warping_error,
     windows,
 )
-from poseanimate.evaluation.networks import Missing, Networks, load_networks
+from poseanimate.evaluation.loaders import load_networks
+from poseanimate.evaluation.networks import Missing, Networks
+from poseanimate.evaluation.video_networks import InceptionI3d, ResNet3d, SamePadding
 
 
 def mean_colour(frames: Tensor) -> Tensor:
@@ -133,6 +135,20 @@ def test_frechet_distance_of_known_gaussians() -> None:
         frechet_distance(x[:1], y)
 
 
+@given(st.integers(2, 9), st.integers(2, 9), st.integers(0, 99))
+@settings(max_examples=30, deadline=None)
+def test_frechet_distance_is_its_formula_with_the_covariances_root(
+    n: int, m: int, seed: int
+) -> None:
+    """Also where there are fewer features than dimensions, and covariances have no full rank."""
+    rng = np.random.default_rng(seed)
+    x, y = rng.normal(size=(n, 4)), 1 + 2 * rng.normal(size=(m, 4))
+    s_1, s_2 = np.cov(x, rowvar=False), np.cov(y, rowvar=False)
+    root = np.sqrt(np.linalg.eigvals(s_1 @ s_2).astype(complex)).real.sum()
+    expected = ((x.mean(0) - y.mean(0)) ** 2).sum() + np.trace(s_1 + s_2) - 2 * root
+    assert frechet_distance(x, y) == pytest.approx(expected, rel=1e-5, abs=1e-5)
+
+
 def test_windows_begin_at_every_frame() -> None:
     frames = torch.arange(18.0)[:, None, None, None].expand(-1, 3, 2, 2)
     found = windows(frames)
@@ -196,6 +212,15 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     save_file(
         vgg16(weights=None).features.state_dict(prefix="features."), home / "vgg16.safetensors"
     )
+    save_file(
+        inception_v3(
+            weights=None, num_classes=1008, aux_logits=False, init_weights=False
+        ).state_dict(),
+        home / "inception.safetensors",
+    )
+    save_file(InceptionI3d().state_dict(), home / "i3d.safetensors")
+    classifier = {"fc.weight": torch.zeros(400, 2048), "fc.bias": torch.zeros(400)}
+    save_file(ResNet3d().state_dict() | classifier, home / "resnet3d.safetensors")
     return home
 
 
@@ -221,7 +246,7 @@ def test_what_is_there_is_measured_and_nothing_else(folder: Path) -> None:
     assert frozen["clip_i"] == pytest.approx(1) and frozen["frame_consistency"] == pytest.approx(
         100
     )
-    assert Networks().figures(clip, source) == {} and len(Networks().missing) == 4
+    assert Networks().figures(clip, source) == {} and len(Networks().missing) == 7
     half = Networks(clip=loaded.clip)
     assert set(half.figures(clip, source)) == {"clip_i", "frame_consistency"}
 
@@ -229,17 +254,54 @@ def test_what_is_there_is_measured_and_nothing_else(folder: Path) -> None:
 def test_what_can_not_be_had_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "raft_large.safetensors").write_bytes(b"no weights")
     loaded = load_networks(tmp_path)
-    assert isinstance(loaded.clip, Missing) and "no folder clip" in loaded.clip.reason
-    assert isinstance(loaded.raft, Missing) and "RAFT can't be loaded" in loaded.raft.reason
-    assert isinstance(loaded.alex, Missing) and "LPIPS can't be loaded" in loaded.alex.reason
-    assert isinstance(loaded.vgg, Missing) and "LPIPS (VGG) can't" in loaded.vgg.reason
+    assert isinstance(loaded.clip, Missing) and "no folder clip" in str(loaded.clip)
+    assert isinstance(loaded.raft, Missing) and "RAFT can't be loaded" in str(loaded.raft)
+    assert isinstance(loaded.alex, Missing) and "LPIPS can't be loaded" in str(loaded.alex)
+    assert isinstance(loaded.vgg, Missing) and "LPIPS (VGG) can't" in str(loaded.vgg)
+    assert isinstance(loaded.i3d, Missing) and "I3D (FVD) can't" in str(loaded.i3d)
 
     def refuse(*args, **kwargs):
         raise OSError("the hub can't be reached")
 
-    monkeypatch.setattr(networks.CLIPVisionModelWithProjection, "from_pretrained", refuse)
-    for weights in (networks.Raft_Large_Weights, networks.AlexNet_Weights, networks.VGG16_Weights):
+    monkeypatch.setattr(loaders.CLIPVisionModelWithProjection, "from_pretrained", refuse)
+    for weights in (loaders.Raft_Large_Weights, loaders.AlexNet_Weights, loaders.VGG16_Weights):
         monkeypatch.setattr(weights, "get_state_dict", refuse, raising=False)
+    monkeypatch.setattr(loaders, "load_state_dict_from_url", refuse)
     loaded = load_networks(None)
-    for found in (loaded.clip, loaded.raft, loaded.alex, loaded.vgg):
+    for found in (loaded.clip, loaded.raft, loaded.alex, loaded.vgg, loaded.inception):
         assert isinstance(found, Missing) and "hub can't be reached" in found.reason
+    for found in (loaded.resnet3d, loaded.i3d):
+        assert isinstance(found, Missing) and "pickle" in found.reason
+
+
+def test_networks_have_the_size_of_the_published_ones() -> None:
+    """I3D's weights are 12 697 264 numbers (50.9 MB with its statistics), a 3D-ResNet-50's 46.2 million."""
+    i3d, resnet = (sum(p.numel() for p in net.parameters()) for net in (InceptionI3d(), ResNet3d()))
+    assert (i3d, resnet) == (12_697_264, 46_198_976)
+
+
+@pytest.mark.parametrize("side", [7, 8, 9, 16])
+@pytest.mark.parametrize("kernel, stride", [(7, 2), (3, 1), (3, 2), (2, 2), (1, 2)])
+def test_same_padding_gives_a_place_for_every_stride_begun(
+    side: int, kernel: int, stride: int
+) -> None:
+    padding = SamePadding((kernel,) * 3, (stride,) * 3)
+    padded = padding(torch.ones(1, 1, side, side, side))
+    assert (padded.shape[-1] - kernel) // stride + 1 == -(-side // stride)
+    assert padded.sum() == side**3
+    first = int(padded[0, 0, :, padded.shape[3] // 2, padded.shape[4] // 2].argmax())
+    assert first == max(padded.shape[-1] - side, 0) // 2
+
+
+def test_features_are_of_frames_and_of_windows(folder: Path) -> None:
+    rng = np.random.default_rng(0)
+    clip = [rng.integers(0, 255, (32, 32, 3), np.uint8) for _ in range(17)]
+    loaded = load_networks(folder)
+    found = loaded.features(clip)
+    shapes = {name: own.shape for name, own in found.items()}
+    assert shapes == {"fid": (17, 2048), "fid_vid": (2, 2048), "fvd": (2, 400)}
+    assert all(np.isfinite(own).all() and own.std() > 0 for own in found.values())
+    assert set(loaded.features(clip[:15])) == {"fid"}
+    assert Networks().features(clip) == {}
+    assert set(loaded.digests) >= {"i3d.safetensors", "clip/model.safetensors"}
+    assert all(len(digest) == 64 for digest in loaded.digests.values())
