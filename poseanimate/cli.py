@@ -187,6 +187,7 @@ def evaluate(options: argparse.Namespace, report: Report) -> None:
         rows=options.rows,
         sweep=options.sweep,
         networks=_networks(options),
+        image_prompts=options.models != "pocket",
     )
     if options.protocol == "samples":
         models = _animator(options).models

@@ -25,6 +25,8 @@ from transformers import CLIPTextModel, CLIPTokenizer
 from transformers.utils.logging import disable_progress_bar
 
 from poseanimate.errors import ModelsError
+from poseanimate.ip_adapter import IPAdapter
+from poseanimate.method.image_prompt import ImagePrompt
 from poseanimate.pocket.perception import Perception, PerceptionNet
 from poseanimate.poses.detect import OpenPoseDetector, PoseDetector
 from poseanimate.segment import RembgSegmenter, Segmenter
@@ -32,6 +34,7 @@ from poseanimate.segment import RembgSegmenter, Segmenter
 POCKET = Path(__file__).resolve().parent / "pocket" / "weights"
 SD15 = "stable-diffusion-v1-5/stable-diffusion-v1-5"
 SD15_CONTROLNET = "lllyasviel/control_v11p_sd15_openpose"
+IP_ADAPTER = "h94/IP-Adapter"
 OPENPOSE = "lllyasviel/Annotators"
 AUTOENCODERS = ("AutoencoderKL", "AutoencoderDC", "AutoencoderTiny")
 PARTS = ("unet", "vae", "text_encoder", "tokenizer", "scheduler")
@@ -43,6 +46,7 @@ class Models:
     """One family, frozen and ready.
 
     identity: of the weights, for caches. side: of the square pictures that the family was trained on, px.
+    ip_adapter: of the baseline IP+CtrlN; None where the family has none.
     """
 
     name: str
@@ -56,6 +60,7 @@ class Models:
     scheduler: DDIMScheduler
     detector: PoseDetector
     segmenter: Segmenter
+    ip_adapter: IPAdapter | None = None
 
     @property
     def device(self) -> torch.device:
@@ -96,6 +101,19 @@ class Models:
         ).input_ids
         embedding: Tensor = self.text_encoder(ids.to(self.device)).last_hidden_state.float()
         return embedding
+
+    def image_prompt(self, picture: NDArray[np.uint8], scale: float) -> ImagePrompt:
+        """A picture (H, W, 3) as a prompt beside the text.
+
+        Raises:
+            ModelsError: the family has no IP-Adapter, or it can't be had.
+        """
+        if self.ip_adapter is None:
+            raise ModelsError(
+                f"The models {self.name!r} have no IP-Adapter.",
+                "Set image_prompt to 0, or use the models sd15.",
+            )
+        return self.ip_adapter.prompt(self.unet, picture, scale)
 
     def token_positions(self, text: str, words: list[str]) -> tuple[int, ...]:
         """Positions in `text`'s embedding of the tokens of `words`, in the order of the text."""
@@ -160,7 +178,9 @@ def _from_folder(folder: Path, name: str, device: str) -> Models:
         eyes: tuple[PoseDetector, Segmenter] = (perception, perception)
     else:
         eyes = (OpenPoseDetector.load(OPENPOSE, device), RembgSegmenter())
-    return _assembled(name, _fingerprint(folder), parts, *eyes)
+    adapter = folder / "ip_adapter"
+    own = IPAdapter(adapter) if adapter.is_dir() else None
+    return _assembled(name, _fingerprint(folder), parts, *eyes, own)
 
 
 def _from_hub(device: str) -> Models:
@@ -174,11 +194,16 @@ def _from_hub(device: str) -> Models:
         ) from error
     eyes = (OpenPoseDetector.load(OPENPOSE, device), RembgSegmenter())
     identity = f"{SD15}+{SD15_CONTROLNET}+{parts['unet'].dtype}"
-    return _assembled("sd15", identity, parts, *eyes)
+    return _assembled("sd15", identity, parts, *eyes, IPAdapter(IP_ADAPTER))
 
 
 def _assembled(
-    name: str, identity: str, parts: dict[str, Any], detector: PoseDetector, segmenter: Segmenter
+    name: str,
+    identity: str,
+    parts: dict[str, Any],
+    detector: PoseDetector,
+    segmenter: Segmenter,
+    ip_adapter: IPAdapter | None,
 ) -> Models:
     predicts = parts["scheduler"].config.prediction_type
     if predicts != "epsilon":
@@ -187,7 +212,10 @@ def _assembled(
             "Use Stable Diffusion 1.5, one of its fine-tunes, or the pocket models.",
         )
     side = int(parts["unet"].config.sample_size * _factor(parts["vae"]))
-    return Models(name, identity, side, **parts, detector=detector, segmenter=segmenter)
+    return Models(
+        name, identity, side, **parts,
+        detector=detector, segmenter=segmenter, ip_adapter=ip_adapter,
+    )  # fmt: skip
 
 
 def _parts(

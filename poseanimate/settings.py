@@ -69,6 +69,12 @@ class Settings:
         "while DCAM is off: attend to frame 0 alone, or to frames 0 and i - 1 together",
         choices=("none", "cross_frame", "spatio_temporal"),
     )
+    image_prompt: float = knob(
+        0.0,
+        "weight of the source picture as a prompt of IP-Adapter's, a baseline (0: none; not for pocket models)",
+        low=0,
+        high=2,
+    )
     # DCAM
     lambda_first: float = knob(0.7, "λ1, share of frame 0 (paper: 0.7)", low=0, high=1)
     lambda_prev: float = knob(0.15, "λ2, share of the previous frame (paper: 0.15)", low=0, high=1)
@@ -173,6 +179,13 @@ class Settings:
             raise SettingsError(
                 "guidance_scale is 1, which leaves no unconditional branch to carry the embedding.",
                 "Raise guidance_scale above 1, or set embedding_role to conditional.",
+            )
+
+        attended = self.dcam and self.mgdm and self.frame_masks != "skeleton"
+        if self.image_prompt and (self.pacm_pose or attended):
+            raise SettingsError(
+                "image_prompt takes the place of the cross-attention that pacm_pose and MGDM's masks look at.",
+                "Set image_prompt to 0, or turn pacm_pose off and set frame_masks to skeleton.",
             )
 
     @property

@@ -83,6 +83,9 @@ class Run:
             settings.embedding_role,
             settings.controlnet_text,
             settings.controlnet_scale,
+            models.image_prompt(self.character.picture, settings.image_prompt)
+            if settings.image_prompt
+            else None,
         )
         self.ddim = DDIM.from_scheduler(models.scheduler, settings.num_inference_steps)
         self.poses = self.alignment.poses
@@ -367,6 +370,7 @@ class _Keys:
         self.inversion = content_key(
             CACHE_VERSION, "inversion", run.models.identity, run.character.picture, run.prompt,
             *_arrays(run.character.pose), settings.num_inference_steps, settings.controlnet_scale,
+            settings.image_prompt,
         )  # fmt: skip
         self.source = content_key(
             "source", self.inversion, settings.guidance_scale, settings.embedding_role,

@@ -11,6 +11,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.linalg import qr, svdvals
 from torch import Tensor
 from torch.nn.functional import cosine_similarity, grid_sample, interpolate, pad
 
@@ -120,10 +121,9 @@ def frechet_distance(made: NDArray[np.float32], true: NDArray[np.float32]) -> fl
         raise ValueError("a covariance needs two features at least")
     m_1, m_2 = (x.mean(0, dtype=np.float64) for x in (made, true))
     a, b = (made - m_1) / np.sqrt(len(made) - 1), (true - m_2) / np.sqrt(len(true) - 1)
-    r_a, r_b = (
-        np.linalg.qr(x, mode="r") for x in (a, b)
-    )  # rotations of the samples change nothing
-    overlap = np.linalg.svd(r_a @ r_b.T, compute_uv=False).sum()
+    # a rotation of the samples changes nothing
+    r_a, r_b = (qr(x, mode="economic")[1] for x in (a, b))
+    overlap = svdvals(r_a @ r_b.T).sum()
     return float(((m_1 - m_2) ** 2).sum() + (a**2).sum() + (b**2).sum() - 2 * overlap)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from poseanimate.settings import Settings
 
 MODULES = ("pacm_source", "pacm_pose", "dcam", "mgdm")
-NONE: dict[str, object] = dict.fromkeys(MODULES, False)
+NONE: dict[str, object] = {**dict.fromkeys(MODULES, False), "background": "sampled"}
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,16 @@ ROWS: dict[str, Row] = {
     ),
     "spatio-temporal": Row(
         {**NONE, "baseline_attention": "spatio_temporal"},
-        "and every frame attends to frames 0 and i - 1; stands in for IP+CtrlN, whose adapter these models lack",
+        "and every frame attends to frames 0 and i - 1; for the pocket models it stands in for IP+CtrlN",
+    ),
+    "ip-adapter": Row(
+        {
+            **NONE,
+            "start": "random",
+            "baseline_attention": "spatio_temporal",
+            "image_prompt": 1.0,
+        },
+        "IP+CtrlN of Table 1: IP-Adapter, ControlNet and attention to frames 0 and i - 1, from random noise",
     ),
     "only-pacm-source": Row({**NONE, "pacm_source": True}, "the first optimisation alone"),
     "full": Row({}, "the method as the preset has it"),

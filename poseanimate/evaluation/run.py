@@ -121,15 +121,24 @@ def ask(
     rows: str = "",
     sweep: str = "",
     networks: Networks | None = None,
+    image_prompts: bool = False,
 ) -> Evaluation:
     """An evaluation from a command's words: lists are told with commas, empty ones mean all.
+
+    Args:
+        image_prompts: whether the models have an IP-Adapter, for the row that needs one.
 
     Raises:
         SettingsError: an unknown split, motion or row, a number out of range, a folder without what the protocol
             looks for in it, or a sweep that can't be.
     """
     asked = _protocol(protocol, split, characters, motions, data)
-    known = tuple(n for n, row in ROWS.items() if asked.drives or row.driver == "own")
+    known = tuple(
+        name
+        for name, row in ROWS.items()
+        if (asked.drives or row.driver == "own")
+        and (image_prompts or not row.settings(settings).image_prompt)
+    )
     chosen = {name: ROWS[name] for name in _listed(rows, "row", known)}
     if sweep:
         chosen = ({} if not rows else chosen) | swept(sweep)

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 
 import torch
 from diffusers import ControlNetModel, UNet2DConditionModel
 from torch import Tensor, nn
+
+from poseanimate.method.image_prompt import ImagePrompt
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,6 +27,7 @@ class Denoiser:
     embedding_role: which branch carries the optimised embedding, "conditional" (Sec. 3.2) or "unconditional"
         (caption of Fig. 2).
     controlnet_text: what ControlNet is told, the "optimised" embedding or the "prompt".
+    image: a picture beside the text, a baseline's.
     calls: samples that went through "unet", "controlnet" and, backwards, "gradient".
     """
 
@@ -36,6 +39,7 @@ class Denoiser:
     embedding_role: str = "conditional"
     controlnet_text: str = "optimised"
     controlnet_scale: float = 1.0
+    image: ImagePrompt | None = None
     calls: Counter[str] = field(default_factory=Counter)
 
     @property
@@ -105,13 +109,14 @@ class Denoiser:
         self, z_t: Tensor, timestep: int, text: Tensor, down: list[Tensor], mid: Tensor
     ) -> Tensor:
         self.calls["unet"] += len(z_t)
-        eps: Tensor = self.unet(
-            z_t,
-            timestep,
-            text,
-            down_block_additional_residuals=tuple(down),
-            mid_block_additional_residual=mid,
-        ).sample
+        with self.image.installed(self.unet, self.branches) if self.image else nullcontext():
+            eps: Tensor = self.unet(
+                z_t,
+                timestep,
+                text,
+                down_block_additional_residuals=tuple(down),
+                mid_block_additional_residual=mid,
+            ).sample
         return eps
 
 

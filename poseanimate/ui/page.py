@@ -207,7 +207,8 @@ def _settings(handlers: Handlers) -> Controls:
         for name in names:
             controls[name] = control(knobs[name], getattr(first, name))
 
-    names = preset_names()
+    adapter = handlers.animator.models.ip_adapter
+    names = [name for name in preset_names() if adapter or not Settings.preset(name).image_prompt]
     preset = gr.Radio(
         names,
         value=FIRST_PRESET,

@@ -19,7 +19,12 @@ KNOBS = {each.name: each for each in fields(Settings)}
 RANGED = sorted(name for name, each in KNOBS.items() if each.metadata["low"] is not None)
 CHOSEN = sorted(name for name, each in KNOBS.items() if each.metadata["choices"])
 LAMBDAS = ("lambda_first", "lambda_prev", "lambda_self")
-BASELINES = ["baseline-controlnet", "baseline-cross-frame", "baseline-spatio-temporal"]
+BASELINES = [
+    "baseline-controlnet",
+    "baseline-cross-frame",
+    "baseline-ip-adapter",
+    "baseline-spatio-temporal",
+]
 shares = st.floats(0, 1)
 
 
@@ -38,8 +43,9 @@ def test_every_default_is_allowed_and_every_knob_says_what_it_is() -> None:
 @pytest.mark.parametrize("name", RANGED)
 def test_both_ends_of_a_range_are_inside_and_what_is_beyond_is_named(name: str) -> None:
     low, high = KNOBS[name].metadata["low"], KNOBS[name].metadata["high"]
+    base = Settings(pacm_pose=name != "image_prompt")  # which excludes the other
     for end in (low, high):
-        assert getattr(Settings().changed({name: end}), name) == end
+        assert getattr(base.changed({name: end}), name) == end
     for beyond in (low - 1, high + 1):
         with pytest.raises(SettingsError) as caught:
             Settings().changed({name: beyond})
@@ -190,7 +196,8 @@ def test_baselines_have_none_of_the_papers_modules(name: str) -> None:
     modules = ("pacm_source", "pacm_pose", "dcam", "mgdm")
     assert not any(getattr(baseline, module) for module in modules)
     assert baseline.follows_source == (name != "baseline-controlnet")
-    others = {"baseline_attention": "none", **dict.fromkeys(modules, True)}
+    others = {"baseline_attention": "none", "image_prompt": 0, "start": "inverted"}
+    others |= dict.fromkeys(modules, True)
     assert baseline.changed(others) == Settings()
 
 
