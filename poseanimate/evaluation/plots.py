@@ -9,11 +9,18 @@ import numpy as np
 from poseanimate.evaluation.metrics import FIGURES, Figure
 from poseanimate.evaluation.statistics import Interval
 
+BOUND = "bound"
 REFERENCES = {
-    "bound": "the autoencoder of the true frames: the best that these models can do",
+    BOUND: "the autoencoder of the true frames: the best that these models can do",
     "copy": "the source picture again and again",
 }
 Summary = dict[str, dict[str, Interval]]
+STYLE = (
+    "svg { width: 100%; max-width: 44rem; height: auto; } "
+    "svg text { font: 12px system-ui, sans-serif; fill: currentColor; } "
+    "svg line { stroke: currentColor; stroke-opacity: .3; } svg .mark { stroke: #6366f1; stroke-opacity: 1; } "
+    "svg circle { fill: #6366f1; }"
+)
 
 
 def heading(figure: Figure) -> str:
@@ -23,7 +30,7 @@ def heading(figure: Figure) -> str:
 
 
 def plot(summary: Summary, name: str) -> str:
-    """Means as dots with their intervals, a line for every row; an SVG."""
+    """Means as dots with their intervals, a line for every row; an SVG in a figure that says what it shows."""
     own = {row: figures[name] for row, figures in summary.items() if name in figures}
     low, high = min(i.low for i in own.values()), max(i.high for i in own.values())
     span = (high - low) or 1.0
@@ -50,6 +57,15 @@ def plot(summary: Summary, name: str) -> str:
         f"<figure><figcaption>{html.escape(heading(FIGURES[name]))}: {html.escape(FIGURES[name].meaning)}"
         f"</figcaption><svg viewBox='0 0 {left + width + 20} {height}' role='img' "
         f"aria-label='{html.escape(FIGURES[name].heading)}'>{''.join(marks)}{ends}</svg></figure>"
+    )
+
+
+def alone(figure: str) -> str:
+    """A figure's SVG as a file of its own: dark on white, whatever shows it."""
+    svg = figure[figure.index("<svg") : figure.index("</svg>") + len("</svg>")]
+    opened = svg.replace("<svg", "<svg xmlns='http://www.w3.org/2000/svg'", 1)
+    return opened.replace(
+        ">", f"><style>svg {{ background: #fff; color: #222 }} {STYLE}</style>", 1
     )
 
 

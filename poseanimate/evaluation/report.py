@@ -1,4 +1,4 @@
-"""An evaluation's report: summary.json, results.csv and one HTML page that needs nothing else."""
+"""An evaluation's report: summary.json, results.csv, plots, sheets, and one HTML page that needs nothing else."""
 
 from __future__ import annotations
 
@@ -7,15 +7,17 @@ import csv
 import html
 import io
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
+from poseanimate.evaluation import plots
 from poseanimate.evaluation.learned import WINDOW, frechet_distance
 from poseanimate.evaluation.metrics import FIGURES, Figure
-from poseanimate.evaluation.plots import REFERENCES, Summary, heading, plot, trade
+from poseanimate.evaluation.plots import BOUND, REFERENCES, Summary, heading
 from poseanimate.evaluation.rows import Row
 from poseanimate.evaluation.statistics import Interval, bootstrap, paired
 from poseanimate.evaluation.store import TRUTH, Result, Store
@@ -26,7 +28,7 @@ RANKED_BY = ("psnr", "joint_error", "background_change")  # the first that there
 SHOWN_CASES = {"best": 1.0, "median": 0.5, "worst": 0.0}
 
 STYLE = """
-:root { color-scheme: light dark; --rule: #8884; --mark: #6366f1; }
+:root { color-scheme: light dark; --rule: #8884; }
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2rem auto; padding: 0 1rem; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; display: block; overflow-x: auto; }
 th, td { padding: .25rem .6rem; border-bottom: 1px solid var(--rule); text-align: right; white-space: nowrap; }
@@ -34,9 +36,7 @@ th:first-child, td:first-child { text-align: left; }
 td small { opacity: .65; } td.best { font-weight: 700; }
 figure { margin: 1rem 0; } figcaption { opacity: .75; font-size: .9em; }
 img { max-width: 100%; image-rendering: pixelated; display: block; }
-svg { width: 100%; max-width: 44rem; height: auto; } svg text { font: 12px system-ui; fill: currentColor; }
-svg line { stroke: currentColor; stroke-opacity: .3; } svg .mark { stroke: var(--mark); stroke-opacity: 1; }
-svg circle { fill: var(--mark); } pre { overflow-x: auto; font-size: .85em; }
+pre { overflow-x: auto; font-size: .85em; }
 """
 
 
@@ -89,7 +89,7 @@ def differences(results: Sequence[Result], base: str) -> dict[str, dict[str, Int
 
 
 def write_report(store: Store, rows: Mapping[str, Row]) -> tuple[Path, str]:
-    """Writes summary.json, results.csv and report.html into the store's folder.
+    """Writes summary.json, results.csv, report.html, plots/ and sheets/ into the store's folder.
 
     Returns the page's path and its table in Markdown.
     """
@@ -103,9 +103,24 @@ def write_report(store: Store, rows: Mapping[str, Row]) -> tuple[Path, str]:
     }
     (store.folder / "summary.json").write_text(json.dumps(plain, indent=1) + "\n")
     (store.folder / "results.csv").write_text(_csv(results), newline="")
+    drawn = {name: plots.plot(summary, name) for name in _measured(summary)}
+    if trade := plots.trade(summary):
+        drawn = {"trade": trade, **drawn}
+    sheets = list(_sheets(store, results, summary))
+    for name in ("plots", "sheets"):
+        (store.folder / name).mkdir(exist_ok=True)
+    for name, figure in drawn.items():
+        (store.folder / "plots" / f"{name}.svg").write_text(plots.alone(figure), encoding="utf-8")
+    for sheet in sheets:
+        (store.folder / "sheets" / sheet.name).write_bytes(sheet.png)
     page = store.folder / "report.html"
-    page.write_text(_page(store, results, summary, rows), encoding="utf-8")
+    page.write_text(_page(store, results, summary, rows, drawn, sheets), encoding="utf-8")
     return page, markdown(summary)
+
+
+def _measured(summary: Summary) -> list[str]:
+    """Names of the figures that any row has, in their order."""
+    return [name for name in FIGURES if any(name in own for own in summary.values())]
 
 
 def markdown(summary: Summary, figures: Sequence[str] = tuple(FIGURES)) -> str:
@@ -156,14 +171,16 @@ def _page(
     results: Sequence[Result],
     summary: Summary,
     rows: Mapping[str, Row],
+    drawn: Mapping[str, str],
+    sheets: Sequence[Sheet],
 ) -> str:
     meanings = REFERENCES | {name: row.meaning for name, row in rows.items()}
-    names = [name for name in FIGURES if any(name in own for own in summary.values())]
+    names = _measured(summary)
     missing = store.asked.get("missing", ())
     parts = [
         "<!doctype html><html lang='en'><meta charset='utf-8'>",
         "<meta name='viewport' content='width=device-width'><title>PoseAnimate: evaluation</title>",
-        f"<style>{STYLE}</style><h1>Evaluation</h1>",
+        f"<style>{STYLE}{plots.STYLE}</style><h1>Evaluation</h1>",
         "<p>Means with 95 % bootstrap intervals over characters; bold where a row is best, references aside.</p>",
         _table(summary, names),
         *_differences(results),
@@ -177,10 +194,10 @@ def _page(
         *(f"<li>missing: {html.escape(r)}</li>" for r in (*missing, *_too_short(missing, names))),
         "</ul>",
         "<h2>Plots</h2>",
-        trade(summary),
-        *(plot(summary, name) for name in names),
-        "<h2>Clips</h2><p>Best, median and worst case of every row, by PSNR where the truth is known.</p>",
-        *(_clips(store, [r for r in results if r.row == row]) for row in summary),
+        *drawn.values(),
+        "<h2>Clips</h2><p>Best, median and worst case of every row, by PSNR where the truth is known; below each clip "
+        "what the autoencoder makes of the truth.</p>",
+        *(sheet.figure() for sheet in sheets),
         f"<h2>Settings</h2><pre>{html.escape(json.dumps(store.asked, indent=1))}</pre></html>",
     ]
     return "\n".join(parts)
@@ -250,17 +267,40 @@ def _best(summary: Summary, name: str) -> str | None:
     return max(means, key=lambda row: means[row]) if means and FIGURES[name].better else None
 
 
-def _clips(store: Store, results: Sequence[Result]) -> str:
-    name = next(n for n in RANKED_BY if n in results[0].figures)
-    ranked = sorted(results, key=lambda r: r.figures.get(name, 0.0) * FIGURES[name].better)
-    parts = []
-    for label, share in SHOWN_CASES.items():
-        chosen = ranked[round(share * (len(ranked) - 1))]
-        data = base64.b64encode(store.strip(chosen)).decode()
-        value = f"{FIGURES[name].heading} {chosen.figures.get(name, 0.0):.1f} {FIGURES[name].unit}"
-        caption = f"{chosen.row}, {label}: {chosen.character}, {chosen.motion}, {value}"
-        parts.append(
-            f"<figure><img alt='{html.escape(caption)}' src='data:image/png;base64,{data}'>"
-            f"<figcaption>{html.escape(caption)}</figcaption></figure>"
+@dataclass(frozen=True)
+class Sheet:
+    """A case of a row: its frames above the true ones, as a PNG under a name."""
+
+    name: str
+    caption: str
+    png: bytes
+
+    def figure(self) -> str:
+        caption, data = html.escape(self.caption), base64.b64encode(self.png).decode()
+        return (
+            f"<figure><img alt='{caption}' src='data:image/png;base64,{data}'>"
+            f"<figcaption>{caption}</figcaption></figure>"
         )
-    return "".join(parts)
+
+
+def _sheets(store: Store, results: Sequence[Result], summary: Summary) -> Iterator[Sheet]:
+    """The best, the median and the worst case of every row."""
+    truth = {(r.character, r.motion): r for r in results if r.row == BOUND}
+    for row in summary:
+        own = [result for result in results if result.row == row]
+        name = next(n for n in RANKED_BY if n in own[0].figures)
+        ranked = sorted(own, key=lambda r: r.figures.get(name, 0.0) * FIGURES[name].better)
+        for label, share in SHOWN_CASES.items():
+            chosen = ranked[round(share * (len(ranked) - 1))]
+            value = (
+                f"{FIGURES[name].heading} {chosen.figures.get(name, 0.0):.1f} {FIGURES[name].unit}"
+            )
+            below = truth.get((chosen.character, chosen.motion))
+            shown = [chosen] if row == BOUND or below is None else [chosen, below]
+            # a sweep's values are words of a command: none becomes a path
+            safe = re.sub(r"[^\w=.-]", "_", row)
+            yield Sheet(
+                f"{label}-{safe}.png",
+                f"{row}, {label}: {chosen.character}, {chosen.motion}, {value}",
+                store.stacked(shown),
+            )

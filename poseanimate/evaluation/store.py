@@ -78,10 +78,8 @@ class Store:
 
     def put(self, result: Result, clip: Sequence[Picture]) -> None:
         """Keeps a result and its frames side by side; the result last, since it says that both are there."""
-        ok, png = cv2.imencode(".png", np.concatenate(clip, axis=1)[..., ::-1])
-        if not ok:
-            raise ValueError(f"frames of shape {clip[0].shape} can't be written as PNG")
-        _write(self.folder / "clips" / f"{result.name}.png", png.tobytes())
+        strip = _png(np.concatenate(clip, axis=1)[..., ::-1])
+        _write(self.folder / "clips" / f"{result.name}.png", strip)
         text = json.dumps(asdict(result), indent=1)
         _write(self.folder / "results" / f"{result.name}.json", text.encode())
 
@@ -107,9 +105,11 @@ class Store:
     def _features(self, result: Result) -> Path:
         return self.folder / "features" / f"{result.name}.safetensors"
 
-    def strip(self, result: Result) -> bytes:
-        """A PNG of the result's frames side by side."""
-        return (self.folder / "clips" / f"{result.name}.png").read_bytes()
+    def stacked(self, results: Sequence[Result]) -> bytes:
+        """A PNG of the results' frames, side by side in a row for each."""
+        files = [self.folder / "clips" / f"{result.name}.png" for result in results]
+        strips = [np.asarray(cv2.imread(str(file)), np.uint8) for file in files]
+        return _png(np.concatenate(strips))
 
 
 def _with_seconds(result: Result, others: Sequence[Result]) -> Result:
@@ -133,6 +133,14 @@ def _with_seconds(result: Result, others: Sequence[Result]) -> Result:
 def _natural(name: str) -> tuple[str, int]:
     head, _, number = name.rpartition("-")
     return (head, int(number)) if number.isdigit() else (name, 0)
+
+
+def _png(picture: NDArray[np.uint8]) -> bytes:
+    """Of blue, green and red, as OpenCV has them."""
+    ok, png = cv2.imencode(".png", picture)
+    if not ok:
+        raise ValueError(f"a picture of shape {picture.shape} can't be written as PNG")
+    return png.tobytes()
 
 
 def _write(path: Path, data: bytes) -> None:

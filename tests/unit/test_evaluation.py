@@ -7,6 +7,7 @@ import json
 import re
 from dataclasses import replace
 from pathlib import Path
+from xml.etree import ElementTree
 
 import cv2
 import numpy as np
@@ -385,6 +386,17 @@ def test_the_report_needs_nothing_from_elsewhere(tmp_path: Path) -> None:
     for row in (*REFERENCES, "controlnet", "full", "less-mgdm"):
         assert f"<td>{row}</td>" in text and f"| {row} |" in table
     assert text.count("data:image/png") == 3 * 5
+    sheets = sorted(path.name for path in (tmp_path / "sheets").iterdir())
+    assert len(sheets) == 3 * 5 and "median-less-mgdm.png" in sheets
+    height, width = 64, 64 * (FEW.frames - 1)
+    made, bound = (
+        cv2.imread(str(tmp_path / "sheets" / f"best-{row}.png")) for row in ("full", "bound")
+    )
+    assert made.shape == (2 * height, width, 3) and np.array_equal(made[height:], bound)
+    for path in (tmp_path / "plots").iterdir():
+        root = ElementTree.parse(path).getroot()
+        assert root.tag.endswith("svg") and root.get("viewBox")
+    assert {"psnr.svg", "trade.svg"} <= {path.name for path in (tmp_path / "plots").iterdir()}
     summary = json.loads((tmp_path / "summary.json").read_text())
     own = {r.row: r for r in store.results()}
     assert summary["full"]["psnr"]["mean"] == pytest.approx(own["full"].figures["psnr"])
