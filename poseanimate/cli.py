@@ -182,6 +182,7 @@ def evaluate(options: argparse.Namespace, report: Report) -> None:
         _settings(options),
         split=options.split,
         characters=options.characters,
+        first=options.first,
         motions=options.motions,
         data=options.data,
         rows=options.rows,

@@ -103,6 +103,12 @@ def _add_evaluation(parser: argparse.ArgumentParser) -> None:
         ("--split", str, "held-out", "validation or held-out"),
         ("--characters", int, 8, "how many"),
         (
+            "--first",
+            int,
+            0,
+            "number of the first; processes may share a folder, each with its own characters",
+        ),
+        (
             "--motions",
             str,
             "",
@@ -121,7 +127,7 @@ def _add_evaluation(parser: argparse.ArgumentParser) -> None:
             name,
             type=kind,
             default=default,
-            help=f"{words}; default: {default}" if default else words,
+            help=words if default == "" else f"{words}; default: {default}",
         )
     parser.add_argument(
         "-o", "--output", type=Path, required=True, metavar="FOLDER", help="results and report.html"

@@ -6,7 +6,6 @@ it touches; every step yields an event, which is also where a closed stream stop
 
 from __future__ import annotations
 
-import time
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
@@ -18,9 +17,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from poseanimate.cache import StageCache, content_key
+from poseanimate.clock import Clock
 from poseanimate.errors import CacheError
 from poseanimate.events import Done, Event, Frame, Note, Preview, Stage
-from poseanimate.events import Step as StepEvent
 from poseanimate.method.baselines import CrossFrame, SpatioTemporal
 from poseanimate.method.dcam import DualConsistency, Weights
 from poseanimate.method.ddim import DDIM, invert
@@ -93,7 +92,7 @@ class Run:
             self.prompt, character_words(self.prompt, settings.character_words)
         )
         self.keys = _Keys(self)
-        self.clock = _Clock(self)
+        self.clock = Clock(self._planned(), self.ddim.steps, self.seconds)
 
     def events(self) -> Iterator[Event]:
         settings = self.settings
@@ -268,6 +267,22 @@ class Run:
                 self.clock.resume()
         return z_0
 
+    def _planned(self) -> float:
+        """What is to be done, in passes of one frame through the networks."""
+        settings, steps, keys = self.settings, self.ddim.steps, self.keys
+        frames = len(self.poses) - 1
+        kept = {e.key for e in self.cache.entries()} if self.cache is not None else set()
+        planned = float(steps * (frames + settings.follows_source))
+        planned += 0 if keys.inversion in kept else steps * 0.5
+        if settings.pacm_source and keys.source not in kept:
+            planned += source_optimisation(settings).cost(steps)
+        if settings.pacm_pose and settings.pose_in_generation:
+            planned += 2 * steps * frames
+        if settings.pose_before or self._wants_attention:
+            missing = sum(keys.pose(pose) not in kept for pose in self.poses[1:])
+            planned += steps * pose_optimisation(settings).cost * missing
+        return planned
+
     def _steps(
         self, stage: str, steps: Iterator[Step], cost: float
     ) -> Generator[Event, None, Result]:
@@ -408,48 +423,6 @@ def pose_optimisation(settings: Settings) -> PoseOptimisation:
         settings.pose_optimiser,
         settings.pose_resample,
     )
-
-
-class _Clock:
-    """Times stages and forecasts what is left, in units of one frame's passage through the networks.
-
-    Only the engine's own time counts, not what the reader of the events does between two of them.
-    """
-
-    def __init__(self, run: Run) -> None:
-        settings, steps, keys = run.settings, run.ddim.steps, run.keys
-        self.seconds, self.steps = run.seconds, steps
-        frames = len(run.poses) - 1
-        kept = {e.key for e in run.cache.entries()} if run.cache is not None else set()
-        self.planned = float(steps * (frames + settings.follows_source))
-        self.planned += 0 if keys.inversion in kept else steps * 0.5
-        if settings.pacm_source and keys.source not in kept:
-            self.planned += source_optimisation(settings).cost(steps)
-        if settings.pacm_pose and settings.pose_in_generation:
-            self.planned += 2 * steps * frames
-        if settings.pose_before or run._wants_attention:
-            missing = sum(keys.pose(pose) not in kept for pose in run.poses[1:])
-            self.planned += steps * pose_optimisation(settings).cost * missing
-        self.done = self.worked = 0.0
-        self.last = time.monotonic()
-
-    def tick(self, stage: str, cost: float, index: int) -> StepEvent:
-        """One step of a stage is done."""
-        self.spend(stage)
-        self.done += cost
-        left_s = max(self.planned - self.done, 0.0) * self.worked / self.done
-        return StepEvent(stage, index, self.steps, left_s)
-
-    def spend(self, stage: str) -> None:
-        """What passed since the last call was spent on a stage."""
-        now = time.monotonic()
-        self.worked += now - self.last
-        self.seconds[stage] = self.seconds.get(stage, 0.0) + now - self.last
-        self.last = now
-
-    def resume(self) -> None:
-        """The reader asks for the next event."""
-        self.last = time.monotonic()
 
 
 def _arrays(pose: Pose) -> tuple[NDArray | None, ...]:

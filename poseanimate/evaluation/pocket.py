@@ -26,18 +26,23 @@ DRIVERS_FROM = 500  # a split's scenes from here on drive the others
 
 @dataclass(frozen=True)
 class Pocket(Protocol):
-    """The first characters of a split in motions of the presets."""
+    """Characters of a split, from number `first` on, in motions of the presets."""
 
     split: str
     characters: int
     motions: tuple[str, ...]
+    first: int = 0
     name = "pocket"
     references = ("bound", "copy")
     drives = True
 
     def names(self) -> tuple[tuple[str, str], ...]:
-        characters = (f"{self.split}-{i}" for i in range(self.characters))
+        characters = (f"{self.split}-{i}" for i in self._numbers)
         return tuple(product(characters, self.motions))
+
+    @property
+    def _numbers(self) -> range:
+        return range(self.first, self.first + self.characters)
 
     def asked(self) -> dict[str, Any]:
         return super().asked() | {"split": self.split}

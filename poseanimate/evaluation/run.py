@@ -116,6 +116,7 @@ def ask(
     *,
     split: str = "held-out",
     characters: int = 8,
+    first: int = 0,
     motions: str = "",
     data: Path | None = None,
     rows: str = "",
@@ -132,7 +133,7 @@ def ask(
         SettingsError: an unknown split, motion or row, a number out of range, a folder without what the protocol
             looks for in it, or a sweep that can't be.
     """
-    asked = _protocol(protocol, split, characters, motions, data)
+    asked = _protocol(protocol, split, first, characters, motions, data)
     known = tuple(
         name
         for name, row in ROWS.items()
@@ -150,14 +151,17 @@ def ask(
     return evaluation
 
 
-def _protocol(name: str, split: str, characters: int, motions: str, data: Path | None) -> Protocol:
+def _protocol(
+    name: str, split: str, first: int, characters: int, motions: str, data: Path | None
+) -> Protocol:
     if name == Pocket.name:
-        if not 1 <= characters <= DRIVERS_FROM:
+        if not (first >= 0 and 1 <= characters <= DRIVERS_FROM - first):
             raise SettingsError(
-                f"characters is {characters}.", f"Give a whole number from 1 to {DRIVERS_FROM}."
+                f"characters is {characters}, from number {first} on.",
+                f"Give whole numbers so that there is one at least, within the first {DRIVERS_FROM}.",
             )
         chosen = _listed(motions or POCKET_MOTIONS, "motion", tuple(MOTIONS))
-        return Pocket(_listed(split, "split", SPLITS)[0], characters, chosen)
+        return Pocket(_listed(split, "split", SPLITS)[0], characters, chosen, first)
     if data is None:
         raise SettingsError(f"Protocol {name} needs pictures.", "Name their folder with --data.")
     if name == InTheWild.name:

@@ -199,6 +199,8 @@ def test_a_sweep_is_a_row_for_each_value() -> None:
         ({"motions": "walk,fly"}, "no motion 'fly'"),
         ({"rows": "full,best"}, "no row 'best'"),
         ({"characters": 0}, "characters is 0"),
+        ({"characters": 2, "first": 499}, "from number 499"),
+        ({"first": -1}, "from number -1"),
         ({"sweep": "speed=1"}, "no setting 'speed'"),
         ({"sweep": "inner_steps=0"}, "inner_steps is 0"),
     ],
@@ -233,6 +235,12 @@ def test_an_evaluation_resumes_where_it_was_stopped(tmp_path: Path) -> None:
     more = small(motions="walk,wave")
     assert len(list(more.run(animator, more.store(tmp_path / "out", "tiny")))) == 5
     assert not list(tmp_path.rglob("*.partial"))
+
+
+def test_processes_share_a_folder_by_characters() -> None:
+    one = ask("pocket", FEW, characters=2, motions="walk", rows="full").protocol.names()
+    rest = ask("pocket", FEW, characters=1, first=2, motions="walk", rows="full").protocol.names()
+    assert [name for name, _ in (*one, *rest)] == [f"held-out-{i}" for i in range(3)]
 
 
 def test_a_folder_holds_one_evaluation(tmp_path: Path) -> None:
