@@ -232,14 +232,16 @@ def _table(summary: Summary, names: Sequence[str]) -> str:
 
 
 def _differences(results: Sequence[Result]) -> Iterator[str]:
-    """What every row of the method differs by from the full one, on the same characters."""
-    found = differences(results, FULL)
+    """What every row differs by from the full method, or from the first row, on the same characters."""
+    rows = [result.row for result in results if result.row not in REFERENCES]
+    base = FULL if FULL in rows else next(iter(rows), FULL)
+    found = differences(results, base)
     if not found:
         return
     names = [name for name in FIGURES if any(name in own for own in found.values())]
     heads = "".join(f"<th>{html.escape(heading(FIGURES[name]))}</th>" for name in names)
     yield (
-        f"<h2>What {FULL} has more</h2><p>Its figure less the row's, on the same characters; bold where the interval "
+        f"<h2>What {html.escape(base)} has more</h2><p>Its figure less the row's, on the same characters; bold where the interval "
         f"leaves out 0.</p><table><tr><th>row</th>{heads}</tr>"
     )
     for row, own in found.items():
