@@ -241,8 +241,8 @@ def _differences(results: Sequence[Result]) -> Iterator[str]:
     names = [name for name in FIGURES if any(name in own for own in found.values())]
     heads = "".join(f"<th>{html.escape(heading(FIGURES[name]))}</th>" for name in names)
     yield (
-        f"<h2>What {html.escape(base)} has more</h2><p>Its figure less the row's, on the same characters; bold where the interval "
-        f"leaves out 0.</p><table><tr><th>row</th>{heads}</tr>"
+        f"<h2>What {html.escape(base)} has more</h2><p>Its figure less the row's, on the same characters; bold "
+        f"where the interval leaves out 0.</p><table><tr><th>row</th>{heads}</tr>"
     )
     for row, own in found.items():
         cells = ""
