@@ -176,6 +176,7 @@ def evaluate(options: argparse.Namespace, report: Report) -> None:
     """Measure the method, its modules and baselines where the truth is known; goes on where it stopped."""
     from poseanimate.evaluation.run import ask
     from poseanimate.evaluation.samples import write_samples
+    from poseanimate.models import has_ip_adapter
 
     evaluation = ask(
         "pocket" if options.protocol == "samples" else options.protocol,
@@ -188,11 +189,13 @@ def evaluate(options: argparse.Namespace, report: Report) -> None:
         rows=options.rows,
         sweep=options.sweep,
         networks=_networks(options),
-        image_prompts=options.models != "pocket",
+        image_prompts=has_ip_adapter(options.models),
     )
     if options.protocol == "samples":
         models = _animator(options).models
-        drawn = write_samples(models, options.split, options.characters, options.output)
+        drawn = write_samples(
+            models, options.split, options.first, options.characters, options.output
+        )
         told = _followed(drawn, report)
         report.result({"report": str(options.output / "samples.md")}, told)
         return
@@ -214,7 +217,11 @@ def _networks(options: argparse.Namespace) -> Networks:
     if not options.networks:
         return Networks()
     folder = None if options.networks == "hub" else Path(options.networks)
-    return load_networks(folder, options.device or "cpu")
+    if folder is not None and not folder.is_dir():
+        raise SettingsError(
+            f"There is no folder of networks {options.networks!r}.", "Name one, or 'hub'."
+        )
+    return load_networks(folder, options.device)
 
 
 # Inputs -------------------------------------------------------------------------------------------

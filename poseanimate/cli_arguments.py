@@ -106,7 +106,7 @@ def _add_evaluation(parser: argparse.ArgumentParser) -> None:
             "--first",
             int,
             0,
-            "number of the first; processes may share a folder, each with its own characters",
+            "number of the first, for pocket and samples; processes may share a folder, each with its own",
         ),
         (
             "--motions",

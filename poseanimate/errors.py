@@ -63,3 +63,9 @@ class OutputError(PoseAnimateError):
 
 class CacheError(PoseAnimateError):
     """A cache folder that can't be used."""
+
+
+def first_line(error: Exception) -> str:
+    """What an error of a library says, in one line that is never empty."""
+    lines = str(error).strip().splitlines()
+    return lines[0].rstrip(":") if lines else type(error).__name__

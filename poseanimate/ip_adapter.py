@@ -18,12 +18,13 @@ from safetensors.torch import load_file
 from torch import Tensor
 from transformers import CLIPImageProcessor, CLIPVisionModelWithProjection
 
-from poseanimate.errors import ModelsError
+from poseanimate.errors import ModelsError, first_line
 from poseanimate.method.attention import is_cross_attention
 from poseanimate.method.image_prompt import ImagePrompt
 
 WEIGHTS, ENCODER = "ip-adapter_sd15.safetensors", "image_encoder"
 TOKENS = 4  # that a picture is told in
+UNUSABLE = (OSError, ValueError, LookupError, RuntimeError, SafetensorError)
 
 
 @dataclass(frozen=True)
@@ -56,10 +57,13 @@ class IPAdapter:
             with torch.no_grad():
                 seen = encoder(**processor(picture.copy(), return_tensors="pt")).image_embeds
                 tokens = projection(torch.cat([torch.zeros_like(seen), seen]))
-        except (OSError, ValueError, LookupError, RuntimeError, SafetensorError) as error:
+        except UNUSABLE as error:
+            remedy = f"Put {WEIGHTS} and {ENCODER}/ of this U-Net's kind into the folder"
+            if not isinstance(self.source, Path):
+                remedy = "Check the connection to the Hugging Face hub"
             raise ModelsError(
-                f"IP-Adapter can't be used ({str(error).strip().splitlines()[0]}).",
-                "Check the connection to the Hugging Face hub, or set image_prompt to 0.",
+                f"IP-Adapter can't be used ({first_line(error)}).",
+                f"{remedy}, or set image_prompt to 0.",
             ) from error
         return ImagePrompt(tokens.to(**options), own, scale)
 

@@ -1,4 +1,4 @@
-"""Model families: every repository id, file name, dtype and device decision.
+"""Model families: every repository id, dtype and device decision.
 
 Both families are ordinary diffusers folders of a StableDiffusionControlNetPipeline and are read by the same loader:
 `pocket`, tiny, shipped with the package; `sd15`, Stable Diffusion 1.5 with an OpenPose ControlNet from the Hugging
@@ -35,6 +35,7 @@ POCKET = Path(__file__).resolve().parent / "pocket" / "weights"
 SD15 = "stable-diffusion-v1-5/stable-diffusion-v1-5"
 SD15_CONTROLNET = "lllyasviel/control_v11p_sd15_openpose"
 IP_ADAPTER = "h94/IP-Adapter"
+IP_ADAPTER_FOLDER = "ip_adapter"  # of a models folder
 OPENPOSE = "lllyasviel/Annotators"
 AUTOENCODERS = ("AutoencoderKL", "AutoencoderDC", "AutoencoderTiny")
 PARTS = ("unet", "vae", "text_encoder", "tokenizer", "scheduler")
@@ -133,6 +134,11 @@ class Models:
         return float(getattr(self.vae.config, "shift_factor", None) or 0.0)
 
 
+def has_ip_adapter(name: str) -> bool:
+    """Whether the models of a name, as `load_models` takes it, have an IP-Adapter; without loading them."""
+    return name == "sd15" or (name != "pocket" and os.path.isdir(Path(name) / IP_ADAPTER_FOLDER))
+
+
 def load_models(name: str = "pocket", device: str | None = None) -> Models:
     """Loads a family.
 
@@ -178,8 +184,7 @@ def _from_folder(folder: Path, name: str, device: str) -> Models:
         eyes: tuple[PoseDetector, Segmenter] = (perception, perception)
     else:
         eyes = (OpenPoseDetector.load(OPENPOSE, device), RembgSegmenter())
-    adapter = folder / "ip_adapter"
-    own = IPAdapter(adapter) if adapter.is_dir() else None
+    own = IPAdapter(folder / IP_ADAPTER_FOLDER) if has_ip_adapter(str(folder)) else None
     return _assembled(name, _fingerprint(folder), parts, *eyes, own)
 
 

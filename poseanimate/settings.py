@@ -182,7 +182,7 @@ class Settings:
             )
 
         attended = self.dcam and self.mgdm and self.frame_masks != "skeleton"
-        if self.image_prompt and (self.pacm_pose or attended):
+        if self.image_prompt and (self.pose_before or attended):
             raise SettingsError(
                 "image_prompt takes the place of the cross-attention that pacm_pose and MGDM's masks look at.",
                 "Set image_prompt to 0, or turn pacm_pose off and set frame_masks to skeleton.",

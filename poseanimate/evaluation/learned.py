@@ -1,6 +1,6 @@
 """Figures that look through a network: those of Table 1 and the Fréchet distances of Table 2.
 
-The formulas take the network as a function, so that each can be tested on inputs whose answer is known; `networks`
+The formulas take the network as a function, so that each can be tested on inputs whose answer is known; `loaders`
 loads the real ones. Frames are (n, 3, H, W) in [0, 1].
 """
 
@@ -124,7 +124,8 @@ def frechet_distance(made: NDArray[np.float32], true: NDArray[np.float32]) -> fl
     # a rotation of the samples changes nothing
     r_a, r_b = (qr(x, mode="economic")[1] for x in (a, b))
     overlap = svdvals(r_a @ r_b.T).sum()
-    return float(((m_1 - m_2) ** 2).sum() + (a**2).sum() + (b**2).sum() - 2 * overlap)
+    distance = ((m_1 - m_2) ** 2).sum() + (a**2).sum() + (b**2).sum() - 2 * overlap
+    return max(float(distance), 0.0)  # but for rounding
 
 
 def windows(frames: Tensor, length: int = WINDOW) -> Tensor:

@@ -1,14 +1,15 @@
 """Loads the networks that figures look through, from a folder or from where they are published.
 
 A folder holds `clip/` (transformers' layout) and `raft_large`, `alexnet`, `vgg16`, `inception`, `resnet3d` and
-`i3d.safetensors`; docs/evaluation.md says how to make them. Files that are fetched are checked: the hub's by its
-client, PyTorch's by the digest in their names. LPIPS' linear layers come with torchmetrics.
+`i3d.safetensors`; docs/evaluation.md says how to make them. Files are checked when they are fetched: the hub's
+by its client, PyTorch's by the digest in their names. LPIPS' linear layers come with torchmetrics.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,6 +25,7 @@ from torchvision.models import AlexNet_Weights, VGG16_Weights, WeightsEnum, ince
 from torchvision.models.optical_flow import Raft_Large_Weights, raft_large
 from transformers import CLIPImageProcessor, CLIPVisionModelWithProjection
 
+from poseanimate.errors import first_line
 from poseanimate.evaluation.learned import Distance, Embed, Features, Flow
 from poseanimate.evaluation.networks import Missing, Networks
 from poseanimate.evaluation.video_networks import InceptionI3d, ResNet3d
@@ -33,10 +35,21 @@ RAFT_MIN_SIDE_PX = 128
 INCEPTION_SIDE_PX, RESNET3D_SIDE_PX, I3D_SIDE_PX = 299, 112, 224
 KINETICS_MEAN = (114.7748, 107.7354, 99.4750)  # grey levels of red, green and blue
 BATCH = 16
+FID_BLOCKS: dict[str, type[nn.Module]] = {  # whose pooling differs, and nothing else
+    **dict.fromkeys(("Mixed_5b", "Mixed_5c", "Mixed_5d"), fid.FIDInceptionA),
+    **dict.fromkeys(("Mixed_6b", "Mixed_6c", "Mixed_6d", "Mixed_6e"), fid.FIDInceptionC),
+    "Mixed_7b": fid.FIDInceptionE_1,
+    "Mixed_7c": fid.FIDInceptionE_2,
+}
 
 
-def load_networks(folder: Path | None, device: str = "cpu") -> Networks:
-    """Every network from a folder, or, without one, from where it is published."""
+def load_networks(folder: Path | None, device: str | None = None) -> Networks:
+    """Every network from a folder, or, without one, from where it is published.
+
+    Args:
+        device: "cpu" or "cuda"; by default CUDA where it is found.
+    """
+    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     return Networks(
         _tried("CLIP", lambda: _clip(folder, device)),
         _tried("RAFT", lambda: _raft(folder, device)),
@@ -50,11 +63,13 @@ def load_networks(folder: Path | None, device: str = "cpu") -> Networks:
 
 
 def _digests(folder: Path) -> dict[str, str]:
+    """SHA-256 of every file that a network is loaded from."""
     found = {}
-    for path in sorted(folder.rglob("*.safetensors")):
-        with path.open("rb") as file:
-            name = path.relative_to(folder).as_posix()
-            found[name] = hashlib.file_digest(file, "sha256").hexdigest()
+    for path in sorted([*folder.glob("*.safetensors"), *folder.glob("clip/*.*")]):
+        if path.is_file():
+            with path.open("rb") as file:
+                name = path.relative_to(folder).as_posix()
+                found[name] = hashlib.file_digest(file, "sha256").hexdigest()
     return found
 
 
@@ -62,8 +77,7 @@ def _tried(name: str, load: Callable[[], Any]) -> Any:
     try:
         return load()
     except (OSError, ValueError, RuntimeError, LookupError, SafetensorError) as error:
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        return Missing(name, f"can't be loaded ({first})")
+        return Missing(name, f"can't be loaded ({first_line(error)})")
 
 
 def _ready(network: nn.Module, weights: dict[str, Tensor], device: str) -> nn.Module:
@@ -74,7 +88,7 @@ def _ready(network: nn.Module, weights: dict[str, Tensor], device: str) -> nn.Mo
 def _clip(folder: Path | None, device: str) -> Embed:
     source = str(folder / "clip") if folder else CLIP
     if folder and not (folder / "clip").is_dir():
-        raise FileNotFoundError(f"there is no folder clip in {folder.name}")
+        raise FileNotFoundError("there is no folder clip in the folder")
     network = CLIPVisionModelWithProjection.from_pretrained(source, use_safetensors=True)
     processor = CLIPImageProcessor.from_pretrained(source)
     network.to(device).eval().requires_grad_(False)
@@ -101,10 +115,8 @@ BACKBONES: dict[str, tuple[str, WeightsEnum]] = {
 
 def _lpips(folder: Path | None, device: str, backbone: Literal["alex", "vgg"]) -> Distance:
     file, weights = BACKBONES[backbone]
-    if folder:
-        published = load_file(folder / f"{file}.safetensors")
-    else:
-        published = weights.get_state_dict(progress=False, check_hash=True)
+    fetch = partial(weights.get_state_dict, progress=False, check_hash=True)
+    published = _file(folder, file) if folder else fetch()
     network = _LPIPS(net=backbone, pnet_rand=True)
     # the backbone is cut into slices that keep torchvision's numbers: slice2.5.weight is features.5.weight
     names = {
@@ -123,7 +135,7 @@ def _lpips(folder: Path | None, device: str, backbone: Literal["alex", "vgg"]) -
 
 def _raft(folder: Path | None, device: str) -> Flow:
     if folder:
-        weights = load_file(folder / "raft_large.safetensors")
+        weights = _file(folder, "raft_large")
     else:  # trained on chairs and things, as EvalCrafter's
         published = Raft_Large_Weights.C_T_V2
         weights = published.get_state_dict(progress=False, check_hash=True)
@@ -139,7 +151,7 @@ def _raft(folder: Path | None, device: str) -> Flow:
             for x in (one, other)
         ]
         found: Tensor = network(*large, num_flow_updates=20)[-1]
-        return interpolate(found, size=(height, width), mode="area") / factor
+        return interpolate(found, size=(height, width), mode="area").to(one.device) / factor
 
     return flow
 
@@ -147,7 +159,7 @@ def _raft(folder: Path | None, device: str) -> Flow:
 def _inception(folder: Path | None, device: str) -> Features:
     """Inception v3 as FID has it, with the blocks and the weights of the TensorFlow model (pytorch-fid)."""
     if folder:
-        weights = load_file(folder / "inception.safetensors")
+        weights = _file(folder, "inception")
     else:
         weights = load_state_dict_from_url(
             fid.FID_WEIGHTS_URL,
@@ -157,15 +169,8 @@ def _inception(folder: Path | None, device: str) -> Features:
             weights_only=True,
         )
     network = inception_v3(weights=None, num_classes=1008, aux_logits=False, init_weights=False)
-    network.Mixed_5b = fid.FIDInceptionA(192, pool_features=32)
-    network.Mixed_5c = fid.FIDInceptionA(256, pool_features=64)
-    network.Mixed_5d = fid.FIDInceptionA(288, pool_features=64)
-    network.Mixed_6b = fid.FIDInceptionC(768, channels_7x7=128)
-    network.Mixed_6c = fid.FIDInceptionC(768, channels_7x7=160)
-    network.Mixed_6d = fid.FIDInceptionC(768, channels_7x7=160)
-    network.Mixed_6e = fid.FIDInceptionC(768, channels_7x7=192)
-    network.Mixed_7b = fid.FIDInceptionE_1(1280)
-    network.Mixed_7c = fid.FIDInceptionE_2(2048)
+    for name, block in FID_BLOCKS.items():
+        network.get_submodule(name).__class__ = block
     network = _ready(network, weights, device)
     network.fc = nn.Identity()  # the features are what the classifier would see
 
@@ -187,11 +192,18 @@ def _i3d(folder: Path | None, device: str) -> Features:
     return _features(network, lambda x: 2 * _video(x, I3D_SIDE_PX) - 1, device)
 
 
+def _file(folder: Path, name: str) -> dict[str, Tensor]:
+    path = folder / f"{name}.safetensors"
+    if not path.exists():
+        raise FileNotFoundError(f"there is no {path.name} in the folder")
+    return load_file(path)
+
+
 def _from_folder(folder: Path | None, name: str, less: str | None = None) -> dict[str, Tensor]:
     """Weights without those whose names begin with `less`."""
     if folder is None:
         raise LookupError("it is published as a pickle without a digest only; use a folder")
-    weights = load_file(folder / f"{name}.safetensors")
+    weights = _file(folder, name)
     return {k: v for k, v in weights.items() if less is None or not k.startswith(less)}
 
 

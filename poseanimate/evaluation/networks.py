@@ -40,7 +40,7 @@ class Missing:
 class Networks:
     """What figures may look through.
 
-    digests: SHA-256 of every file of a folder, since figures through other weights are other figures.
+    digests: SHA-256 of the files that a folder's networks come from: through other weights figures are others.
     """
 
     clip: Embed | Missing = Missing("CLIP")
@@ -54,9 +54,18 @@ class Networks:
 
     @property
     def missing(self) -> tuple[str, ...]:
+        """The names of what can't be had."""
+        return tuple(own.network for own in self._missing)
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
         """Why what can't be had can't be had."""
+        return tuple(str(own) for own in self._missing)
+
+    @property
+    def _missing(self) -> list[Missing]:
         every = (getattr(self, own.name) for own in fields(self))
-        return tuple(str(n) for n in every if isinstance(n, Missing))
+        return [own for own in every if isinstance(own, Missing)]
 
     def figures(
         self, clip: Sequence[Picture], source: Picture, truth: Sequence[Picture] = ()

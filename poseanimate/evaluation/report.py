@@ -8,19 +8,21 @@ import html
 import io
 import json
 import re
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
+from poseanimate.cache import content_key
 from poseanimate.evaluation import plots
 from poseanimate.evaluation.learned import WINDOW, frechet_distance
 from poseanimate.evaluation.metrics import FIGURES, Figure
 from poseanimate.evaluation.plots import BOUND, REFERENCES, Summary, heading
 from poseanimate.evaluation.rows import Row
 from poseanimate.evaluation.statistics import Interval, bootstrap, paired
-from poseanimate.evaluation.store import TRUTH, Result, Store
+from poseanimate.evaluation.store import TRUTH, Result, Store, write_whole
 
 FULL = "full"
 DISTANCES = ("fid", "fid_vid", "fvd")
@@ -88,34 +90,45 @@ def differences(results: Sequence[Result], base: str) -> dict[str, dict[str, Int
     return found
 
 
-def write_report(store: Store, rows: Mapping[str, Row]) -> tuple[Path, str]:
+def write_report(
+    store: Store, rows: Mapping[str, Row], missing: Sequence[str] = ()
+) -> tuple[Path, str]:
     """Writes summary.json, results.csv, report.html, plots/ and sheets/ into the store's folder.
+
+    Args:
+        missing: why what could not be measured could not.
 
     Returns the page's path and its table in Markdown.
     """
     order = (*REFERENCES, *rows)
-    results = [r for name in order for r in store.results() if r.row == name]
+    every = store.results()
+    results = [r for name in order for r in every if r.row == name]
     summary, whole = summarise(results), distances(store, results)
     summary = {row: {**own, **whole[row]} for row, own in summary.items()}
     plain = {
-        row: {name: vars(interval) for name, interval in figures.items()}
+        row: {name: _plain(name, interval) for name, interval in figures.items()}
         for row, figures in summary.items()
     }
-    (store.folder / "summary.json").write_text(json.dumps(plain, indent=1) + "\n")
-    (store.folder / "results.csv").write_text(_csv(results), newline="")
+    files = {"summary.json": (json.dumps(plain, indent=1) + "\n").encode()}
+    files["results.csv"] = _csv(results).encode()
     drawn = {name: plots.plot(summary, name) for name in _measured(summary)}
     if trade := plots.trade(summary):
         drawn = {"trade": trade, **drawn}
     sheets = list(_sheets(store, results, summary))
+    files |= {f"plots/{name}.svg": plots.alone(own).encode() for name, own in drawn.items()}
+    files |= {f"sheets/{sheet.name}": sheet.png for sheet in sheets}
+    reasons = (*missing, *_too_few(missing, _measured(summary)))
+    files["report.html"] = _page(store, results, summary, rows, drawn, sheets, reasons).encode()
     for name in ("plots", "sheets"):
+        shutil.rmtree(store.folder / name, ignore_errors=True)  # rows that were asked for earlier
         (store.folder / name).mkdir(exist_ok=True)
-    for name, figure in drawn.items():
-        (store.folder / "plots" / f"{name}.svg").write_text(plots.alone(figure), encoding="utf-8")
-    for sheet in sheets:
-        (store.folder / "sheets" / sheet.name).write_bytes(sheet.png)
-    page = store.folder / "report.html"
-    page.write_text(_page(store, results, summary, rows, drawn, sheets), encoding="utf-8")
-    return page, markdown(summary)
+    for name, data in files.items():
+        write_whole(store.folder / name, data)
+    return store.folder / "report.html", markdown(summary)
+
+
+def _plain(name: str, interval: Interval) -> dict[str, float]:
+    return {"mean": interval.mean} if name in DISTANCES else dict(vars(interval))
 
 
 def _measured(summary: Summary) -> list[str]:
@@ -156,9 +169,10 @@ def _text(interval: Interval | None, figure: Figure) -> str:
 def _csv(results: Sequence[Result]) -> str:
     file = io.StringIO()
     writer = csv.writer(file)
-    writer.writerow(["character", "motion", "row", *FIGURES])
+    names = [name for name in FIGURES if name not in DISTANCES]
+    writer.writerow(["character", "motion", "row", *names])
     for result in results:
-        values = [result.figures.get(name, "") for name in FIGURES]
+        values = [result.figures.get(name, "") for name in names]
         writer.writerow([result.character, result.motion, result.row, *values])
     return file.getvalue()
 
@@ -173,10 +187,10 @@ def _page(
     rows: Mapping[str, Row],
     drawn: Mapping[str, str],
     sheets: Sequence[Sheet],
+    missing: Sequence[str],
 ) -> str:
     meanings = REFERENCES | {name: row.meaning for name, row in rows.items()}
     names = _measured(summary)
-    missing = store.asked.get("missing", ())
     parts = [
         "<!doctype html><html lang='en'><meta charset='utf-8'>",
         "<meta name='viewport' content='width=device-width'><title>PoseAnimate: evaluation</title>",
@@ -191,24 +205,27 @@ def _page(
             f"<li><b>{heading(FIGURES[n])}</b>: {html.escape(FIGURES[n].meaning)}</li>"
             for n in names
         ),
-        *(f"<li>missing: {html.escape(r)}</li>" for r in (*missing, *_too_short(missing, names))),
+        *(f"<li>missing: {html.escape(r)}</li>" for r in missing),
         "</ul>",
         "<h2>Plots</h2>",
         *drawn.values(),
-        "<h2>Clips</h2><p>Best, median and worst case of every row, by PSNR where the truth is known; below each clip "
-        "what the autoencoder makes of the truth.</p>",
+        "<h2>Clips</h2><p>Best, median and worst case of every row, by PSNR where the truth is known",
+        "; below each clip what the autoencoder makes of the truth.</p>"
+        if BOUND in summary
+        else ".</p>",
         *(sheet.figure() for sheet in sheets),
         f"<h2>Settings</h2><pre>{html.escape(json.dumps(store.asked, indent=1))}</pre></html>",
     ]
     return "\n".join(parts)
 
 
-def _too_short(missing: Sequence[str], names: Sequence[str]) -> Iterator[str]:
-    """Says why FID-VID and FVD are missing where FID and their networks are there."""
-    lost = [FIGURES[name].heading for name in DISTANCES if name not in names]
-    short = [own for own in lost if not any(f"({own})" in reason for reason in missing)]
-    if "fid" in names and short:
-        yield f"{' and '.join(short)} need clips of {WINDOW} frames beside the source"
+def _too_few(missing: Sequence[str], names: Sequence[str]) -> Iterator[str]:
+    """Why distances are missing whose networks are there."""
+    for name in DISTANCES:
+        heading = FIGURES[name].heading
+        if name not in names and not any(f"({heading})" in reason for reason in missing):
+            least = "two frames" if name == "fid" else f"two windows of {WINDOW} frames"
+            yield f"{heading} needs the truth of {least} at least"
 
 
 def _table(summary: Summary, names: Sequence[str]) -> str:
@@ -271,7 +288,7 @@ def _best(summary: Summary, name: str) -> str | None:
 
 @dataclass(frozen=True)
 class Sheet:
-    """A case of a row: its frames above the true ones, as a PNG under a name."""
+    """A case of a row as a PNG under a name: its frames, above the bound's where there is one."""
 
     name: str
     caption: str
@@ -300,9 +317,10 @@ def _sheets(store: Store, results: Sequence[Result], summary: Summary) -> Iterat
             below = truth.get((chosen.character, chosen.motion))
             shown = [chosen] if row == BOUND or below is None else [chosen, below]
             # a sweep's values are words of a command: none becomes a path
-            safe = re.sub(r"[^\w=.-]", "_", row)
+            safe = re.sub(r"[^\w=.-]", "_", row)[:60]
+            unlike = "" if safe == row else f"-{content_key(row)[:8]}"
             yield Sheet(
-                f"{label}-{safe}.png",
+                f"{label}-{safe}{unlike}.png",
                 f"{row}, {label}: {chosen.character}, {chosen.motion}, {value}",
                 store.stacked(shown),
             )

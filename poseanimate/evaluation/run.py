@@ -82,7 +82,7 @@ class Evaluation:
 
     def report(self, store: Store) -> tuple[Path, str]:
         """Writes the report; returns its page and its table in Markdown."""
-        return write_report(store, self.rows)
+        return write_report(store, self.rows, self.networks.reasons)
 
     def _made(
         self, animator: Animator, case: cases.Case, character: str, row_name: str
@@ -134,11 +134,15 @@ def ask(
             looks for in it, or a sweep that can't be.
     """
     asked = _protocol(protocol, split, first, characters, motions, data)
+    if "ip-adapter" in rows.split(",") and not image_prompts:
+        raise SettingsError(
+            "Row ip-adapter needs models that have an IP-Adapter.", "Name the models sd15."
+        )
     known = tuple(
         name
         for name, row in ROWS.items()
         if (asked.drives or row.driver == "own")
-        and (image_prompts or not row.settings(settings).image_prompt)
+        and (image_prompts or "image_prompt" not in row.changes)
     )
     chosen = {name: ROWS[name] for name in _listed(rows, "row", known)}
     if sweep:
@@ -162,6 +166,11 @@ def _protocol(
             )
         chosen = _listed(motions or POCKET_MOTIONS, "motion", tuple(MOTIONS))
         return Pocket(_listed(split, "split", SPLITS)[0], characters, chosen, first)
+    if first:
+        raise SettingsError(
+            f"first is {first}, but protocol {name} makes all of its cases.",
+            "Leave it out, or choose protocol pocket.",
+        )
     if data is None:
         raise SettingsError(f"Protocol {name} needs pictures.", "Name their folder with --data.")
     if name == InTheWild.name:

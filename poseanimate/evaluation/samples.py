@@ -36,11 +36,11 @@ class Sample:
     truth_passes: bool
 
 
-def samples(models: Models, split: str, count: int) -> Iterator[Sample]:
-    """Samples with DDIM from random noise, guidance 3, the first `count` scenes of a split in random poses."""
+def samples(models: Models, split: str, first: int, count: int) -> Iterator[Sample]:
+    """Samples with DDIM from random noise, guidance 3, `count` scenes of a split in random poses."""
     size = models.side
     ddim = DDIM.from_scheduler(models.scheduler, STEPS)
-    for index in range(count):
+    for index in range(first, first + count):
         scene = Scene.sample(split, index)
         rendered = scene.render(training_angles(np.random.default_rng([index, 11])), size, size)
         eps = Denoiser(
@@ -68,7 +68,7 @@ def samples(models: Models, split: str, count: int) -> Iterator[Sample]:
 
 
 def write_samples(
-    models: Models, split: str, count: int, folder: Path
+    models: Models, split: str, first: int, count: int, folder: Path
 ) -> Generator[Step, None, str]:
     """Writes samples.md and samples.png (made above true) into a folder; returns the report's sentence.
 
@@ -76,7 +76,7 @@ def write_samples(
         OutputError: the folder can't be written to.
     """
     made: list[Sample] = []
-    for sample in samples(models, split, count):
+    for sample in samples(models, split, first, count):
         made.append(sample)
         yield Step("samples", len(made), count)
     both = sum(s.pose_right and s.garments_right for s in made)

@@ -13,7 +13,8 @@ CONFIDENCE = 0.95
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean and its 95 % percentile interval; low and high equal the mean where there is one character alone."""
+    """A mean and its 95 % percentile interval; low and high equal the mean where there is one character alone,
+    or one number of all."""
 
     mean: float
     low: float

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -66,7 +67,8 @@ class Store:
                     f"{folder} holds an evaluation with other settings or models.",
                     "Choose another folder, or remove this one.",
                 )
-            _write(kept, json.dumps(asked, indent=1).encode())
+            if not kept.exists():
+                write_whole(kept, json.dumps(asked, indent=1).encode())
         except (OSError, ValueError) as error:
             raise OutputError(
                 f"{folder} can't be used ({type(error).__name__}).", "Choose another folder."
@@ -79,9 +81,9 @@ class Store:
     def put(self, result: Result, clip: Sequence[Picture]) -> None:
         """Keeps a result and its frames side by side; the result last, since it says that both are there."""
         strip = _png(np.concatenate(clip, axis=1)[..., ::-1])
-        _write(self.folder / "clips" / f"{result.name}.png", strip)
+        write_whole(self.folder / "clips" / f"{result.name}.png", strip)
         text = json.dumps(asdict(result), indent=1)
-        _write(self.folder / "results" / f"{result.name}.json", text.encode())
+        write_whole(self.folder / "results" / f"{result.name}.json", text.encode())
 
     def results(self) -> list[Result]:
         """All of them, `seconds` among the figures, in the order of characters and motions."""
@@ -95,7 +97,7 @@ class Store:
     def put_features(self, result: Result, features: Mapping[str, NDArray[np.float32]]) -> None:
         """Keeps what Fréchet distances compare; before the result itself, if it has one."""
         if features:
-            _write(self._features(result), save(dict(features)))
+            write_whole(self._features(result), save(dict(features)))
 
     def features(self, result: Result) -> dict[str, NDArray[np.float32]]:
         """What was kept of a result; nothing where there is nothing."""
@@ -122,6 +124,7 @@ def _with_seconds(result: Result, others: Sequence[Result]) -> Result:
             other.seconds[stage]
             for other in others
             if other.character == result.character
+            and (other.row == "ip-adapter") == (result.row == "ip-adapter")  # inverts otherwise
             and (stage in SHARED or (other.motion, other.driver) == (result.motion, result.driver))
             and stage in other.seconds
             and stage not in other.cached
@@ -143,7 +146,8 @@ def _png(picture: NDArray[np.uint8]) -> bytes:
     return png.tobytes()
 
 
-def _write(path: Path, data: bytes) -> None:
-    partial = path.with_name(f"{path.name}.partial")
+def write_whole(path: Path, data: bytes) -> None:
+    """Writes a file so that nobody sees half of it, other processes that write it included."""
+    partial = path.with_name(f"{path.name}.{uuid.uuid4().hex}.partial")
     partial.write_bytes(data)
     os.replace(partial, path)

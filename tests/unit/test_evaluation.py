@@ -26,8 +26,8 @@ from poseanimate.evaluation.learned import frechet_distance
 from poseanimate.evaluation.networks import Networks
 from poseanimate.evaluation.plots import REFERENCES, front
 from poseanimate.evaluation.pocket import Pocket
-from poseanimate.evaluation.report import DISTANCES, markdown, summarise
-from poseanimate.evaluation.rows import MODULES, ROWS, swept
+from poseanimate.evaluation.report import DISTANCES, markdown, summarise, write_report
+from poseanimate.evaluation.rows import MODULES, ROWS, Row, swept
 from poseanimate.evaluation.run import Evaluation, ask
 from poseanimate.evaluation.samples import write_samples
 from poseanimate.evaluation.statistics import Interval, bootstrap, paired
@@ -243,6 +243,22 @@ def test_processes_share_a_folder_by_characters() -> None:
     assert [name for name, _ in (*one, *rest)] == [f"held-out-{i}" for i in range(3)]
 
 
+def test_rows_that_are_not_asked_for_refuse_nothing() -> None:
+    """Some rows don't go with some settings; that is for those to hear who ask for them."""
+    assert set(ask("pocket", FEW.changed({"dcam": False}), rows="controlnet").rows) == {
+        "controlnet"
+    }
+    with pytest.raises(SettingsError, match="background is blended"):
+        ask("pocket", FEW.changed({"dcam": False}), rows="blended")
+
+
+def test_the_adapters_row_is_for_models_that_have_one() -> None:
+    assert "ip-adapter" not in ask("pocket", FEW).rows
+    assert "ip-adapter" in ask("pocket", FEW, image_prompts=True).rows
+    with pytest.raises(SettingsError, match="needs models that have an IP-Adapter"):
+        ask("pocket", FEW, rows="full,ip-adapter")
+
+
 def test_a_folder_holds_one_evaluation(tmp_path: Path) -> None:
     small().store(tmp_path, "tiny")
     with pytest.raises(OutputError, match="other settings or models"):
@@ -423,14 +439,41 @@ def test_frechet_distances_are_of_a_rows_clips_together(tmp_path: Path) -> None:
     page, table = evaluation.report(store)
     summary = json.loads((tmp_path / "summary.json").read_text())
     assert 0 <= summary["bound"]["fid"]["mean"] < summary["controlnet"]["fid"]["mean"]
-    assert summary["full"]["fid"]["low"] == summary["full"]["fid"]["high"]
     own = [r for r in store.results() if r.row == "full"]
     made = np.concatenate([store.features(r)["fid"] for r in own])
     true = np.concatenate([store.features(replace(r, row="truth"))["fid"] for r in own])
     assert len(made) == len(true) == 4
     assert summary["full"]["fid"]["mean"] == pytest.approx(frechet_distance(made, true))
-    assert "FID-VID and FVD need clips of 16 frames" not in page.read_text()  # not asked for
+    assert "windows of 16 frames" not in page.read_text()  # their networks were not asked for
+    assert set(summary["full"]["fid"]) == {"mean"}
     assert "FID ↓" in table and "FVD" not in table
+
+
+def test_distances_of_too_few_frames_are_said_to_be_missing(tmp_path: Path) -> None:
+    seen = Networks(
+        inception=lambda frames: frames.mean(dim=(2, 3)),
+        resnet3d=lambda windows: windows.mean(dim=(1, 3, 4)),
+    )
+    evaluation = replace(small("controlnet"), networks=seen)
+    store = evaluation.store(tmp_path, "tiny")
+    list(evaluation.run(Animator(tiny_models()), store))
+    page, _ = evaluation.report(store)
+    text = page.read_text()
+    assert "missing: FID-VID needs the truth of two windows of 16 frames at least" in text
+    assert "missing: I3D (FVD) was not asked for" in text
+    assert "FID needs" not in text and "FVD needs" not in text
+
+
+def test_sheets_of_earlier_rows_go_and_no_row_becomes_a_path(tmp_path: Path) -> None:
+    store = Store(tmp_path, {})
+    (tmp_path / "sheets").mkdir()
+    (tmp_path / "sheets" / "best-gone.png").touch()
+    names = ("words=../a b", "words=../a_b", "x" * 300)
+    for name in names:
+        store.put(Result("a-1", "walk", name, "own", {"psnr": 1.0}), (grey(0),))
+    write_report(store, {name: Row({}, "") for name in names})
+    found = {path.name for path in (tmp_path / "sheets").iterdir()}
+    assert len(found) == 3 * 3 and "best-gone.png" not in found
 
 
 @given(
@@ -465,19 +508,25 @@ def test_what_was_not_measured_is_a_dash_and_no_number() -> None:
 
 
 def test_samples_are_drawn_above_the_truth(tmp_path: Path) -> None:
-    steps = write_samples(tiny_models(), "validation", 1, tmp_path / "new")
+    steps = write_samples(tiny_models(), "validation", 3, 1, tmp_path / "new")
     assert [step.index for step in steps] == [1]
     assert "1 plain samples" in (tmp_path / "new" / "samples.md").read_text()
     assert (tmp_path / "new" / "samples.png").stat().st_size > 0
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match="can't be written"):
-        list(write_samples(tiny_models(), "validation", 1, tmp_path / "file"))
+        list(write_samples(tiny_models(), "validation", 3, 1, tmp_path / "file"))
 
 
 def test_the_command_refuses_in_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     told = ["evaluate", "pocket", "--rows", "best", "-o", str(tmp_path / "out")]
     assert cli.main(told) == 2
     assert "There is no row 'best'" in capsys.readouterr().err
+    told = ["evaluate", "pocket", "--networks", str(tmp_path / "typo"), "-o", str(tmp_path / "out")]
+    assert cli.main(told) == 2
+    assert "There is no folder of networks" in capsys.readouterr().err
+    told = ["evaluate", "in-the-wild", "--first", "2", "-o", str(tmp_path / "out")]
+    assert cli.main(told) == 2
+    assert "protocol in-the-wild makes all of its cases" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
 

@@ -10,6 +10,7 @@ import torch
 import torchvision
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pytorch_fid import inception as fid
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torchmetrics.image.lpip import LearnedPerceptualImagePatchSimilarity
@@ -246,7 +247,10 @@ def test_what_is_there_is_measured_and_nothing_else(folder: Path) -> None:
     assert frozen["clip_i"] == pytest.approx(1) and frozen["frame_consistency"] == pytest.approx(
         100
     )
-    assert Networks().figures(clip, source) == {} and len(Networks().missing) == 7
+    assert (
+        Networks().figures(clip, source) == {}
+        and len(Networks().missing) == len(Networks().reasons) == 7
+    )
     half = Networks(clip=loaded.clip)
     assert set(half.figures(clip, source)) == {"clip_i", "frame_consistency"}
 
@@ -293,6 +297,19 @@ def test_same_padding_gives_a_place_for_every_stride_begun(
     assert first == max(padded.shape[-1] - side, 0) // 2
 
 
+def test_inception_is_fids(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """pytorch-fid's own network, given the same weights where it would fetch them."""
+    weights = load_file(folder / "inception.safetensors")
+    monkeypatch.setattr(fid, "load_state_dict_from_url", lambda *_, **__: weights)
+    theirs = fid.InceptionV3().eval()
+    frames = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(3))
+    with torch.no_grad():
+        expected = theirs(frames)[0].flatten(1)
+    ours = load_networks(folder).inception(frames)
+    torch.testing.assert_close(ours, expected, rtol=1e-4, atol=1e-5)
+    assert expected.std() > 0
+
+
 def test_features_are_of_frames_and_of_windows(folder: Path) -> None:
     rng = np.random.default_rng(0)
     clip = [rng.integers(0, 255, (32, 32, 3), np.uint8) for _ in range(17)]
@@ -303,5 +320,7 @@ def test_features_are_of_frames_and_of_windows(folder: Path) -> None:
     assert all(np.isfinite(own).all() and own.std() > 0 for own in found.values())
     assert set(loaded.features(clip[:15])) == {"fid"}
     assert Networks().features(clip) == {}
-    assert set(loaded.digests) >= {"i3d.safetensors", "clip/model.safetensors"}
+    assert set(loaded.digests) >= {
+        "i3d.safetensors", "clip/model.safetensors", "clip/preprocessor_config.json",
+    }  # fmt: skip
     assert all(len(digest) == 64 for digest in loaded.digests.values())
