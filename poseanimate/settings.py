@@ -40,8 +40,8 @@ class Settings:
     """
 
     # sampling
-    num_inference_steps: int = knob(25, "T, DDIM steps (paper: 50)", low=2, high=200)
-    guidance_scale: float = knob(3.0, "w, classifier-free guidance (paper: 7.5)", low=1, high=20)
+    num_inference_steps: int = knob(15, "T, DDIM steps (paper: 50)", low=2, high=200)
+    guidance_scale: float = knob(2.0, "w, classifier-free guidance (paper: 7.5)", low=1, high=20)
     controlnet_scale: float = knob(1.0, "weight of ControlNet's residuals", low=0, high=2)
     frames: int = knob(
         24, "frames of the clip, the source included (paper: 17)", low=2, high=MAX_FRAMES
@@ -81,7 +81,7 @@ class Settings:
     lambda_self: float = knob(0.15, "λ3, share of the frame itself (paper: 0.15)", low=0, high=1)
     # PACM
     inner_steps: int = knob(
-        5, "n, Adam steps per timestep of the first optimisation (paper: 5)", low=1, high=50
+        3, "n, Adam steps per timestep of the first optimisation (paper: 5)", low=1, high=50
     )
     source_learning_rate: float = knob(
         3e-2, "rate of the first optimisation (not given in the paper)", low=1e-6, high=1
@@ -120,7 +120,9 @@ class Settings:
     )
     # MGDM
     mask_form: str = knob(
-        "region", "softmax over the region, or Eq. 9 to the letter", choices=("region", "hadamard")
+        "hadamard",
+        "Eq. 9 to the letter, or a softmax over the region alone",
+        choices=("region", "hadamard"),
     )
     frame_masks: str = knob(
         "skeleton",
@@ -131,7 +133,7 @@ class Settings:
         0.5, "attention from which a place is the character's", low=0, high=1
     )
     mask_levels: int = knob(
-        2, "how many of the finest attention resolutions give the masks", low=1, high=4
+        1, "how many of the finest attention resolutions give the masks", low=1, high=4
     )
     mask_reach: float = knob(
         1.5, "with both: width in hulls within which attention adds to the skeleton", low=1, high=4

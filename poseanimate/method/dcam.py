@@ -32,7 +32,7 @@ class DualConsistency(FrameAttention):
 
     weights: Weights
     latent_grid: tuple[int, int]
-    mask_form: str = "region"
+    mask_form: str = "hadamard"
 
     @staticmethod
     def replaces(layer: str) -> bool:

@@ -1,7 +1,6 @@
 """Mask-guided decoupling module (Sec. 3.4): attention that keeps character and background apart, Eqs. 9, 10.
 
-For binary masks and a softmax over each region alone, Eq. 10 is one attention per λ in which a query sees only the
-keys of its own region: a character query is answered by DCA^c, a background query by DCA^b.
+Masks are binary, so Eq. 10 picks one answer for each query: DCA^c where the query is the character's, DCA^b elsewhere.
 """
 
 from __future__ import annotations
@@ -54,8 +53,9 @@ def decoupled_attention(
 ) -> Tensor:
     """CFA^c where the query is the character's and CFA^b elsewhere, Eqs. 9, 10.
 
-    Differs from the paper: form "region" takes the softmax over the query's region alone; form "hadamard"
-    multiplies keys and values by the mask as Eq. 9 is written, so that masked-out keys keep a logit of 0.
+    Form "hadamard" multiplies keys and values by the mask as Eq. 9 is written: masked-out keys keep a logit of 0, and
+    take their share of the attention to nothing. Form "region", which is not the paper's, takes the softmax over the
+    query's region alone.
 
     Args:
         q, k, v: (frames, heads, tokens, d).
