@@ -84,7 +84,7 @@ class Settings:
         3, "n, Adam steps per timestep of the first optimisation (paper: 5)", low=1, high=50
     )
     source_learning_rate: float = knob(
-        3e-2, "rate of the first optimisation (not given in the paper)", low=1e-6, high=1
+        3e-3, "rate of the first optimisation (not given in the paper)", low=1e-6, high=1
     )
     source_tolerance: float = knob(
         1e-5, "loss at which a timestep of the first optimisation stops early", low=0, high=1

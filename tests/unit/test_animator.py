@@ -38,8 +38,10 @@ MODULES = ("pata", "pacm_source", "pacm_pose", "dcam", "mgdm")
 
 
 def fast(**changes) -> Settings:
-    """Few steps, none of which stops early."""
+    """Few steps, none of which stops early, and a guidance and a rate at which they show."""
     few = {
+        "guidance_scale": 3.0,
+        "source_learning_rate": 3e-2,
         "num_inference_steps": T,
         "inner_steps": INNER,
         "frames": 3,
@@ -651,7 +653,7 @@ def test_baselines_reach_the_frames(warm: StageCache) -> None:
 
 def test_resampling_reaches_the_frames(warm: StageCache) -> None:
     plain, resampled = (
-        run(fast(pose_learning_rate=200.0, pose_resample=on), warm) for on in (False, True)
+        run(fast(pose_learning_rate=2000.0, pose_resample=on), warm) for on in (False, True)
     )
     assert differ(frames_of(resampled), frames_of(plain))
 
