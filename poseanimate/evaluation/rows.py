@@ -66,6 +66,9 @@ ROWS: dict[str, Row] = {
         {"pacm_source": False, "pacm_pose": False, "background": "direct"},
         "direct inversion instead of both optimisations",
     ),
+    "full-direct": Row(
+        {"background": "direct"}, "the method, its background held by direct inversion as well"
+    ),
     "blended": Row(
         {"pacm_source": False, "pacm_pose": False, "background": "blended"},
         "the source's latents in the background instead of both optimisations",
