@@ -1,8 +1,9 @@
-"""Clips out: MP4, WebM, GIF, a strip or a folder of PNGs, whole or not at all."""
+"""Clips out: MP4, WebM, GIF, a strip, a folder or a ZIP file of PNGs, whole or not at all."""
 
 from __future__ import annotations
 
 import contextlib
+import io
 import itertools
 import math
 import os
@@ -11,6 +12,7 @@ import shutil
 import subprocess
 import tempfile
 import uuid
+import zipfile
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -25,7 +27,8 @@ from PIL.PngImagePlugin import PngInfo
 from poseanimate.errors import OutputError
 from poseanimate.media.videos import Frame
 
-CLIP_SUFFIXES = (".mp4", ".webm", ".gif", ".png")
+CLIP_SUFFIXES = (".mp4", ".webm", ".gif", ".png", ".zip")
+TRANSPARENT_SUFFIXES = (".webm", ".png", ".zip", "")  # what can hold a fourth channel
 GIF_MAX_FPS = 50.0
 STRIP_COLUMNS = 8
 MADE_BY = "poseanimate"  # what the PNGs of a folder say about themselves
@@ -70,11 +73,12 @@ def write_clip(frames: Sequence[Frame], path: Path, fps: float, enlarge: int = 1
     `.mp4` (H.264) and `.webm` (VP9) have even sides: an odd one is padded by repeating its last
     row or column. `.gif` loops; its delays are whole 1/100 s chosen so that the mean rate is kept,
     and it can't be faster than 50 frames per second. `.png` is one picture, the frames in rows of
-    up to eight. No suffix is a folder 00000.png, 00001.png, ... (replacing a former one). The clip
-    appears under its name only when it is complete.
+    up to eight. No suffix is a folder 00000.png, 00001.png, ... (replacing a former one), `.zip`
+    the same in one file. All but `.mp4` and `.gif` can be transparent. The clip appears under its
+    name only when it is complete.
 
     Args:
-        frames: RGB, each (height, width, 3) uint8, all of one size.
+        frames: RGB or RGBA (not premultiplied), each (height, width, 3 or 4) uint8, all of one size.
         path: where to; its parent must exist.
         fps: frames per second, above 0.
         enlarge: whole factor by which both sides grow (Lanczos).
@@ -95,6 +99,8 @@ def write_clip(frames: Sequence[Frame], path: Path, fps: float, enlarge: int = 1
             return
         if suffix == ".png":
             Image.fromarray(_strip(list(large))).save(part)
+        elif suffix == ".zip":
+            _write_zip(large, part)
         else:
             _encode(large, part, fps)
         os.replace(part, path)
@@ -111,7 +117,13 @@ def _check_clip(frames: Sequence[Frame], suffix: str, fps: float, enlarge: int) 
     if not frames:
         raise OutputError("There are no frames to write.", "Make at least one frame.")
     shape = frames[0].shape
-    if len(shape) != 3 or shape[2] != 3 or any(f.shape != shape for f in frames):
+    channels = (3, 4) if suffix in TRANSPARENT_SUFFIXES else (3,)
+    if len(shape) == 3 and shape[2] == 4 and 4 not in channels:
+        raise OutputError(
+            f"A clip written as {suffix} can't be transparent.",
+            "Choose .webm, .png or .zip, or frames without transparency.",
+        )
+    if len(shape) != 3 or shape[2] not in channels or any(f.shape != shape for f in frames):
         raise OutputError("The frames differ in size.", "Give RGB frames of one size.")
     if any(frame.dtype != np.uint8 for frame in frames):
         raise OutputError("The frames are not 8-bit.", "Give RGB frames of type uint8.")
@@ -145,10 +157,25 @@ def _strip(frames: list[Frame]) -> Frame:
 
 def _write_folder(frames: Iterable[Frame], folder: Path) -> None:
     folder.mkdir()
-    mark = PngInfo()
-    mark.add_text("Software", MADE_BY)
     for index, frame in enumerate(frames):
-        Image.fromarray(frame).save(folder / f"{index:05d}.png", pnginfo=mark)
+        (folder / _png_name(index)).write_bytes(_png(frame))
+
+
+def _write_zip(frames: Iterable[Frame], path: Path) -> None:
+    with zipfile.ZipFile(path, "w") as archive:  # stored: PNGs are compressed already
+        for index, frame in enumerate(frames):
+            archive.writestr(zipfile.ZipInfo(_png_name(index)), _png(frame))
+
+
+def _png_name(index: int) -> str:
+    return f"{index:05d}.png"
+
+
+def _png(frame: Frame) -> bytes:
+    mark, made = PngInfo(), io.BytesIO()
+    mark.add_text("Software", MADE_BY)
+    Image.fromarray(frame).save(made, "PNG", pnginfo=mark)
+    return made.getvalue()
 
 
 def _is_frame_folder(path: Path) -> bool:
@@ -179,14 +206,16 @@ def _replace_folder(new: Path, path: Path) -> None:
     shutil.rmtree(former, ignore_errors=True)
 
 
-_TO_YUV = (
-    "scale=out_color_matrix=bt709:out_range=tv,format=yuv420p,"
-    "setparams=color_primaries=bt709:color_trc=bt709"
-)
+def _to_yuv(pixels: str) -> list[str]:
+    convert = f"scale=out_color_matrix=bt709:out_range=tv,format={pixels}"
+    return ["-vf", f"{convert},setparams=color_primaries=bt709:color_trc=bt709"]
+
+
+_VP9 = ["-c:v", "libvpx-vp9", "-crf", "18", "-b:v", "0", "-cpu-used", "4", "-row-mt", "1"]
 _ENCODERS: dict[str, list[str]] = {
-    ".mp4": ["-vf", _TO_YUV, "-c:v", "libx264", "-crf", "16", "-movflags", "+faststart"],
-    ".webm": ["-vf", _TO_YUV, "-c:v", "libvpx-vp9", "-crf", "18", "-b:v", "0", "-cpu-used", "4",
-              "-row-mt", "1"],
+    ".mp4": [*_to_yuv("yuv420p"), "-c:v", "libx264", "-crf", "16", "-movflags", "+faststart"],
+    ".webm": [*_to_yuv("yuv420p"), *_VP9],
+    "transparent": [*_to_yuv("yuva420p"), *_VP9, "-auto-alt-ref", "0"],
     ".gif": ["-vf", "split[a][b];[a]palettegen=stats_mode=full[p];[b][p]paletteuse", "-loop", "0"],
 }  # fmt: skip
 
@@ -196,10 +225,24 @@ def _encode(frames: Iterable[Frame], path: Path, fps: float) -> None:
     suffix = path.suffix
     images = (frame if suffix == ".gif" else _even(frame) for frame in frames)
     first = next(iter(images))
+    transparent = first.shape[2] == 4
     rate = Fraction(fps).limit_denominator(1001)
     command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-f", "rawvideo"]
-    command += ["-pix_fmt", "rgb24", "-s", f"{first.shape[1]}x{first.shape[0]}", "-r", str(rate)]
-    command += ["-i", "-", *_ENCODERS[suffix], "-fps_mode", "passthrough"]
+    command += [
+        "-pix_fmt",
+        "rgba" if transparent else "rgb24",
+        "-s",
+        f"{first.shape[1]}x{first.shape[0]}",
+        "-r",
+        str(rate),
+    ]
+    command += [
+        "-i",
+        "-",
+        *_ENCODERS["transparent" if transparent else suffix],
+        "-fps_mode",
+        "passthrough",
+    ]
     command += ["-fflags", "+bitexact", "-flags:v", "+bitexact", str(path)]
     with (
         tempfile.TemporaryFile() as log,

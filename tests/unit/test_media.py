@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import subprocess
+import zipfile
 import zlib
 from pathlib import Path
 
@@ -311,6 +312,43 @@ def test_folder_of_frames_is_exact_and_replaced(tmp_path: Path) -> None:
     assert sorted(p.name for p in folder.iterdir()) == ["00000.png", "00001.png", "00002.png"]
     assert np.array_equal(np.asarray(Image.open(folder / "00002.png")), frames[2])
     assert [child.name for child in tmp_path.iterdir()] == ["frames"]
+
+
+def cut_out(count: int) -> list[Frame]:
+    """Frames whose left half is there and whose right half is not, with a soft edge."""
+    alpha = np.zeros((48, 64), np.uint8)
+    alpha[:, :32], alpha[:, 32:34] = 255, 128
+    return [np.dstack([frame, alpha]) for frame in clip_frames(count)]
+
+
+def test_a_zip_holds_the_frames_exactly(tmp_path: Path) -> None:
+    for frames in (clip_frames(3), cut_out(3)):
+        write_clip(frames, tmp_path / "c.zip", 8)
+        with zipfile.ZipFile(tmp_path / "c.zip") as archive:
+            assert archive.namelist() == ["00000.png", "00001.png", "00002.png"]
+            for frame, name in zip(frames, archive.namelist(), strict=True):
+                back = Image.open(io.BytesIO(archive.read(name)))
+                assert np.array_equal(np.asarray(back), frame)
+
+
+def test_a_webm_can_be_transparent(tmp_path: Path) -> None:
+    frames = cut_out(5)
+    write_clip(frames, tmp_path / "c.webm", 8)
+    ffmpeg("-c:v", "libvpx-vp9", "-i", tmp_path / "c.webm", tmp_path / "back-%d.png")
+    backs = [np.asarray(Image.open(tmp_path / f"back-{i}.png")) for i in range(1, 6)]
+    assert not (tmp_path / "back-6.png").exists()
+    for frame, back in zip(frames, backs, strict=True):
+        assert back.shape == (48, 64, 4)
+        assert np.abs(back[..., 3].astype(int) - frame[..., 3]).max() < 40
+        inside = np.abs(back[:, :30, :3].astype(int) - frame[:, :30, :3]).mean()
+        assert inside < 12
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".gif"])
+def test_what_cannot_be_transparent_says_so(suffix: str, tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="can't be transparent"):
+        write_clip(cut_out(2), tmp_path / f"c{suffix}", 8)
+    assert not list(tmp_path.iterdir())
 
 
 def test_part_and_stride(tmp_path: Path) -> None:
