@@ -8,6 +8,7 @@ PoseAnimateError
 ├── SeveralCharactersError  more than one person was found in a picture
 ├── SettingsError           an unknown setting or a value outside its range
 ├── ModelsError             a models folder or id that can't be loaded
+├── BundleError             a job's file that can't be used
 ├── OutputError             a place that can't be written to
 └── CacheError              a cache folder that can't be used
 """
@@ -55,6 +56,10 @@ class SettingsError(PoseAnimateError):
 
 class ModelsError(PoseAnimateError):
     """A models folder or id that can't be loaded."""
+
+
+class BundleError(PoseAnimateError):
+    """A job's file that can't be used."""
 
 
 class OutputError(PoseAnimateError):
