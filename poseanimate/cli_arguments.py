@@ -77,7 +77,7 @@ def _add_inputs(parser: argparse.ArgumentParser) -> None:
         type=Path,
         required=True,
         metavar="OUT",
-        help="NAME.mp4, .webm, .gif, .png (a sheet), or a name without suffix for a folder of PNGs",
+        help="NAME.mp4, .webm, .gif, .png (a sheet), .zip (of PNGs), or a name without suffix for a folder of PNGs",
     )
     part = parser.add_argument_group("part of the motion")
     part.add_argument("--start", type=float, default=0.0, metavar="S", help="from this second")

@@ -5,7 +5,8 @@ Notable:
   content, so equal paths are equal files.
 - Stop only asks: the run itself notices after its step, makes a clip of what is finished, and has
   the last word on the page. A session has at most one run, waiting or begun.
-- Clips live in a temporary folder until Gradio has copied them to its own cache.
+- Files live in a temporary folder until Gradio has copied them to its own cache. A session's last
+  run is remembered until the page is closed, so that its clip can be had in other forms.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from poseanimate.animator import Animator, Character
+from poseanimate.bundle import Bundle
 from poseanimate.errors import MotionError, PictureError, PoseAnimateError
 from poseanimate.events import Event, Frame, Stage, Step
 from poseanimate.media import load_picture, write_clip
@@ -37,6 +39,7 @@ from poseanimate.poses import preview
 from poseanimate.poses.motion import Motion
 from poseanimate.settings import Settings
 from poseanimate.ui import texts
+from poseanimate.ui.files import downloads, laid_out, opened
 from poseanimate.ui.run import Run
 
 REMEMBERED = 8
@@ -89,6 +92,7 @@ class Handlers:
         self._character = lru_cache(maxsize=REMEMBERED)(self._read_character)
         self._motions: OrderedDict[MotionChoice, Motion] = OrderedDict()
         self._runs: dict[str, Run] = {}
+        self._last: OrderedDict[str, Run] = OrderedDict()
         self._lock = threading.Lock()
 
     # 1 to 3: before any diffusion model is touched ------------------------------------------------
@@ -178,6 +182,7 @@ class Handlers:
         run = self._start(request)
         try:
             trouble = yield from self._followed(run, picture, prompt, values)
+            self._remember(request, run)
             yield from self._ended(run, trouble)
         finally:
             self._forget(request)
@@ -211,8 +216,43 @@ class Handlers:
         """The page was closed."""
         with self._lock:
             run = self._runs.pop(_session(request), None)
+            self._last.pop(_session(request), None)
         if run is not None:
             run.stopped = True
+
+    # 6: what is taken away, and brought back ------------------------------------------------------
+
+    def pack(self, request: gr.Request) -> Iterator[Any]:
+        """The last run's clip in every form, with the bundle that makes it again."""
+        with self._lock:
+            run = self._last.get(_session(request))
+        if run is None or run.job is None:
+            return
+        alphas = [self.animator.models.segmenter.segment(frame) for frame in run.frames]
+        with TemporaryDirectory(prefix="poseanimate-") as folder:
+            try:
+                clip = run.write(Path(folder))
+                if clip is None:
+                    return
+                made = downloads(run.job, clip, run.frames, alphas, run.fps, Path(folder))
+            except PoseAnimateError as error:
+                raise gr.Error(str(error), print_exception=False) from error
+            yield gr.update(value=made, visible=True)
+
+    def restore(self, path: str) -> Iterator[Outputs]:
+        """All that a bundle holds, as values of `RESTORED`; an unusable one changes nothing."""
+        try:
+            job = opened(path)
+        except PoseAnimateError as error:
+            said = texts.sentence(str(error), "error")
+            yield (said, *(gr.skip(),) * (len(RESTORED) + len(SETTING_NAMES) - 1))
+            return
+        with TemporaryDirectory(prefix="poseanimate-") as folder:
+            picture, motion, clip = laid_out(job, Path(folder))
+            values = [getattr(job.settings, name) for name in SETTING_NAMES]
+            said = texts.restored(job.models == self.animator.models.identity)
+            where = (texts.FROM_FILE, gr.skip(), motion, 0, None, 1)
+            yield said, None, picture, job.prompt, *where, clip, *values
 
     def character(self, picture: str | None) -> Character:
         """What was seen in a picture.
@@ -257,10 +297,12 @@ class Handlers:
                 yield gr.skip(), texts.progress(texts.stage(event.stage), share, about)
 
     def _events(
-        self, character: Character, prompt: str, choice: MotionChoice, settings: Settings
+        self, run: Run, character: Character, prompt: str, choice: MotionChoice, settings: Settings
     ) -> Generator[Event, None, None]:
         """The motion's steps, where it must be looked for in a video, and then the engine's."""
         motion = yield from self._motion(choice)
+        models = self.animator.models.identity
+        run.job = Bundle(character.picture, motion, settings, prompt or "", models)
         events = cast(
             Generator[Event, None, None],
             self.animator.animate(character, motion, settings, prompt or ""),
@@ -280,7 +322,7 @@ class Handlers:
             choice = MotionChoice.of(values[:6])
             run.name = choice.name_or_path if values[0] == texts.FROM_PRESET else run.name
             character = self.character(picture)
-            with closing(self._events(character, prompt, choice, settings)) as events:
+            with closing(self._events(run, character, prompt, choice, settings)) as events:
                 for event in events:
                     run.take(event)
                     if run.stopped:
@@ -297,7 +339,7 @@ class Handlers:
         """What an event changes. The last run's clip goes when this one has passed all checks."""
         changed: dict[str, Any] = {"bar": run.bar}
         if isinstance(event, Frame) and len(run.frames) == 1:
-            changed |= {"clip": None, "download": gr.DownloadButton(visible=False), "report": ""}
+            changed |= {"clip": None, "files": gr.update(value=None, visible=False), "report": ""}
         if run.frames and (sheet := run.sheet(time.monotonic())) is not None:
             changed["sheet"] = sheet
         return changed
@@ -320,7 +362,7 @@ class Handlers:
                 if (sheet := run.sheet()) is not None:
                     changed["sheet"] = sheet
             if path:
-                changed |= {"clip": path, "download": gr.DownloadButton(value=path, visible=True)}
+                changed["clip"] = path
             yield shown(**changed)
 
     def _start(self, request: gr.Request) -> Run:
@@ -331,12 +373,23 @@ class Handlers:
             run.begin()
         return run
 
+    def _remember(self, request: gr.Request, run: Run) -> None:
+        """Keeps what a session has made last; what a run without frames leaves is the clip before it."""
+        if len(run.frames) < 2:
+            return
+        with self._lock:
+            self._last[_session(request)] = run
+            self._last.move_to_end(_session(request))
+            while len(self._last) > REMEMBERED:
+                self._last.popitem(last=False)
+
     def _forget(self, request: gr.Request) -> None:
         with self._lock:
             self._runs.pop(_session(request), None)
 
 
-RESULT_OUTPUTS = ("bar", "sheet", "clip", "download", "report", "generate", "stop")
+RESULT_OUTPUTS = ("bar", "sheet", "clip", "files", "report", "generate", "stop")
+RESTORED = ("restored", "example", "picture", "prompt", *MOTION_NAMES, "clip")  # and all settings
 
 
 def shown(**changed: Any) -> Outputs:

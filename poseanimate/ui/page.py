@@ -55,9 +55,12 @@ def create_demo(animator: Animator) -> gr.Blocks:
         delete_cache=(CACHE_SWEEP_S, CACHE_AGE_S),
     ) as demo:
         gr.Markdown(texts.INTRO, elem_id="intro")
+        with gr.Accordion(texts.RESTORE, open=False, elem_id="restore"):
+            bundle = gr.File(label=texts.BUNDLE, file_types=[".zip"], height=110, elem_id="bundle")
+            restored = gr.HTML(elem_id="restored")
         with gr.Row(elem_id="columns"):
             with gr.Column(min_width=340):
-                picture, prompt, looked = _character(handlers)
+                example, picture, prompt, looked = _character(handlers)
                 motion = _motion()
                 gr.Markdown(texts.ALIGNMENT)
                 fitted = [
@@ -74,8 +77,17 @@ def create_demo(animator: Animator) -> gr.Blocks:
             with gr.Column(min_width=340):
                 settings = _settings(handlers)
                 inputs = Inputs(picture, prompt, motion, settings)
-                _result(handlers, inputs)
+                clip = _result(handlers, inputs)
         _before_the_run(demo, handlers, inputs, looked, fitted)
+        bundle.upload(
+            handlers.restore,
+            bundle,
+            [restored, example, picture, prompt, *motion, clip, *settings.values()],
+            show_progress="hidden",
+            concurrency_limit=1,
+            concurrency_id="poses",
+            api_visibility="private",
+        )
         demo.unload(handlers.leave)
     demo.queue(max_size=8, default_concurrency_limit=1, api_open=False)
     return demo
@@ -103,7 +115,9 @@ def serve(demo: gr.Blocks, **more: Any) -> Any:
     )
 
 
-def _character(handlers: Handlers) -> tuple[gr.File, gr.Textbox, list[gr.components.Component]]:
+def _character(
+    handlers: Handlers,
+) -> tuple[gr.Radio, gr.File, gr.Textbox, list[gr.components.Component]]:
     examples = example_names()
     gr.Markdown(texts.CHARACTER)
     example = gr.Radio(
@@ -156,7 +170,7 @@ def _character(handlers: Handlers) -> tuple[gr.File, gr.Textbox, list[gr.compone
         show_progress="hidden",
         api_visibility="private",
     )
-    return picture, prompt, [found, said]
+    return example, picture, prompt, [found, said]
 
 
 def _motion() -> list[Control | gr.File]:
@@ -271,7 +285,7 @@ def control(about: Field[Any], value: Any) -> Control:
     return gr.Slider(low, high, step=step, buttons=[], **common)
 
 
-def _result(handlers: Handlers, inputs: Inputs) -> None:
+def _result(handlers: Handlers, inputs: Inputs) -> gr.Video:
     gr.Markdown(texts.RESULT)
     with gr.Row(elem_id="run"):
         generate = gr.Button(texts.GENERATE, variant="primary", elem_id="generate", scale=3)
@@ -289,8 +303,12 @@ def _result(handlers: Handlers, inputs: Inputs) -> None:
                 buttons=["download"],
                 elem_id="clip",
             )
-            download = gr.DownloadButton(
-                texts.DOWNLOAD, visible=False, elem_id="download", size="md"
+            made = gr.File(
+                label=texts.DOWNLOADS,
+                file_count="multiple",
+                interactive=False,
+                visible=False,
+                elem_id="downloads",
             )
         with gr.Column(min_width=280):
             sheet = gr.Image(
@@ -302,7 +320,7 @@ def _result(handlers: Handlers, inputs: Inputs) -> None:
                 elem_id="sheet",
             )
     report = gr.HTML(elem_id="report")
-    outputs = [bar, sheet, clip, download, report, generate, stop]  # as RESULT_OUTPUTS
+    outputs = [bar, sheet, clip, made, report, generate, stop]  # as RESULT_OUTPUTS
     aside: dict[str, Any] = {
         "outputs": outputs,
         "queue": False,
@@ -321,7 +339,17 @@ def _result(handlers: Handlers, inputs: Inputs) -> None:
         api_name="animate",
     )
     run.failure(handlers.failed, None, **aside)
+    run.then(
+        handlers.pack,
+        None,
+        made,
+        concurrency_limit=1,
+        concurrency_id="poses",
+        show_progress="hidden",
+        api_visibility="private",
+    )
     stop.click(handlers.stop, None, **aside)
+    return clip
 
 
 def _before_the_run(

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from poseanimate.bundle import Bundle
 from poseanimate.events import Aligned, Done, Event, Frame, Note, Preview, Stage, Step
 from poseanimate.media import write_clip
 from poseanimate.poses import preview
@@ -25,6 +26,7 @@ class Run:
     """Follows a run.
 
     name: of the clip's file; never text that came from outside. share: how far it is, 0 to 1.
+    job: what its clip is made of, as soon as that is known.
     begun: it isn't waiting any more. stopped: somebody asked it to end.
     """
 
@@ -33,6 +35,7 @@ class Run:
     frames: list[Picture] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
     done: Done | None = None
+    job: Bundle | None = None
     begun: bool = False
     stopped: bool = False
     share: float = 0.0

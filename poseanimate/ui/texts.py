@@ -71,7 +71,11 @@ SHEET_ALT = (
     "The clip's frames in reading order: finished ones, and skeletons where a frame is to come"
 )
 CLIP = "Clip"
-DOWNLOAD = "Download the clip"
+DOWNLOADS = "Take away: clip, transparent WebM, frames, and a bundle to go on from"
+RESTORE = "Go on from a bundle"
+BUNDLE = (
+    "A bundle (ZIP) that was downloaded here: it brings back picture, motion, settings and clip"
+)
 
 STAGES = {
     "motion": "Looking for the person in the video",
@@ -119,6 +123,15 @@ def found(joints: int) -> str:
     if joints == 18:
         return sentence("One character, all 18 joints seen.", "good")
     return sentence(f"One character, {joints} of 18 joints seen.", "good")
+
+
+def restored(same_models: bool) -> str:
+    """A bundle is back on the page."""
+    done = ("Picture, motion, prompt, settings and clip are back.", "good")
+    if same_models:
+        return sentences([done])
+    other = "It was made with other models than these: Generate will make another clip."
+    return sentences([done, (other, "warning")])
 
 
 def ended(frames: int, stopped: bool = False, trouble: str = "") -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import socket
 import threading
+import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -126,15 +127,15 @@ def _small(page: Page, frames: int, steps: int = 2) -> None:
         number.press("Tab")
 
 
-def _downloaded(page: Page, folder: Path) -> Path:
+def _downloaded(page: Page, folder: Path, suffix: str) -> Path:
     with page.expect_download() as download:
-        page.locator("#download").click()
+        page.locator(f"#downloads a[download$='{suffix}']").first.click()
     path = folder / download.value.suggested_filename
     download.value.save_as(path)
     return path
 
 
-def test_from_a_picture_and_a_motion_to_a_clip(page: Page, tmp_path: Path) -> None:
+def test_from_a_picture_and_a_motion_to_a_clip(app: App, page: Page, tmp_path: Path) -> None:
     page.get_by_role("radio", name="room boy").check()
     expect(page.locator("#picture")).to_contain_text("room-boy")
     expect(page.get_by_label("Prompt")).to_have_value(re.compile("^a boy .* in a room"))
@@ -159,10 +160,29 @@ def test_from_a_picture_and_a_motion_to_a_clip(page: Page, tmp_path: Path) -> No
     for figure in ("dB PSNR", "Time", "Taken from the cache"):
         expect(page.locator("#report")).to_contain_text(figure)
     expect(page.get_by_role("button", name="Stop")).to_be_disabled()
-    clip = _downloaded(page, tmp_path)
+    clip = _downloaded(page, tmp_path, ".mp4")
     assert clip.name == "poseanimate-walk.mp4"
     video = read_video(clip)
     assert len(video.frames) == 4 and min(video.frames[0].shape[:2]) >= 448
+    for suffix in (".gif", ".webm"):
+        again = read_video(_downloaded(page, tmp_path, suffix))
+        assert len(again.frames) == 4 and again.fps == pytest.approx(video.fps, rel=0.02)
+    with zipfile.ZipFile(_downloaded(page, tmp_path, "-frames.zip")) as frames:
+        assert len(frames.namelist()) == 4
+
+    bundle = _downloaded(page, tmp_path, "-bundle.zip")
+    fresh = _opened(page.context.new_page(), app)
+    fresh.get_by_text("Go on from a bundle").click()
+    fresh.locator("#bundle input[type=file]").set_input_files(bundle)
+    expect(fresh.locator("#restored")).to_contain_text("are back")
+    expect(fresh.locator("#clip video")).to_be_visible()
+    expect(fresh.locator("#setting-frames input[type=number]")).to_have_value("4")
+    expect(fresh.locator("#verdicts")).to_contain_text("4 frames")
+    fresh.get_by_role("button", name="Generate").click()
+    expect(fresh.locator("#bar")).to_contain_text("Done: 4 frames.")
+    expect(fresh.locator("#report")).to_contain_text("inverting the picture")  # from the cache
+    again = _downloaded(fresh, tmp_path, ".mp4")
+    assert again.read_bytes() == clip.read_bytes()
 
 
 def test_stop_keeps_the_finished_frames(app: App, page: Page, tmp_path: Path) -> None:
@@ -188,7 +208,7 @@ def test_stop_keeps_the_finished_frames(app: App, page: Page, tmp_path: Path) ->
     )
     assert app.animator.closed.wait(HOLD_S)
     expect(page.locator("#clip video")).to_be_visible()
-    assert len(read_video(_downloaded(page, tmp_path)).frames) == 3
+    assert len(read_video(_downloaded(page, tmp_path, ".mp4")).frames) == 3
     expect(page.get_by_role("button", name="Generate")).to_be_enabled()
 
 

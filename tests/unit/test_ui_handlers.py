@@ -6,6 +6,7 @@ import ast
 import math
 import re
 import threading
+import zipfile
 from collections.abc import Generator, Iterator
 from dataclasses import fields, replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from poseanimate.animator import Animator
+from poseanimate.bundle import Bundle
 from poseanimate.errors import MotionError
 from poseanimate.events import Aligned, Done, Frame, Note, Preview, Stage, Step
 from poseanimate.media import read_video, write_clip
@@ -28,6 +30,7 @@ from poseanimate.ui import page, texts
 from poseanimate.ui.handlers import (
     ALIGNMENT_SETTINGS,
     MOTION_NAMES,
+    RESTORED,
     RESULT_OUTPUTS,
     SETTING_NAMES,
     Handlers,
@@ -280,7 +283,6 @@ def test_a_run_ends_with_clip_sheet_and_figures(picture: str) -> None:
         bars.append(words(changed.get("bar", "")))
         if changed.get("clip"):
             clip = read_video(Path(changed["clip"]))
-            assert changed["download"].value is not None and changed["download"].visible
     assert len(clip.frames) == 3 and min(clip.frames[0].shape[:2]) == 512
     assert Path(seen["clip"]).name == "poseanimate-walk.mp4"
     assert not Path(seen["clip"]).exists(), "the temporary folder is left behind"
@@ -290,6 +292,68 @@ def test_a_run_ends_with_clip_sheet_and_figures(picture: str) -> None:
     assert any("step 1 of 2" in bar and "left" in bar for bar in bars)
     assert "3 frames" in bars[-1]
     assert seen["generate"].interactive and not seen["stop"].interactive
+
+
+def test_a_clip_is_taken_away_in_five_forms(picture: str, tmp_path: Path) -> None:
+    handlers = Handlers(Animator(tiny_models()))
+    for answer in started(handlers, picture):
+        last = read(answer)
+        clip = Path(last["clip"]).read_bytes() if last.get("clip") else b""
+    assert list(handlers.pack(session("b"))) == [], "it is another session's"
+    for files in handlers.pack(session()):
+        made = [Path(path) for path in files["value"]]
+        assert [path.name for path in made] == [
+            f"poseanimate-walk{end}"
+            for end in (".mp4", ".gif", ".webm", "-frames.zip", "-bundle.zip")
+        ]
+        assert [len(read_video(path).frames) for path in made[:3]] == [3, 3, 3]
+        with zipfile.ZipFile(made[3]) as frames:
+            assert len(frames.namelist()) == 3
+        job = Bundle.from_bytes(made[4].read_bytes())
+    assert not made[0].exists(), "the temporary folder is left behind"
+    assert job.clip == clip and job.settings == QUICK and job.prompt == "a girl"
+    assert np.array_equal(job.picture, scene_at_ease().picture)
+    handlers.leave(session())
+    assert list(handlers.pack(session())) == []
+
+
+def restored(handlers: Handlers, path: Path) -> Iterator[dict[str, Any]]:
+    """What a bundle changes on the page, by name, while its files are there."""
+    for answer in handlers.restore(str(path)):
+        named = zip((*RESTORED, *SETTING_NAMES), answer, strict=True)
+        yield {name: value for name, value in named if not _skipped(value)}
+
+
+def test_a_bundle_brings_back_a_job_that_makes_the_same_clip(picture: str, tmp_path: Path) -> None:
+    handlers = Handlers(Animator(tiny_models()))
+    list(started(handlers, picture))
+    bundle = tmp_path / "bundle.zip"
+    for files in handlers.pack(session()):
+        bundle.write_bytes(Path(files["value"][-1]).read_bytes())
+    fresh, clips = Handlers(Animator(tiny_models())), []
+    for back in restored(fresh, bundle):
+        assert "are back" in back["restored"] and "other models" not in back["restored"]
+        chosen = [back.get(name) for name in ("picture", "prompt", *MOTION_NAMES)]
+        settings = [back[name] for name in SETTING_NAMES]
+        for answer in fresh.animate(session("c"), *chosen, *settings):
+            if read(answer).get("clip"):
+                clips.append(Path(read(answer)["clip"]).read_bytes())
+    assert clips == [Bundle.from_bytes(bundle.read_bytes()).clip]
+
+
+def test_a_bundle_of_other_models_says_so(scripted: Scripted, tmp_path: Path) -> None:
+    job = Bundle(scene_at_ease().picture, load_preset("walk"), QUICK, "a girl", "others")
+    (tmp_path / "job.zip").write_bytes(job.to_bytes())
+    (back,) = restored(Handlers(scripted), tmp_path / "job.zip")
+    assert "other models" in back["restored"]
+    assert back["frames"] == QUICK.frames
+
+
+def test_what_is_no_bundle_changes_nothing_but_a_sentence(
+    scripted: Scripted, no_picture: str
+) -> None:
+    (back,) = restored(Handlers(scripted), Path(no_picture))
+    assert set(back) == {"restored"} and 'role="alert"' in back["restored"]
 
 
 def test_stop_keeps_what_is_finished_and_leaves_others_alone(

@@ -1,0 +1,79 @@
+"""What a finished run is taken away in, and what a bundle puts back on the page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from poseanimate.bundle import MAX_BYTES, Bundle
+from poseanimate.errors import BundleError
+from poseanimate.media import write_clip
+from poseanimate.media.clips import GIF_MAX_FPS
+from poseanimate.ui.sheet import enlargement
+
+Picture = NDArray[np.uint8]
+
+
+def downloads(
+    job: Bundle,
+    clip: str,
+    frames: Sequence[Picture],
+    alphas: Sequence[NDArray[np.float32]],
+    fps: float,
+    folder: Path,
+) -> list[str]:
+    """Writes a clip in every form; returns the files.
+
+    Args:
+        clip: the MP4, which is there already; the others are named after it.
+        alphas: where the character is in each frame, (H, W) in [0, 1].
+
+    Raises:
+        OutputError: one can't be written.
+    """
+    source = Path(clip)
+    height, width = frames[0].shape[:2]
+    factor = enlargement(width, height)
+    gif, webm, frames_zip, bundle = (
+        folder / f"{source.stem}{end}" for end in (".gif", ".webm", "-frames.zip", "-bundle.zip")
+    )
+    cut_out = [
+        np.dstack([frame, np.rint(255 * alpha).astype(np.uint8)])
+        for frame, alpha in zip(frames, alphas, strict=True)
+    ]
+    write_clip(frames, gif, min(fps, GIF_MAX_FPS), factor)
+    write_clip(cut_out, webm, fps, factor)
+    write_clip(frames, frames_zip, fps)
+    bundle.write_bytes(replace(job, clip=source.read_bytes()).to_bytes())
+    return [str(path) for path in (source, gif, webm, frames_zip, bundle)]
+
+
+def opened(path: str) -> Bundle:
+    """The bundle in an uploaded file.
+
+    Raises:
+        BundleError and what `Bundle.from_bytes` raises.
+    """
+    file = Path(path)
+    if file.stat().st_size > MAX_BYTES:  # before it is read
+        raise BundleError(
+            f"The bundle is larger than {MAX_BYTES / 1e6:.0f} MB.",
+            "Choose a bundle that this page made.",
+        )
+    return Bundle.from_bytes(file.read_bytes())
+
+
+def laid_out(job: Bundle, folder: Path) -> tuple[str, str, str | None]:
+    """A bundle's picture, motion and clip (None where it has none) as files of fixed names."""
+    picture, motion, clip = (folder / name for name in ("picture.png", "motion.json", "clip.mp4"))
+    Image.fromarray(job.picture).save(picture)
+    motion.write_text(job.motion.to_json(), encoding="utf-8")
+    if not job.clip:
+        return str(picture), str(motion), None
+    clip.write_bytes(job.clip)
+    return str(picture), str(motion), str(clip)
