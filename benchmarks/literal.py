@@ -80,9 +80,9 @@ class LiteralLoop:
         for drawing in drawings[1:]:
             with costs.stage("pacm_pose", self.calls):
                 optimised.append(self._pose_embeddings(inverted, source, drawing))
-        with costs.stage("frame_0", self.calls):
-            attentions = self._recorded(inverted, source, drawings[0])
         masks = self._masks(poses)
+        with costs.stage("frame_0", self.calls):
+            attentions = self._recorded(inverted, source, drawings[0], masks[:1])
         for i in range(1, len(poses)):
             seen = torch.cat([masks[:1], masks[i - 1 : i], masks[i : i + 1]])
             with costs.stage("generation", self.calls):
@@ -134,7 +134,7 @@ class LiteralLoop:
         return optimised[::-1]
 
     def _recorded(
-        self, inverted: Tensor, source: list[Tensor], drawing: Tensor
+        self, inverted: Tensor, source: list[Tensor], drawing: Tensor, mask: Tensor
     ) -> list[DualConsistency]:
         """DC attention of both guidance branches, with the keys and values of frame 0."""
         settings = self.settings
@@ -145,7 +145,7 @@ class LiteralLoop:
             for _ in range(2)
         ]
         for attention in attentions:
-            attention.recording = True
+            attention.recording, attention.masks = True, mask.expand(3, -1, -1)
         with torch.no_grad():
             for k in range(self.ddim.steps, 0, -1):
                 self._guided(inverted[k : k + 1], k, source[k - 1], drawing, attentions)

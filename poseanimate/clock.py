@@ -31,6 +31,11 @@ class Clock:
         left_s = max(self.planned - self.done, 0.0) * self.worked_s / self.done
         return Step(stage, index, self.steps, left_s)
 
+    @property
+    def pace_s(self) -> float | None:
+        """Seconds of a pass so far; None before the first is done."""
+        return self.worked_s / self.done if self.done else None
+
     def spend(self, stage: str) -> None:
         """What passed since the last call was spent on a stage."""
         now = time.monotonic()

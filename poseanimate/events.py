@@ -16,6 +16,15 @@ Picture = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
+class Forecast:
+    """What a run would cost: stages whose results are cached, those to be done, and the seconds, where known."""
+
+    cached: tuple[str, ...]
+    to_do: tuple[str, ...]
+    seconds: float | None
+
+
+@dataclass(frozen=True)
 class Stage:
     """A stage begins: `steps` steps are to come, none where its result was cached.
 
@@ -59,7 +68,7 @@ class Preview:
 class Frame:
     """Frame `index` is finished; frame 0 is the source picture.
 
-    mask: M_i as MGDM used it, (H, W) in {0, 1}; None for frame 0 and without MGDM.
+    mask: M_i, (H, W) in {0, 1}; None for frame 0, and where neither MGDM nor a held background asks for it.
     """
 
     index: int

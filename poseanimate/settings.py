@@ -33,7 +33,7 @@ def knob(
 
 @dataclass(frozen=True)
 class Settings:
-    """How a character is animated. The defaults are the preset `balanced`.
+    """How a character is animated. Presets are changes over these defaults.
 
     Raises:
         SettingsError: a value outside its range, or λ that don't sum to 1.
@@ -171,11 +171,6 @@ class Settings:
                 f"background is {self.background}, which follows the source's inversion, but start is random.",
                 "Set start to inverted, or background to sampled.",
             )
-        if self.background == "blended" and not (self.dcam and self.mgdm):
-            raise SettingsError(
-                "background is blended, but nothing tells where it is without MGDM's masks.",
-                "Turn dcam and mgdm on, or set background to direct or sampled.",
-            )
         optimised = self.pacm_source or (self.pacm_pose and self.pose_steps > 0)
         if optimised and self.guidance_scale == 1 and self.embedding_role == "unconditional":
             raise SettingsError(
@@ -183,10 +178,10 @@ class Settings:
                 "Raise guidance_scale above 1, or set embedding_role to conditional.",
             )
 
-        attended = self.dcam and self.mgdm and self.frame_masks != "skeleton"
+        attended = self.masked and self.frame_masks != "skeleton"
         if self.image_prompt and (self.pose_before or attended):
             raise SettingsError(
-                "image_prompt takes the place of the cross-attention that pacm_pose and MGDM's masks look at.",
+                "image_prompt takes the place of the cross-attention that pacm_pose and frame masks look at.",
                 "Set image_prompt to 0, or turn pacm_pose off and set frame_masks to skeleton.",
             )
 
@@ -194,6 +189,11 @@ class Settings:
     def pose_before(self) -> bool:
         """Whether the second optimisation has a pass of its own."""
         return self.pacm_pose and not self.pose_in_generation
+
+    @property
+    def masked(self) -> bool:
+        """Whether frames need masks: MGDM apart from DCAM does nothing, and a held background must be known."""
+        return (self.dcam and self.mgdm) or self.background != "sampled"
 
     @property
     def follows_source(self) -> bool:

@@ -92,7 +92,7 @@ class Run:
             self.prompt, character_words(self.prompt, settings.character_words)
         )
         self.keys = _Keys(self)
-        self.clock = Clock(self._planned(), self.ddim.steps, self.seconds)
+        self.clock = Clock(sum(self.plan().values()), self.ddim.steps, self.seconds)
 
     def events(self) -> Iterator[Event]:
         settings = self.settings
@@ -112,12 +112,11 @@ class Run:
             yield Stage("frame_0", self.ddim.steps)
             recorded = sampler.record_source(inverted, source.embeddings, hint)
             yield from self._steps("frame_0", recorded, 1)
-        decoupled = settings.mgdm and settings.dcam
-        if decoupled and settings.frame_masks != "skeleton" and not self.tokens:
+        if settings.masked and settings.frame_masks != "skeleton" and not self.tokens:
             yield Note(
                 "The prompt has no word that names the character: frame masks come from the skeleton alone."
             )
-        hull = Hull.fitted(self.character.pose, self.character.mask) if decoupled else None
+        hull = Hull.fitted(self.character.pose, self.character.mask) if settings.masked else None
         for first in range(1, len(self.poses), settings.chunk_frames):
             poses = self.poses[first : first + settings.chunk_frames]
             hints = self._hints(poses)
@@ -267,21 +266,23 @@ class Run:
                 self.clock.resume()
         return z_0
 
-    def _planned(self) -> float:
-        """What is to be done, in passes of one frame through the networks."""
+    def plan(self) -> dict[str, float]:
+        """What each stage still needs, in passes of one frame through the networks; 0: its result is cached."""
         settings, steps, keys = self.settings, self.ddim.steps, self.keys
         frames = len(self.poses) - 1
         kept = {e.key for e in self.cache.entries()} if self.cache is not None else set()
-        planned = float(steps * (frames + settings.follows_source))
-        planned += 0 if keys.inversion in kept else steps * 0.5
-        if settings.pacm_source and keys.source not in kept:
-            planned += source_optimisation(settings).cost(steps)
-        if settings.pacm_pose and settings.pose_in_generation:
-            planned += 2 * steps * frames
+        passes = {"inversion": 0.0 if keys.inversion in kept else steps * 0.5}
+        if settings.pacm_source:
+            cost = source_optimisation(settings).cost(steps)
+            passes["pacm_source"] = 0.0 if keys.source in kept else cost
+        if settings.follows_source:
+            passes["frame_0"] = float(steps)
         if settings.pose_before or self._wants_attention:
             missing = sum(keys.pose(pose) not in kept for pose in self.poses[1:])
-            planned += steps * pose_optimisation(settings).cost * missing
-        return planned
+            passes["pacm_pose"] = steps * pose_optimisation(settings).cost * missing
+        one_pass = settings.pacm_pose and settings.pose_in_generation
+        passes["generation"] = float(steps * frames * (3 if one_pass else 1))
+        return passes
 
     def _steps(
         self, stage: str, steps: Iterator[Step], cost: float
@@ -317,14 +318,14 @@ class Run:
                 branches=branches,
                 weights=weights,
                 latent_grid=grid,
-                mask_form=settings.mask_form,
+                mask_form=settings.mask_form if settings.mgdm else None,
             )
         elif settings.baseline_attention == "cross_frame":
             attention = CrossFrame(branches=branches)
         elif settings.baseline_attention == "spatio_temporal":
             attention = SpatioTemporal(branches=branches)
         source_mask = None
-        if settings.dcam and settings.mgdm:
+        if settings.masked:
             source_mask = torch.from_numpy(self.character.mask)[None].to(self.models.device)
         return Sampler(self.denoiser, self.ddim, start, attention, source_mask, settings.background)
 
@@ -352,8 +353,8 @@ class Run:
     def _wants_attention(self) -> bool:
         """Whether cross-attention is kept: always beside Alg. 1, so that switching masks re-runs nothing."""
         settings = self.settings
-        decoupled = settings.dcam and settings.mgdm and settings.frame_masks != "skeleton"
-        return bool(self.tokens and (settings.pose_before or decoupled))
+        attended = settings.masked and settings.frame_masks != "skeleton"
+        return bool(self.tokens and (settings.pose_before or attended))
 
     def _hints(self, poses: tuple[Pose, ...]) -> Tensor:
         height, width = self.character.picture.shape[:2]

@@ -39,6 +39,10 @@ ROWS: dict[str, Row] = {
     "cross-frame": Row(
         {**NONE, "baseline_attention": "cross_frame"}, "and every frame attends to frame 0 alone"
     ),
+    "cross-frame-direct": Row(
+        {**NONE, "baseline_attention": "cross_frame", "background": "direct"},
+        "the same with direct inversion, as the preset `balanced` has it",
+    ),
     "spatio-temporal": Row(
         {**NONE, "baseline_attention": "spatio_temporal"},
         "and every frame attends to frames 0 and i - 1; for the pocket models it stands in for IP+CtrlN",
@@ -54,20 +58,25 @@ ROWS: dict[str, Row] = {
     ),
     "only-pacm-source": Row({**NONE, "pacm_source": True}, "the first optimisation alone"),
     "full": Row({}, "the method as the preset has it"),
+    "less-direct": Row(
+        {"background": "sampled"}, "the paper's modules alone, without direct inversion"
+    ),
     "less-pacm": Row({"pacm_source": False, "pacm_pose": False}, "without both optimisations"),
     "less-pacm-pose": Row({"pacm_pose": False}, "without the second optimisation"),
     "less-dcam": Row({"dcam": False}, "without dual consistency attention, and so without MGDM"),
     "less-mgdm": Row({"mgdm": False}, "without the decoupling of character and background"),
     "negative-prompt": Row(
-        {"pacm_source": False, "pacm_pose": False, "guidance_scale": 1.0},
+        {
+            "pacm_source": False,
+            "pacm_pose": False,
+            "guidance_scale": 1.0,
+            "background": "sampled",
+        },
         "negative-prompt inversion instead of both optimisations; as the prompt stays, that is guidance 1",
     ),
     "direct": Row(
         {"pacm_source": False, "pacm_pose": False, "background": "direct"},
         "direct inversion instead of both optimisations",
-    ),
-    "full-direct": Row(
-        {"background": "direct"}, "the method, its background held by direct inversion as well"
     ),
     "blended": Row(
         {"pacm_source": False, "pacm_pose": False, "background": "blended"},

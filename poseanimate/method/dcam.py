@@ -27,12 +27,12 @@ class DualConsistency(FrameAttention):
     """DC attention in the U-Net's up blocks (end of Sec. 3.3).
 
     latent_grid: (h, w) of the latents; a layer's grid is a power of two smaller.
-    mask_form: see mgdm.decoupled_attention.
+    mask_form: see mgdm.decoupled_attention; None without MGDM.
     """
 
     weights: Weights
     latent_grid: tuple[int, int]
-    mask_form: str = "hadamard"
+    mask_form: str | None = "hadamard"
 
     @staticmethod
     def replaces(layer: str) -> bool:
@@ -51,7 +51,7 @@ class DualConsistency(FrameAttention):
         ):
             if weight == 0:
                 continue
-            if seen is None:
+            if seen is None or self.mask_form is None:
                 cfa = scaled_dot_product_attention(q, k_j, v_j)  # Eq. 7
             else:
                 cfa = decoupled_attention(q, k_j, v_j, seen[2], seen[which], self.mask_form)
@@ -60,7 +60,7 @@ class DualConsistency(FrameAttention):
 
     def _regions(self, tokens: int) -> tuple[Tensor, Tensor, Tensor] | None:
         """Regions (branches·frames, tokens) of frame 0, of each frame's previous one and of itself."""
-        if self.masks is None:
+        if self.masks is None or self.mask_form is None:
             return None
         seen = regions(self.masks, layer_grid(self.latent_grid, tokens))
         first, previous, own = seen[:1].expand(len(seen) - 2, -1), seen[1:-1], seen[2:]

@@ -16,7 +16,6 @@ import torch
 from diffusers import UNet2DConditionModel
 from diffusers.models.attention_processor import Attention
 from torch import Tensor
-from torch.nn.functional import scaled_dot_product_attention
 
 from poseanimate.method.attention import output, processors, project
 
@@ -37,8 +36,8 @@ class FrameAttention(ABC):
 
     branches: of classifier-free guidance in a batch.
     timestep, masks and recording are set before each pass through the U-Net: masks (1 + 1 + frames, H, W) in [0, 1] are
-        those of frame 0, of the frame before the chunk and of the chunk's frames, or None without MGDM; while
-        `recording`, the batch is frame 0 alone.
+        those of frame 0, of the frame before the chunk and of the chunk's frames, or None where nobody is masked; while
+        `recording`, the batch is frame 0 alone, which is its own first and previous frame (Eq. 8 at i = 0).
     """
 
     branches: int
@@ -77,7 +76,7 @@ class FrameAttention(ABC):
         last = (by_branch[0][:, -1].detach().clone(), by_branch[1][:, -1].detach().clone())
         if self.recording:
             self.memory.first[key] = self.memory.previous[key] = last
-            return scaled_dot_product_attention(q, k, v)
+            return self.combine(q, (k, v), (k, v), (k, v))
         frames = by_branch[0].shape[1]
         k_0, v_0 = (
             x[:, None].expand(-1, frames, -1, -1, -1).flatten(0, 1) for x in self.memory.first[key]

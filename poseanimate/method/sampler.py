@@ -26,6 +26,7 @@ class Sampler:
         alone): at every step frames are given the difference by which the source's own sampling misses its
         inverted trajectory, so that a frame in the source's pose is the source; or "blended" (Avrahami et al.
         2023): the source's latents. With masks this is done where the character is in neither the source nor the frame.
+    source_mask: M_s, (1, H, W) in [0, 1], where frames come with masks.
     """
 
     denoiser: Denoiser
@@ -54,10 +55,13 @@ class Sampler:
         if not self.follows_source:
             return
         self._last_mask, self._trajectory = self.source_mask, trajectory
+        masks = None if self.source_mask is None else self.source_mask.expand(3, -1, -1)
         for k in range(self.ddim.steps, 0, -1):
             z_t = trajectory[k : k + 1]
             with torch.no_grad():
-                eps = self._predict(z_t, k, embeddings[k - 1 : k], hint, recording=True)
+                eps = self._predict(
+                    z_t, k, embeddings[k - 1 : k], hint, masks=masks, recording=True
+                )
             self._missed_by[k] = trajectory[k - 1 : k] - self.ddim.step(z_t, eps, k)
             yield Step(k, self.ddim.predict_z0(z_t, eps, k))
 
@@ -73,7 +77,7 @@ class Sampler:
         Args:
             embeddings: ∅̃, (frames, T, L, d).
             hints: of the target poses, (frames, c, h, w).
-            masks: M_i, (frames, H, W) in [0, 1], or None (MGDM off).
+            masks: M_i, (frames, H, W) in [0, 1], or None where neither attention nor the background asks for them.
             pull: does Alg. 1 on the way; `embeddings` are then ∅_s.
         """
         z_t = self.start.expand(len(hints), -1, -1, -1)

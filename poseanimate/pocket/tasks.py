@@ -210,8 +210,7 @@ class DiffusionTask(_Pictures):
         t = torch.from_numpy(
             ((rng.permutation(count) + rng.random(count)) / count * 1000).astype(np.int64)
         )
-        mask = torch.from_numpy(self.train.masks[rows]).float()[:, None] / 255
-        weight = 1 + avg_pool2d(mask, 8).to(self.device)
+        weight = 1 + 3 * self._bodies(self.train, rows)
         error = self._error(self.latents[rows], tokens, hints, t.to(self.device), None)
         snr = (self.alphas / (1 - self.alphas))[t.to(self.device)]
         per_sample = (weight * error).mean(dim=(1, 2, 3)) / weight.mean(dim=(1, 2, 3))
@@ -221,12 +220,16 @@ class DiffusionTask(_Pictures):
         return self._figures(self.validation)
 
     def _figures(self, split: RenderedSet) -> dict[str, float]:
-        """Mean error of the predicted noise over `EVALUATED` pictures, one timestep and noise for each."""
+        """Mean error of the predicted noise over `EVALUATED` pictures, one timestep and noise for each.
+
+        "character" is the mean over what a character covers; the others are over the whole picture.
+        """
         fixed = split.single[:EVALUATED]
         z = _encoded(self.runs, split, 1)[fixed]
         t = torch.linspace(10, 990, len(fixed)).long().to(self.device)
         noise = torch.randn(z.shape, generator=torch.Generator().manual_seed(0))
         tokens, hints = self._tokenize(split)[fixed], self._hints(split, fixed)
+        bodies = self._bodies(split, fixed).cpu()
         figures = {}
         for name, words, skeletons in (
             ("eps_mse", tokens, hints),
@@ -237,8 +240,16 @@ class DiffusionTask(_Pictures):
                 self._error(z[part], words[part], skeletons[part], t[part], noise[part])
                 for part in torch.arange(len(z)).split(24)
             ]
-            figures[name] = float(torch.cat(error).mean())
+            each = torch.cat(error).cpu()
+            figures[name] = float(each.mean())
+            if name == "eps_mse":
+                figures["character"] = float((bodies * each).sum() / (bodies.sum() * each.shape[1]))
         return figures
+
+    def _bodies(self, split: RenderedSet, rows: NDArray[np.int64]) -> Tensor:
+        """(n, 1, h, w): which part of each latent pixel a character covers."""
+        masks = torch.from_numpy(split.masks[rows]).float()[:, None] / 255
+        return avg_pool2d(masks, 8).to(self.device)
 
     def finish(self, runs: Path) -> dict[str, float]:
         networks: dict[str, Any] = dict(self.networks.items())

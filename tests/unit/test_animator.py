@@ -604,6 +604,18 @@ def test_direct_inversion_needs_frame_0_even_without_attention_to_it() -> None:
     assert any(isinstance(event, Stage) and event.name == "frame_0" for event in events)
 
 
+@pytest.mark.parametrize("off", [{"mgdm": False}, {"dcam": False}], ids=str)
+def test_a_held_background_has_masks_without_mgdm_too(off: dict) -> None:
+    held, free = (run(fast(background=how, **off)) for how in ("direct", "sampled"))
+    masks = {
+        how: [event.mask for event in events if isinstance(event, Frame) and event.index]
+        for how, events in (("held", held), ("free", free))
+    }
+    assert all(0 < mask.mean() < 1 for mask in masks["held"])
+    assert masks["free"] == [None, None]
+    assert differ(frames_of(held), frames_of(free))
+
+
 def test_the_switches_cover_every_pair() -> None:
     for one, other in ((a, b) for i, a in enumerate(MODULES) for b in MODULES[:i]):
         assert len({(one in on, other in on) for on in SWITCHES}) == 4

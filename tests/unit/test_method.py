@@ -367,8 +367,11 @@ def test_decoupled_attention_is_six_masked_attentions(form: str, seed: int, shar
     masks = torch.rand(frames, 4, 4, generator=generator) < share
     weights = Weights(0.5, 0.3, 0.2)
     attention = DualConsistency(weights=weights, branches=1, latent_grid=(4, 4), mask_form=form)
-    attention.recording = True
-    attention.attend("layer", q[:1], k[:1], v[:1])
+    attention.recording, attention.masks = True, masks[[0, 0, 0]].float()
+    alone = attention.attend("layer", q[:1], k[:1], v[:1])
+    twice = (x[[0, 0]] for x in (q, k, v))
+    source = dca_literal(*twice, weights, masks[[0, 0]].flatten(1), form)
+    torch.testing.assert_close(alone, source, atol=1e-5, rtol=1e-4)
     attention.recording = False
     attention.masks = torch.cat([masks[:1], masks[:1], masks[1:]]).float()
     found = attention.attend("layer", q[1:], k[1:], v[1:])

@@ -183,9 +183,9 @@ def test_lambdas_that_do_not_sum_to_one_are_refused(values: dict[str, Any], tota
 # Presets ------------------------------------------------------------------------------------------
 
 
-def test_the_presets_are_there_and_balanced_is_the_default() -> None:
+def test_the_presets_are_there_and_balanced_only_holds_the_background() -> None:
     assert preset_names() == ["balanced", *BASELINES, "fast", "paper"]
-    assert Settings.preset("balanced") == Settings()
+    assert Settings.preset("balanced") == Settings(background="direct")
     fast = Settings.preset("fast")
     assert fast.num_inference_steps < Settings().num_inference_steps
 
@@ -259,8 +259,6 @@ def test_settings_come_back_from_a_preset_that_holds_them_all(
     ("changes", "words"),
     [
         ({"background": "direct", "start": "random"}, "start is random"),
-        ({"background": "blended", "mgdm": False}, "without MGDM's masks"),
-        ({"background": "blended", "dcam": False}, "without MGDM's masks"),
     ],
     ids=str,
 )
