@@ -16,7 +16,7 @@ from PIL import Image
 
 from poseanimate.cache import StageCache
 from poseanimate.errors import MotionError
-from poseanimate.events import Aligned, Event, Note, Stage
+from poseanimate.events import Aligned, Event, Forecast, Note, Stage
 from poseanimate.media import fit_size, rgb_over_white
 from poseanimate.models import Models
 from poseanimate.poses.detect import one_person
@@ -38,6 +38,7 @@ class Animator:
     def __init__(self, models: Models, cache: StageCache | None = None) -> None:
         self.models = models
         self.cache = cache
+        self.pace_s: float | None = None  # of a frame's pass and guidance branch, in the last run
 
     def character(self, picture: Image.Image) -> Character:
         """Brings a picture to the models' size and looks at it.
@@ -115,4 +116,24 @@ class Animator:
             )
         run = Run(self.models, self.cache, character, alignment, settings, prompt)
         run.seconds |= {"character": seen - started, "alignment": time.monotonic() - seen}
-        yield from run.events()
+        try:
+            yield from run.events()
+        finally:
+            if run.clock.pace_s is not None:
+                self.pace_s = run.clock.pace_s / run.denoiser.branches
+
+    def forecast(
+        self, character: Character, motion: Motion, settings: Settings, prompt: str = ""
+    ) -> Forecast | None:
+        """What a run would cost, without running it; None where it would not begin."""
+        alignment = self.align(character, motion, settings)
+        if alignment.errors or len(alignment.poses) < 2:
+            return None
+        run = Run(self.models, self.cache, character, alignment, settings, prompt)
+        plan, branches = run.plan(), run.denoiser.branches
+        seconds = None if self.pace_s is None else self.pace_s * branches * sum(plan.values())
+        return Forecast(
+            tuple(stage for stage, passes in plan.items() if not passes),
+            tuple(stage for stage, passes in plan.items() if passes),
+            seconds,
+        )

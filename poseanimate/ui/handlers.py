@@ -157,6 +157,25 @@ class Handlers:
         prev = min(round(prev or 0, 2), round(1 - first, 2))
         return first, prev, round(1 - first - prev, 2)
 
+    def forecast(self, picture: str | None, prompt: str, *values: Any) -> str:
+        """What Generate would take; nothing where it would not begin, or the motion is still looked for.
+
+        Args:
+            values: of `MOTION_NAMES`, then of `SETTING_NAMES`.
+        """
+        try:
+            settings = Settings(**dict(zip(SETTING_NAMES, values[6:], strict=True)))
+            choice = MotionChoice.of(values[:6])
+            character = self.character(picture)
+            with self._lock:
+                motion = self._motions.get(choice)
+            if motion is None:
+                return ""
+            found = self.animator.forecast(character, motion, settings, prompt or "")
+        except PoseAnimateError:
+            return ""
+        return "" if found is None else texts.forecast(found)
+
     # 5: the clip ----------------------------------------------------------------------------------
 
     def begin(self, request: gr.Request) -> Outputs:

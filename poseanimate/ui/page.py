@@ -30,6 +30,13 @@ LAMBDAS = ("lambda_first", "lambda_prev", "lambda_self")
 SWITCHES = ("pata", "pacm_source", "pacm_pose", "dcam", "mgdm")
 NUMBERS = ("frames", "num_inference_steps", "inner_steps", "guidance_scale", "seed")
 
+BESIDE: dict[str, Any] = {  # of what needs no diffusion model, and so must not wait for runs
+    "concurrency_limit": 1,
+    "concurrency_id": "poses",
+    "show_progress": "hidden",
+    "api_visibility": "private",
+}
+
 Control = gr.Checkbox | gr.Number | gr.Radio | gr.Slider | gr.Textbox
 Controls = dict[str, Control]
 
@@ -77,16 +84,13 @@ def create_demo(animator: Animator) -> gr.Blocks:
             with gr.Column(min_width=340):
                 settings = _settings(handlers)
                 inputs = Inputs(picture, prompt, motion, settings)
-                clip = _result(handlers, inputs)
-        _before_the_run(demo, handlers, inputs, looked, fitted)
+                clip, forecast = _result(handlers, inputs)
+        _before_the_run(demo, handlers, inputs, looked, fitted, forecast)
         bundle.upload(
             handlers.restore,
             bundle,
             [restored, example, picture, prompt, *motion, clip, *settings.values()],
-            show_progress="hidden",
-            concurrency_limit=1,
-            concurrency_id="poses",
-            api_visibility="private",
+            **BESIDE,
         )
         demo.unload(handlers.leave)
     demo.queue(max_size=8, default_concurrency_limit=1, api_open=False)
@@ -285,13 +289,14 @@ def control(about: Field[Any], value: Any) -> Control:
     return gr.Slider(low, high, step=step, buttons=[], **common)
 
 
-def _result(handlers: Handlers, inputs: Inputs) -> gr.Video:
+def _result(handlers: Handlers, inputs: Inputs) -> tuple[gr.Video, gr.HTML]:
     gr.Markdown(texts.RESULT)
     with gr.Row(elem_id="run"):
         generate = gr.Button(texts.GENERATE, variant="primary", elem_id="generate", scale=3)
         stop = gr.Button(
             texts.STOP, variant="stop", interactive=False, elem_id="stop", scale=1, min_width=100
         )
+    forecast = gr.HTML(elem_id="forecast")
     bar = gr.HTML(texts.sentence(texts.IDLE), elem_id="bar")
     with gr.Row():
         with gr.Column(min_width=280):
@@ -339,17 +344,15 @@ def _result(handlers: Handlers, inputs: Inputs) -> gr.Video:
         api_name="animate",
     )
     run.failure(handlers.failed, None, **aside)
+    run.then(handlers.pack, None, made, **BESIDE)
     run.then(
-        handlers.pack,
-        None,
-        made,
-        concurrency_limit=1,
-        concurrency_id="poses",
-        show_progress="hidden",
-        api_visibility="private",
+        handlers.forecast,
+        [inputs.picture, inputs.prompt, *inputs.motion, *inputs.settings.values()],
+        forecast,
+        **BESIDE,
     )
     stop.click(handlers.stop, None, **aside)
-    return clip
+    return clip, forecast
 
 
 def _before_the_run(
@@ -358,19 +361,21 @@ def _before_the_run(
     inputs: Inputs,
     looked: list[gr.components.Component],
     fitted: list[gr.components.Component],
+    forecast: gr.HTML,
 ) -> None:
-    """Joints and alignment follow their inputs; they have a queue of their own."""
-    common: dict[str, Any] = {
-        "concurrency_limit": 1,
-        "concurrency_id": "poses",
-        "show_progress": "hidden",
-        "trigger_mode": "always_last",
-        "api_visibility": "private",
-    }
+    """Joints, alignment and forecast follow their inputs; they have a queue of their own."""
+    common: dict[str, Any] = {**BESIDE, "trigger_mode": "always_last"}
     gr.on([demo.load, inputs.picture.change], handlers.look, inputs.picture, looked, **common)
     aligned_by = [inputs.settings[name] for name in ALIGNMENT_SETTINGS]
     reads = [inputs.picture, *inputs.motion, *aligned_by]
-    gr.on([demo.load, *(each.change for each in reads)], handlers.fit, reads, fitted, **common)
+    fit = gr.on(
+        [demo.load, *(each.change for each in reads)], handlers.fit, reads, fitted, **common
+    )
+    others = [each for name, each in inputs.settings.items() if name not in ALIGNMENT_SETTINGS]
+    everything = [inputs.picture, inputs.prompt, *inputs.motion, *inputs.settings.values()]
+    forecasts: list[Any] = [handlers.forecast, everything, forecast]
+    fit.then(*forecasts, **BESIDE)
+    gr.on([inputs.prompt.change, *(each.change for each in others)], *forecasts, **common)
 
 
 def example_names() -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from html import escape
 
-from poseanimate.events import Done
+from poseanimate.events import Done, Forecast
 from poseanimate.poses.pata import Alignment, Severity
 
 TITLE = "PoseAnimate"
@@ -116,6 +116,19 @@ def stage(name: str, frames: tuple[int, int] | None = None, last: int | None = N
         if until > first
         else f"{called}: {first} of {last}"
     )
+
+
+def forecast(found: Forecast) -> str:
+    """What a run would take, in a line."""
+    known = found.seconds is not None
+    time = (
+        f"about {duration(found.seconds)}" if found.seconds is not None else "the first run tells"
+    )
+    parts = [f"Will take {time}" if known else f"How long it takes, {time}"]
+    parts.append(f"to do: {', '.join(stage(name).lower() for name in found.to_do)}")
+    if found.cached:
+        parts.append(f"cached: {', '.join(stage(name).lower() for name in found.cached)}")
+    return sentence(" · ".join(parts), "note")
 
 
 def found(joints: int) -> str:

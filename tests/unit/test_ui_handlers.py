@@ -21,6 +21,7 @@ from PIL import Image
 
 from poseanimate.animator import Animator
 from poseanimate.bundle import Bundle
+from poseanimate.cache import StageCache
 from poseanimate.errors import MotionError
 from poseanimate.events import Aligned, Done, Frame, Note, Preview, Stage, Step
 from poseanimate.media import read_video, write_clip
@@ -292,6 +293,25 @@ def test_a_run_ends_with_clip_sheet_and_figures(picture: str) -> None:
     assert any("step 1 of 2" in bar and "left" in bar for bar in bars)
     assert "3 frames" in bars[-1]
     assert seen["generate"].interactive and not seen["stop"].interactive
+
+
+def test_the_forecast_knows_what_is_cached_and_how_fast_this_machine_is(
+    picture: str, tmp_path: Path
+) -> None:
+    handlers = Handlers(Animator(tiny_models(), StageCache(tmp_path / "cache", 10**8)))
+    asked = (picture, "a girl", *WALK, *values(QUICK))
+    assert handlers.forecast(*asked) == "", "the motion hasn't been read yet"
+    list(handlers.fit(picture, *WALK, *(getattr(QUICK, name) for name in ALIGNMENT_SETTINGS)))
+    before = handlers.forecast(*asked)
+    assert "the first run tells" in before and "cached" not in before
+    list(started(handlers, picture))
+    after = words(handlers.forecast(*asked))
+    assert re.search(r"Will take about \d+ s · to do: .*drawing frames", after)
+    assert "cached: inverting the picture, learning to reconstruct the picture" in after
+    wrong = values(QUICK)
+    wrong[SETTING_NAMES.index("lambda_first")] = 0.2
+    assert handlers.forecast(picture, "a girl", *WALK, *wrong) == ""
+    assert handlers.forecast(None, "a girl", *WALK, *values(QUICK)) == ""
 
 
 def test_a_clip_is_taken_away_in_five_forms(picture: str, tmp_path: Path) -> None:
