@@ -198,13 +198,13 @@ class Handlers:
         Args:
             values: of `MOTION_NAMES`, then of `SETTING_NAMES`.
         """
-        run = self._start(request)
+        run = self.start(request)
         try:
             trouble = yield from self._followed(run, picture, prompt, values)
             self._remember(request, run)
             yield from self._ended(run, trouble)
         finally:
-            self._forget(request)
+            self.forget(request)
         if trouble:
             raise gr.Error(trouble, print_exception=False)
 
@@ -315,7 +315,7 @@ class Handlers:
                 about = texts.step_detail(event.index, event.total, None)
                 yield gr.skip(), texts.progress(texts.stage(event.stage), share, about)
 
-    def _events(
+    def events(
         self, run: Run, character: Character, prompt: str, choice: MotionChoice, settings: Settings
     ) -> Generator[Event, None, None]:
         """The motion's steps, where it must be looked for in a video, and then the engine's."""
@@ -341,7 +341,7 @@ class Handlers:
             choice = MotionChoice.of(values[:6])
             run.name = choice.name_or_path if values[0] == texts.FROM_PRESET else run.name
             character = self.character(picture)
-            with closing(self._events(run, character, prompt, choice, settings)) as events:
+            with closing(self.events(run, character, prompt, choice, settings)) as events:
                 for event in events:
                     run.take(event)
                     if run.stopped:
@@ -384,7 +384,7 @@ class Handlers:
                 changed["clip"] = path
             yield shown(**changed)
 
-    def _start(self, request: gr.Request) -> Run:
+    def start(self, request: gr.Request) -> Run:
         with self._lock:
             run = self._runs.get(_session(request))
             if run is None or run.begun:
@@ -402,7 +402,7 @@ class Handlers:
             while len(self._last) > REMEMBERED:
                 self._last.popitem(last=False)
 
-    def _forget(self, request: gr.Request) -> None:
+    def forget(self, request: gr.Request) -> None:
         with self._lock:
             self._runs.pop(_session(request), None)
 

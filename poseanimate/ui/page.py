@@ -15,6 +15,7 @@ from poseanimate.poses.motion import PRESETS_FOLDER
 from poseanimate.poses.motion import preset_names as motion_names
 from poseanimate.settings import Settings, preset_names
 from poseanimate.ui import texts
+from poseanimate.ui.compare import MAX_VALUES_CHARACTERS, SWEPT, Comparison
 from poseanimate.ui.handlers import ALIGNMENT_SETTINGS, Handlers, named
 
 STYLE = Path(__file__).with_name("style.css")
@@ -352,7 +353,76 @@ def _result(handlers: Handlers, inputs: Inputs) -> tuple[gr.Video, gr.HTML]:
         **BESIDE,
     )
     stop.click(handlers.stop, None, **aside)
+    _comparison(handlers, inputs, bar, generate, stop)
     return clip, forecast
+
+
+def _comparison(
+    handlers: Handlers, inputs: Inputs, bar: gr.HTML, generate: gr.Button, stop: gr.Button
+) -> None:
+    comparison = Comparison(handlers)
+    gr.Markdown(texts.COMPARISON)
+    gr.Markdown(texts.COMPARISON_HELP)
+    kind = gr.Radio(
+        texts.COMPARISON_KINDS,
+        value=texts.BY_MODULES,
+        show_label=False,
+        container=False,
+        elem_id="compare-kind",
+    )
+    with gr.Row(visible=False) as chosen:
+        name = gr.Dropdown(
+            [(texts.label(each), each) for each in SWEPT],
+            value="lambda_first",
+            label=texts.SWEPT,
+            elem_id="compare-setting",
+        )
+        several = gr.Textbox(
+            "0.3, 0.7, 1",
+            label=texts.SWEPT_VALUES,
+            max_length=MAX_VALUES_CHARACTERS,
+            elem_id="compare-values",
+        )
+    compare = gr.Button(texts.COMPARE, elem_id="compare")
+    grid = gr.Video(
+        label=texts.GRID,
+        interactive=False,
+        autoplay=True,
+        loop=True,
+        buttons=["download"],
+        elem_id="grid",
+    )
+    outputs = [bar, grid, generate, compare, stop]  # as COMPARED
+    quiet: dict[str, Any] = {
+        "queue": False,
+        "show_progress": "hidden",
+        "api_visibility": "private",
+    }
+    kind.change(lambda of: gr.Row(visible=of == texts.BY_VALUES), kind, chosen, **quiet)
+    compare.click(comparison.begin, None, outputs, **quiet)
+    run = compare.click(
+        comparison.compare,
+        [
+            kind,
+            name,
+            several,
+            inputs.picture,
+            inputs.prompt,
+            *inputs.motion,
+            *inputs.settings.values(),
+        ],
+        outputs,
+        concurrency_limit=1,
+        concurrency_id="diffusion",
+        show_progress="hidden",
+        api_visibility="private",
+    )
+    run.failure(
+        lambda: (gr.Button(interactive=True), gr.Button(interactive=True)),
+        None,
+        [generate, compare],
+        **quiet,
+    )
 
 
 def _before_the_run(

@@ -77,6 +77,17 @@ BUNDLE = (
     "A bundle (ZIP) that was downloaded here: it brings back picture, motion, settings and clip"
 )
 
+COMPARISON = "## 6 · Compare"
+COMPARISON_HELP = (
+    "The same job several times, in step: without each of its modules, or with values of one setting. "
+    "What is cached isn't done again."
+)
+BY_MODULES, BY_VALUES = "modules", "values"
+COMPARISON_KINDS = [("Modules off, one at a time", BY_MODULES), ("Values of a setting", BY_VALUES)]
+SWEPT, SWEPT_VALUES = "Setting", "Values, with commas"
+COMPARE = "Compare"
+GRID = "Compared"
+
 STAGES = {
     "motion": "Looking for the person in the video",
     "character": "Looking at the picture",
@@ -155,6 +166,20 @@ def ended(frames: int, stopped: bool = False, trouble: str = "") -> str:
     if stopped:
         return sentence(f"Stopped. {kept}" if frames else "Stopped.", "warning")
     return sentence(f"Done: {frames} frames.", "good")
+
+
+def variant(label: str, number: int, count: int) -> str:
+    """Which of a comparison's clips is being made."""
+    return f"{number} of {count}: {label}"
+
+
+def compared(clips: int, stopped: bool, trouble: str) -> str:
+    """The bar when a comparison is over."""
+    if trouble:
+        return sentence(trouble, "error")
+    return sentence(
+        f"{'Stopped' if stopped else 'Done'}: {clips} clips.", "warning" if stopped else "good"
+    )
 
 
 def sentence(text: str, kind: str = "plain") -> str:

@@ -1,0 +1,200 @@
+"""The same job several times: with modules off in turn, or with values of one setting, as one clip of tiles.
+
+Notable: the tiles are one video, so they can't come out of step.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import fields
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import cv2
+import gradio as gr
+import numpy as np
+from numpy.typing import NDArray
+
+from poseanimate.errors import PoseAnimateError, SettingsError
+from poseanimate.events import Stage, Step
+from poseanimate.media import write_clip
+from poseanimate.settings import Settings
+from poseanimate.ui import texts
+from poseanimate.ui.handlers import SETTING_NAMES, Handlers, MotionChoice, Outputs
+from poseanimate.ui.run import Run
+from poseanimate.ui.sheet import enlargement
+
+_log = logging.getLogger(__name__)
+
+Picture = NDArray[np.uint8]
+
+COMPARED = ("bar", "grid", "generate", "compare", "stop")
+MODULES = ("pata", "pacm_source", "pacm_pose", "dcam", "mgdm")
+MAX_TILES = 9
+TILE_PX = 256
+LABEL_PX = 24
+MAX_VALUES_CHARACTERS = 200
+SWEPT = tuple(each.name for each in fields(Settings))
+
+
+class Comparison:
+    """The handlers of the page's comparison; its runs are its sessions', as those of Generate."""
+
+    def __init__(self, handlers: Handlers) -> None:
+        self.handlers = handlers
+
+    def begin(self, request: gr.Request) -> Outputs:
+        """Answers the click at once."""
+        self.handlers.begin(request)
+        return compared(
+            bar=texts.progress(texts.WAITING, 0.0),
+            generate=gr.Button(interactive=False),
+            compare=gr.Button(interactive=False),
+            stop=gr.Button(interactive=True),
+        )
+
+    def compare(
+        self,
+        request: gr.Request,
+        kind: str,
+        name: str,
+        several: str,
+        picture: str | None,
+        prompt: str,
+        *values: Any,
+    ) -> Iterator[Outputs]:
+        """Runs a job's variants one after the other; their clips come as one clip of tiles.
+
+        Args:
+            kind: texts.BY_MODULES or texts.BY_VALUES, of the setting `name`, `several` of them as typed.
+            values: of `MOTION_NAMES`, then of `SETTING_NAMES`.
+        """
+        run, clips, trouble = self.handlers.start(request), {}, ""
+        try:
+            settings = Settings(**dict(zip(SETTING_NAMES, values[6:], strict=True)))
+            jobs = (
+                by_modules(settings)
+                if kind == texts.BY_MODULES
+                else by_values(settings, name, several or "")
+            )
+            for number, (label, each) in enumerate(jobs.items()):
+                of = texts.variant(label, number + 1, len(jobs))
+                made = self._clip_of(run, of, picture, prompt, values[:6], each)
+                frames = yield from made
+                if run.stopped:
+                    break
+                clips[label] = frames
+                yield from self._tiles(clips, run)
+        except PoseAnimateError as error:
+            trouble = str(error)
+        except Exception:
+            _log.exception("A comparison failed.")
+            trouble = texts.INTERNAL
+        finally:
+            self.handlers.forget(request)
+        yield compared(
+            bar=texts.compared(len(clips), run.stopped, trouble),
+            generate=gr.Button(interactive=True),
+            compare=gr.Button(interactive=True),
+            stop=gr.Button(interactive=False),
+        )
+
+    def _clip_of(
+        self,
+        whole: Run,
+        of: str,
+        picture: str | None,
+        prompt: str,
+        motion: Sequence[Any],
+        settings: Settings,
+    ) -> Generator[Outputs, None, list[Picture]]:
+        """One variant's frames; stops where the whole comparison is stopped."""
+        run = Run(begun=True)
+        run.begin()
+        character = self.handlers.character(picture)
+        choice = MotionChoice.of(motion)
+        with closing(self.handlers.events(run, character, prompt, choice, settings)) as events:
+            for event in events:
+                run.take(event)
+                if whole.stopped:
+                    break
+                if isinstance(event, Stage | Step):
+                    yield compared(bar=texts.sentence(of) + run.bar)
+        whole.fps = run.fps
+        return run.frames
+
+    def _tiles(self, clips: dict[str, list[Picture]], run: Run) -> Generator[Outputs, None, None]:
+        with TemporaryDirectory(prefix="poseanimate-") as folder:
+            path = Path(folder) / "poseanimate-comparison.mp4"
+            write_clip(tiled(clips), path, run.fps)
+            yield compared(grid=str(path))
+
+
+def compared(**changed: Any) -> Outputs:
+    """New values of `COMPARED`; what isn't named stays as it is."""
+    return tuple(changed.pop(name, gr.skip()) for name in COMPARED)
+
+
+def by_modules(settings: Settings) -> dict[str, Settings]:
+    """The job as it is, and without each of its modules."""
+    on = [name for name in MODULES if getattr(settings, name)]
+    return {"as set": settings} | {f"less {n}": settings.changed({n: False}) for n in on}
+
+
+def by_values(settings: Settings, name: str, values: str) -> dict[str, Settings]:
+    """The job with each value of a setting.
+
+    Args:
+        values: as typed, with commas between them.
+
+    Raises:
+        SettingsError: no such setting, no value or too many, or one outside its range.
+    """
+    given = [value.strip() for value in values[:MAX_VALUES_CHARACTERS].split(",") if value.strip()]
+    if not 1 <= len(given) <= MAX_TILES:
+        raise SettingsError(
+            f"{len(given)} values are given; 1 to {MAX_TILES} are possible.",
+            "Type values with commas between them, for instance 0.3, 0.5, 0.7.",
+        )
+    return {f"{name} {value}": settings.changed({name: value}) for value in given}
+
+
+def tiled(clips: Mapping[str, Sequence[Picture]]) -> list[Picture]:
+    """Clips side by side with their names above them; a shorter one stays on its last frame.
+
+    Args:
+        clips: name → frames (H, W, 3) uint8, all of one size.
+    """
+    length = max(len(frames) for frames in clips.values())
+    first = next(iter(clips.values()))[0]
+    columns = math.ceil(math.sqrt(len(clips)))
+    factor = enlargement(first.shape[1], first.shape[0], TILE_PX)
+    size = (first.shape[1] * factor, first.shape[0] * factor)
+    labels = {name: _label(name, size[0]) for name in clips}
+    blank = np.full((size[1] + LABEL_PX, size[0], 3), 255, np.uint8)
+    made = []
+    for i in range(length):
+        tiles = []
+        for name, frames in clips.items():
+            frame = frames[min(i, len(frames) - 1)]
+            large = cv2.resize(frame, size, interpolation=cv2.INTER_LANCZOS4)
+            tiles.append(np.concatenate([labels[name], large]))
+        tiles += [blank] * (-len(tiles) % columns)
+        rows = [np.concatenate(tiles[j : j + columns], 1) for j in range(0, len(tiles), columns)]
+        made.append(np.concatenate(rows).astype(np.uint8, copy=False))
+    return made
+
+
+def _label(text: str, width: int) -> Picture:
+    """A name in dark letters on white, (LABEL_PX, width, 3)."""
+    label = np.full((LABEL_PX, width, 3), 255, np.uint8)
+    ascii_only = text.encode("ascii", "replace").decode()[:40]
+    cv2.putText(
+        label, ascii_only, (4, LABEL_PX - 8), cv2.FONT_HERSHEY_SIMPLEX, 0.45, (30, 30, 30), 1,
+        cv2.LINE_AA,
+    )  # fmt: skip
+    return label
