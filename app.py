@@ -1,11 +1,8 @@
-"""The app: builds the page and serves it at http://127.0.0.1:7860.
-
-POSEANIMATE_MODELS chooses the models ("pocket", "sd15" or a folder), POSEANIMATE_CACHE where results
-of stages are kept; host and port are Gradio's: GRADIO_SERVER_NAME and GRADIO_SERVER_PORT.
-"""
+"""The app: builds the page and serves it at http://127.0.0.1:7860. `python app.py --help` lists what can be chosen."""
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
 
@@ -20,15 +17,54 @@ from poseanimate.models import load_models
 from poseanimate.ui.page import create_demo, serve
 
 
-def main() -> int:
-    """Serves the page until it is interrupted; 2 where the models or the cache can't be used."""
+def parse(arguments: list[str] | None) -> argparse.Namespace:
+    """Options; where one isn't given, a variable of the environment says, and then the default."""
+    parser = argparse.ArgumentParser(description="Serves the page until it is interrupted.")
+    parser.add_argument(
+        "--models",
+        default=os.environ.get("POSEANIMATE_MODELS", "pocket"),
+        help="pocket, sd15 or a folder in diffusers' layout (POSEANIMATE_MODELS)",
+    )
+    parser.add_argument(
+        "--host", help="address to listen at; 0.0.0.0 is every one (GRADIO_SERVER_NAME)"
+    )
+    parser.add_argument("--port", type=int, help="(GRADIO_SERVER_PORT)")
+    parser.add_argument(
+        "--share", action="store_true", help="a public link through Gradio's servers, for a week"
+    )
+    parser.add_argument(
+        "--auth",
+        type=_name_and_password,
+        metavar="NAME:PASSWORD",
+        help="ask visitors for these (POSEANIMATE_AUTH)",
+        default=os.environ.get("POSEANIMATE_AUTH"),
+    )
+    return parser.parse_args(arguments)
+
+
+def _name_and_password(text: str) -> tuple[str, str]:
+    name, colon, password = text.partition(":")
+    if not (name and colon and password):
+        raise argparse.ArgumentTypeError("give a name and a password with a colon between them")
+    return name, password
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Serves the page until it is interrupted; 2 where options, models or cache can't be used."""
+    options = parse(arguments)
     try:
-        models = load_models(os.environ.get("POSEANIMATE_MODELS", "pocket"))
+        models = load_models(options.models)
         cache = StageCache(default_folder())
     except PoseAnimateError as error:
         print(error, file=sys.stderr)
         return 2
-    serve(create_demo(Animator(models, cache)))
+    serve(
+        create_demo(Animator(models, cache)),
+        server_name=options.host,
+        server_port=options.port,
+        share=options.share,
+        auth=options.auth,
+    )
     return 0
 
 

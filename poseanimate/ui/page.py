@@ -101,7 +101,9 @@ def create_demo(animator: Animator) -> gr.Blocks:
 def serve(demo: gr.Blocks, **more: Any) -> Any:
     """Launches the page with its looks and with everything closed that it doesn't need.
 
-    Host and port are Gradio's: GRADIO_SERVER_NAME (127.0.0.1) and GRADIO_SERVER_PORT (7860 on).
+    Args:
+        more: of Gradio's own `launch`: host, port, share, auth. Where host and port aren't given they are
+            GRADIO_SERVER_NAME (127.0.0.1) and GRADIO_SERVER_PORT (7860 on).
     """
     return demo.launch(
         theme=_theme(),
@@ -109,7 +111,6 @@ def serve(demo: gr.Blocks, **more: Any) -> Any:
         max_file_size=VideoLimits().max_bytes,
         allowed_paths=[],
         show_error=False,
-        share=False,
         run_history=False,
         enable_monitoring=False,
         footer_links=["api", "gradio"],

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+import app
 from poseanimate.cache import FOLDER_VARIABLE
 
 APP = Path(__file__).parents[2] / "app.py"
@@ -50,7 +51,7 @@ def test_what_can_not_be_used_gets_a_sentence(
     variable: str, value: str, words: str, tmp_path: Path
 ) -> None:
     (tmp_path / "file").touch()
-    app = subprocess.run(
+    ended = subprocess.run(
         [sys.executable, str(APP)],
         cwd=tmp_path,
         env=surroundings(tmp_path, **{variable: value}),
@@ -59,10 +60,29 @@ def test_what_can_not_be_used_gets_a_sentence(
         timeout=PATIENCE_S,
         check=False,
     )
-    assert app.returncode == 2
-    [sentence] = app.stderr.splitlines()
+    assert ended.returncode == 2
+    [sentence] = ended.stderr.splitlines()
     assert words in sentence and sentence.endswith(".")
-    assert app.stdout == ""
+    assert ended.stdout == ""
+
+
+@pytest.mark.parametrize("auth", ["name", ":password", "name:"])
+def test_half_a_login_is_refused(auth: str, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        app.parse(["--auth", auth])
+    assert "a colon between" in capsys.readouterr().err
+    monkeypatch.setenv("POSEANIMATE_AUTH", auth)
+    with pytest.raises(SystemExit, match="2"):
+        app.parse([])
+
+
+def test_options_go_before_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("POSEANIMATE_MODELS", "sd15")
+    monkeypatch.setenv("POSEANIMATE_AUTH", "a:b:c")
+    chosen = app.parse(["--port", "7000", "--share"])
+    assert (chosen.models, chosen.port, chosen.share) == ("sd15", 7000, True)
+    assert chosen.auth == ("a", "b:c")
+    assert app.parse(["--models", "pocket"]).models == "pocket"
 
 
 def test_the_page_is_served_on_the_port_that_is_asked_for(tmp_path: Path) -> None:
@@ -78,12 +98,12 @@ def test_the_page_is_served_on_the_port_that_is_asked_for(tmp_path: Path) -> Non
             env=surroundings(tmp_path, GRADIO_SERVER_PORT=str(port)),
             stdout=file,
             stderr=file,
-        ) as app,
+        ) as served,
     ):
         try:
             give_up_s = time.monotonic() + PATIENCE_S
             while True:
-                assert app.poll() is None, f"it ended: {said.read_text()}"
+                assert served.poll() is None, f"it ended: {said.read_text()}"
                 assert time.monotonic() < give_up_s, f"no answer: {said.read_text()}"
                 try:
                     status, page = answer(port)
@@ -91,11 +111,11 @@ def test_the_page_is_served_on_the_port_that_is_asked_for(tmp_path: Path) -> Non
                 except ConnectionRefusedError:
                     time.sleep(0.2)
         finally:
-            app.terminate()
+            served.terminate()
             try:
-                app.wait(10)
+                served.wait(10)
             except subprocess.TimeoutExpired:
-                app.kill()
+                served.kill()
     assert status == 200
     assert '<meta property="og:title" content="PoseAnimate" />' in page
     assert "Traceback" not in said.read_text()
