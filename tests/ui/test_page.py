@@ -151,6 +151,7 @@ def test_from_a_picture_and_a_motion_to_a_clip(app: App, page: Page, tmp_path: P
     page.get_by_label("PACM · source").check()
     expect(page.locator("#verdicts")).to_contain_text("4 frames")
 
+    expect(page.locator("#forecast")).to_contain_text("to do: inverting the picture")
     page.get_by_role("button", name="Generate").click()
     expect(page.get_by_role("button", name="Stop")).to_be_enabled()
     expect(page.get_by_role("img", name="frames in reading order")).to_be_visible()
@@ -160,6 +161,8 @@ def test_from_a_picture_and_a_motion_to_a_clip(app: App, page: Page, tmp_path: P
     for figure in ("dB PSNR", "Time", "Taken from the cache"):
         expect(page.locator("#report")).to_contain_text(figure)
     expect(page.get_by_role("button", name="Stop")).to_be_disabled()
+    expect(page.locator("#forecast")).to_contain_text("cached: inverting the picture")
+    expect(page.locator("#forecast")).to_contain_text("Will take about")
     clip = _downloaded(page, tmp_path, ".mp4")
     assert clip.name == "poseanimate-walk.mp4"
     video = read_video(clip)
@@ -183,6 +186,21 @@ def test_from_a_picture_and_a_motion_to_a_clip(app: App, page: Page, tmp_path: P
     expect(fresh.locator("#report")).to_contain_text("inverting the picture")  # from the cache
     again = _downloaded(fresh, tmp_path, ".mp4")
     assert again.read_bytes() == clip.read_bytes()
+
+
+def test_values_of_a_setting_are_compared_in_one_clip(page: Page) -> None:
+    _small(page, frames=3)
+    page.get_by_label("Values of a setting").check()
+    page.get_by_label("Values, with commas").fill("0, 1")
+    page.get_by_role("button", name="Compare").click()
+    expect(page.get_by_role("button", name="Generate")).to_be_disabled()
+    expect(page.locator("#bar")).to_contain_text("Done: 2 clips.")
+    size = page.locator("#grid video").evaluate(
+        "video => new Promise(done => video.readyState ? done([video.videoWidth, video.videoHeight])"
+        " : video.onloadedmetadata = () => done([video.videoWidth, video.videoHeight]))"
+    )
+    assert size == [512, 256 + 24]
+    expect(page.get_by_role("button", name="Compare")).to_be_enabled()
 
 
 def test_stop_keeps_the_finished_frames(app: App, page: Page, tmp_path: Path) -> None:
