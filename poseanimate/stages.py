@@ -170,7 +170,9 @@ class Run:
             if len(latents) > 1:
                 yield self.clock.tick("inversion", 0.5, len(latents) - 1)
                 self.clock.resume()
-        trajectory = torch.cat(latents)
+        trajectory = torch.cat(
+            latents
+        ).contiguous()  # as the cache gives it back: equal to the last bit
         yield from self._keep(key, {"latents": trajectory})
         return trajectory
 
@@ -192,7 +194,10 @@ class Run:
         how = source_optimisation(settings)
         steps = pose_aware_inversion(self.denoiser, self.ddim, inverted, hint, how)
         cost = how.cost(self.ddim.steps) / how.passes(self.ddim.steps)
-        source: SourceEmbeddings = yield from self._steps("pacm_source", steps, cost)
+        optimised: SourceEmbeddings = yield from self._steps("pacm_source", steps, cost)
+        source = SourceEmbeddings(
+            optimised.embeddings.contiguous(), optimised.trajectory.contiguous()
+        )
         yield from self._keep(
             key, {"embeddings": source.embeddings, "trajectory": source.trajectory}
         )
@@ -375,7 +380,8 @@ class Run:
             yield Note(str(error))
 
     def _tensor(self, array: NDArray) -> Tensor:
-        return torch.from_numpy(np.array(array)).to(self.models.device)
+        # torch's own memory, aligned as a fresh result's is: sums then come in the same order
+        return torch.from_numpy(array.copy()).clone().to(self.models.device)
 
 
 class _Keys:
