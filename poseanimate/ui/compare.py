@@ -103,6 +103,16 @@ class Comparison:
             stop=gr.Button(interactive=False),
         )
 
+    def failed(self, request: gr.Request) -> Outputs:
+        """The comparison never began, because too many wait."""
+        self.handlers.forget(request)
+        return compared(
+            bar=texts.sentence(texts.TOO_MANY, "error"),
+            generate=gr.Button(interactive=True),
+            compare=gr.Button(interactive=True),
+            stop=gr.Button(interactive=False),
+        )
+
     def _clip_of(
         self,
         whole: Run,

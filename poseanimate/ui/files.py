@@ -12,7 +12,7 @@ from PIL import Image
 
 from poseanimate.bundle import MAX_BYTES, Bundle
 from poseanimate.errors import BundleError
-from poseanimate.media import write_clip
+from poseanimate.media import read_video, write_clip
 from poseanimate.media.clips import GIF_MAX_FPS
 from poseanimate.ui.sheet import enlargement
 
@@ -57,7 +57,7 @@ def opened(path: str) -> Bundle:
     """The bundle in an uploaded file.
 
     Raises:
-        BundleError and what `Bundle.from_bytes` raises.
+        BundleError, and what `Bundle.from_bytes` raises.
     """
     file = Path(path)
     if file.stat().st_size > MAX_BYTES:  # before it is read
@@ -69,11 +69,16 @@ def opened(path: str) -> Bundle:
 
 
 def laid_out(job: Bundle, folder: Path) -> tuple[str, str, str | None]:
-    """A bundle's picture, motion and clip (None where it has none) as files of fixed names."""
+    """A bundle's picture, motion and clip (None where it has none) as files of fixed names.
+
+    Raises:
+        VideoError: the clip is none, or beyond what is read.
+    """
     picture, motion, clip = (folder / name for name in ("picture.png", "motion.json", "clip.mp4"))
     Image.fromarray(job.picture).save(picture)
     motion.write_text(job.motion.to_json(), encoding="utf-8")
     if not job.clip:
         return str(picture), str(motion), None
     clip.write_bytes(job.clip)
+    read_video(clip)  # a stranger's, until its limits are checked
     return str(picture), str(motion), str(clip)

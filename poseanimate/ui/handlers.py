@@ -260,14 +260,14 @@ class Handlers:
 
     def restore(self, path: str) -> Iterator[Outputs]:
         """All that a bundle holds, as values of `RESTORED`; an unusable one changes nothing."""
-        try:
-            job = opened(path)
-        except PoseAnimateError as error:
-            said = texts.sentence(str(error), "error")
-            yield (said, *(gr.skip(),) * (len(RESTORED) + len(SETTING_NAMES) - 1))
-            return
         with TemporaryDirectory(prefix="poseanimate-") as folder:
-            picture, motion, clip = laid_out(job, Path(folder))
+            try:
+                job = opened(path)
+                picture, motion, clip = laid_out(job, Path(folder))
+            except PoseAnimateError as error:
+                said = texts.sentence(str(error), "error")
+                yield (said, *(gr.skip(),) * (len(RESTORED) + len(SETTING_NAMES) - 1))
+                return
             values = [getattr(job.settings, name) for name in SETTING_NAMES]
             said = texts.restored(job.models == self.animator.models.identity)
             where = (texts.FROM_FILE, gr.skip(), motion, 0, None, 1)

@@ -10,6 +10,7 @@ from typing import Any, cast
 import gradio as gr
 
 from poseanimate.animator import Animator
+from poseanimate.bundle import MAX_PROMPT_CHARACTERS
 from poseanimate.media import VideoLimits
 from poseanimate.poses.motion import PRESETS_FOLDER
 from poseanimate.poses.motion import preset_names as motion_names
@@ -24,13 +25,17 @@ FIRST_PRESET = "fast"
 FIRST_MOTION = "walk"
 PICTURE_TYPES = [".png", ".jpg", ".jpeg", ".webp"]
 MOTION_TYPES = [".mp4", ".webm", ".mov", ".gif", ".json"]
-MAX_PROMPT_CHARACTERS = 2000
 CACHE_SWEEP_S, CACHE_AGE_S = 1800, 3600
 
 LAMBDAS = ("lambda_first", "lambda_prev", "lambda_self")
 SWITCHES = ("pata", "pacm_source", "pacm_pose", "dcam", "mgdm")
 NUMBERS = ("frames", "num_inference_steps", "inner_steps", "guidance_scale", "seed")
 
+QUIET: dict[str, Any] = {  # of what answers at once
+    "queue": False,
+    "show_progress": "hidden",
+    "api_visibility": "private",
+}
 BESIDE: dict[str, Any] = {  # of what needs no diffusion model, and so must not wait for runs
     "concurrency_limit": 1,
     "concurrency_id": "poses",
@@ -164,17 +169,13 @@ def _character(
         lambda name: (str(EXAMPLES / f"{name}.png"), caption(name)),
         example,
         [picture, prompt],
-        queue=False,
-        show_progress="hidden",
-        api_visibility="private",
+        **QUIET,
     )
     picture.upload(
         lambda said: (None, "" if said in map(caption, examples) else gr.skip()),
         prompt,
         [example, prompt],
-        queue=False,
-        show_progress="hidden",
-        api_visibility="private",
+        **QUIET,
     )
     return example, picture, prompt, [found, said]
 
@@ -210,9 +211,7 @@ def _motion() -> list[Control | gr.File]:
         ),
         source,
         [preset, upload],
-        queue=False,
-        show_progress="hidden",
-        api_visibility="private",
+        **QUIET,
     )
     return [source, preset, file, start, end, stride]
 
@@ -256,14 +255,9 @@ def _settings(handlers: Handlers) -> Controls:
         add([name for name in knobs if name not in controls])
     controls = {name: controls[name] for name in knobs}
     lambdas = [controls[name] for name in LAMBDAS]
-    quiet: dict[str, Any] = {
-        "queue": False,
-        "show_progress": "hidden",
-        "api_visibility": "private",
-    }
-    preset.input(handlers.preset, preset, list(controls.values()), **quiet)
-    gr.on([each.change for each in lambdas], handlers.weigh, lambdas, total, **quiet)
-    normalise.click(handlers.normalise, lambdas[:2], lambdas, **quiet)
+    preset.input(handlers.preset, preset, list(controls.values()), **QUIET)
+    gr.on([each.change for each in lambdas], handlers.weigh, lambdas, total, **QUIET)
+    normalise.click(handlers.normalise, lambdas[:2], lambdas, **QUIET)
     return controls
 
 
@@ -328,12 +322,7 @@ def _result(handlers: Handlers, inputs: Inputs) -> tuple[gr.Video, gr.HTML]:
             )
     report = gr.HTML(elem_id="report")
     outputs = [bar, sheet, clip, made, report, generate, stop]  # as RESULT_OUTPUTS
-    aside: dict[str, Any] = {
-        "outputs": outputs,
-        "queue": False,
-        "show_progress": "hidden",
-        "api_visibility": "private",
-    }
+    aside: dict[str, Any] = {"outputs": outputs, **QUIET}
     generate.click(handlers.begin, None, **aside)
     run = generate.click(
         named(handlers.animate),
@@ -394,13 +383,8 @@ def _comparison(
         elem_id="grid",
     )
     outputs = [bar, grid, generate, compare, stop]  # as COMPARED
-    quiet: dict[str, Any] = {
-        "queue": False,
-        "show_progress": "hidden",
-        "api_visibility": "private",
-    }
-    kind.change(lambda of: gr.Row(visible=of == texts.BY_VALUES), kind, chosen, **quiet)
-    compare.click(comparison.begin, None, outputs, **quiet)
+    kind.change(lambda of: gr.Row(visible=of == texts.BY_VALUES), kind, chosen, **QUIET)
+    compare.click(comparison.begin, None, outputs, **QUIET)
     run = compare.click(
         comparison.compare,
         [
@@ -418,12 +402,7 @@ def _comparison(
         show_progress="hidden",
         api_visibility="private",
     )
-    run.failure(
-        lambda: (gr.Button(interactive=True), gr.Button(interactive=True)),
-        None,
-        [generate, compare],
-        **quiet,
-    )
+    run.failure(comparison.failed, None, outputs, **QUIET)
 
 
 def _before_the_run(

@@ -131,11 +131,10 @@ def stage(name: str, frames: tuple[int, int] | None = None, last: int | None = N
 
 def forecast(found: Forecast) -> str:
     """What a run would take, in a line."""
-    known = found.seconds is not None
-    time = (
-        f"about {duration(found.seconds)}" if found.seconds is not None else "the first run tells"
-    )
-    parts = [f"Will take {time}" if known else f"How long it takes, {time}"]
+    if found.seconds is None:
+        parts = ["How long it takes, the first run tells"]
+    else:
+        parts = [f"Will take about {duration(found.seconds)}"]
     parts.append(f"to do: {', '.join(stage(name).lower() for name in found.to_do)}")
     if found.cached:
         parts.append(f"cached: {', '.join(stage(name).lower() for name in found.cached)}")

@@ -129,6 +129,16 @@ def test_trouble_gets_a_sentence_and_the_buttons_back(picture: str) -> None:
     assert "no picture" in last["bar"]
 
 
+def test_a_queue_that_is_full_gets_a_sentence_and_the_buttons_back() -> None:
+    handlers = Handlers(Animator(tiny_models()))
+    comparison, who = Comparison(handlers), gr.Request(session_hash="a")
+    comparison.begin(who)
+    last = dict(zip(COMPARED, comparison.failed(who), strict=True))
+    assert texts.TOO_MANY in last["bar"]
+    assert last["generate"].interactive and last["compare"].interactive
+    assert not last["stop"].interactive
+
+
 def test_every_setting_can_be_swept() -> None:
     for each in fields(Settings):
         value = getattr(Settings(), each.name)

@@ -369,6 +369,13 @@ def test_a_bundle_of_other_models_says_so(scripted: Scripted, tmp_path: Path) ->
     assert back["frames"] == QUICK.frames
 
 
+def test_a_bundles_clip_is_checked_too(scripted: Scripted, tmp_path: Path) -> None:
+    job = Bundle(scene_at_ease().picture, load_preset("walk"), QUICK, "", "", b"no video at all")
+    (tmp_path / "job.zip").write_bytes(job.to_bytes())
+    (back,) = restored(Handlers(scripted), tmp_path / "job.zip")
+    assert set(back) == {"restored"} and 'role="alert"' in back["restored"]
+
+
 def test_what_is_no_bundle_changes_nothing_but_a_sentence(
     scripted: Scripted, no_picture: str
 ) -> None:
