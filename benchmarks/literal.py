@@ -17,13 +17,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from poseanimate.character import Character
 from poseanimate.method.dcam import DualConsistency, Weights
 from poseanimate.method.ddim import DDIM, invert
 from poseanimate.models import Models, to_tensor
 from poseanimate.poses.hull import Hull
 from poseanimate.poses.skeleton import Pose, draw_pose
 from poseanimate.settings import Settings
-from poseanimate.stages import Character
 
 PER_FRAME = ("pacm_pose", "generation", "decoding")
 
@@ -104,6 +104,8 @@ class LiteralLoop:
         z, embedding = inverted[-1:], self.text
         embeddings = []
         for i, k in enumerate(range(steps, 0, -1)):
+            if settings.source_start == "prompt":
+                embedding = self.text
             embedding = embedding.detach().clone().requires_grad_(True)
             adam = torch.optim.Adam(
                 [embedding], lr=settings.source_learning_rate * (1 - i / steps / 2)

@@ -7,7 +7,7 @@ frames leave chunk by chunk.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -15,16 +15,17 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from poseanimate.cache import StageCache
+from poseanimate.character import Character, found, placed
 from poseanimate.errors import MotionError
 from poseanimate.events import Aligned, Event, Forecast, Note, Stage
 from poseanimate.media import fit_size, rgb_over_white
 from poseanimate.models import Models
-from poseanimate.poses.detect import one_person
 from poseanimate.poses.motion import Motion
 from poseanimate.poses.pata import Alignment, PataSettings, Severity, align
+from poseanimate.poses.skeleton import Pose
 from poseanimate.poses.verdicts import clip_length, nobody_in_clip
 from poseanimate.settings import MAX_FRAMES, Settings
-from poseanimate.stages import Character, Run
+from poseanimate.stages import Run
 
 __all__ = ["Animator", "Character"]
 
@@ -40,15 +41,21 @@ class Animator:
         self.cache = cache
         self.pace_s: float | None = None  # of a frame's pass and guidance branch, in the last run
 
-    def character(self, picture: Image.Image) -> Character:
+    def character(self, picture: Image.Image, people: Sequence[Pose] = ()) -> Character:
         """Brings a picture to the models' size and looks at it.
+
+        Args:
+            people: in pixels of the clip's canvas; where they are given nobody is looked for: the first is
+                the character, the others are people who are not.
 
         Raises:
             NoCharacterError, SeveralCharactersError: not exactly one person is found.
+            PictureError: too few of the given joints are seen.
         """
-        pixels = self.fitted(picture)
-        pose = one_person(self.models.detector.detect(pixels), "the picture")
-        return Character(pixels, pose, self.models.segmenter.segment(pixels))
+        pixels, segmenter = self.fitted(picture), self.models.segmenter
+        if people:
+            return placed(pixels, people, segmenter)
+        return found(pixels, self.models.detector.detect(pixels), segmenter)
 
     def fitted(self, picture: Image.Image) -> NDArray[np.uint8]:
         """A picture on the clip's canvas, (H, W, 3): the models' area, its own aspect."""

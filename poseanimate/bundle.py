@@ -22,6 +22,7 @@ from PIL import Image
 
 from poseanimate.errors import BundleError, MotionError
 from poseanimate.media import load_picture
+from poseanimate.poses.keypoints import read_people
 from poseanimate.poses.motion import Motion
 from poseanimate.settings import Settings
 
@@ -41,6 +42,7 @@ class Bundle:
 
     picture: the source, (H, W, 3) uint8, on the clip's canvas.
     motion: as it was found, before PATA.
+    joints: OpenPose keypoints of the picture, the character first; empty where they are found in it.
     models: the identity of the models that made the clip (`Models.identity`); others make another clip.
     clip: the clip itself, MP4; empty where there is none.
     """
@@ -50,6 +52,7 @@ class Bundle:
     settings: Settings
     prompt: str
     models: str = ""
+    joints: str = ""
     clip: bytes = b""
 
     def to_bytes(self) -> bytes:
@@ -59,6 +62,7 @@ class Bundle:
         job = {
             "format": FORMAT,
             "prompt": self.prompt,
+            "joints": self.joints,
             "models": self.models,
             "motion_name": self.motion.name,
             "settings": asdict(self.settings),
@@ -95,14 +99,16 @@ class Bundle:
         if not isinstance(settings, dict):
             _wrong("its settings are no object of names and values")
         prompt, models, name = (_text(job, key) for key in ("prompt", "models", "motion_name"))
+        joints = _text(job, "joints", LIMITS[JOB])
         picture = np.asarray(load_picture(parts[PICTURE]))
+        if joints:
+            read_people(joints, picture.shape[1], picture.shape[0])
         try:
             motion = Motion.from_json(parts[MOTION].decode("utf-8"), name[:80] or "motion")
         except UnicodeDecodeError as error:
             raise MotionError("The bundle's motion is no text.", _REMEDY) from error
-        return Bundle(
-            picture, motion, Settings().changed(settings), prompt, models, parts.get(CLIP, b"")
-        )
+        known = Settings().changed(settings)
+        return Bundle(picture, motion, known, prompt, models, joints, parts.get(CLIP, b""))
 
 
 # what zipfile raises on damage, in one place or another
@@ -180,8 +186,8 @@ def _job(data: bytes) -> dict[str, Any]:
     return job
 
 
-def _text(job: dict[str, Any], key: str) -> str:
+def _text(job: dict[str, Any], key: str, most: int = MAX_PROMPT_CHARACTERS) -> str:
     text = job.get(key, "")
-    if not isinstance(text, str) or len(text) > MAX_PROMPT_CHARACTERS:
-        _wrong(f"{key!r} is no text of at most {MAX_PROMPT_CHARACTERS} characters")
+    if not isinstance(text, str) or len(text) > most:
+        _wrong(f"{key!r} is no text of at most {most} characters")
     return text

@@ -33,13 +33,17 @@ from poseanimate.media import Video, check_output, load_picture, write_clip
 from poseanimate.media.clips import GIF_MAX_FPS
 from poseanimate.motion_source import iter_motion, open_motion
 from poseanimate.poses import preview
+from poseanimate.poses.keypoints import MAX_PICTURE_CHARACTERS, read_people
 from poseanimate.poses.motion import Motion, load_preset
 from poseanimate.poses.motion import preset_names as motion_names
 from poseanimate.settings import Settings, allowed
 from poseanimate.settings import preset_names as settings_names
 
 if TYPE_CHECKING:
+    from PIL import Image
+
     from poseanimate.animator import Animator
+    from poseanimate.character import Character
     from poseanimate.evaluation.networks import Networks
 
 MAX_ENLARGEMENT = 16
@@ -91,6 +95,7 @@ def animate(options: argparse.Namespace, report: Report) -> None:
         )
     _check_output(options)
     picture = load_picture(options.character)
+    joints = _joints(options)
     prompt = _prompt(options, report)
     source = _opened(options)
     seconds: dict[str, float] = {}
@@ -99,7 +104,8 @@ def animate(options: argparse.Namespace, report: Report) -> None:
         animator = _animator(options)
     with _timed(seconds, "motion"):
         motion = _followed(iter_motion(source, animator.models.detector, options.motion), report)
-    done = _followed_to_its_end(animator.animate(picture, motion, settings, prompt), report)
+    seen = _character(animator, picture, joints) if joints else picture
+    done = _followed_to_its_end(animator.animate(seen, motion, settings, prompt), report)
     short_side_px = min(done.frames[0].shape[:2])
     enlarge = options.enlarge or max(1, round(SHOWN_SIDE_PX / short_side_px))
     seconds |= done.seconds
@@ -114,12 +120,13 @@ def align(options: argparse.Namespace, report: Report) -> None:
     settings = _settings(options)
     _check_output(options)
     picture = load_picture(options.character)
+    joints = _joints(options)
     source = _opened(options)
     report.show(Stage("models", 1))
     animator = _animator(options)
     motion = _followed(iter_motion(source, animator.models.detector, options.motion), report)
     report.show(Stage("character", 1))
-    character = animator.character(picture)
+    character = _character(animator, picture, joints)
     report.show(Stage("alignment", 1))
     alignment = animator.align(character, motion, settings)
     report.show(Aligned(alignment, character.picture, character.mask))
@@ -278,6 +285,27 @@ def _prompt(options: argparse.Namespace, report: Report) -> str:
         ) from error
     report.show(Note(f"The prompt is from {beside.name}: {prompt}"))
     return prompt
+
+
+def _joints(options: argparse.Namespace) -> str:
+    if options.joints is None:
+        return ""
+    try:
+        if options.joints.stat().st_size > MAX_PICTURE_CHARACTERS:
+            raise PictureError(
+                f"{options.joints} is larger than the joints of a picture.", "Give one frame."
+            )
+        return str(options.joints.read_text(encoding="utf-8")) or " "
+    except (OSError, UnicodeDecodeError) as error:
+        raise PictureError(
+            f"The joints {options.joints} can't be read ({type(error).__name__}).",
+            "Give a file of OpenPose keypoint JSON.",
+        ) from error
+
+
+def _character(animator: Animator, picture: Image.Image, joints: str) -> Character:
+    height, width = animator.fitted(picture).shape[:2]
+    return animator.character(picture, read_people(joints, width, height) if joints else ())
 
 
 def _animator(options: argparse.Namespace) -> Animator:

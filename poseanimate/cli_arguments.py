@@ -69,6 +69,13 @@ def _command(commands: Any, function: Any) -> argparse.ArgumentParser:
 def _add_inputs(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("character", type=Path, metavar="CHARACTER", help="PNG, JPEG or WebP")
     parser.add_argument(
+        "--joints",
+        type=Path,
+        metavar="FILE",
+        help="the character's joints as OpenPose keypoint JSON, where they can't be found in the picture; of several "
+        "people in it the first is the character",
+    )
+    parser.add_argument(
         "motion", metavar="MOTION", help="a preset (see `motions`), a video, or pose JSON"
     )
     parser.add_argument(

@@ -15,7 +15,8 @@ from poseanimate.errors import MotionError
 from poseanimate.events import Stage, Step
 from poseanimate.media import Video, read_video
 from poseanimate.poses.detect import Census, PoseDetector, iter_detect, motion_from_poses
-from poseanimate.poses.motion import MAX_JSON_CHARACTERS, Motion, load_preset, preset_names
+from poseanimate.poses.keypoints import MAX_JSON_CHARACTERS
+from poseanimate.poses.motion import Motion, load_preset, preset_names
 
 STAGE = "motion"
 _SPACE_AND_MARK = b" \t\r\n\xef\xbb\xbf"  # what may precede JSON: blanks, a byte order mark

@@ -92,6 +92,11 @@ class Settings:
     source_share: float = knob(
         1.0, "share of the timesteps, from the noisiest on, that it works on", low=0, high=1
     )
+    source_start: str = knob(
+        "previous",
+        "what a timestep of the first optimisation starts from: the embedding found before it, or the prompt's",
+        choices=("previous", "prompt"),
+    )
     background: str = knob(
         "sampled",
         "what holds the background: nothing, direct inversion's deviation, or the source's latents",

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from poseanimate.cache import StageCache, content_key
+from poseanimate.character import Character
 from poseanimate.clock import Clock
 from poseanimate.errors import CacheError
 from poseanimate.events import Done, Event, Frame, Note, Preview, Stage
@@ -47,15 +48,6 @@ CACHE_VERSION = "1"
 PREVIEWS_PER_CHUNK = 4
 
 Result = TypeVar("Result")
-
-
-@dataclass(frozen=True, eq=False)
-class Character:
-    """The source: picture (H, W, 3) uint8 on the clip's canvas, its pose p_s and its mask M_s (H, W) in [0, 1]."""
-
-    picture: NDArray[np.uint8]
-    pose: Pose
-    mask: NDArray[np.float32]
 
 
 @dataclass
@@ -397,7 +389,7 @@ class _Keys:
         self.source = content_key(
             "source", self.inversion, settings.guidance_scale, settings.embedding_role,
             settings.controlnet_text, settings.inner_steps, settings.source_learning_rate,
-            settings.source_tolerance, settings.source_share,
+            settings.source_tolerance, settings.source_share, settings.source_start,
         )  # fmt: skip
         how = pose_optimisation(settings)
         step = (how.learning_rate, how.optimiser, how.resample) if how.steps else None
@@ -419,6 +411,7 @@ def source_optimisation(settings: Settings) -> SourceOptimisation:
         settings.source_learning_rate,
         settings.source_tolerance,
         settings.source_share,
+        settings.source_start,
     )
 
 

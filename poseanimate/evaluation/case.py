@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from poseanimate.character import Character
 from poseanimate.evaluation.metrics import (
     PCK_RADIUS,
     Inside,
@@ -27,7 +28,7 @@ from poseanimate.events import Done
 from poseanimate.models import Models, to_pixels, to_tensor
 from poseanimate.poses.motion import Motion
 from poseanimate.poses.skeleton import Pose
-from poseanimate.stages import Character, psnr_db
+from poseanimate.stages import psnr_db
 
 
 @dataclass(frozen=True, eq=False)

@@ -26,13 +26,16 @@ class SourceOptimisation:
     inner_steps: n, Adam steps per timestep (Sec. 4.1: 5).
     learning_rate: of the first timestep; falls by half until the last (null-text inversion's schedule).
     tolerance: stop early when the loss is under tolerance · (1 + 2 i) at the i-th timestep of 50.
-    share: of the timesteps, from the noisiest on, that are optimised; the others keep the last embedding found.
+    share: of the timesteps, from the noisiest on, that are optimised; the others keep what they start from.
+    start: what a timestep starts from, the embedding found at the "previous" one, as the paper's progressive
+        optimisation, or the "prompt"'s.
     """
 
     inner_steps: int = 5
     learning_rate: float = 1e-2
     tolerance: float = 1e-5
     share: float = 1.0
+    start: str = "previous"
 
     def optimised(self, steps: int) -> int:
         """How many of T timesteps are optimised."""
@@ -116,8 +119,6 @@ def pose_aware_inversion(
 ) -> Generator[Step, None, SourceEmbeddings]:
     """Finds the embeddings that reconstruct the source under its own pose and full guidance, Eq. 6.
 
-    The embedding found at one timestep starts the next.
-
     Args:
         inverted: Z_0 … Z_T, (T + 1, c, h, w).
         hint: hint embedding of the source pose, (1, c, h, w).
@@ -127,6 +128,8 @@ def pose_aware_inversion(
     embeddings, trajectory = [], [z_bar]
     for i, k in enumerate(range(ddim.steps, 0, -1)):
         target, timestep = inverted[k - 1 : k], ddim.timestep(k)
+        if how.start == "prompt":
+            embedding = denoiser.initial
         embedding = embedding.detach().clone().requires_grad_(True)
         progress = i / ddim.steps
         adam = torch.optim.Adam([embedding], lr=how.learning_rate * (1 - progress / 2))

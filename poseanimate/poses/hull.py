@@ -6,6 +6,7 @@ pose. (The paper takes frame masks from cross-attention alone; a hull is sharper
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -22,6 +23,7 @@ TORSO = (2, 5, 11, 8)
 ENDS = (4, 7, 10, 13)  # wrists and ankles: hands and feet reach further
 FACE = (0, 14, 15, 16, 17)
 LIMBS = np.array([0.06, 0.09, 0.12, 0.16, 0.2, 0.25])  # half-width, in torso lengths
+USUAL_LIMB, USUAL_HEAD = 0.16, 0.6
 HEADS = np.array([0.3, 0.4, 0.5, 0.6, 0.7, 0.85, 1.0])  # radius, likewise
 
 
@@ -44,6 +46,12 @@ class Hull:
 
         sizes = [(limb * torso, head * torso) for limb, head in product(LIMBS, HEADS)]
         return Hull(*max(sizes, key=lambda size: overlap(*size)))
+
+    @staticmethod
+    def usual(pose: Pose) -> Hull:
+        """Where there is no mask to fit to: limbs and head as people mostly have them."""
+        torso = torso_length(pose)
+        return Hull(USUAL_LIMB * torso, USUAL_HEAD * torso)
 
     def widened(self, factor: float) -> Hull:
         return Hull(self.limb * factor, self.head * factor)
@@ -68,6 +76,25 @@ class Hull:
         if face:
             cv2.circle(mask, _point(xy[face].mean(axis=0)), max(round(self.head), 1), 1, -1)
         return mask.astype(np.float32)
+
+
+def nearest(pose: Pose, others: Sequence[Pose], width: int, height: int) -> Mask:
+    """(height, width): 1 where the pose's bones are nearer than those of all others, else 0."""
+
+    def distance(each: Pose) -> Mask:
+        bones = Hull(0.5, 0.5).draw(each, width, height)
+        if not bones.any():
+            return np.full((height, width), np.inf, np.float32)
+        away = cv2.distanceTransform(
+            (bones == 0).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE
+        )
+        return np.asarray(away, np.float32)
+
+    own = distance(pose)
+    near = np.ones((height, width), np.float32)
+    for each in others:
+        near[distance(each) < own] = 0
+    return near
 
 
 def torso_length(pose: Pose) -> float:

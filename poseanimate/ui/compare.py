@@ -64,6 +64,7 @@ class Comparison:
         name: str,
         several: str,
         picture: str | None,
+        joints: str,
         prompt: str,
         *values: Any,
     ) -> Iterator[Outputs]:
@@ -83,7 +84,7 @@ class Comparison:
             )
             for number, (label, each) in enumerate(jobs.items()):
                 of = texts.variant(label, number + 1, len(jobs))
-                made = self._clip_of(run, of, picture, prompt, values[:6], each)
+                made = self._clip_of(run, of, (picture, joints), prompt, values[:6], each)
                 frames = yield from made
                 if run.stopped:
                     break
@@ -117,7 +118,7 @@ class Comparison:
         self,
         whole: Run,
         of: str,
-        picture: str | None,
+        source: tuple[str | None, str],
         prompt: str,
         motion: Sequence[Any],
         settings: Settings,
@@ -125,7 +126,7 @@ class Comparison:
         """One variant's frames; stops where the whole comparison is stopped."""
         run = Run(begun=True)
         run.begin()
-        character = self.handlers.character(picture)
+        character = self.handlers.character(*source)
         choice = MotionChoice.of(motion)
         with closing(self.handlers.events(run, character, prompt, choice, settings)) as events:
             for event in events:

@@ -28,16 +28,26 @@ import gradio as gr
 import numpy as np
 from numpy.typing import NDArray
 
-from poseanimate.animator import Animator, Character
+from poseanimate.animator import Animator
 from poseanimate.bundle import Bundle
-from poseanimate.errors import MotionError, PictureError, PoseAnimateError
+from poseanimate.character import Character, found, placed
+from poseanimate.errors import (
+    MotionError,
+    NoCharacterError,
+    PictureError,
+    PoseAnimateError,
+    SeveralCharactersError,
+)
 from poseanimate.events import Event, Frame, Stage, Step
 from poseanimate.media import load_picture, write_clip
 from poseanimate.media.clips import GIF_MAX_FPS
 from poseanimate.motion_source import iter_motion, open_motion
 from poseanimate.poses import preview
+from poseanimate.poses.keypoints import read_people
 from poseanimate.poses.motion import Motion
+from poseanimate.poses.skeleton import Pose
 from poseanimate.settings import Settings
+from poseanimate.ui import joints as editor
 from poseanimate.ui import texts
 from poseanimate.ui.files import downloads, laid_out, opened
 from poseanimate.ui.run import Run
@@ -89,7 +99,8 @@ class Handlers:
 
     def __init__(self, animator: Animator) -> None:
         self.animator = animator
-        self._character = lru_cache(maxsize=REMEMBERED)(self._read_character)
+        self._seen = lru_cache(maxsize=REMEMBERED)(self._looked_at)
+        self._character = lru_cache(maxsize=REMEMBERED)(self._placed)
         self._motions: OrderedDict[MotionChoice, Motion] = OrderedDict()
         self._runs: dict[str, Run] = {}
         self._last: OrderedDict[str, Run] = OrderedDict()
@@ -97,18 +108,29 @@ class Handlers:
 
     # 1 to 3: before any diffusion model is touched ------------------------------------------------
 
-    def look(self, picture: str | None) -> tuple[NDArray[np.uint8] | None, str]:
-        """The picture with the joints found in it, and a sentence about them."""
+    def look(self, picture: str | None, joints: str = "") -> tuple[dict[str, Any], str]:
+        """What the editor of joints shows, and a sentence about it."""
+        people: list[Pose] = []
+        mask, pixels = None, None
         try:
-            character = self.character(picture)
+            given, pixels, people = self._seen(self._path(picture))
+            character = self.character(picture, joints)
+        except NoCharacterError as error:
+            said = texts.sentence(f"{error.message} {texts.PLACE_ONE}", "error")
+        except SeveralCharactersError as error:
+            said = texts.sentence(f"{error.message} {texts.CHOOSE_ONE}", "warning")
         except PoseAnimateError as error:
-            kind = "error" if picture else "plain"
-            return None, texts.sentence(str(error), kind)
-        overlay = preview.overlay(character.picture, character.pose)
-        return overlay, texts.found(int(character.pose.visible().sum()))
+            said = texts.sentence(str(error), "error" if picture else "plain")
+        else:
+            mask = character.mask
+            height, width = pixels.shape[:2]
+            count = int(character.pose.visible().sum())
+            said = texts.found(count, bool(joints), character.outlined, given, (width, height))
+        shown = None if pixels is None else editor.shown(pixels, people, mask)
+        return gr.update(shown=shown), said
 
     def fit(
-        self, picture: str | None, *values: Any
+        self, picture: str | None, joints: str, *values: Any
     ) -> Iterator[tuple[str | dict[str, Any] | None, str]]:
         """The aligned skeletons as a looping clip, and the verdicts.
 
@@ -116,7 +138,7 @@ class Handlers:
             values: of `MOTION_NAMES`, then of `ALIGNMENT_SETTINGS`.
         """
         try:
-            character = self.character(picture)
+            character = self.character(picture, joints)
         except PoseAnimateError:
             yield None, texts.sentence(texts.NO_CHARACTER)
             return
@@ -157,7 +179,7 @@ class Handlers:
         prev = min(round(prev or 0, 2), round(1 - first, 2))
         return first, prev, round(1 - first - prev, 2)
 
-    def forecast(self, picture: str | None, prompt: str, *values: Any) -> str:
+    def forecast(self, picture: str | None, joints: str, prompt: str, *values: Any) -> str:
         """What Generate would take; nothing where it would not begin, or the motion is still looked for.
 
         Args:
@@ -166,7 +188,7 @@ class Handlers:
         try:
             settings = Settings(**dict(zip(SETTING_NAMES, values[6:], strict=True)))
             choice = MotionChoice.of(values[:6])
-            character = self.character(picture)
+            character = self.character(picture, joints)
             with self._lock:
                 motion = self._motions.get(choice)
             if motion is None:
@@ -191,16 +213,17 @@ class Handlers:
         )
 
     def animate(
-        self, request: gr.Request, picture: str | None, prompt: str, *values: Any
+        self, request: gr.Request, picture: str | None, joints: str, prompt: str, *values: Any
     ) -> Iterator[Outputs]:
         """A run, shown after each of its steps.
 
         Args:
+            joints: OpenPose keypoints of the picture, the character first; empty: found in it.
             values: of `MOTION_NAMES`, then of `SETTING_NAMES`.
         """
         run = self.start(request)
         try:
-            trouble = yield from self._followed(run, picture, prompt, values)
+            trouble = yield from self._followed(run, picture, joints, prompt, values)
             self._remember(request, run)
             yield from self._ended(run, trouble)
         finally:
@@ -271,20 +294,38 @@ class Handlers:
             values = [getattr(job.settings, name) for name in SETTING_NAMES]
             said = texts.restored(job.models == self.animator.models.identity)
             where = (texts.FROM_FILE, gr.skip(), motion, 0, None, 1)
-            yield said, None, picture, job.prompt, *where, clip, *values
+            yield said, None, picture, job.joints, job.prompt, *where, clip, *values
 
-    def character(self, picture: str | None) -> Character:
-        """What was seen in a picture.
+    def character(self, picture: str | None, joints: str = "") -> Character:
+        """The character in a picture, where it was found or where its joints are said to be.
 
         Raises:
-            PictureError, NoCharacterError, SeveralCharactersError: see `Animator.character`.
+            PictureError: there is no picture, it can't be used, or the joints can't be.
+            NoCharacterError, SeveralCharactersError: see `Animator.character`.
         """
+        if not isinstance(joints or "", str):  # Gradio lets anything pass
+            raise PictureError("The picture's joints are no text.", "Give OpenPose keypoint JSON.")
+        return self._character(self._path(picture), joints or "")
+
+    @staticmethod
+    def _path(picture: str | None) -> str:
         if not picture:
             raise PictureError("There is no picture yet.", texts.NO_PICTURE)
-        return self._character(str(picture))
+        return str(picture)
 
-    def _read_character(self, path: str) -> Character:
-        return self.animator.character(load_picture(Path(path)))
+    def _looked_at(self, path: str) -> tuple[tuple[int, int], NDArray[np.uint8], list[Pose]]:
+        """A picture's own width and height, its pixels on the clip's canvas, and who is there."""
+        picture = load_picture(Path(path))
+        pixels = self.animator.fitted(picture)
+        return picture.size, pixels, self.animator.models.detector.detect(pixels)
+
+    def _placed(self, path: str, joints: str) -> Character:
+        _, pixels, people = self._seen(path)
+        segmenter = self.animator.models.segmenter
+        if not joints:
+            return found(pixels, people, segmenter)
+        height, width = pixels.shape[:2]
+        return placed(pixels, read_people(joints, width, height), segmenter)
 
     def _motion(self, choice: MotionChoice) -> Generator[Stage | Step, None, Motion]:
         with self._lock:
@@ -321,7 +362,7 @@ class Handlers:
         """The motion's steps, where it must be looked for in a video, and then the engine's."""
         motion = yield from self._motion(choice)
         models = self.animator.models.identity
-        run.job = Bundle(character.picture, motion, settings, prompt or "", models)
+        run.job = Bundle(character.picture, motion, settings, prompt or "", models, run.joints)
         events = cast(
             Generator[Event, None, None],
             self.animator.animate(character, motion, settings, prompt or ""),
@@ -330,7 +371,7 @@ class Handlers:
             yield from events
 
     def _followed(
-        self, run: Run, picture: str | None, prompt: str, values: Sequence[Any]
+        self, run: Run, picture: str | None, joints: str, prompt: str, values: Sequence[Any]
     ) -> Generator[Outputs, None, str]:
         """Shows a run until it is done, stopped or in trouble; returns what the trouble is."""
         if run.stopped:
@@ -340,7 +381,8 @@ class Handlers:
             settings = Settings(**dict(zip(SETTING_NAMES, values[6:], strict=True)))
             choice = MotionChoice.of(values[:6])
             run.name = choice.name_or_path if values[0] == texts.FROM_PRESET else run.name
-            character = self.character(picture)
+            character = self.character(picture, joints)
+            run.joints = joints
             with closing(self.events(run, character, prompt, choice, settings)) as events:
                 for event in events:
                     run.take(event)
@@ -408,7 +450,15 @@ class Handlers:
 
 
 RESULT_OUTPUTS = ("bar", "sheet", "clip", "files", "report", "generate", "stop")
-RESTORED = ("restored", "example", "picture", "prompt", *MOTION_NAMES, "clip")  # and all settings
+RESTORED = (
+    "restored",
+    "example",
+    "picture",
+    "joints",
+    "prompt",
+    *MOTION_NAMES,
+    "clip",
+)  # and all settings
 
 
 def shown(**changed: Any) -> Outputs:
@@ -423,7 +473,7 @@ def named(handler: Callable[..., Iterator[Outputs]]) -> Callable[..., Iterator[O
     def with_names(*values: Any) -> Iterator[Outputs]:
         yield from handler(*values)
 
-    names = ("request", "picture", "prompt", *MOTION_NAMES, *SETTING_NAMES)
+    names = ("request", "picture", "joints", "prompt", *MOTION_NAMES, *SETTING_NAMES)
     parameters = [Parameter(name, Parameter.POSITIONAL_OR_KEYWORD) for name in names]
     with_names.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
     return with_names

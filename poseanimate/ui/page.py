@@ -18,6 +18,7 @@ from poseanimate.settings import Settings, preset_names
 from poseanimate.ui import texts
 from poseanimate.ui.compare import MAX_VALUES_CHARACTERS, SWEPT, Comparison
 from poseanimate.ui.handlers import ALIGNMENT_SETTINGS, Handlers, named
+from poseanimate.ui.joints import editor
 
 STYLE = Path(__file__).with_name("style.css")
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "characters"
@@ -52,9 +53,15 @@ class Inputs:
     """The components that a run reads, by part of the page."""
 
     picture: gr.File
+    joints: gr.HTML
     prompt: gr.Textbox
     motion: list[Control | gr.File]
     settings: Controls
+
+    @property
+    def all(self) -> list[gr.components.Component]:
+        """In the order of the handlers' parameters."""
+        return [self.picture, self.joints, self.prompt, *self.motion, *self.settings.values()]
 
 
 def create_demo(animator: Animator) -> gr.Blocks:
@@ -73,7 +80,7 @@ def create_demo(animator: Animator) -> gr.Blocks:
             restored = gr.HTML(elem_id="restored")
         with gr.Row(elem_id="columns"):
             with gr.Column(min_width=340):
-                example, picture, prompt, looked = _character(handlers)
+                example, picture, joints, prompt, said = _character()
                 motion = _motion()
                 gr.Markdown(texts.ALIGNMENT)
                 fitted = [
@@ -89,13 +96,13 @@ def create_demo(animator: Animator) -> gr.Blocks:
                 ]
             with gr.Column(min_width=340):
                 settings = _settings(handlers)
-                inputs = Inputs(picture, prompt, motion, settings)
+                inputs = Inputs(picture, joints, prompt, motion, settings)
                 clip, forecast = _result(handlers, inputs)
-        _before_the_run(demo, handlers, inputs, looked, fitted, forecast)
+        _before_the_run(demo, handlers, inputs, said, fitted, forecast)
         bundle.upload(
             handlers.restore,
             bundle,
-            [restored, example, picture, prompt, *motion, clip, *settings.values()],
+            [restored, example, picture, joints, prompt, *motion, clip, *settings.values()],
             **BESIDE,
         )
         demo.unload(handlers.leave)
@@ -126,9 +133,7 @@ def serve(demo: gr.Blocks, **more: Any) -> Any:
     )
 
 
-def _character(
-    handlers: Handlers,
-) -> tuple[gr.Radio, gr.File, gr.Textbox, list[gr.components.Component]]:
+def _character() -> tuple[gr.Radio, gr.File, gr.HTML, gr.Textbox, gr.HTML]:
     examples = example_names()
     gr.Markdown(texts.CHARACTER)
     example = gr.Radio(
@@ -156,28 +161,22 @@ def _character(
                 elem_id="prompt",
             )
         with gr.Column(min_width=220):
-            found = gr.Image(
-                label=texts.FOUND,
-                alt_text=texts.FOUND_ALT,
-                interactive=False,
-                format="jpeg",
-                buttons=["fullscreen"],
-                elem_id="found",
-            )
+            joints = editor()
             said = gr.HTML(elem_id="found-text")
     example.input(
-        lambda name: (str(EXAMPLES / f"{name}.png"), caption(name)),
+        lambda name: (str(EXAMPLES / f"{name}.png"), caption(name), ""),
         example,
-        [picture, prompt],
+        [picture, prompt, joints],
         **QUIET,
     )
     picture.upload(
-        lambda said: (None, "" if said in map(caption, examples) else gr.skip()),
+        lambda said: (None, "" if said in map(caption, examples) else gr.skip(), ""),
         prompt,
-        [example, prompt],
+        [example, prompt, joints],
         **QUIET,
     )
-    return example, picture, prompt, [found, said]
+    picture.clear(lambda: "", None, joints, **QUIET)
+    return example, picture, joints, prompt, said
 
 
 def _motion() -> list[Control | gr.File]:
@@ -326,7 +325,7 @@ def _result(handlers: Handlers, inputs: Inputs) -> tuple[gr.Video, gr.HTML]:
     generate.click(handlers.begin, None, **aside)
     run = generate.click(
         named(handlers.animate),
-        [inputs.picture, inputs.prompt, *inputs.motion, *inputs.settings.values()],
+        inputs.all,
         outputs,
         concurrency_limit=1,
         concurrency_id="diffusion",
@@ -338,7 +337,7 @@ def _result(handlers: Handlers, inputs: Inputs) -> tuple[gr.Video, gr.HTML]:
     run.then(handlers.pack, None, made, **BESIDE)
     run.then(
         handlers.forecast,
-        [inputs.picture, inputs.prompt, *inputs.motion, *inputs.settings.values()],
+        inputs.all,
         forecast,
         **BESIDE,
     )
@@ -391,10 +390,7 @@ def _comparison(
             kind,
             name,
             several,
-            inputs.picture,
-            inputs.prompt,
-            *inputs.motion,
-            *inputs.settings.values(),
+            *inputs.all,
         ],
         outputs,
         concurrency_limit=1,
@@ -409,21 +405,26 @@ def _before_the_run(
     demo: gr.Blocks,
     handlers: Handlers,
     inputs: Inputs,
-    looked: list[gr.components.Component],
+    said: gr.HTML,
     fitted: list[gr.components.Component],
     forecast: gr.HTML,
 ) -> None:
     """Joints, alignment and forecast follow their inputs; they have a queue of their own."""
     common: dict[str, Any] = {**BESIDE, "trigger_mode": "always_last"}
-    gr.on([demo.load, inputs.picture.change], handlers.look, inputs.picture, looked, **common)
+    source = [inputs.picture, inputs.joints]
+    placed = [inputs.picture.change, inputs.joints.change]
+    gr.on([demo.load, *placed], handlers.look, source, [inputs.joints, said], **common)
     aligned_by = [inputs.settings[name] for name in ALIGNMENT_SETTINGS]
-    reads = [inputs.picture, *inputs.motion, *aligned_by]
+    reads = [*inputs.motion, *aligned_by]
     fit = gr.on(
-        [demo.load, *(each.change for each in reads)], handlers.fit, reads, fitted, **common
+        [demo.load, *placed, *(each.change for each in reads)],
+        handlers.fit,
+        [*source, *reads],
+        fitted,
+        **common,
     )
     others = [each for name, each in inputs.settings.items() if name not in ALIGNMENT_SETTINGS]
-    everything = [inputs.picture, inputs.prompt, *inputs.motion, *inputs.settings.values()]
-    forecasts: list[Any] = [handlers.forecast, everything, forecast]
+    forecasts: list[Any] = [handlers.forecast, inputs.all, forecast]
     fit.then(*forecasts, **BESIDE)
     gr.on([inputs.prompt.change, *(each.change for each in others)], *forecasts, **common)
 

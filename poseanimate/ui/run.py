@@ -26,7 +26,7 @@ class Run:
     """Follows a run.
 
     name: of the clip's file; never text that came from outside. share: how far it is, 0 to 1.
-    job: what its clip is made of, as soon as that is known.
+    job: what its clip is made of, as soon as that is known. joints: the character's, as they were put right.
     begun: it isn't waiting any more. stopped: somebody asked it to end.
     """
 
@@ -36,6 +36,7 @@ class Run:
     notes: list[Note] = field(default_factory=list)
     done: Done | None = None
     job: Bundle | None = None
+    joints: str = ""
     begun: bool = False
     stopped: bool = False
     share: float = 0.0

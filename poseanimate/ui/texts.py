@@ -21,7 +21,14 @@ EXAMPLE = "Pick an example"
 PROMPT = "Prompt"
 PROMPT_HELP = "What the picture shows. Begin with the character: those words are used to find it."
 FOUND = "What was found"
-FOUND_ALT = "The picture with the joints that were found in it"
+FOUND_ALT = "The picture with its joints, which can be dragged"
+FOUND_HELP = "Drag a joint that is wrong. A double click hides one; arrows and Delete do the same."
+PLACE = "Place a skeleton"
+AS_FOUND = "As found"
+PERSON, MISSING = "person", "not seen"
+CHOOSE_ONE = "Click the one that is meant."
+PLACE_ONE = "Place a skeleton and drag its joints to where they belong, or choose another picture."
+DRAWN_AROUND = "No outline was found there: it is drawn around the joints."
 
 MOTION = "## 2 · Motion"
 MOTION_FROM = "Where the motion comes from"
@@ -141,11 +148,23 @@ def forecast(found: Forecast) -> str:
     return sentence(" · ".join(parts), "note")
 
 
-def found(joints: int) -> str:
-    """How much of the character was seen."""
-    if joints == 18:
-        return sentence("One character, all 18 joints seen.", "good")
-    return sentence(f"One character, {joints} of 18 joints seen.", "good")
+def found(
+    joints: int, edited: bool, outlined: bool, given: tuple[int, int], size: tuple[int, int]
+) -> str:
+    """How much of the character is seen; given, size: width and height of the picture and of the clip."""
+    seen = "all 18 joints" if joints == 18 else f"{joints} of 18 joints"
+    told = (
+        f"{seen[0].upper()}{seen[1:]}, as you put them."
+        if edited
+        else f"One character, {seen} seen."
+    )
+    becomes = f"{given[0]} x {given[1]} pixels"
+    if given != size:
+        becomes += f"; the clip will have {size[0]} x {size[1]}"
+    parts = [(told, "good"), (f"{becomes}.", "note")]
+    if not outlined:
+        parts.append((DRAWN_AROUND, "warning"))
+    return sentences(parts)
 
 
 def restored(same_models: bool) -> str:

@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
 
+import numpy as np
 import pytest
+from PIL import Image
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from poseanimate.animator import Animator
@@ -139,8 +141,7 @@ def test_from_a_picture_and_a_motion_to_a_clip(app: App, page: Page, tmp_path: P
     page.get_by_role("radio", name="room boy").check()
     expect(page.locator("#picture")).to_contain_text("room-boy")
     expect(page.get_by_label("Prompt")).to_have_value(re.compile("^a boy .* in a room"))
-    found = page.get_by_role("img", name="joints that were found")
-    expect(found).to_be_visible()
+    expect(page.locator("#joints [data-joint]")).to_have_count(18)
     expect(page.locator("#found-text")).to_contain_text("joints seen")
 
     page.get_by_role("radio", name="wave").check()
@@ -241,6 +242,77 @@ def test_a_picture_that_is_none_gets_a_sentence(page: Page, tmp_path: Path) -> N
     expect(page.locator("#verdicts")).to_contain_text("Waits for a picture")
     page.get_by_role("radio", name="park girl").check()
     expect(page.locator("#found-text")).to_contain_text("joints seen")
+
+
+def _dragged(page: Page, joint: int, dx: float, dy: float) -> None:
+    box = page.locator(f"#joints [data-joint='{joint}']").bounding_box()
+    assert box is not None
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + dx, y + dy, steps=4)
+    page.mouse.up()
+
+
+def _joint(page: Page, joint: int) -> list[float]:
+    handle = page.locator(f"#joints [data-joint='{joint}']")
+    return [float(handle.get_attribute(name) or "nan") for name in ("cx", "cy")]
+
+
+def test_a_joint_is_dragged_moved_by_keys_hidden_and_put_back(page: Page) -> None:
+    expect(page.locator("#found-text")).to_contain_text("all 18 joints seen")
+    found = _joint(page, 4)
+    before = page.locator("#alignment img").get_attribute("src")
+    scale = page.locator("#joints image").evaluate("image => image.getScreenCTM().a")
+    _dragged(page, 4, -20, -30)
+    moved = [found[0] - 20 / scale, found[1] - 30 / scale]
+    assert _joint(page, 4) == pytest.approx(moved, abs=0.6)
+    expect(page.locator("#found-text")).to_contain_text("as you put them")
+    expect(page.locator("#alignment img")).not_to_have_attribute("src", str(before))
+
+    page.locator("#joints [data-joint='4']").focus()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowDown")
+    assert _joint(page, 4) == pytest.approx([moved[0], moved[1] + 2], abs=0.6)
+    page.keyboard.press("Delete")
+    expect(page.locator("#found-text")).to_contain_text("17 of 18 joints")
+    expect(page.locator("#joints [data-joint='4']")).to_be_focused()
+    page.get_by_role("button", name="As found").click()
+    expect(page.locator("#found-text")).to_contain_text("all 18 joints seen")
+    assert _joint(page, 4) == pytest.approx(found)
+
+    _dragged(page, 7, 10, 0)
+    expect(page.locator("#found-text")).to_contain_text("as you put them")
+    page.get_by_role("radio", name="park girl").check()
+    expect(page.locator("#found-text")).to_contain_text("all 18 joints seen")
+
+
+def test_one_of_two_people_is_clicked(page: Page, tmp_path: Path) -> None:
+    two = tmp_path / "two.png"
+    examples = Path(__file__).parents[2] / "examples" / "characters"
+    pictures = [Image.open(examples / f"{name}.png") for name in ("room-boy", "park-girl")]
+    Image.fromarray(np.hstack([np.asarray(each.convert("RGB")) for each in pictures])).save(two)
+    page.locator("#picture").get_by_label("Clear").click()
+    page.locator("#picture input[type=file]").set_input_files(two)
+    expect(page.locator("#found-text")).to_contain_text("Click the one that is meant.")
+    expect(page.locator("#verdicts")).to_contain_text("Waits for a picture")
+    page.get_by_role("button", name="person 2").click()
+    expect(page.locator("#found-text")).to_contain_text("as you put them")
+    expect(page.locator("#verdicts")).to_contain_text("motion fits")
+    page.get_by_role("button", name="As found").click()
+    expect(page.locator("#found-text")).to_contain_text("Click the one that is meant.")
+
+
+def test_where_nobody_is_found_a_skeleton_is_placed(page: Page, tmp_path: Path) -> None:
+    empty = tmp_path / "empty.png"
+    Image.new("RGB", (128, 128), (90, 140, 200)).save(empty)
+    page.locator("#picture").get_by_label("Clear").click()
+    page.locator("#picture input[type=file]").set_input_files(empty)
+    expect(page.locator("#found-text").get_by_role("alert")).to_contain_text("Place a skeleton")
+    page.get_by_role("button", name="Place a skeleton").click()
+    expect(page.locator("#found-text")).to_contain_text("All 18 joints, as you put them.")
+    expect(page.locator("#found-text")).to_contain_text("it is drawn around the joints")
+    expect(page.locator("#verdicts")).to_contain_text("motion fits")
 
 
 def test_lambdas_that_do_not_sum_to_one_get_a_sentence(page: Page) -> None:

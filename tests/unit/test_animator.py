@@ -638,6 +638,7 @@ def test_the_switches_cover_every_pair() -> None:
         {"pose_learning_rate": 200.0},
         {"pose_learning_rate": 9000.0, "pose_in_generation": True},
         {"source_share": 0.0},
+        {"source_start": "prompt"},
         {"background": "direct"},
         {"background": "blended"},
         {"retarget_limbs": False},

@@ -15,6 +15,7 @@ from PIL import Image
 
 from poseanimate.bundle import CLIP, FORMAT, JOB, LIMITS, MOTION, PICTURE, Bundle
 from poseanimate.errors import BundleError, MotionError, PictureError, PoseAnimateError
+from poseanimate.poses.keypoints import people_json
 from poseanimate.poses.motion import load_preset
 from poseanimate.settings import Settings
 
@@ -23,7 +24,10 @@ from poseanimate.settings import Settings
 def bundle() -> Bundle:
     pixels = np.random.default_rng(0).integers(0, 256, (96, 64, 3), dtype=np.uint8)
     chosen = Settings(lambda_first=0.5, lambda_prev=0.3, lambda_self=0.2, frames=7)
-    return Bundle(pixels, load_preset("wave"), chosen, "a girl, “Zoë”", "models-1", b"\0clip")
+    joints = people_json(load_preset("wave").poses[:1], 64, 96)
+    return Bundle(
+        pixels, load_preset("wave"), chosen, "a girl, “Zoë”", "models-1", joints, b"\0clip"
+    )
 
 
 def parts(**changed: bytes | None) -> dict[str, bytes]:
@@ -55,7 +59,7 @@ def test_what_goes_in_comes_out() -> None:
     assert np.array_equal(found.picture, given_.picture)
     assert found.motion.to_json() == given_.motion.to_json()
     assert (found.motion.name, found.motion.fps) == ("wave", given_.motion.fps)
-    for name in ("settings", "prompt", "models", "clip"):
+    for name in ("settings", "prompt", "models", "joints", "clip"):
         assert getattr(found, name) == getattr(given_, name)
 
 

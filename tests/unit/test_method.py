@@ -175,18 +175,20 @@ def test_guidance_is_the_formula(role: str, text: str, scale: float) -> None:
 # --- PACM: Eq. 6 and Alg. 1 ---
 
 
-def test_pose_aware_inversion_is_eq_6() -> None:
-    """Transcribed literally: Adam on one embedding per timestep, carried over to the next."""
+@pytest.mark.parametrize("start", ["previous", "prompt"])
+def test_pose_aware_inversion_is_eq_6(start: str) -> None:
+    """Transcribed literally: Adam on one embedding per timestep, carried over to the next or begun anew."""
     eps, ddim = denoiser(), DDIM.from_scheduler(build_scheduler(), T)
     hint = eps.hints(drawings(1))
     inverted = latents(T + 1)
-    how = SourceOptimisation(inner_steps=2, learning_rate=0.05, tolerance=0.0)
+    how = SourceOptimisation(inner_steps=2, learning_rate=0.05, tolerance=0.0, start=start)
     found = finish(pose_aware_inversion(eps, ddim, inverted, hint, how))
 
     z_bar, embedding = inverted[T : T + 1], eps.prompt.clone()
     for i in range(T):
         k = T - i
-        embedding = embedding.detach().clone().requires_grad_(True)
+        embedding = (eps.prompt if start == "prompt" else embedding).detach().clone()
+        embedding.requires_grad_(True)
         adam = torch.optim.Adam([embedding], lr=0.05 * (1 - 0.5 * i / T))
         for _ in range(2):
             adam.zero_grad()

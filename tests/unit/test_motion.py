@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from poseanimate.errors import MotionError
+from poseanimate.poses import keypoints
 from poseanimate.poses import motion as motion_module
 from poseanimate.poses.motion import Motion, load_preset, preset_names, preset_thumbnail
 from poseanimate.poses.skeleton import Pose
@@ -176,7 +177,7 @@ def test_bad_json_gets_a_sentence_and_a_remedy(name: str) -> None:
 
 
 def test_too_long_a_text_is_refused_unread(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(motion_module, "MAX_JSON_CHARACTERS", 100)
+    monkeypatch.setattr(keypoints, "MAX_JSON_CHARACTERS", 100)
     with pytest.raises(MotionError, match="characters"):
         Motion.from_json(document([frame(body())]), "long")
 

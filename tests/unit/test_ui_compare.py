@@ -98,7 +98,9 @@ def test_a_comparison_makes_one_clip_and_reuses_what_is_cached(
     cache = StageCache(tmp_path / "cache", 10**8)
     comparison = Comparison(Handlers(Animator(tiny_models(), cache)))
     bars, sizes = [], []
-    for answer in answers(comparison, texts.BY_VALUES, "lambda_first", "0, 1", picture, "a girl"):
+    for answer in answers(
+        comparison, texts.BY_VALUES, "lambda_first", "0, 1", picture, "", "a girl"
+    ):
         bars.append(answer.get("bar", ""))
         if "grid" in answer:
             clip = read_video(Path(answer["grid"]))
@@ -114,7 +116,7 @@ def test_a_comparison_makes_one_clip_and_reuses_what_is_cached(
 def test_stop_keeps_the_clips_that_are_done(picture: str) -> None:
     handlers = Handlers(Animator(tiny_models()))
     comparison, last, grids = Comparison(handlers), {}, 0
-    for last in answers(comparison, texts.BY_MODULES, "seed", "", picture, "a girl"):
+    for last in answers(comparison, texts.BY_MODULES, "seed", "", picture, "", "a girl"):
         grids += "grid" in last
         if "2 of 4" in last.get("bar", ""):
             handlers.stop(gr.Request(session_hash="a"))
@@ -123,9 +125,9 @@ def test_stop_keeps_the_clips_that_are_done(picture: str) -> None:
 
 def test_trouble_gets_a_sentence_and_the_buttons_back(picture: str) -> None:
     comparison = Comparison(Handlers(Animator(tiny_models())))
-    *_, last = answers(comparison, texts.BY_VALUES, "frames", "1", picture, "")
+    *_, last = answers(comparison, texts.BY_VALUES, "frames", "1", picture, "", "")
     assert "frames" in last["bar"] and "alert" in last["bar"] and last["compare"].interactive
-    *_, last = answers(comparison, texts.BY_MODULES, "frames", "", None, "")
+    *_, last = answers(comparison, texts.BY_MODULES, "frames", "", None, "", "")
     assert "no picture" in last["bar"]
 
 

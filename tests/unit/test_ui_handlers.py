@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import base64
+import io
 import math
 import re
 import threading
@@ -12,6 +14,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
+import cv2
 import gradio as gr
 import numpy as np
 import pytest
@@ -25,7 +28,9 @@ from poseanimate.cache import StageCache
 from poseanimate.errors import MotionError
 from poseanimate.events import Aligned, Done, Frame, Note, Preview, Stage, Step
 from poseanimate.media import read_video, write_clip
+from poseanimate.poses.keypoints import people_json
 from poseanimate.poses.motion import load_preset
+from poseanimate.poses.skeleton import Pose
 from poseanimate.settings import Settings, preset_names
 from poseanimate.ui import page, texts
 from poseanimate.ui.handlers import (
@@ -39,7 +44,7 @@ from poseanimate.ui.handlers import (
 )
 from poseanimate.ui.run import Run
 from poseanimate.ui.sheet import BORDER_PX, GAP_PX, PREDICTED_RGB, Sheet, enlargement
-from tests.tiny import scene_at_ease, tiny_models
+from tests.tiny import SIDE, ToldEyes, scene_at_ease, tiny_models
 
 WALK = (texts.FROM_PRESET, "walk", None, 0, 0, 1)
 QUICK = Settings(num_inference_steps=2, inner_steps=1, frames=3, chunk_frames=1, mgdm=False)
@@ -110,46 +115,117 @@ def scripted() -> Scripted:
 
 
 def started(handlers: Handlers, picture: str | None, who: str = "a") -> Generator:
-    return handlers.animate(session(who), picture, "a girl", *WALK, *values(QUICK))
+    return handlers.animate(session(who), picture, "", "a girl", *WALK, *values(QUICK))
 
 
 # Character and alignment --------------------------------------------------------------------------
 
 
 def test_a_picture_is_shown_with_its_joints(scripted: Scripted, picture: str) -> None:
-    overlay, said = Handlers(scripted).look(picture)
-    assert overlay is not None and overlay.dtype == np.uint8 and min(overlay.shape[:2]) >= 256
-    assert "18 joints" in said
+    changed, said = Handlers(scripted).look(picture)
+    shown, found = changed["shown"], tiny_models().detector.detect(scene_at_ease().picture)
+    assert shown["people"] == people_json(found, SIDE, SIDE)
+    assert (shown["width"], shown["height"]) == (SIDE, SIDE)
+    jpeg = base64.b64decode(shown["picture"].partition("base64,")[2])
+    with Image.open(io.BytesIO(jpeg)) as large:
+        assert large.format == "JPEG" and min(large.size) >= 384
+    drawn = np.zeros((SIDE, SIDE), np.uint8)
+    for line in shown["outline"]:
+        cv2.fillPoly(drawn, [np.array(line).reshape(-1, 2).astype(np.int32)], 1)
+    mask = tiny_models().segmenter.segment(scene_at_ease().picture) > 0.5
+    assert (drawn.astype(bool) == mask).mean() > 0.97
+    assert "18 joints" in said and f"{SIDE} x {SIDE} pixels" in said
+
+
+def test_joints_that_were_put_right_are_used_and_come_back_with_the_bundle(
+    picture: str, tmp_path: Path
+) -> None:
+    handlers = Handlers(Animator(tiny_models()))
+    (found,) = tiny_models().detector.detect(scene_at_ease().picture)
+    lifted = found.body.copy()
+    lifted[4, :2] -= (6, 20)
+    joints = people_json([Pose(lifted)], SIDE, SIDE)
+    _, said = handlers.look(picture, joints)
+    assert "as you put them" in said
+    assert handlers.character(picture, joints).pose.equals(Pose(lifted))
+    assert handlers.character(picture).pose.equals(found)
+    asked = (picture, joints, "a girl", *WALK, *values(QUICK))
+    clips = [
+        read(answer)["clip"]
+        for answer in handlers.animate(session(), *asked)
+        if "clip" in read(answer)
+    ]
+    assert clips
+    bundle = tmp_path / "bundle.zip"
+    for files in handlers.pack(session()):
+        bundle.write_bytes(Path(files["value"][-1]).read_bytes())
+    (back,) = restored(handlers, bundle)
+    assert back["joints"] == joints
+
+
+def test_of_several_people_one_is_chosen_and_nobody_can_be_placed(picture: str) -> None:
+    one, other = (scene_at_ease().pose.shifted(dx, 0) for dx in (-10, 10))
+    for people, remedy in (((one, other), texts.CHOOSE_ONE), ((), texts.PLACE_ONE)):
+        eyes = ToldEyes(people, scene_at_ease().mask)
+        handlers = Handlers(Animator(replace(tiny_models(), detector=eyes, segmenter=eyes)))
+        changed, said = handlers.look(picture)
+        assert remedy in words(said)
+        assert changed["shown"]["people"] == people_json(people, SIDE, SIDE)
+        chosen = handlers.character(picture, people_json([other, one], SIDE, SIDE))
+        assert chosen.pose.equals(other)
+
+
+@pytest.mark.parametrize(
+    ("joints", "said"),
+    [
+        ("no json", "no valid JSON"),
+        ('{"people": []}', "0 people"),
+        ('{"people": [{"pose_keypoints_2d": [NaN]}]}', "NaN"),
+        ('[{"people": []}, {"people": []}]', "2 frames"),
+        ("[" * 100_000, "no valid JSON"),
+        (" " * 1_000_001, "1000001 characters"),
+        ({"people": []}, "no text"),
+        (people_json([Pose.absent()], 9, 9), "0 joints"),
+    ],
+)
+def test_joints_that_cant_be_get_a_sentence(
+    picture: str, joints: Any, said: str, scripted: Scripted
+) -> None:
+    handlers = Handlers(scripted)
+    _, told = handlers.look(picture, joints)
+    assert said in words(told) and 'role="alert"' in told
+    (waits,) = handlers.fit(picture, joints, *WALK, 8, True, -1, "anchored", True, True, False)
+    assert waits == (None, texts.sentence(texts.NO_CHARACTER))
 
 
 def test_what_is_no_picture_gets_a_sentence_with_its_remedy(
     scripted: Scripted, no_picture: str
 ) -> None:
-    overlay, said = Handlers(scripted).look(no_picture)
-    assert overlay is None
+    changed, said = Handlers(scripted).look(no_picture)
+    assert changed["shown"] is None
     assert "not a picture" in said and "PNG, JPEG or WebP" in said and 'role="alert"' in said
 
 
 def test_no_picture_is_no_error(scripted: Scripted) -> None:
-    overlay, said = Handlers(scripted).look(None)
-    assert overlay is None and "alert" not in said and texts.NO_PICTURE in words(said)
+    changed, said = Handlers(scripted).look(None)
+    assert changed["shown"] is None and "alert" not in said and texts.NO_PICTURE in words(said)
 
 
 def test_a_picture_is_looked_at_once(
     scripted: Scripted, picture: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     handlers, seen = Handlers(scripted), []
-    original = scripted.character
-    monkeypatch.setattr(scripted, "character", lambda p: (seen.append(1), original(p))[1])
+    original = scripted.fitted
+    monkeypatch.setattr(scripted, "fitted", lambda p: (seen.append(1), original(p))[1])
     handlers.look(picture)
-    list(handlers.fit(picture, *WALK, 8, True, -1, "anchored", True, True, False))
+    list(handlers.fit(picture, "", *WALK, 8, True, -1, "anchored", True, True, False))
     assert len(seen) == 1
 
 
 def test_alignment_is_a_clip_with_verdicts_and_needs_no_diffusion_model(picture: str) -> None:
     eyes_only = replace(tiny_models(), unet=None, controlnet=None, text_encoder=None)
     handlers = Handlers(Animator(eyes_only))
-    answers = handlers.fit(picture, *WALK, 8, True, -1, "anchored", True, True, False)
+    answers = handlers.fit(picture, "", *WALK, 8, True, -1, "anchored", True, True, False)
     path, said = next(answers)
     with Image.open(path) as clip:
         assert clip.format == "GIF" and clip.n_frames == 8
@@ -160,14 +236,16 @@ def test_alignment_is_a_clip_with_verdicts_and_needs_no_diffusion_model(picture:
 
 def test_alignment_waits_for_a_picture(scripted: Scripted, no_picture: str) -> None:
     answers = list(
-        Handlers(scripted).fit(no_picture, *WALK, 8, True, -1, "anchored", True, True, False)
+        Handlers(scripted).fit(no_picture, "", *WALK, 8, True, -1, "anchored", True, True, False)
     )
     assert answers == [(None, texts.sentence(texts.NO_CHARACTER))]
 
 
 def test_alignment_waits_for_a_motion(scripted: Scripted, picture: str) -> None:
     nothing = (texts.FROM_FILE, "walk", None, 0, 0, 1)
-    answers = Handlers(scripted).fit(picture, *nothing, 8, True, -1, "anchored", True, True, False)
+    answers = Handlers(scripted).fit(
+        picture, "", *nothing, 8, True, -1, "anchored", True, True, False
+    )
     assert list(answers) == [(None, texts.sentence(texts.NO_MOTION))]
 
 
@@ -178,7 +256,7 @@ def test_alignment_says_what_is_wrong_with_a_motion(
     broken.write_text('{"frames": 3}')
     motion = (texts.FROM_FILE, "walk", str(broken), 0, 0, 1)
     [(clip, said)] = Handlers(scripted).fit(
-        picture, *motion, 8, True, -1, "anchored", True, True, False
+        picture, "", *motion, 8, True, -1, "anchored", True, True, False
     )
     assert clip is None and "OpenPose keypoint JSON" in said and 'role="alert"' in said
 
@@ -191,14 +269,14 @@ def test_a_video_is_looked_through_once_frame_by_frame(
     motion = (texts.FROM_FILE, "walk", str(video), 0, 0, 2)
     handlers = Handlers(scripted)
     rest = (8, True, -1, "anchored", True, True, False)
-    first = [said for _, said in handlers.fit(picture, *motion, *rest)]
+    first = [said for _, said in handlers.fit(picture, "", *motion, *rest)]
     assert [f"step {i} of 3" in said for i, said in enumerate(first, 1)] == [
         True,
         True,
         True,
         False,
     ]
-    assert len(list(handlers.fit(picture, *motion, *rest))) == 1
+    assert len(list(handlers.fit(picture, "", *motion, *rest))) == 1
 
 
 def test_a_pose_file_is_a_motion(scripted: Scripted, picture: str, tmp_path: Path) -> None:
@@ -206,7 +284,7 @@ def test_a_pose_file_is_a_motion(scripted: Scripted, picture: str, tmp_path: Pat
     file.write_text(load_preset("wave").to_json())
     motion = (texts.FROM_FILE, None, str(file), 0, 0, 1)
     [(clip, said)] = Handlers(scripted).fit(
-        picture, *motion, 5, True, 0, "pinned", True, False, False
+        picture, "", *motion, 5, True, 0, "pinned", True, False, False
     )
     assert clip is not None and "5 frames" in said
 
@@ -299,9 +377,9 @@ def test_the_forecast_knows_what_is_cached_and_how_fast_this_machine_is(
     picture: str, tmp_path: Path
 ) -> None:
     handlers = Handlers(Animator(tiny_models(), StageCache(tmp_path / "cache", 10**8)))
-    asked = (picture, "a girl", *WALK, *values(QUICK))
+    asked = (picture, "", "a girl", *WALK, *values(QUICK))
     assert handlers.forecast(*asked) == "", "the motion hasn't been read yet"
-    list(handlers.fit(picture, *WALK, *(getattr(QUICK, name) for name in ALIGNMENT_SETTINGS)))
+    list(handlers.fit(picture, "", *WALK, *(getattr(QUICK, name) for name in ALIGNMENT_SETTINGS)))
     before = handlers.forecast(*asked)
     assert "the first run tells" in before and "cached" not in before
     list(started(handlers, picture))
@@ -310,8 +388,8 @@ def test_the_forecast_knows_what_is_cached_and_how_fast_this_machine_is(
     assert "cached: inverting the picture, learning to reconstruct the picture" in after
     wrong = values(QUICK)
     wrong[SETTING_NAMES.index("lambda_first")] = 0.2
-    assert handlers.forecast(picture, "a girl", *WALK, *wrong) == ""
-    assert handlers.forecast(None, "a girl", *WALK, *values(QUICK)) == ""
+    assert handlers.forecast(picture, "", "a girl", *WALK, *wrong) == ""
+    assert handlers.forecast(None, "", "a girl", *WALK, *values(QUICK)) == ""
 
 
 def test_a_clip_is_taken_away_in_five_forms(picture: str, tmp_path: Path) -> None:
@@ -353,7 +431,7 @@ def test_a_bundle_brings_back_a_job_that_makes_the_same_clip(picture: str, tmp_p
     fresh, clips = Handlers(Animator(tiny_models())), []
     for back in restored(fresh, bundle):
         assert "are back" in back["restored"] and "other models" not in back["restored"]
-        chosen = [back.get(name) for name in ("picture", "prompt", *MOTION_NAMES)]
+        chosen = [back.get(name) for name in ("picture", "joints", "prompt", *MOTION_NAMES)]
         settings = [back[name] for name in SETTING_NAMES]
         for answer in fresh.animate(session("c"), *chosen, *settings):
             if read(answer).get("clip"):
@@ -370,7 +448,7 @@ def test_a_bundle_of_other_models_says_so(scripted: Scripted, tmp_path: Path) ->
 
 
 def test_a_bundles_clip_is_checked_too(scripted: Scripted, tmp_path: Path) -> None:
-    job = Bundle(scene_at_ease().picture, load_preset("walk"), QUICK, "", "", b"no video at all")
+    job = Bundle(scene_at_ease().picture, load_preset("walk"), QUICK, "", clip=b"no video at all")
     (tmp_path / "job.zip").write_bytes(job.to_bytes())
     (back,) = restored(Handlers(scripted), tmp_path / "job.zip")
     assert set(back) == {"restored"} and 'role="alert"' in back["restored"]
@@ -468,7 +546,7 @@ def test_bad_settings_leave_the_last_clip_alone(scripted: Scripted, picture: str
     wrong[SETTING_NAMES.index("lambda_first")] = 0.9
     answers = []
     with pytest.raises(gr.Error, match="must be 1"):
-        for answer in Handlers(scripted).animate(session(), picture, "", *WALK, *wrong):
+        for answer in Handlers(scripted).animate(session(), picture, "", "", *WALK, *wrong):
             answers.append(read(answer))
     assert "for instance 0.7" in answers[-1]["bar"] and 'role="alert"' in answers[-1]["bar"]
     assert answers[-1]["generate"].interactive
@@ -517,7 +595,9 @@ def test_a_motion_that_can_not_be_used_leaves_the_last_clip_alone(
     motion = (texts.FROM_FILE, "walk", str(tmp_path / "missing.mp4"), 0, 0, 1)
     answers = []
     with pytest.raises(gr.Error, match="There is no motion"):
-        for answer in Handlers(scripted).animate(session(), picture, "", *motion, *values(QUICK)):
+        for answer in Handlers(scripted).animate(
+            session(), picture, "", "", *motion, *values(QUICK)
+        ):
             answers.append(read(answer))
     assert not any({"clip", "sheet", "report"} & set(answer) for answer in answers)
 
@@ -623,7 +703,7 @@ def test_examples_have_captions_and_only_the_run_is_public(scripted: Scripted) -
     api = page.create_demo(scripted).get_api_info()
     assert list(api["named_endpoints"]) == ["/animate"] and not api["unnamed_endpoints"]
     names = [each["parameter_name"] for each in api["named_endpoints"]["/animate"]["parameters"]]
-    assert names == ["picture", "prompt", *MOTION_NAMES, *SETTING_NAMES]
+    assert names == ["picture", "joints", "prompt", *MOTION_NAMES, *SETTING_NAMES]
     assert set(ALIGNMENT_SETTINGS) < set(SETTING_NAMES)
 
 

@@ -1,0 +1,196 @@
+// The picture with its joints: drag one, hide one, choose one of several people, or place a whole skeleton.
+// props.value: OpenPose keypoints of the picture, the character first, or "" where they are as found.
+// props.shown: { picture, width, height, people, outline, limbs, colours, names, standing, words }.
+
+const NS = "http://www.w3.org/2000/svg";
+const SEEN = 0.3, REACH_PX = 22, TRAY = 0.14;
+const FOLLOWS = { 4: "hand_right_keypoints_2d", 7: "hand_left_keypoints_2d", 0: "face_keypoints_2d" };
+
+const root = element.querySelector(".pa-joints");
+const svg = root.querySelector("svg");
+const bar = { place: root.querySelector(".pa-place"), reset: root.querySelector(".pa-reset"), name: root.querySelector(".pa-name") };
+let people = [], dragged = null, focused = null;
+
+const make = (tag, attributes, parent) => {
+  const made = document.createElementNS(NS, tag);
+  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+  parent.appendChild(made);
+  return made;
+};
+const body = (person) => person.pose_keypoints_2d;
+const joint = (person, j) => body(person).slice(3 * j, 3 * j + 3);
+const seen = (person, j) => body(person)[3 * j + 2] >= SEEN;
+const choosing = () => !props.value && people.length > 1;
+
+function read() {
+  const shown = props.shown;
+  people = shown ? JSON.parse(props.value || shown.people).people : [];
+  people = JSON.parse(JSON.stringify(people));
+  draw();
+}
+
+function commit() {
+  const { width, height } = props.shown;
+  props.value = JSON.stringify({ canvas_width: width, canvas_height: height, people });
+  draw();
+}
+
+// Joints that aren't seen wait in a tray at the right.
+const place = (person, j) => {
+  if (seen(person, j)) return joint(person, j).slice(0, 2);
+  const { width, height, names } = props.shown;
+  const waiting = names.map((_, i) => i).filter((i) => !seen(person, i));
+  const row = height / Math.max(waiting.length, 9);
+  return [width * (1 + TRAY / 2), row * (waiting.indexOf(j) + 0.5)];
+};
+
+function skeleton(person, parent, attributes) {
+  const group = make("g", attributes, parent);
+  const { limbs, colours, width } = props.shown;
+  limbs.forEach(([a, b], i) => {
+    if (!seen(person, a) || !seen(person, b)) return;
+    const [from, to] = [joint(person, a), joint(person, b)];
+    make("line", { x1: from[0], y1: from[1], x2: to[0], y2: to[1], stroke: colours[i], "stroke-width": width / 70 }, group);
+  });
+  return group;
+}
+
+function draw() {
+  const shown = props.shown;
+  svg.replaceChildren();
+  root.classList.toggle("pa-empty", !shown);
+  bar.name.textContent = shown ? shown.words.help : "";
+  if (!shown) return;
+  const { width, height, colours, names, words } = shown;
+  const person = people[0], editing = person && !choosing();
+  const missing = editing && names.some((_, j) => !seen(person, j));
+  svg.setAttribute("viewBox", `0 0 ${width * (missing ? 1 + TRAY : 1)} ${height}`);
+  make("image", { href: shown.picture, width, height, preserveAspectRatio: "none" }, svg);
+  for (const line of shown.outline)
+    make("polygon", { points: line.join(" "), class: "pa-outline" }, svg);
+  bar.place.hidden = Boolean(person);
+  bar.reset.hidden = !props.value;
+  if (!person || choosing()) bar.name.textContent = "";
+  if (!person) return;
+  if (choosing()) {
+    people.forEach((each, i) => {
+      const label = `${words.person} ${i + 1}`;
+      const group = skeleton(each, svg, { class: "pa-person", tabindex: 0, role: "button", "aria-label": label, "data-person": i });
+      const points = names.map((_, j) => j).filter((j) => seen(each, j)).map((j) => joint(each, j));
+      const xs = points.map((p) => p[0]), ys = points.map((p) => p[1]);
+      make("rect", {
+        x: Math.min(...xs) - width / 40, y: Math.min(...ys) - width / 40, rx: width / 60,
+        width: Math.max(...xs) - Math.min(...xs) + width / 20, height: Math.max(...ys) - Math.min(...ys) + width / 20,
+      }, group);
+      const choose = () => { people = [each, ...people.filter((other) => other !== each)]; commit(); };
+      group.addEventListener("click", choose);
+      group.addEventListener("keydown", (event) => {
+        if (event.key === "Enter" || event.key === " ") { event.preventDefault(); choose(); }
+      });
+    });
+    return;
+  }
+  skeleton(person, svg, { class: "pa-bones" });
+  names.forEach((name, j) => {
+    const [x, y] = place(person, j), there = seen(person, j);
+    const handle = make("circle", {
+      cx: x, cy: y, r: width / 55, fill: there ? colours[j] : "none", class: there ? "pa-joint" : "pa-joint pa-waiting",
+      tabindex: 0, role: "button", "data-joint": j,
+      "aria-label": there ? `${name}, ${Math.round(x)}, ${Math.round(y)}` : `${name}, ${words.missing}`,
+    }, svg);
+    handle.addEventListener("focus", () => { focused = j; bar.name.textContent = handle.getAttribute("aria-label"); });
+    handle.addEventListener("keydown", (event) => pressed(event, j));
+  });
+  if (focused !== null && root.contains(document.activeElement)) refocus();
+}
+
+const refocus = () => svg.querySelector(`[data-joint="${focused}"]`)?.focus({ preventScroll: true });
+
+function move(j, x, y) {
+  const { width, height } = props.shown, person = people[0];
+  const before = joint(person, j), was = seen(person, j);
+  const to = [Math.min(Math.max(x, 0), width - 1), Math.min(Math.max(y, 0), height - 1)];
+  body(person).splice(3 * j, 3, ...to, was ? before[2] : 1);
+  const followers = person[FOLLOWS[j]];
+  if (followers && was)
+    for (let i = 0; i < followers.length; i += 3)
+      if (followers[i + 2] > 0) { followers[i] += to[0] - before[0]; followers[i + 1] += to[1] - before[1]; }
+}
+
+function hide(j) {
+  body(people[0]).splice(3 * j, 3, 0, 0, 0);
+  if (FOLLOWS[j]) delete people[0][FOLLOWS[j]];
+}
+
+function pressed(event, j) {
+  const { width, height } = props.shown, person = people[0];
+  const step = (event.shiftKey ? 5 : 1) * Math.max(width, height) / 128;
+  const arrows = { ArrowLeft: [-step, 0], ArrowRight: [step, 0], ArrowUp: [0, -step], ArrowDown: [0, step] };
+  if (event.key in arrows) {
+    const [x, y] = seen(person, j) ? joint(person, j) : [width / 2, height / 2];
+    move(j, x + arrows[event.key][0], y + arrows[event.key][1]);
+  } else if (event.key === "Delete" || event.key === "Backspace") hide(j);
+  else return;
+  event.preventDefault();
+  focused = j;
+  commit();
+  refocus();
+}
+
+const at = (event) => new DOMPoint(event.clientX, event.clientY).matrixTransform(svg.getScreenCTM().inverse());
+
+function nearest(event) {
+  if (!people[0] || choosing()) return null;
+  const pointer = at(event), px = 1 / svg.getScreenCTM().a;
+  const distances = props.shown.names.map((_, j) => {
+    const [x, y] = place(people[0], j);
+    return Math.hypot(x - pointer.x, y - pointer.y);
+  });
+  const j = distances.indexOf(Math.min(...distances));
+  return distances[j] <= REACH_PX * px ? j : null;
+}
+
+svg.addEventListener("pointerdown", (event) => {
+  const j = nearest(event);
+  if (j === null || event.button) return;
+  event.preventDefault();
+  dragged = { j, moved: false };
+  focused = j;
+  refocus();
+  svg.setPointerCapture(event.pointerId);
+});
+svg.addEventListener("pointermove", (event) => {
+  if (!dragged) return;
+  const pointer = at(event), { j } = dragged;
+  dragged.moved = true;
+  if (pointer.x > props.shown.width * 1.01) hide(j);
+  else move(j, pointer.x, pointer.y);
+  draw();
+});
+const drop = () => {
+  if (dragged?.moved) commit();
+  dragged = null;
+};
+svg.addEventListener("pointerup", drop);
+svg.addEventListener("pointercancel", drop);
+svg.addEventListener("touchstart", (event) => { if (nearest(event.touches[0]) !== null) event.preventDefault(); }, { passive: false });
+svg.addEventListener("dblclick", (event) => {
+  const j = nearest(event);
+  if (j === null || !seen(people[0], j)) return;
+  hide(j);
+  commit();
+});
+
+bar.place.addEventListener("click", () => {
+  const { width, height, standing } = props.shown;
+  const size = 0.8 * height;
+  people = [{ pose_keypoints_2d: standing.flatMap(([x, y]) => [width / 2 + x * size, height / 2 + y * size, 1]) }];
+  commit();
+});
+bar.reset.addEventListener("click", () => {
+  props.value = "";
+  read();
+});
+
+watch(["value", "shown"], read);
+read();
