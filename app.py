@@ -54,12 +54,12 @@ def main(arguments: list[str] | None = None) -> int:
     options = parse(arguments)
     try:
         models = load_models(options.models)
-        cache = StageCache(default_folder())
+        demo = create_demo(Animator(models, StageCache(default_folder())))
     except PoseAnimateError as error:
         print(error, file=sys.stderr)
         return 2
     serve(
-        create_demo(Animator(models, cache)),
+        demo,
         server_name=options.host,
         server_port=options.port,
         share=options.share,

@@ -78,6 +78,7 @@ class Animator:
 
     def _aligned(self, character: Character, motion: Motion, settings: Settings) -> Alignment:
         height, width = character.picture.shape[:2]
+        motion = motion.mirrored() if settings.mirror else motion
         if settings.pata:
             transition = None if settings.transition_frames < 0 else settings.transition_frames
             how = PataSettings(
@@ -85,6 +86,8 @@ class Animator:
                 retarget_limbs=settings.retarget_limbs,
                 smooth=settings.smooth,
                 transition_frames=transition,
+                scale=settings.motion_scale,
+                shift=(settings.shift_x, settings.shift_y),
             )
             return align(character.pose, motion, width, height, how, settings.frames)
         scale = (width / motion.width, height / motion.height)

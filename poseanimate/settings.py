@@ -160,6 +160,16 @@ class Settings:
     )
     retarget_limbs: bool = knob(True, "give the motion the character's limb lengths")
     smooth: bool = knob(True, "smooth the motion (One-Euro filter)")
+    mirror: bool = knob(False, "mirror the motion: left becomes right")
+    motion_scale: float = knob(
+        1.0, "the aligned motion is made so many times as large", low=0.25, high=4
+    )
+    shift_x: float = knob(
+        0.0, "by what part of the picture's width the aligned motion is moved right", low=-1, high=1
+    )
+    shift_y: float = knob(
+        0.0, "by what part of the picture's height it is moved down", low=-1, high=1
+    )
     loop: bool = knob(False, "repeat a motion that is shorter than the clip")
 
     def __post_init__(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -67,6 +67,10 @@ class Motion:
     def duration_s(self) -> float:
         """How long the motion lasts, in seconds."""
         return len(self.poses) / self.fps
+
+    def mirrored(self) -> Motion:
+        """The motion as a mirror shows it."""
+        return replace(self, poses=tuple(pose.mirrored(self.width) for pose in self.poses))
 
     def to_json(self) -> str:
         """The motion as OpenPose keypoint JSON; `from_json` gives back the same numbers."""

@@ -8,8 +8,9 @@ The paper gives no formulas; these are ours, in the order of `align`:
 5. where the driver stands: anchored to the character or pinned   `place`
 6. the character's limb lengths at the driver's angles            `limb_ratios`, `retarget`
 7. smoothing of root and angles                                   `one_euro`, in 5 and 6
-8. a transition from the picture's pose into the motion           `transition.transition`
-9. verdicts before any expensive work                             `verdicts.judge`
+8. size and place by hand                                         `nudge`
+9. a transition from the picture's pose into the motion           `transition.transition`
+10. verdicts before any expensive work                             `verdicts.judge`
 Letters: p_s the source pose, q_i the driver's poses, P = {p_0 … p_N} the result, p_0 = p_s.
 """
 
@@ -87,7 +88,7 @@ class Alignment:
     transition: how many poses after p_0 lead into the motion.
     fps: the motion's frame rate.
     verdicts: findings, errors first.
-    scale: by how much the driver was scaled, after its canvas was fitted into the target's.
+    scale: by how much the driver was scaled, after its canvas was fitted into the target's and by hand.
     """
 
     poses: tuple[Pose, ...]
@@ -162,6 +163,7 @@ def align(
     calibration = calibrate(character, driver, settings)
     limbs = retarget(driver, calibration, motion.fps, settings)
     aligned = place(limbs, character, driver, calibration, motion.fps, settings)
+    aligned = nudge(aligned, character, (width, height), settings)
     leading = transition_length(character, aligned, settings)
     poses = (source, *transition(character, aligned, leading), *aligned.poses)[:frames]
     findings = judge(
@@ -175,7 +177,13 @@ def align(
     )
     if motion.people > 1:
         findings = (several_people(motion.people), *findings)
-    return Alignment(poses, min(leading, len(poses) - 1), motion.fps, findings, calibration.scale)
+    return Alignment(
+        poses,
+        min(leading, len(poses) - 1),
+        motion.fps,
+        findings,
+        calibration.scale * settings.scale,
+    )
 
 
 # 4. Scale ----------------------------------------------------------------------------------------
@@ -319,6 +327,22 @@ def place(
         to_pose(xy[i], driver.confidence[i], parts_of(driver, i, factors)) for i in range(len(xy))
     )
     return Track(poses, xy, driver.confidence, driver.seen)
+
+
+def nudge(
+    aligned: Track, character: Track, canvas: tuple[int, int], settings: PataSettings
+) -> Track:
+    """The motion made larger or smaller from where the character stands, and moved, as somebody wishes."""
+    if settings.scale == 1 and settings.shift == (0, 0):
+        return aligned
+    stands = _anchors(character.xy, bool(character.seen[0, _GROUND_JOINTS].all()))[0]
+    to = stands + np.multiply(settings.shift, canvas)
+    poses = tuple(
+        pose.shifted(*-stands).scaled(settings.scale, settings.scale).shifted(*to)
+        for pose in aligned.poses
+    )
+    xy = np.where(aligned.seen[..., None], (aligned.xy - stands) * settings.scale + to, 0.0)
+    return Track(poses, xy, aligned.confidence, aligned.seen)
 
 
 def _anchors(xy: FloatArray, on_feet: bool) -> FloatArray:

@@ -133,6 +133,14 @@ class Pose:
         """The pose moved by (dx, dy) pixels; absent points stay at 0."""
         return self._mapped(np.ones(3), np.array([dx, dy, 0.0]))
 
+    def mirrored(self, width: float) -> Pose:
+        """The pose as a mirror shows it on a canvas of this width: left becomes right."""
+        flip, back = np.array([-1.0, 1.0, 1.0]), np.array([width, 0.0, 0.0])
+        flipped = self._mapped(flip, back)
+        return Pose(
+            flipped.body[list(MIRRORED)], flipped.right_hand, flipped.left_hand, flipped.face
+        )
+
     def equals(self, other: Pose) -> bool:
         """True when every number of every part is the same, bit for bit."""
         pairs = (

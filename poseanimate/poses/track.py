@@ -55,6 +55,10 @@ class PataSettings:
     """Filter root and joint angles."""
     transition_frames: int | None = None
     """Frames between the picture's pose and the motion, 0 to 12; None: 2 to 8 by its speed."""
+    scale: float = 1.0
+    """The aligned motion is made so many times as large, from where the character stands."""
+    shift: tuple[float, float] = (0.0, 0.0)
+    """And moved by these parts of the canvas' width and height."""
     confidence: float = 0.3
     """From here a joint counts."""
     calibration_confidence: float = 0.5
@@ -88,6 +92,9 @@ class PataSettings:
             0 <= self.transition_frames <= LONGEST_TRANSITION
         ):
             self._refuse("transition_frames", f"None or 0 to {LONGEST_TRANSITION}")
+        self._within("scale", 0.1, 10.0)
+        if not all(-2 <= part <= 2 for part in self.shift):
+            self._refuse("shift", "two numbers of -2 to 2")
         for name in ("confidence", "calibration_confidence", "margin", "foreshortened_below"):
             self._within(name, 0.0, 1.0)
         self._within("leaving_share", 0.0, 1.0)
@@ -98,6 +105,8 @@ class PataSettings:
         self._within("smooth_beta_root", 0.0, 1000.0)
         for field in fields(self):
             value = getattr(self, field.name)
+            if field.name == "shift":
+                continue
             if isinstance(value, tuple) and not (len(value) == 2 and 0 < value[0] <= value[1]):
                 self._refuse(field.name, "two numbers above 0, the smaller one first")
 

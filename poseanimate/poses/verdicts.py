@@ -1,11 +1,12 @@
-"""Verdicts on an alignment before any expensive work (pose alignment, step 9).
+"""Verdicts on an alignment before any expensive work (pose alignment, step 10).
 
 Codes with a severity, a sentence and a remedy, and the two functions that reach them.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import Enum
 
 import numpy as np
@@ -59,12 +60,16 @@ class VerdictCode(Enum):
 
 @dataclass(frozen=True)
 class Verdict:
-    """One finding: what is the matter (`message`) and what to do about it (`remedy`)."""
+    """One finding: what is the matter (`message`) and what to do about it (`remedy`).
+
+    mend: settings that do it, where some can.
+    """
 
     code: VerdictCode
     severity: Severity
     message: str
     remedy: str
+    mend: Mapping[str, object] = field(default_factory=dict)
 
     def __str__(self) -> str:
         return f"{self.message} {self.remedy}"
@@ -141,13 +146,16 @@ def gaps_in_motion(empty: int, frames: int) -> Verdict:
     )
 
 
-def facing_flipped() -> Verdict:
-    """Picture and motion show the person from opposite sides."""
+def facing_flipped(in_profile: bool) -> Verdict:
+    """Picture and motion show the person from opposite sides; in_profile: left and right."""
     return Verdict(
         VerdictCode.FACING_FLIPPED,
         Severity.WARNING,
         "The person in the picture and the one in the motion face opposite ways.",
-        "Mirror the picture, or choose a motion seen from the same side.",
+        "Mirror the motion, or choose one seen from the same side."
+        if in_profile
+        else "Choose a picture and a motion seen from the same side.",
+        {"mirror": True} if in_profile else {},
     )
 
 
@@ -161,13 +169,14 @@ def scale_out_of_range(scale: float) -> Verdict:
     )
 
 
-def leaves_canvas(share: float) -> Verdict:
+def leaves_canvas(share: float, pinned: bool) -> Verdict:
     """Too many joints of the aligned motion lie outside the picture."""
     return Verdict(
         VerdictCode.LEAVES_CANVAS,
         Severity.WARNING,
         f"{share:.0%} of the moving joints leave the picture.",
         "Pin the person to the spot, choose a calmer motion, or leave more room around the person.",
+        {} if pinned else {"anchor": "pinned"},
     )
 
 
@@ -205,13 +214,15 @@ def clip_length(
             else f"A clip has {at_most} frames at most: cut the motion, or take every nth frame of the video."
         )
         message = f"The clip shows {part} of the motion's {poses} poses."
-        return (Verdict(VerdictCode.SHOWN_IN_PART, Severity.NOTE, message, remedy),)
+        mend = {"frames": whole} if whole <= at_most else {}
+        return (Verdict(VerdictCode.SHOWN_IN_PART, Severity.NOTE, message, remedy, mend),)
     return (
         Verdict(
             VerdictCode.SHORTER_THAN_ASKED,
             Severity.NOTE,
             f"The motion gives {whole} frames, not {asked}.",
             "Where the clip shall be longer, turn on loop, or choose a longer motion.",
+            {"loop": True},
         ),
     )
 
@@ -257,15 +268,15 @@ def judge(
     empty = int((~aligned.seen.any(axis=1)).sum())
     if empty:
         found.append(gaps_in_motion(empty, len(aligned.seen)))
-    if _faces_away(character, compared):
-        found.append(facing_flipped())
+    if (in_profile := _faces_away(character, compared)) is not None:
+        found.append(facing_flipped(in_profile))
     low, high = settings.scale_expected
     if not low <= scale <= high:
         found.append(scale_out_of_range(scale))
     joints_xy = aligned.xy[aligned.seen]
     outside = float(((joints_xy < 0) | (joints_xy >= canvas)).any(axis=1).mean())
     if outside > settings.leaving_share:
-        found.append(leaves_canvas(outside))
+        found.append(leaves_canvas(outside, settings.anchor == "pinned"))
     picture, motion = _posture(character), _posture(compared)
     if {picture, motion} == {"sitting", "standing"}:
         places = ("picture", "motion") if picture == "sitting" else ("motion", "picture")
@@ -282,10 +293,12 @@ def _torso_px(track: Track) -> float | None:
     return length if length > 1.0 else None
 
 
-def _faces_away(a: Track, b: Track) -> bool:
-    """Front against back; where both are seen from the side, left against right."""
+def _faces_away(a: Track, b: Track) -> bool | None:
+    """False for front against back, True for left against right where both are seen from the side; else None."""
     (front_a, look_a), (front_b, look_b) = _facing(a), _facing(b)
-    return front_a * front_b < 0 or (front_a == front_b == 0 and look_a * look_b < 0)
+    if front_a * front_b < 0:
+        return False
+    return True if front_a == front_b == 0 and look_a * look_b < 0 else None
 
 
 def _facing(track: Track) -> tuple[int, int]:

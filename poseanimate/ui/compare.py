@@ -24,7 +24,8 @@ from poseanimate.events import Stage, Step
 from poseanimate.media import write_clip
 from poseanimate.settings import Settings
 from poseanimate.ui import texts
-from poseanimate.ui.handlers import SETTING_NAMES, Handlers, MotionChoice, Outputs
+from poseanimate.ui.handlers import Handlers, Outputs
+from poseanimate.ui.reading import SETTING_NAMES, MotionChoice
 from poseanimate.ui.run import Run
 from poseanimate.ui.sheet import enlargement
 
@@ -74,7 +75,8 @@ class Comparison:
             kind: texts.BY_MODULES or texts.BY_VALUES, of the setting `name`, `several` of them as typed.
             values: of `MOTION_NAMES`, then of `SETTING_NAMES`.
         """
-        run, clips, trouble = self.handlers.start(request), {}, ""
+        run, clips = self.handlers.start(request), {}
+        trouble = self.handlers.rate.count(request)
         try:
             settings = Settings(**dict(zip(SETTING_NAMES, values[6:], strict=True)))
             jobs = (
@@ -82,7 +84,7 @@ class Comparison:
                 if kind == texts.BY_MODULES
                 else by_values(settings, name, several or "")
             )
-            for number, (label, each) in enumerate(jobs.items()):
+            for number, (label, each) in enumerate(jobs.items() if not trouble else ()):
                 of = texts.variant(label, number + 1, len(jobs))
                 made = self._clip_of(run, of, (picture, joints), prompt, values[:6], each)
                 frames = yield from made
@@ -126,7 +128,7 @@ class Comparison:
         """One variant's frames; stops where the whole comparison is stopped."""
         run = Run(begun=True)
         run.begin()
-        character = self.handlers.character(*source)
+        character = self.handlers.reader.character(*source)
         choice = MotionChoice.of(motion)
         with closing(self.handlers.events(run, character, prompt, choice, settings)) as events:
             for event in events:

@@ -49,15 +49,20 @@ def downloads(
     write_clip(frames, gif, min(fps, GIF_MAX_FPS), factor)
     write_clip(cut_out, webm, fps, factor)
     write_clip(frames, frames_zip, fps)
-    bundle.write_bytes(replace(job, clip=source.read_bytes()).to_bytes())
+    bundle.write_bytes(bundled(job, source).to_bytes())
     return [str(path) for path in (source, gif, webm, frames_zip, bundle)]
 
 
-def opened(path: str) -> Bundle:
-    """The bundle in an uploaded file.
+def bundled(job: Bundle, clip: Path) -> Bundle:
+    """A job with its clip, an MP4."""
+    return replace(job, clip=clip.read_bytes())
+
+
+def read_bundle(path: str) -> bytes:
+    """An uploaded bundle, unopened.
 
     Raises:
-        BundleError, and what `Bundle.from_bytes` raises.
+        BundleError: it is too large to be one.
     """
     file = Path(path)
     if file.stat().st_size > MAX_BYTES:  # before it is read
@@ -65,7 +70,7 @@ def opened(path: str) -> Bundle:
             f"The bundle is larger than {MAX_BYTES / 1e6:.0f} MB.",
             "Choose a bundle that this page made.",
         )
-    return Bundle.from_bytes(file.read_bytes())
+    return file.read_bytes()
 
 
 def laid_out(job: Bundle, folder: Path) -> tuple[str, str, str | None]:

@@ -41,7 +41,21 @@ END = "End, s (0: to its end)"
 STRIDE = "Every nth frame"
 
 ALIGNMENT = "## 3 · Alignment"
-ALIGNED = "The motion, fitted to the character"
+ALIGNED = "The motion, over the character"
+PLAYING, IN_A_STRIP, AS_IT_CAME = "playing", "strip", "before"
+ALIGNMENT_VIEWS = [
+    ("Fitted, playing", PLAYING),
+    ("Fitted, all frames", IN_A_STRIP),
+    ("As it came, before PATA", AS_IT_CAME),
+]
+ALIGNMENT_VIEW = "What is shown"
+ADJUST = "Adjust"
+MEND = {  # settings that a click on a verdict's remedy changes
+    "anchor": "Pin to the spot",
+    "mirror": "Mirror the motion",
+    "frames": "Show all of the motion",
+    "loop": "Repeat the motion",
+}
 ALIGNED_ALT = "The poses of the clip as skeletons over the picture, one after the other"
 
 SETTINGS = "## 4 · Settings"
@@ -84,6 +98,18 @@ BUNDLE = (
     "A bundle (ZIP) that was downloaded here: it brings back picture, motion, settings and clip"
 )
 
+SHARE = "Share this clip"
+UNSHARE = "Take it back"
+SHARE_LINK = "Link"
+SHARE_HELP = (
+    "Nothing is shared until you click. Then whoever has the link sees the clip, the picture, the motion and the "
+    "settings, for 30 days at most."
+)
+IS_SHARED = "Shared. Copy the link; while this page is open you can take the clip back here."
+TAKEN_BACK = "Taken back: the link leads nowhere any more."
+NOT_THERE = "It isn't shared any more."
+NOTHING_TO_SHARE = "There is no clip yet that was made here. Generate one first."
+OPENED = "Somebody shared this clip with you. Upload your own picture to see it move like that."
 COMPARISON = "## 6 · Compare"
 COMPARISON_HELP = (
     "The same job several times, in step: without each of its modules, or with values of one setting. "
@@ -167,9 +193,14 @@ def found(
     return sentences(parts)
 
 
-def restored(same_models: bool) -> str:
-    """A bundle is back on the page."""
-    done = ("Picture, motion, prompt, settings and clip are back.", "good")
+def too_often(runs: int, left_s: float) -> str:
+    """A visitor has asked for as many runs as one may in an hour."""
+    return f"You have made {runs} runs within an hour, the most possible here. Try again in {duration(left_s)}."
+
+
+def restored(same_models: bool, greeting: str = "") -> str:
+    """A bundle is back on the page; greeting: said instead where it came by a link."""
+    done = (greeting or "Picture, motion, prompt, settings and clip are back.", "good")
     if same_models:
         return sentences([done])
     other = "It was made with other models than these: Generate will make another clip."
@@ -245,6 +276,11 @@ def verdicts(alignment: Alignment) -> str:
     text = f"The motion fits. {count} frames at {alignment.fps:g} per second, {seconds:.1f} s"
     text = f"{text}; the first {lead} lead into it." if lead > 0 else f"{text}."
     return sentences([(text, "good"), *((note, "note") for note in notes)])
+
+
+def mend(name: str, value: object) -> str:
+    """A button that changes a setting to mend what a verdict says."""
+    return f"{MEND[name]} ({value} frames)" if name == "frames" and value else MEND[name]
 
 
 def lambda_sum(total: float) -> str:

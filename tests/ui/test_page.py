@@ -23,6 +23,7 @@ from poseanimate.cache import StageCache
 from poseanimate.events import Event, Frame
 from poseanimate.media import read_video
 from poseanimate.models import load_models
+from poseanimate.shelf import Shelf
 from poseanimate.ui.page import create_demo, serve
 
 # Gradio's queue sets an option that this pandas calls deprecated.
@@ -76,7 +77,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
     animator = Paced(
         load_models("pocket", "cpu"), StageCache(tmp_path_factory.mktemp("cache"), 10**9)
     )
-    demo = create_demo(animator)
+    demo = create_demo(animator, Shelf(tmp_path_factory.mktemp("shared")))
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -187,6 +188,51 @@ def test_from_a_picture_and_a_motion_to_a_clip(app: App, page: Page, tmp_path: P
     expect(fresh.locator("#report")).to_contain_text("inverting the picture")  # from the cache
     again = _downloaded(fresh, tmp_path, ".mp4")
     assert again.read_bytes() == clip.read_bytes()
+
+
+def test_a_shared_clip_is_opened_by_its_link_and_taken_back(
+    app: App, page: Page, browser: Browser
+) -> None:
+    page.get_by_role("radio", name="park girl").check()
+    _small(page, frames=3)
+    page.get_by_role("button", name="Generate").click()
+    expect(page.locator("#bar")).to_contain_text("Done: 3 frames.")
+    page.locator("#sharing").get_by_text("Share this clip").first.click()
+    page.get_by_role("button", name="Share this clip").last.click()
+    expect(page.locator("#share-said")).to_contain_text("Shared.")
+    link = page.locator("#share-link :is(input, textarea)").input_value()
+    assert re.fullmatch(re.escape(app.url) + r"\?shared=[\w-]{22}", link)
+
+    with browser.new_context() as context:
+        guest = context.new_page()
+        guest.goto(link)
+        expect(guest.locator("#restored")).to_contain_text("Somebody shared this clip with you.")
+        expect(guest.locator("#clip video")).to_be_visible()
+        expect(guest.get_by_label("Prompt")).to_have_value(re.compile("in the park"))
+        expect(guest.locator("#setting-frames input[type=number]")).to_have_value("3")
+
+        page.get_by_role("button", name="Take it back").click()
+        expect(page.locator("#share-said")).to_contain_text("Taken back")
+        expect(page.locator("#share-link")).to_be_hidden()
+        guest.goto(link)
+        expect(guest.locator("#restored").get_by_role("alert")).to_contain_text("no shared clip")
+
+
+def test_a_remedy_is_clicked(page: Page) -> None:
+    _small(page, frames=4)
+    expect(page.locator("#verdicts")).to_contain_text("The clip shows")
+    page.get_by_role("button", name="Show all of the motion").click()
+    expect(page.locator("#verdicts")).to_contain_text("The motion fits.")
+    before = page.locator("#alignment img").get_attribute("src")
+    page.get_by_label("As it came, before PATA").check()
+    expect(page.locator("#alignment img")).not_to_have_attribute("src", str(before))
+    page.get_by_text("Adjust").click()
+    shift = page.locator("#setting-shift-x input[type=number]")
+    shift.fill("0.9")
+    shift.press("Tab")
+    expect(page.locator("#verdicts")).to_contain_text("leave the picture")
+    page.get_by_role("button", name="Pin to the spot").click()
+    expect(page.locator("#setting-anchor").get_by_label("pinned")).to_be_checked()
 
 
 def test_values_of_a_setting_are_compared_in_one_clip(page: Page) -> None:

@@ -17,7 +17,7 @@ from poseanimate.poses import pata, preview, verdicts
 from poseanimate.poses.motion import Motion
 from poseanimate.poses.one_euro import one_euro
 from poseanimate.poses.pata import Alignment, PataSettings, Severity, VerdictCode, align
-from poseanimate.poses.skeleton import MIRRORED, PARENTS, ROOT_FIRST, Pose
+from poseanimate.poses.skeleton import JOINT_NAMES, MIRRORED, PARENTS, ROOT_FIRST, Pose
 from poseanimate.poses.track import in_target_pixels, read_track
 from poseanimate.poses.transition import ease, longest_way_px
 
@@ -657,6 +657,47 @@ def test_like_and_like_get_no_verdict(pose: Pose) -> None:
     assert align(pose, clip([pose] * 3), SIDE, SIDE).verdicts == ()
 
 
+def test_what_mends_a_flipped_profile_is_the_mirrored_motion() -> None:
+    motion = clip([profile(-1)] * 3)
+    (flipped,) = align(profile(1), motion, SIDE, SIDE).verdicts
+    assert flipped.code is VerdictCode.FACING_FLIPPED and flipped.mend == {"mirror": True}
+    assert align(profile(1), motion.mirrored(), SIDE, SIDE).verdicts == ()
+    (from_behind,) = align(person(), clip([mirrored(person())] * 3), SIDE, SIDE).verdicts
+    assert from_behind.mend == {}
+
+
+@given(st.integers(0, 2**31))
+def test_a_mirror_flips_joints_and_sides_and_twice_is_nothing(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    body, hand = rng.uniform(1, 500, (18, 3)), rng.uniform(1, 500, (21, 3))
+    body[:, 2], hand[:, 2] = rng.uniform(0.1, 1, 18), 1
+    pose = Pose(body, left_hand=hand)
+    there = pose.mirrored(512)
+    for joint, name in enumerate(JOINT_NAMES):
+        swapped = name.replace("right", "L").replace("left", "right").replace("L", "left")
+        other = JOINT_NAMES.index(swapped)
+        assert there.body[other] == pytest.approx([512 - body[joint, 0], *body[joint, 1:]])
+    assert there.left_hand is None and there.right_hand is not None
+    assert there.right_hand[:, 0] == pytest.approx(512 - hand[:, 0])
+    back = there.mirrored(512)
+    assert np.allclose(back.body, body) and back.left_hand is not None
+
+
+@pytest.mark.parametrize("anchor", ["anchored", "pinned"])
+def test_the_motion_is_sized_and_moved_by_hand(anchor: str) -> None:
+    source, motion = person(), clip([person(), SITTING, person().shifted(9, 3)])
+    how = PataSettings(anchor=anchor, transition_frames=0, smooth=False)  # type: ignore[arg-type]
+    plain = align(source, motion, SIDE, SIDE, how)
+    by_hand = align(source, motion, SIDE, SIDE, replace(how, scale=1.5, shift=(0.1, -0.2)))
+    hips, ankles = source.xy[[8, 11]].mean(axis=0), source.xy[[10, 13]].max(axis=0)
+    stands = np.array([hips[0], ankles[1]])
+    assert by_hand.poses[0].equals(source)
+    for one, other in zip(plain.poses[1:], by_hand.poses[1:], strict=True):
+        expected = stands + 1.5 * (one.xy - stands) + np.array([0.1, -0.2]) * SIDE
+        assert np.allclose(other.xy[one.visible()], expected[one.visible()])
+    assert by_hand.scale == pytest.approx(1.5 * plain.scale)
+
+
 def test_every_verdict_speaks_plainly() -> None:
     every = [
         verdicts.nobody_in_picture(),
@@ -665,9 +706,10 @@ def test_every_verdict_speaks_plainly() -> None:
         verdicts.neck_missing("motion"),
         verdicts.torso_uncertain(),
         verdicts.gaps_in_motion(3, 10),
-        verdicts.facing_flipped(),
+        verdicts.facing_flipped(in_profile=False),
+        verdicts.facing_flipped(in_profile=True),
         verdicts.scale_out_of_range(2.5),
-        verdicts.leaves_canvas(0.35),
+        verdicts.leaves_canvas(0.35, pinned=False),
         verdicts.sitting_against_standing("picture", "motion"),
         *verdicts.clip_length(16, 4, 16, 240),
         *verdicts.clip_length(24, 4, 16, 240),

@@ -32,22 +32,29 @@ from poseanimate.poses.keypoints import people_json
 from poseanimate.poses.motion import load_preset
 from poseanimate.poses.skeleton import Pose
 from poseanimate.settings import Settings, preset_names
-from poseanimate.ui import page, texts
+from poseanimate.ui import looks, page, parts, texts
+from poseanimate.ui.before import ALIGNMENT_SETTINGS, FITTED, MENDED, Before
 from poseanimate.ui.handlers import (
-    ALIGNMENT_SETTINGS,
-    MOTION_NAMES,
     RESTORED,
     RESULT_OUTPUTS,
-    SETTING_NAMES,
     Handlers,
-    MotionChoice,
 )
+from poseanimate.ui.reading import MOTION_NAMES, SETTING_NAMES, MotionChoice, Reader
 from poseanimate.ui.run import Run
 from poseanimate.ui.sheet import BORDER_PX, GAP_PX, PREDICTED_RGB, Sheet, enlargement
 from tests.tiny import SIDE, ToldEyes, scene_at_ease, tiny_models
 
 WALK = (texts.FROM_PRESET, "walk", None, 0, 0, 1)
 QUICK = Settings(num_inference_steps=2, inner_steps=1, frames=3, chunk_frames=1, mgdm=False)
+
+
+def fitting(**changed: Any) -> list[Any]:
+    """Values of `ALIGNMENT_SETTINGS`."""
+    settings = Settings().changed({"frames": 8, **changed})
+    return [getattr(settings, name) for name in ALIGNMENT_SETTINGS]
+
+
+FITTING = fitting()
 
 
 def session(name: str = "a") -> gr.Request:
@@ -118,11 +125,24 @@ def started(handlers: Handlers, picture: str | None, who: str = "a") -> Generato
     return handlers.animate(session(who), picture, "", "a girl", *WALK, *values(QUICK))
 
 
+def ahead(of: Animator | Handlers) -> Before:
+    """The handlers of what comes before a run; with the inputs that a page's runs have read."""
+    reader = of.reader if isinstance(of, Handlers) else Reader(of)
+    return Before(reader.animator, reader)
+
+
+def fit(before: Before, *asked: Any, view: str = texts.PLAYING) -> Iterator[tuple[Any, str]]:
+    """The alignment's picture and verdicts."""
+    for answer in before.fit(view, *asked):
+        picture, verdicts, *_ = answer
+        yield picture, verdicts
+
+
 # Character and alignment --------------------------------------------------------------------------
 
 
 def test_a_picture_is_shown_with_its_joints(scripted: Scripted, picture: str) -> None:
-    changed, said = Handlers(scripted).look(picture)
+    changed, said = ahead(scripted).look(picture)
     shown, found = changed["shown"], tiny_models().detector.detect(scene_at_ease().picture)
     assert shown["people"] == people_json(found, SIDE, SIDE)
     assert (shown["width"], shown["height"]) == (SIDE, SIDE)
@@ -145,10 +165,10 @@ def test_joints_that_were_put_right_are_used_and_come_back_with_the_bundle(
     lifted = found.body.copy()
     lifted[4, :2] -= (6, 20)
     joints = people_json([Pose(lifted)], SIDE, SIDE)
-    _, said = handlers.look(picture, joints)
+    _, said = ahead(handlers).look(picture, joints)
     assert "as you put them" in said
-    assert handlers.character(picture, joints).pose.equals(Pose(lifted))
-    assert handlers.character(picture).pose.equals(found)
+    assert handlers.reader.character(picture, joints).pose.equals(Pose(lifted))
+    assert handlers.reader.character(picture).pose.equals(found)
     asked = (picture, joints, "a girl", *WALK, *values(QUICK))
     clips = [
         read(answer)["clip"]
@@ -168,10 +188,10 @@ def test_of_several_people_one_is_chosen_and_nobody_can_be_placed(picture: str) 
     for people, remedy in (((one, other), texts.CHOOSE_ONE), ((), texts.PLACE_ONE)):
         eyes = ToldEyes(people, scene_at_ease().mask)
         handlers = Handlers(Animator(replace(tiny_models(), detector=eyes, segmenter=eyes)))
-        changed, said = handlers.look(picture)
+        changed, said = ahead(handlers).look(picture)
         assert remedy in words(said)
         assert changed["shown"]["people"] == people_json(people, SIDE, SIDE)
-        chosen = handlers.character(picture, people_json([other, one], SIDE, SIDE))
+        chosen = handlers.reader.character(picture, people_json([other, one], SIDE, SIDE))
         assert chosen.pose.equals(other)
 
 
@@ -192,22 +212,22 @@ def test_joints_that_cant_be_get_a_sentence(
     picture: str, joints: Any, said: str, scripted: Scripted
 ) -> None:
     handlers = Handlers(scripted)
-    _, told = handlers.look(picture, joints)
+    _, told = ahead(handlers).look(picture, joints)
     assert said in words(told) and 'role="alert"' in told
-    (waits,) = handlers.fit(picture, joints, *WALK, 8, True, -1, "anchored", True, True, False)
+    (waits,) = fit(ahead(handlers), picture, joints, *WALK, *FITTING)
     assert waits == (None, texts.sentence(texts.NO_CHARACTER))
 
 
 def test_what_is_no_picture_gets_a_sentence_with_its_remedy(
     scripted: Scripted, no_picture: str
 ) -> None:
-    changed, said = Handlers(scripted).look(no_picture)
+    changed, said = ahead(scripted).look(no_picture)
     assert changed["shown"] is None
     assert "not a picture" in said and "PNG, JPEG or WebP" in said and 'role="alert"' in said
 
 
 def test_no_picture_is_no_error(scripted: Scripted) -> None:
-    changed, said = Handlers(scripted).look(None)
+    changed, said = ahead(scripted).look(None)
     assert changed["shown"] is None and "alert" not in said and texts.NO_PICTURE in words(said)
 
 
@@ -217,15 +237,15 @@ def test_a_picture_is_looked_at_once(
     handlers, seen = Handlers(scripted), []
     original = scripted.fitted
     monkeypatch.setattr(scripted, "fitted", lambda p: (seen.append(1), original(p))[1])
-    handlers.look(picture)
-    list(handlers.fit(picture, "", *WALK, 8, True, -1, "anchored", True, True, False))
+    ahead(handlers).look(picture)
+    list(fit(ahead(handlers), picture, "", *WALK, *FITTING))
     assert len(seen) == 1
 
 
 def test_alignment_is_a_clip_with_verdicts_and_needs_no_diffusion_model(picture: str) -> None:
     eyes_only = replace(tiny_models(), unet=None, controlnet=None, text_encoder=None)
     handlers = Handlers(Animator(eyes_only))
-    answers = handlers.fit(picture, "", *WALK, 8, True, -1, "anchored", True, True, False)
+    answers = fit(ahead(handlers), picture, "", *WALK, *FITTING)
     path, said = next(answers)
     with Image.open(path) as clip:
         assert clip.format == "GIF" and clip.n_frames == 8
@@ -235,17 +255,13 @@ def test_alignment_is_a_clip_with_verdicts_and_needs_no_diffusion_model(picture:
 
 
 def test_alignment_waits_for_a_picture(scripted: Scripted, no_picture: str) -> None:
-    answers = list(
-        Handlers(scripted).fit(no_picture, "", *WALK, 8, True, -1, "anchored", True, True, False)
-    )
+    answers = list(fit(ahead(scripted), no_picture, "", *WALK, *FITTING))
     assert answers == [(None, texts.sentence(texts.NO_CHARACTER))]
 
 
 def test_alignment_waits_for_a_motion(scripted: Scripted, picture: str) -> None:
     nothing = (texts.FROM_FILE, "walk", None, 0, 0, 1)
-    answers = Handlers(scripted).fit(
-        picture, "", *nothing, 8, True, -1, "anchored", True, True, False
-    )
+    answers = fit(ahead(scripted), picture, "", *nothing, *FITTING)
     assert list(answers) == [(None, texts.sentence(texts.NO_MOTION))]
 
 
@@ -255,10 +271,45 @@ def test_alignment_says_what_is_wrong_with_a_motion(
     broken = tmp_path / "walk.json"
     broken.write_text('{"frames": 3}')
     motion = (texts.FROM_FILE, "walk", str(broken), 0, 0, 1)
-    [(clip, said)] = Handlers(scripted).fit(
-        picture, "", *motion, 8, True, -1, "anchored", True, True, False
-    )
+    [(clip, said)] = fit(ahead(scripted), picture, "", *motion, *FITTING)
     assert clip is None and "OpenPose keypoint JSON" in said and 'role="alert"' in said
+
+
+def test_a_verdict_comes_with_what_mends_it(scripted: Scripted, picture: str) -> None:
+    def answer(**changed: Any) -> dict[str, Any]:
+        (found,) = ahead(scripted).fit(texts.PLAYING, picture, "", *WALK, *fitting(**changed))
+        return dict(zip(FITTED, found, strict=True))
+
+    short = answer(frames=8)
+    whole = short["mends"]["frames"]
+    assert "first" in short["verdicts"] and f"With {whole} frames" in short["verdicts"]
+    assert short["frames"].visible and str(whole) in short["frames"].value
+    assert not any(short[name].visible for name in MENDED if name != "frames")
+    assert not answer(**short["mends"])["mends"]
+    long = answer(frames=40)
+    assert long["mends"] == {"loop": True} and long["loop"].visible
+    assert not answer(frames=40, loop=True)["mends"]
+    away = answer(frames=whole, motion_scale=4)
+    assert away["mends"]["anchor"] == "pinned" and "leave the picture" in away["verdicts"]
+
+
+def test_the_alignment_is_seen_before_and_after_and_as_a_strip(picture: str) -> None:
+    handlers = Handlers(Animator(tiny_models()))
+    shown = {}
+    for view in (texts.PLAYING, texts.AS_IT_CAME, texts.IN_A_STRIP):
+        for path, _ in fit(ahead(handlers), picture, "", *WALK, *FITTING, view=view):
+            with Image.open(path) as image:
+                shown[view] = (image.format, np.asarray(image.convert("RGB")))
+            if view == texts.PLAYING:
+                with Image.open(path) as image:
+                    image.seek(5)
+                    shown["sixth"] = np.asarray(image.convert("RGB"))
+            if view == texts.AS_IT_CAME:
+                with Image.open(path) as image:
+                    image.seek(5)
+                    assert not np.array_equal(np.asarray(image.convert("RGB")), shown["sixth"])
+    assert [shown[view][0] for view in shown if view != "sixth"] == ["GIF", "GIF", "PNG"]
+    assert shown[texts.IN_A_STRIP][1].shape[1] > 4 * shown[texts.PLAYING][1].shape[1]
 
 
 def test_a_video_is_looked_through_once_frame_by_frame(
@@ -268,23 +319,27 @@ def test_a_video_is_looked_through_once_frame_by_frame(
     write_clip([scene_at_ease().picture] * 6, video, 12)
     motion = (texts.FROM_FILE, "walk", str(video), 0, 0, 2)
     handlers = Handlers(scripted)
-    rest = (8, True, -1, "anchored", True, True, False)
-    first = [said for _, said in handlers.fit(picture, "", *motion, *rest)]
+    rest = FITTING
+    first = [said for _, said in fit(ahead(handlers), picture, "", *motion, *rest)]
     assert [f"step {i} of 3" in said for i, said in enumerate(first, 1)] == [
         True,
         True,
         True,
         False,
     ]
-    assert len(list(handlers.fit(picture, "", *motion, *rest))) == 1
+    assert len(list(fit(ahead(handlers), picture, "", *motion, *rest))) == 1
 
 
 def test_a_pose_file_is_a_motion(scripted: Scripted, picture: str, tmp_path: Path) -> None:
     file = tmp_path / "mine.json"
     file.write_text(load_preset("wave").to_json())
     motion = (texts.FROM_FILE, None, str(file), 0, 0, 1)
-    [(clip, said)] = Handlers(scripted).fit(
-        picture, "", *motion, 5, True, 0, "pinned", True, False, False
+    [(clip, said)] = fit(
+        ahead(scripted),
+        picture,
+        "",
+        *motion,
+        *fitting(frames=5, transition_frames=0, anchor="pinned", smooth=False),
     )
     assert clip is not None and "5 frames" in said
 
@@ -309,32 +364,31 @@ def test_motion_choices() -> None:
 
 def test_presets_fill_all_settings(scripted: Scripted) -> None:
     for name in preset_names():
-        filled = Handlers(scripted).preset(name)
+        filled = ahead(scripted).preset(name)
         assert Settings(**dict(zip(SETTING_NAMES, filled, strict=True))) == Settings.preset(name)
 
 
-def test_the_sum_of_lambdas_is_shown(scripted: Scripted) -> None:
-    handlers = Handlers(scripted)
-    assert "alert" not in handlers.weigh(0.7, 0.15, 0.15)
-    assert "1.2, but must be 1" in handlers.weigh(0.9, 0.15, 0.15)
-    assert "0.15, but must be 1" in handlers.weigh(None, None, 0.15)  # type: ignore[arg-type]
+def test_the_sum_of_lambdas_is_shown() -> None:
+    assert "alert" not in Before.weigh(0.7, 0.15, 0.15)
+    assert "1.2, but must be 1" in Before.weigh(0.9, 0.15, 0.15)
+    assert "0.15, but must be 1" in Before.weigh(None, None, 0.15)  # type: ignore[arg-type]
 
 
 @given(st.tuples(*[st.floats(0, 1)] * 3))
 def test_the_last_lambda_takes_the_rest(lambdas: tuple[float, float, float]) -> None:
-    first, prev, own = Handlers.normalise(*lambdas[:2])
+    first, prev, own = Before.normalise(*lambdas[:2])
     Settings(lambda_first=first, lambda_prev=prev, lambda_self=own)
     assert first == pytest.approx(lambdas[0], abs=0.0051)
     assert prev == pytest.approx(min(lambdas[1], 1 - lambdas[0]), abs=0.0101)
 
 
 def test_lambdas_that_are_empty_count_nothing() -> None:
-    assert Handlers.normalise(None, None) == (0, 0, 1)  # type: ignore[arg-type]
+    assert Before.normalise(None, None) == (0, 0, 1)  # type: ignore[arg-type]
 
 
 def test_every_setting_has_a_component_with_its_range_and_help() -> None:
     for each in fields(Settings):
-        component = page.control(each, each.default)
+        component = parts.control(each, each.default)
         assert component.value == each.default
         assert component.label and (component.info or each.name in texts.SELF_EXPLAINING)
         if isinstance(component, gr.Slider | gr.Number):
@@ -378,18 +432,26 @@ def test_the_forecast_knows_what_is_cached_and_how_fast_this_machine_is(
 ) -> None:
     handlers = Handlers(Animator(tiny_models(), StageCache(tmp_path / "cache", 10**8)))
     asked = (picture, "", "a girl", *WALK, *values(QUICK))
-    assert handlers.forecast(*asked) == "", "the motion hasn't been read yet"
-    list(handlers.fit(picture, "", *WALK, *(getattr(QUICK, name) for name in ALIGNMENT_SETTINGS)))
-    before = handlers.forecast(*asked)
+    assert ahead(handlers).forecast(*asked) == "", "the motion hasn't been read yet"
+    list(
+        fit(
+            ahead(handlers),
+            picture,
+            "",
+            *WALK,
+            *(getattr(QUICK, name) for name in ALIGNMENT_SETTINGS),
+        )
+    )
+    before = ahead(handlers).forecast(*asked)
     assert "the first run tells" in before and "cached" not in before
     list(started(handlers, picture))
-    after = words(handlers.forecast(*asked))
+    after = words(ahead(handlers).forecast(*asked))
     assert re.search(r"Will take about \d+ s · to do: .*drawing frames", after)
     assert "cached: inverting the picture, learning to reconstruct the picture" in after
     wrong = values(QUICK)
     wrong[SETTING_NAMES.index("lambda_first")] = 0.2
-    assert handlers.forecast(picture, "", "a girl", *WALK, *wrong) == ""
-    assert handlers.forecast(None, "", "a girl", *WALK, *values(QUICK)) == ""
+    assert ahead(handlers).forecast(picture, "", "a girl", *WALK, *wrong) == ""
+    assert ahead(handlers).forecast(None, "", "a girl", *WALK, *values(QUICK)) == ""
 
 
 def test_a_clip_is_taken_away_in_five_forms(picture: str, tmp_path: Path) -> None:
@@ -698,8 +760,8 @@ def test_small_clips_are_enlarged() -> None:
 
 
 def test_examples_have_captions_and_only_the_run_is_public(scripted: Scripted) -> None:
-    assert len(page.example_names()) >= 3
-    assert all(page.caption(name) for name in page.example_names())
+    assert len(looks.example_names()) >= 3
+    assert all(looks.caption(name) for name in looks.example_names())
     api = page.create_demo(scripted).get_api_info()
     assert list(api["named_endpoints"]) == ["/animate"] and not api["unnamed_endpoints"]
     names = [each["parameter_name"] for each in api["named_endpoints"]["/animate"]["parameters"]]

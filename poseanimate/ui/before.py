@@ -1,0 +1,183 @@
+"""What the page shows before any diffusion model is touched: joints, alignment, and what a run would take."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import gradio as gr
+
+from poseanimate.animator import Animator
+from poseanimate.character import Character
+from poseanimate.errors import (
+    MotionError,
+    NoCharacterError,
+    PoseAnimateError,
+    SeveralCharactersError,
+)
+from poseanimate.events import Stage, Step
+from poseanimate.media import write_clip
+from poseanimate.media.clips import GIF_MAX_FPS
+from poseanimate.poses import preview
+from poseanimate.poses.motion import Motion
+from poseanimate.poses.pata import Alignment
+from poseanimate.poses.skeleton import Pose
+from poseanimate.settings import Settings
+from poseanimate.ui import joints as editor
+from poseanimate.ui import texts
+from poseanimate.ui.reading import SETTING_NAMES, MotionChoice, Reader
+
+ALIGNMENT_SETTINGS = (
+    "frames",
+    "pata",
+    "transition_frames",
+    "anchor",
+    "retarget_limbs",
+    "smooth",
+    "mirror",
+    "motion_scale",
+    "shift_x",
+    "shift_y",
+    "loop",
+)
+MENDED = tuple(texts.MEND)
+FITTED = ("alignment", "verdicts", "mends", *MENDED)
+
+Outputs = tuple[Any, ...]
+
+
+class Before:
+    """The handlers of what comes before a run."""
+
+    def __init__(self, animator: Animator, reader: Reader) -> None:
+        self.animator, self.reader = animator, reader
+
+    def look(self, picture: str | None, joints: str = "") -> tuple[dict[str, Any], str]:
+        """What the editor of joints shows, and a sentence about it."""
+        people: list[Pose] = []
+        mask, pixels = None, None
+        try:
+            given, pixels, people = self.reader.seen(self.reader.path(picture))
+            character = self.reader.character(picture, joints)
+        except NoCharacterError as error:
+            said = texts.sentence(f"{error.message} {texts.PLACE_ONE}", "error")
+        except SeveralCharactersError as error:
+            said = texts.sentence(f"{error.message} {texts.CHOOSE_ONE}", "warning")
+        except PoseAnimateError as error:
+            said = texts.sentence(str(error), "error" if picture else "plain")
+        else:
+            mask = character.mask
+            height, width = pixels.shape[:2]
+            count = int(character.pose.visible().sum())
+            said = texts.found(count, bool(joints), character.outlined, given, (width, height))
+        shown = None if pixels is None else editor.shown(pixels, people, mask)
+        return gr.update(shown=shown), said
+
+    def fit(self, view: str, picture: str | None, joints: str, *values: Any) -> Iterator[Outputs]:
+        """The skeletons over the picture, the verdicts, and the settings that mend them, as values of `FITTED`.
+
+        Args:
+            view: texts.PLAYING, texts.IN_A_STRIP, or texts.AS_IT_CAME, before PATA.
+            values: of `MOTION_NAMES`, then of `ALIGNMENT_SETTINGS`.
+        """
+        try:
+            character = self.reader.character(picture, joints)
+        except PoseAnimateError:
+            yield fitted(None, texts.sentence(texts.NO_CHARACTER))
+            return
+        try:
+            choice = MotionChoice.of(values[:6])
+        except MotionError:
+            yield fitted(None, texts.sentence(texts.NO_MOTION))
+            return
+        try:
+            settings = Settings(**dict(zip(ALIGNMENT_SETTINGS, values[6:], strict=True)))
+            motion = yield from self._told(self.reader.motion(choice))
+            alignment = self.animator.align(character, motion, settings)
+            shown = alignment
+            if view == texts.AS_IT_CAME:
+                shown = self.animator.align(character, motion, settings.changed({"pata": False}))
+            with TemporaryDirectory(prefix="poseanimate-") as folder:
+                drawn = _drawn(character, shown, view == texts.IN_A_STRIP, Path(folder))
+                yield fitted(drawn, texts.verdicts(alignment), _mends(alignment))
+        except PoseAnimateError as error:
+            yield fitted(None, texts.sentence(str(error), "error"))
+
+    def forecast(self, picture: str | None, joints: str, prompt: str, *values: Any) -> str:
+        """What Generate would take; nothing where it would not begin, or the motion is still looked for.
+
+        Args:
+            values: of `MOTION_NAMES`, then of `SETTING_NAMES`.
+        """
+        try:
+            settings = Settings(**dict(zip(SETTING_NAMES, values[6:], strict=True)))
+            choice = MotionChoice.of(values[:6])
+            character = self.reader.character(picture, joints)
+            motion = self.reader.known_motion(choice)
+            if motion is None:
+                return ""
+            found = self.animator.forecast(character, motion, settings, prompt or "")
+        except PoseAnimateError:
+            return ""
+        return "" if found is None else texts.forecast(found)
+
+    @staticmethod
+    def preset(name: str) -> list[Any]:
+        """A preset's values, in the order of `SETTING_NAMES`."""
+        settings = Settings.preset(name)
+        return [getattr(settings, each) for each in SETTING_NAMES]
+
+    @staticmethod
+    def weigh(*lambdas: float) -> str:
+        """What λ1, λ2 and λ3 sum to."""
+        return texts.lambda_sum(sum(value or 0 for value in lambdas))
+
+    @staticmethod
+    def normalise(first: float, prev: float) -> tuple[float, float, float]:
+        """λ1 as it is, λ2 as far as there is room, and λ3 as what is left of 1; in hundredths."""
+        first = min(round(first or 0, 2), 1.0)
+        prev = min(round(prev or 0, 2), round(1 - first, 2))
+        return first, prev, round(1 - first - prev, 2)
+
+    # 5: the clip ----------------------------------------------------------------------------------
+
+    def _told(
+        self, steps: Generator[Stage | Step, None, Motion]
+    ) -> Generator[Outputs, None, Motion]:
+        """Reports on a video that is looked through; the last preview stays."""
+        while True:
+            try:
+                event = next(steps)
+            except StopIteration as end:
+                motion: Motion = end.value
+                return motion
+            if isinstance(event, Step):
+                share = event.index / event.total
+                about = texts.step_detail(event.index, event.total, None)
+                said = texts.progress(texts.stage(event.stage), share, about)
+                yield fitted(gr.skip(), said)
+
+
+def _drawn(character: Character, alignment: Alignment, strip: bool, folder: Path) -> str:
+    path = folder / ("alignment.png" if strip else "alignment.gif")
+    if strip:
+        write_clip([preview.strip(character.picture, alignment)], path, alignment.fps)
+    else:
+        pictures = preview.frames(character.picture, alignment)
+        write_clip(pictures, path, min(alignment.fps, GIF_MAX_FPS))
+    return str(path)
+
+
+def _mends(alignment: Alignment) -> dict[str, object]:
+    return {name: value for each in alignment.verdicts for name, value in each.mend.items()}
+
+
+def fitted(picture: Any, verdicts: str, mends: dict[str, object] | None = None) -> Outputs:
+    """Values of `FITTED`; a button for every setting that mends something."""
+    mends = mends or {}
+    buttons = (
+        gr.Button(texts.mend(name, mends.get(name)), visible=name in mends) for name in MENDED
+    )
+    return picture, verdicts, mends, *buttons

@@ -1,0 +1,43 @@
+"""How the page looks: its theme, its style sheet, and the examples' pictures on their tiles."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import gradio as gr
+
+from poseanimate.poses.motion import PRESETS_FOLDER
+from poseanimate.poses.motion import preset_names as motion_names
+
+STYLE = Path(__file__).with_name("style.css")
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "characters"
+
+
+def example_names() -> list[str]:
+    """Characters that can be picked, in alphabetical order."""
+    return sorted(path.stem for path in EXAMPLES.glob("*.png"))
+
+
+def caption(name: str | None) -> str:
+    """The prompt that belongs to an example; empty where it has none."""
+    path = EXAMPLES / f"{name}.txt"
+    return path.read_text(encoding="utf-8").strip() if path.is_file() else ""
+
+
+def style() -> str:
+    """The style sheet, with an example's picture or a preset's moving thumbnail on its tile."""
+    pictures = [("example", name, EXAMPLES / f"{name}.png") for name in example_names()]
+    pictures += [("motion", name, PRESETS_FOLDER / f"{name}.gif") for name in motion_names()]
+    rule = '\n#{} label:has(input[value="{}"])::before {{ background-image: url("{}"); }}'
+    tiles = (rule.format(group, name, f"gradio_api/file={path}") for group, name, path in pictures)
+    return STYLE.read_text(encoding="utf-8") + "".join(tiles)
+
+
+def theme() -> gr.themes.Base:
+    """Fonts of the system: the page asks no other machine for any."""
+    return gr.themes.Default(
+        primary_hue=gr.themes.colors.indigo,
+        neutral_hue=gr.themes.colors.slate,
+        font=["system-ui", "sans-serif"],
+        font_mono=["ui-monospace", "monospace"],
+    )

@@ -1,0 +1,398 @@
+"""The page's parts in their order: each builds its components and wires what happens within it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import Field, dataclass, fields
+from typing import Any, cast
+
+import gradio as gr
+
+from poseanimate.bundle import MAX_PROMPT_CHARACTERS
+from poseanimate.poses.motion import preset_names as motion_names
+from poseanimate.settings import Settings, preset_names
+from poseanimate.ui import texts
+from poseanimate.ui.before import ALIGNMENT_SETTINGS, MENDED, Before
+from poseanimate.ui.compare import MAX_VALUES_CHARACTERS, SWEPT
+from poseanimate.ui.joints import editor
+from poseanimate.ui.looks import EXAMPLES, caption, example_names
+
+FIRST_PRESET = "fast"
+FIRST_MOTION = "walk"
+PICTURE_TYPES = [".png", ".jpg", ".jpeg", ".webp"]
+MOTION_TYPES = [".mp4", ".webm", ".mov", ".gif", ".json"]
+
+LAMBDAS = ("lambda_first", "lambda_prev", "lambda_self")
+SWITCHES = ("pata", "pacm_source", "pacm_pose", "dcam", "mgdm")
+NUMBERS = ("frames", "num_inference_steps", "inner_steps", "guidance_scale", "seed")
+ADJUSTMENTS = tuple(name for name in ALIGNMENT_SETTINGS if name not in (*NUMBERS, *SWITCHES))
+KNOBS = {each.name: each for each in fields(Settings)}
+
+QUIET: dict[str, Any] = {  # of what answers at once
+    "queue": False,
+    "show_progress": "hidden",
+    "api_visibility": "private",
+}
+BESIDE: dict[str, Any] = {  # of what needs no diffusion model, and so must not wait for runs
+    "concurrency_limit": 1,
+    "concurrency_id": "poses",
+    "show_progress": "hidden",
+    "api_visibility": "private",
+}
+
+Control = gr.Checkbox | gr.Number | gr.Radio | gr.Slider | gr.Textbox
+Controls = dict[str, Control]
+
+
+@dataclass(frozen=True)
+class Source:
+    """Part 1: which character."""
+
+    example: gr.Radio
+    picture: gr.File
+    joints: gr.HTML
+    prompt: gr.Textbox
+    said: gr.HTML
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Part 3: how the motion lies over the character."""
+
+    view: gr.Radio
+    outputs: list[gr.components.Component]  # as FITTED
+    buttons: dict[str, gr.Button]
+    controls: Controls
+
+
+@dataclass(frozen=True)
+class Result:
+    """Part 5: the run and its clip."""
+
+    generate: gr.Button
+    stop: gr.Button
+    forecast: gr.HTML
+    bar: gr.HTML
+    clip: gr.Video
+    files: gr.File
+    sheet: gr.Image
+    report: gr.HTML
+
+    @property
+    def outputs(self) -> list[gr.components.Component]:
+        """As RESULT_OUTPUTS."""
+        return [
+            self.bar, self.sheet, self.clip, self.files, self.report, self.generate, self.stop,
+        ]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Shares:
+    """A link to the clip."""
+
+    ticket: gr.State
+    id: gr.Textbox
+    share: gr.Button
+    unshare: gr.Button
+    link: gr.Textbox
+    said: gr.HTML
+
+    @property
+    def outputs(self) -> list[gr.components.Component]:
+        """As SHARED."""
+        return [self.ticket, self.id, self.link, self.unshare, self.said]
+
+
+@dataclass(frozen=True)
+class Comparing:
+    """Part 6: the same job several times."""
+
+    choice: list[gr.components.Component]  # kind, setting, values
+    compare: gr.Button
+    grid: gr.Video
+
+
+def character() -> Source:
+    examples = example_names()
+    gr.Markdown(texts.CHARACTER)
+    example = gr.Radio(
+        [(name.replace("-", " "), name) for name in examples],
+        value=examples[0] if examples else None,
+        label=texts.EXAMPLE,
+        elem_id="example",
+        elem_classes="pa-tiles",
+    )
+    with gr.Row():
+        with gr.Column(min_width=220):
+            picture = gr.File(
+                value=str(EXAMPLES / f"{examples[0]}.png") if examples else None,
+                label=texts.PICTURE,
+                file_types=PICTURE_TYPES,
+                height=150,
+                elem_id="picture",
+            )
+            prompt = gr.Textbox(
+                value=caption(examples[0]) if examples else "",
+                label=texts.PROMPT,
+                info=texts.PROMPT_HELP,
+                lines=3,
+                max_length=MAX_PROMPT_CHARACTERS,
+                elem_id="prompt",
+            )
+        with gr.Column(min_width=220):
+            joints = editor()
+            said = gr.HTML(elem_id="found-text")
+    example.input(
+        lambda name: (str(EXAMPLES / f"{name}.png"), caption(name), ""),
+        example,
+        [picture, prompt, joints],
+        **QUIET,
+    )
+    picture.upload(
+        lambda said: (None, "" if said in map(caption, examples) else gr.skip(), ""),
+        prompt,
+        [example, prompt, joints],
+        **QUIET,
+    )
+    picture.clear(lambda: "", None, joints, **QUIET)
+    return Source(example, picture, joints, prompt, said)
+
+
+def motion() -> list[gr.components.Component]:
+    """Part 2: which motion; components as MOTION_NAMES."""
+    gr.Markdown(texts.MOTION)
+    source = gr.Radio(
+        texts.MOTION_CHOICES,
+        value=texts.FROM_PRESET,
+        label=texts.MOTION_FROM,
+        elem_id="motion-from",
+    )
+    names = motion_names()
+    preset = gr.Radio(
+        [(name.replace("-", " "), name) for name in names],
+        value=FIRST_MOTION if FIRST_MOTION in names else None,
+        label=texts.PRESET_MOTION,
+        elem_id="motion",
+        elem_classes="pa-tiles",
+    )
+    with gr.Group(visible=False) as upload:
+        file = gr.File(
+            label=texts.MOTION_FILE, file_types=MOTION_TYPES, height=150, elem_id="motion-file"
+        )
+        with gr.Row():
+            start = gr.Number(0, minimum=0, label=texts.START, min_width=90)
+            end = gr.Number(None, minimum=0, label=texts.END, min_width=90)
+            stride = gr.Number(1, minimum=1, precision=0, label=texts.STRIDE, min_width=90)
+    source.change(
+        lambda chosen: (
+            gr.Radio(visible=chosen == texts.FROM_PRESET),
+            gr.Group(visible=chosen == texts.FROM_FILE),
+        ),
+        source,
+        [preset, upload],
+        **QUIET,
+    )
+    return [source, preset, file, start, end, stride]
+
+
+def alignment() -> Fit:
+    gr.Markdown(texts.ALIGNMENT)
+    view = gr.Radio(
+        texts.ALIGNMENT_VIEWS,
+        value=texts.PLAYING,
+        label=texts.ALIGNMENT_VIEW,
+        elem_id="alignment-view",
+    )
+    picture = gr.Image(
+        label=texts.ALIGNED,
+        alt_text=texts.ALIGNED_ALT,
+        interactive=False,
+        buttons=["fullscreen"],
+        height=320,
+        elem_id="alignment",
+    )
+    verdicts = gr.HTML(elem_id="verdicts")
+    mends = gr.State({})
+    with gr.Row(elem_id="mends"):
+        buttons = {
+            name: gr.Button(
+                texts.mend(name, None), size="sm", visible=False, elem_id=f"mend-{name}"
+            )
+            for name in MENDED
+        }
+    with gr.Accordion(texts.ADJUST, open=False), gr.Row(elem_classes="pa-grid pa-wide"):
+        controls = _controls(ADJUSTMENTS)
+    return Fit(view, [picture, verdicts, mends, *buttons.values()], buttons, controls)
+
+
+def settings(before: Before, adjustments: Controls, image_prompts: bool) -> Controls:
+    """Part 4: all settings, those of the alignment among them, in the order of their names."""
+    gr.Markdown(texts.SETTINGS)
+    controls = dict(adjustments)
+    names = [
+        name for name in preset_names() if image_prompts or not Settings.preset(name).image_prompt
+    ]
+    preset = gr.Radio(
+        names,
+        value=FIRST_PRESET,
+        label=texts.SETTINGS_PRESET,
+        info=texts.PRESET_HELP,
+        elem_id="preset",
+    )
+    with gr.Row(elem_classes="pa-grid pa-wide"):
+        controls |= _controls(NUMBERS)
+    with gr.Group():
+        with gr.Row(elem_classes="pa-grid"):
+            controls |= _controls(LAMBDAS)
+        lambdas = [controls[name] for name in LAMBDAS]
+        with gr.Row(equal_height=True):
+            total = gr.HTML(
+                before.weigh(*(each.value for each in lambdas)), elem_id="lambda-sum", padding=True
+            )
+            normalise = gr.Button(
+                texts.NORMALISE, size="sm", scale=0, min_width=180, elem_id="normalise"
+            )
+    with gr.Group(), gr.Row(elem_classes="pa-grid"):
+        controls |= _controls(SWITCHES)
+    with gr.Accordion(texts.ADVANCED, open=False), gr.Row(elem_classes="pa-grid pa-wide"):
+        controls |= _controls([name for name in KNOBS if name not in controls])
+    controls = {name: controls[name] for name in KNOBS}
+    preset.input(before.preset, preset, list(controls.values()), **QUIET)
+    gr.on([each.change for each in lambdas], before.weigh, lambdas, total, **QUIET)
+    normalise.click(before.normalise, lambdas[:2], lambdas, **QUIET)
+    return controls
+
+
+def mending(fit: Fit, controls: Controls) -> None:
+    """A click on a verdict's remedy changes the setting that it names."""
+
+    def mended(name: str) -> Callable[[dict[str, Any]], Any]:
+        return lambda mends: mends.get(name, gr.skip())
+
+    mends = fit.outputs[2]
+    for name, button in fit.buttons.items():
+        button.click(mended(name), mends, controls[name], **QUIET)
+
+
+def result() -> Result:
+    gr.Markdown(texts.RESULT)
+    with gr.Row(elem_id="run"):
+        generate = gr.Button(texts.GENERATE, variant="primary", elem_id="generate", scale=3)
+        stop = gr.Button(
+            texts.STOP, variant="stop", interactive=False, elem_id="stop", scale=1, min_width=100
+        )
+    forecast = gr.HTML(elem_id="forecast")
+    bar = gr.HTML(texts.sentence(texts.IDLE), elem_id="bar")
+    with gr.Row():
+        with gr.Column(min_width=280):
+            clip = gr.Video(
+                label=texts.CLIP,
+                interactive=False,
+                autoplay=True,
+                loop=True,
+                # the community button can work on a Space alone
+                buttons=["download", "share"] if gr.utils.get_space() else ["download"],
+                elem_id="clip",
+            )
+            files = gr.File(
+                label=texts.DOWNLOADS,
+                file_count="multiple",
+                interactive=False,
+                visible=False,
+                elem_id="downloads",
+            )
+        with gr.Column(min_width=280):
+            sheet = gr.Image(
+                label=texts.SHEET,
+                alt_text=texts.SHEET_ALT,
+                interactive=False,
+                format="jpeg",
+                buttons=["fullscreen", "download"],
+                elem_id="sheet",
+            )
+    report = gr.HTML(elem_id="report")
+    return Result(generate, stop, forecast, bar, clip, files, sheet, report)
+
+
+def sharing() -> Shares:
+    ticket = gr.State(None)
+    with gr.Accordion(texts.SHARE, open=False, elem_id="sharing"):
+        gr.Markdown(texts.SHARE_HELP)
+        with gr.Row(equal_height=True):
+            share = gr.Button(texts.SHARE, elem_id="share")
+            unshare = gr.Button(texts.UNSHARE, visible=False, elem_id="unshare")
+        id = gr.Textbox(visible=False)
+        link = gr.Textbox(
+            label=texts.SHARE_LINK,
+            interactive=False,
+            visible=False,
+            buttons=["copy"],
+            elem_id="share-link",
+        )
+        said = gr.HTML(elem_id="share-said")
+    return Shares(ticket, id, share, unshare, link, said)
+
+
+def comparison() -> Comparing:
+    gr.Markdown(texts.COMPARISON)
+    gr.Markdown(texts.COMPARISON_HELP)
+    kind = gr.Radio(
+        texts.COMPARISON_KINDS,
+        value=texts.BY_MODULES,
+        show_label=False,
+        container=False,
+        elem_id="compare-kind",
+    )
+    with gr.Row(visible=False) as chosen:
+        name = gr.Dropdown(
+            [(texts.label(each), each) for each in SWEPT],
+            value="lambda_first",
+            label=texts.SWEPT,
+            elem_id="compare-setting",
+        )
+        several = gr.Textbox(
+            "0.3, 0.7, 1",
+            label=texts.SWEPT_VALUES,
+            max_length=MAX_VALUES_CHARACTERS,
+            elem_id="compare-values",
+        )
+    compare = gr.Button(texts.COMPARE, elem_id="compare")
+    grid = gr.Video(
+        label=texts.GRID,
+        interactive=False,
+        autoplay=True,
+        loop=True,
+        buttons=["download"],
+        elem_id="grid",
+    )
+    kind.change(lambda of: gr.Row(visible=of == texts.BY_VALUES), kind, chosen, **QUIET)
+    return Comparing([kind, name, several], compare, grid)
+
+
+def _controls(names: Sequence[str]) -> Controls:
+    first = Settings.preset(FIRST_PRESET)
+    return {name: control(KNOBS[name], getattr(first, name)) for name in names}
+
+
+def control(about: Field[Any], value: Any) -> Control:
+    """The component for a setting, from what the setting says about itself."""
+    low, high, choices = (about.metadata[key] for key in ("low", "high", "choices"))
+    common: dict[str, Any] = {
+        "value": value,
+        "label": texts.label(about.name),
+        "info": None if about.name in texts.SELF_EXPLAINING else about.metadata["help"],
+        "min_width": 0,
+        "elem_id": f"setting-{about.name.replace('_', '-')}",
+    }
+    if isinstance(about.default, bool):
+        return gr.Checkbox(**common)
+    if choices:
+        return gr.Radio(list(choices), **common)
+    if isinstance(about.default, str):
+        return gr.Textbox(max_length=200, **common)
+    whole = isinstance(about.default, int)
+    default = float(cast(float, about.default))
+    step = 1 if whole else 0.01 if high <= 2 else 0.1
+    if high > 1000 or abs(round(default / step) * step - default) > 1e-9 or 0 < low < step:
+        return gr.Number(minimum=low, maximum=high, precision=0 if whole else None, **common)
+    return gr.Slider(low, high, step=step, buttons=[], **common)

@@ -1,0 +1,120 @@
+"""What a page's inputs mean: the character in a picture, the motion that was chosen; each read once.
+
+Notable: what was read from a file is remembered by its path: uploads are stored under the hash of their content, so
+equal paths are equal files.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, fields
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from poseanimate.animator import Animator
+from poseanimate.character import Character, found, placed
+from poseanimate.errors import MotionError, PictureError
+from poseanimate.events import Stage, Step
+from poseanimate.media import load_picture
+from poseanimate.motion_source import iter_motion, open_motion
+from poseanimate.poses.keypoints import read_people
+from poseanimate.poses.motion import Motion
+from poseanimate.poses.skeleton import Pose
+from poseanimate.settings import Settings
+from poseanimate.ui import texts
+
+REMEMBERED = 8
+SETTING_NAMES = tuple(each.name for each in fields(Settings))
+MOTION_NAMES = ("motion_from", "motion_preset", "motion_file", "start_s", "end_s", "stride")
+
+
+@dataclass(frozen=True)
+class MotionChoice:
+    """What was chosen as motion: a preset's name or an uploaded file, and which part of it."""
+
+    name_or_path: str
+    start_s: float = 0.0
+    end_s: float | None = None
+    stride: int = 1
+
+    @staticmethod
+    def of(values: Sequence[Any]) -> MotionChoice:
+        """From the values of `MOTION_NAMES`.
+
+        Raises:
+            MotionError: nothing is chosen.
+        """
+        source, preset, file, start_s, end_s, stride = values
+        if source == texts.FROM_FILE and file:
+            return MotionChoice(str(file), float(start_s or 0), end_s or None, int(stride or 1))
+        if source == texts.FROM_PRESET and preset:
+            return MotionChoice(str(preset))
+        raise MotionError("There is no motion yet.", texts.NO_MOTION)
+
+
+class Reader:
+    """Reads the inputs of all sessions."""
+
+    def __init__(self, animator: Animator) -> None:
+        self.animator = animator
+        self.seen = lru_cache(maxsize=REMEMBERED)(self._looked_at)
+        self._character = lru_cache(maxsize=REMEMBERED)(self._placed)
+        self._motions: OrderedDict[MotionChoice, Motion] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def character(self, picture: str | None, joints: str = "") -> Character:
+        """The character in a picture, where it was found or where its joints are said to be.
+
+        Raises:
+            PictureError: there is no picture, it can't be used, or the joints can't be.
+            NoCharacterError, SeveralCharactersError: see `Animator.character`.
+        """
+        if not isinstance(joints or "", str):  # Gradio lets anything pass
+            raise PictureError("The picture's joints are no text.", "Give OpenPose keypoint JSON.")
+        return self._character(self.path(picture), joints or "")
+
+    @staticmethod
+    def path(picture: str | None) -> str:
+        """Of a picture that is there."""
+        if not picture:
+            raise PictureError("There is no picture yet.", texts.NO_PICTURE)
+        return str(picture)
+
+    def _looked_at(self, path: str) -> tuple[tuple[int, int], NDArray[np.uint8], list[Pose]]:
+        """A picture's own width and height, its pixels on the clip's canvas, and who is there."""
+        picture = load_picture(Path(path))
+        pixels = self.animator.fitted(picture)
+        return picture.size, pixels, self.animator.models.detector.detect(pixels)
+
+    def _placed(self, path: str, joints: str) -> Character:
+        _, pixels, people = self.seen(path)
+        segmenter = self.animator.models.segmenter
+        if not joints:
+            return found(pixels, people, segmenter)
+        height, width = pixels.shape[:2]
+        return placed(pixels, read_people(joints, width, height), segmenter)
+
+    def known_motion(self, choice: MotionChoice) -> Motion | None:
+        """A motion that was read already."""
+        with self._lock:
+            return self._motions.get(choice)
+
+    def motion(self, choice: MotionChoice) -> Generator[Stage | Step, None, Motion]:
+        """The chosen motion; steps are told while a video is looked through."""
+        motion = self.known_motion(choice)
+        if motion is None:
+            part = (choice.start_s, choice.end_s, choice.stride)
+            source = open_motion(choice.name_or_path, *part)
+            name = Path(choice.name_or_path).name
+            motion = yield from iter_motion(source, self.animator.models.detector, name)
+            with self._lock:
+                self._motions[choice] = motion
+                while len(self._motions) > REMEMBERED:
+                    self._motions.popitem(last=False)
+        return motion
