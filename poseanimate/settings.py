@@ -162,7 +162,7 @@ class Settings:
     smooth: bool = knob(True, "smooth the motion (One-Euro filter)")
     mirror: bool = knob(False, "mirror the motion: left becomes right")
     motion_scale: float = knob(
-        1.0, "the aligned motion is made so many times as large", low=0.25, high=4
+        1.0, "the aligned motion is made so many times as large", low=0.2, high=4
     )
     shift_x: float = knob(
         0.0, "by what part of the picture's width the aligned motion is moved right", low=-1, high=1
