@@ -638,7 +638,6 @@ def test_the_switches_cover_every_pair() -> None:
         {"pose_learning_rate": 200.0},
         {"pose_learning_rate": 9000.0, "pose_in_generation": True},
         {"source_share": 0.0},
-        {"source_start": "prompt"},
         {"background": "direct"},
         {"background": "blended"},
         {"retarget_limbs": False},
@@ -649,6 +648,15 @@ def test_the_switches_cover_every_pair() -> None:
 )
 def test_settings_reach_the_frames(changes: dict, warm: StageCache, fresh: np.ndarray) -> None:
     assert differ(frames_of(run(fast(**changes), warm)), fresh)
+
+
+def test_what_a_timestep_starts_from_reaches_the_frames() -> None:
+    """At a rate at which what is handed on has moved far enough to show."""
+    started = [
+        frames_of(run(fast(source_learning_rate=1.0, source_start=start)))
+        for start in ("previous", "prompt")
+    ]
+    assert differ(*started)
 
 
 def test_baselines_reach_the_frames(warm: StageCache) -> None:
