@@ -119,7 +119,8 @@ class Shelf:
         for mtime, size, path in sorted(found, reverse=True):
             room -= size
             if room < 0 or now - mtime > self.max_age_s:
-                path.unlink(missing_ok=True)
+                with contextlib.suppress(OSError):
+                    path.unlink(missing_ok=True)
         for path in self.folder.glob(f"*{_PART_SUFFIX}"):
             with contextlib.suppress(OSError):
                 if now - path.stat().st_mtime > _ABANDONED_AFTER_S:

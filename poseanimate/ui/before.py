@@ -141,8 +141,6 @@ class Before:
         prev = min(round(prev or 0, 2), round(1 - first, 2))
         return first, prev, round(1 - first - prev, 2)
 
-    # 5: the clip ----------------------------------------------------------------------------------
-
     def _told(
         self, steps: Generator[Stage | Step, None, Motion]
     ) -> Generator[Outputs, None, Motion]:

@@ -76,7 +76,7 @@ class Comparison:
             values: of `MOTION_NAMES`, then of `SETTING_NAMES`.
         """
         run, clips = self.handlers.start(request), {}
-        trouble = self.handlers.rate.count(request)
+        trouble = ""
         try:
             settings = Settings(**dict(zip(SETTING_NAMES, values[6:], strict=True)))
             jobs = (
@@ -84,7 +84,9 @@ class Comparison:
                 if kind == texts.BY_MODULES
                 else by_values(settings, name, several or "")
             )
-            for number, (label, each) in enumerate(jobs.items() if not trouble else ()):
+            for number, (label, each) in enumerate(jobs.items()):
+                if trouble := self.handlers.rate.count(request):
+                    break
                 of = texts.variant(label, number + 1, len(jobs))
                 made = self._clip_of(run, of, (picture, joints), prompt, values[:6], each)
                 frames = yield from made

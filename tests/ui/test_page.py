@@ -118,9 +118,8 @@ def _opened(page: Page, app: App) -> Page:
     page.set_default_timeout(PATIENCE_MS)
     expect.set_options(timeout=PATIENCE_MS)
     page.goto(app.url)
-    page.locator(
-        "#alignment"
-    ).scroll_into_view_if_needed()  # pictures are loaded when they come near
+    # a phone loads pictures only when they come near
+    page.locator("#alignment").scroll_into_view_if_needed()
     expect(page.get_by_role("img", name="skeletons over the picture")).to_be_visible()
     page.evaluate("window.scrollTo(0, 0)")
     return page

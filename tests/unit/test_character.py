@@ -14,7 +14,7 @@ from poseanimate.pocket.scene import Rendered, Scene
 from poseanimate.poses.hull import nearest
 from poseanimate.poses.keypoints import people_json, read_people
 from poseanimate.poses.motion import load_preset
-from poseanimate.poses.skeleton import Pose
+from poseanimate.poses.skeleton import PARENTS, Pose
 from tests.tiny import ToldEyes
 
 SIDE = 96
@@ -66,8 +66,6 @@ def test_nearest_is_as_slow_counting_says() -> None:
 
 
 def _distance(pose: Pose, x: int, y: int) -> float:
-    from poseanimate.poses.skeleton import PARENTS
-
     point = np.array([x, y], float)
     found = []
     for joint, parent in enumerate(PARENTS):

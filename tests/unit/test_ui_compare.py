@@ -28,7 +28,9 @@ from poseanimate.ui.compare import (
     by_values,
     tiled,
 )
-from poseanimate.ui.handlers import SETTING_NAMES, Handlers
+from poseanimate.ui.handlers import Handlers
+from poseanimate.ui.rate import Rate
+from poseanimate.ui.reading import SETTING_NAMES
 from tests.tiny import scene_at_ease, tiny_models
 
 WALK = (texts.FROM_PRESET, "walk", None, 0, 0, 1)
@@ -147,3 +149,12 @@ def test_every_setting_can_be_swept() -> None:
         if value != "":
             (job,) = by_values(Settings(), each.name, str(value)).values()
             assert job == Settings()
+
+
+def test_every_clip_of_a_comparison_counts_as_a_run(picture: str) -> None:
+    comparison = Comparison(Handlers(Animator(tiny_models())))
+    comparison.handlers.rate = Rate(2)
+    asked = (texts.BY_VALUES, "lambda_first", "0, 0.5, 1", picture, "", "a girl")
+    *_, last = answers(comparison, *asked)
+    assert "2 runs within an hour" in last["bar"] and 'role="alert"' in last["bar"]
+    assert last["compare"].interactive
