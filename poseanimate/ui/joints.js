@@ -183,7 +183,7 @@ svg.addEventListener("dblclick", (event) => {
 
 bar.place.addEventListener("click", () => {
   const { width, height, standing } = props.shown;
-  const size = 0.8 * height;
+  const size = 0.7 * height; // room for the head above the eyes
   people = [{ pose_keypoints_2d: standing.flatMap(([x, y]) => [width / 2 + x * size, height / 2 + y * size, 1]) }];
   commit();
 });
