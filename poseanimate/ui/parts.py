@@ -294,13 +294,6 @@ def result() -> Result:
                 buttons=["download", "share"] if gr.utils.get_space() else ["download"],
                 elem_id="clip",
             )
-            files = gr.File(
-                label=texts.DOWNLOADS,
-                file_count="multiple",
-                interactive=False,
-                visible=False,
-                elem_id="downloads",
-            )
         with gr.Column(min_width=280):
             sheet = gr.Image(
                 label=texts.SHEET,
@@ -310,6 +303,13 @@ def result() -> Result:
                 buttons=["fullscreen", "download"],
                 elem_id="sheet",
             )
+    files = gr.File(
+        label=texts.DOWNLOADS,
+        file_count="multiple",
+        interactive=False,
+        visible=False,
+        elem_id="downloads",
+    )
     report = gr.HTML(elem_id="report")
     return Result(generate, stop, forecast, bar, clip, files, sheet, report)
 
