@@ -10,6 +10,7 @@ Notable:
 
 from poseanimate.media.clips import CLIP_SUFFIXES, check_output, write_clip
 from poseanimate.media.pictures import PictureLimits, fit_size, load_picture, rgb_over_white
+from poseanimate.media.tiles import tiled
 from poseanimate.media.videos import Frame, Video, VideoLimits, read_video
 
 __all__ = [
@@ -23,5 +24,6 @@ __all__ = [
     "load_picture",
     "read_video",
     "rgb_over_white",
+    "tiled",
     "write_clip",
 ]

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from poseanimate.errors import PictureError
+from poseanimate.media.tiles import tiled
 from poseanimate.poses.pata import Alignment
 from poseanimate.poses.skeleton import ByteArray, Pose, draw_pose
 
@@ -36,6 +37,11 @@ def overlay(picture: ByteArray, pose: Pose) -> ByteArray:
     return _over(_enlarged(picture), pose, _factor(picture))
 
 
+def drawn_over(picture: ByteArray, pose: Pose) -> ByteArray:
+    """The skeleton over a picture (H, W, 3) as it is, without dimming or enlarging it."""
+    return _over(picture, pose, 1, 1.0)
+
+
 def frames(picture: ByteArray, alignment: Alignment) -> list[ByteArray]:
     """Every pose of the alignment over the picture: the frames of a video at `alignment.fps`."""
     background, factor = _enlarged(picture), _factor(picture)
@@ -59,15 +65,7 @@ def strip(picture: ByteArray, alignment: Alignment, columns: int = 8) -> ByteArr
     if reduction < 1.0:
         width, height = max(1, int(width * reduction)), max(1, int(height * reduction))
         tiles = [_resized(tile, width, height, cv2.INTER_AREA) for tile in tiles]
-    sheet = np.full(
-        (rows * (height + _GAP_PX) - _GAP_PX, columns * (width + _GAP_PX) - _GAP_PX, 3),
-        255,
-        dtype=np.uint8,
-    )
-    for i, tile in enumerate(tiles):
-        top, left = (i // columns) * (height + _GAP_PX), (i % columns) * (width + _GAP_PX)
-        sheet[top : top + height, left : left + width] = tile
-    return sheet
+    return tiled(tiles, columns, _GAP_PX)
 
 
 def _factor(picture: ByteArray) -> int:
@@ -91,11 +89,13 @@ def _resized(picture: ByteArray, width: int, height: int, interpolation: int) ->
     return np.asarray(cv2.resize(picture, (width, height), interpolation=interpolation), np.uint8)
 
 
-def _over(background: ByteArray, pose: Pose, factor: int) -> ByteArray:
+def _over(
+    background: ByteArray, pose: Pose, factor: int, dimming: float = _PICTURE_DIMMING
+) -> ByteArray:
     height, width = background.shape[:2]
     skeleton = draw_pose(pose.scaled(factor, factor), width, height).astype(np.float64)
     # The lightest channel is how much of the pixel the skeleton covers: smooth at its edges.
     cover = np.clip(skeleton.max(axis=2, keepdims=True) / 150.0, 0.0, 1.0)
     # Lightened, because the map's dark blues would be lost over a picture.
-    mixed = background * _PICTURE_DIMMING * (1 - cover) + skeleton + _LIGHTENING * cover
+    mixed = background * dimming * (1 - cover) + skeleton + _LIGHTENING * cover
     return mixed.clip(0, 255).round().astype(np.uint8)

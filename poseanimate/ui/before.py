@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,13 +22,12 @@ from poseanimate.events import Stage, Step
 from poseanimate.media import write_clip
 from poseanimate.media.clips import GIF_MAX_FPS
 from poseanimate.poses import preview
-from poseanimate.poses.motion import Motion
 from poseanimate.poses.pata import Alignment
-from poseanimate.poses.skeleton import Pose
+from poseanimate.poses.skeleton import JOINT_NAMES, Pose, draw_pose
 from poseanimate.settings import Settings
 from poseanimate.ui import joints as editor
-from poseanimate.ui import texts
-from poseanimate.ui.reading import SETTING_NAMES, MotionChoice, Reader
+from poseanimate.ui import player, texts
+from poseanimate.ui.reading import SETTING_NAMES, MotionChoice, Reader, Seen
 
 ALIGNMENT_SETTINGS = (
     "frames",
@@ -43,6 +43,7 @@ ALIGNMENT_SETTINGS = (
     "loop",
 )
 MENDED = tuple(texts.MEND)
+TIMELINE_PX = 256  # width of a frame where a motion has no video
 FITTED = ("alignment", "verdicts", "mends", *MENDED)
 
 Outputs = tuple[Any, ...]
@@ -94,7 +95,7 @@ class Before:
             return
         try:
             settings = Settings(**dict(zip(ALIGNMENT_SETTINGS, values[6:], strict=True)))
-            motion = yield from self._told(self.reader.motion(choice))
+            motion = (yield from self._told(self.reader.motion(choice))).motion
             alignment = self.animator.align(character, motion, settings)
             shown = alignment
             if view == texts.AS_IT_CAME:
@@ -104,6 +105,33 @@ class Before:
                 yield fitted(drawn, texts.verdicts(alignment), _mends(alignment))
         except PoseAnimateError as error:
             yield fitted(None, texts.sentence(str(error), "error"))
+
+    def timeline(self, *values: Any) -> dict[str, Any]:
+        """A file's motion as it was found, frame by frame, and no chosen part yet; nothing where there is none.
+
+        Args:
+            values: of `MOTION_NAMES`.
+        """
+        seen, start_s = None, 0.0
+        try:
+            choice = MotionChoice.of(values)
+            if values[0] == texts.FROM_FILE:  # a preset's thumbnail says enough
+                for _ in self.reader.motion(choice):
+                    pass  # told beside the alignment
+                seen, start_s = self.reader.known_motion(choice), choice.start_s
+        except PoseAnimateError:
+            pass  # said beside the alignment
+        return gr.update(shown=None if seen is None else _timeline(seen, start_s), value="")
+
+    @staticmethod
+    def trim(part: str) -> tuple[Any, Any]:
+        """Start and end of the part that was chosen on the timeline, s."""
+        try:
+            chosen = json.loads(part or "{}")
+            start_s, end_s = float(chosen["start_s"]), float(chosen["end_s"])
+        except (ValueError, KeyError, TypeError):
+            return gr.skip(), gr.skip()
+        return start_s, end_s
 
     def forecast(self, picture: str | None, joints: str, prompt: str, *values: Any) -> str:
         """What Generate would take; nothing where it would not begin, or the motion is still looked for.
@@ -115,10 +143,10 @@ class Before:
             settings = Settings(**dict(zip(SETTING_NAMES, values[6:], strict=True)))
             choice = MotionChoice.of(values[:6])
             character = self.reader.character(picture, joints)
-            motion = self.reader.known_motion(choice)
-            if motion is None:
+            seen = self.reader.known_motion(choice)
+            if seen is None:
                 return ""
-            found = self.animator.forecast(character, motion, settings, prompt or "")
+            found = self.animator.forecast(character, seen.motion, settings, prompt or "")
         except PoseAnimateError:
             return ""
         return "" if found is None else texts.forecast(found)
@@ -141,16 +169,14 @@ class Before:
         prev = min(round(prev or 0, 2), round(1 - first, 2))
         return first, prev, round(1 - first - prev, 2)
 
-    def _told(
-        self, steps: Generator[Stage | Step, None, Motion]
-    ) -> Generator[Outputs, None, Motion]:
+    def _told(self, steps: Generator[Stage | Step, None, Seen]) -> Generator[Outputs, None, Seen]:
         """Reports on a video that is looked through; the last preview stays."""
         while True:
             try:
                 event = next(steps)
             except StopIteration as end:
-                motion: Motion = end.value
-                return motion
+                seen: Seen = end.value
+                return seen
             if isinstance(event, Step):
                 share = event.index / event.total
                 about = texts.step_detail(event.index, event.total, None)
@@ -166,6 +192,23 @@ def _drawn(character: Character, alignment: Alignment, strip: bool, folder: Path
         pictures = preview.frames(character.picture, alignment)
         write_clip(pictures, path, min(alignment.fps, GIF_MAX_FPS))
     return str(path)
+
+
+def _timeline(seen: Seen, start_s: float) -> dict[str, Any]:
+    motion = seen.motion
+    width = TIMELINE_PX if not seen.frames else seen.frames[0].shape[1]
+    scale = width / motion.width
+    height = max(1, round(motion.height * scale)) if not seen.frames else seen.frames[0].shape[0]
+    poses = [pose.scaled(scale, height / motion.height) for pose in motion.poses]
+    if seen.frames:
+        label = texts.VIDEO_SEEN
+        drawn = [preview.drawn_over(f, p) for f, p in zip(seen.frames, poses, strict=True)]
+    else:
+        label, drawn = texts.POSES_SEEN, [draw_pose(pose, width, height) for pose in poses]
+    joints = [int(pose.visible().sum()) for pose in poses]
+    notes = [texts.JOINTS_SEEN.format(count) if count else texts.NOBODY_SEEN for count in joints]
+    marks = [count / len(JOINT_NAMES) for count in joints]
+    return player.shown({label: drawn}, motion.fps, start_s, notes, marks, trims=True)
 
 
 def _mends(alignment: Alignment) -> dict[str, object]:

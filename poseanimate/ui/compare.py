@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from poseanimate.errors import PoseAnimateError, SettingsError
 from poseanimate.events import Stage, Step
-from poseanimate.media import write_clip
+from poseanimate.media import tiled, write_clip
 from poseanimate.settings import Settings
 from poseanimate.ui import texts
 from poseanimate.ui.handlers import Handlers, Outputs
@@ -145,7 +145,7 @@ class Comparison:
     def _tiles(self, clips: dict[str, list[Picture]], run: Run) -> Generator[Outputs, None, None]:
         with TemporaryDirectory(prefix="poseanimate-") as folder:
             path = Path(folder) / "poseanimate-comparison.mp4"
-            write_clip(tiled(clips), path, run.fps)
+            write_clip(side_by_side(clips), path, run.fps)
             yield compared(grid=str(path))
 
 
@@ -178,7 +178,7 @@ def by_values(settings: Settings, name: str, values: str) -> dict[str, Settings]
     return {f"{name} {value}": settings.changed({name: value}) for value in given}
 
 
-def tiled(clips: Mapping[str, Sequence[Picture]]) -> list[Picture]:
+def side_by_side(clips: Mapping[str, Sequence[Picture]]) -> list[Picture]:
     """Clips side by side with their names above them; a shorter one stays on its last frame.
 
     Args:
@@ -190,17 +190,14 @@ def tiled(clips: Mapping[str, Sequence[Picture]]) -> list[Picture]:
     factor = enlargement(first.shape[1], first.shape[0], TILE_PX)
     size = (first.shape[1] * factor, first.shape[0] * factor)
     labels = {name: _label(name, size[0]) for name in clips}
-    blank = np.full((size[1] + LABEL_PX, size[0], 3), 255, np.uint8)
     made = []
     for i in range(length):
         tiles = []
         for name, frames in clips.items():
             frame = frames[min(i, len(frames) - 1)]
             large = cv2.resize(frame, size, interpolation=cv2.INTER_LANCZOS4)
-            tiles.append(np.concatenate([labels[name], large]))
-        tiles += [blank] * (-len(tiles) % columns)
-        rows = [np.concatenate(tiles[j : j + columns], 1) for j in range(0, len(tiles), columns)]
-        made.append(np.concatenate(rows).astype(np.uint8, copy=False))
+            tiles.append(np.concatenate([labels[name], large]).astype(np.uint8, copy=False))
+        made.append(tiled(tiles, columns))
     return made
 
 

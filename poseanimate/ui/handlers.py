@@ -33,6 +33,7 @@ from poseanimate.ui import texts
 from poseanimate.ui.files import bundled, downloads, laid_out, read_bundle
 from poseanimate.ui.rate import Rate
 from poseanimate.ui.reading import MOTION_NAMES, REMEMBERED, SETTING_NAMES, MotionChoice, Reader
+from poseanimate.ui.review import frames_shown, seen
 from poseanimate.ui.run import Run
 
 _log = logging.getLogger(__name__)
@@ -116,11 +117,14 @@ class Handlers:
     # 6: what is taken away, and brought back ------------------------------------------------------
 
     def pack(self, request: gr.Request) -> Iterator[Any]:
-        """The last run's clip in every form, with the bundle that makes it again."""
+        """The last run frame by frame, what is seen in it, and its clip in every form; values of `PACKED`."""
         run = self._last_of(request)
-        if run is None or run.job is None:
+        if run is None or run.job is None or run.aligned is None:
             return
+        yield gr.update(shown=frames_shown(run.aligned, run.frames)), gr.skip(), gr.skip()
         alphas = [self.animator.models.segmenter.segment(frame) for frame in run.frames]
+        found = seen(run.aligned, run.frames, alphas, self.animator.models.detector)
+        yield gr.skip(), found, gr.skip()
         with TemporaryDirectory(prefix="poseanimate-") as folder:
             try:
                 clip = run.write(Path(folder))
@@ -129,7 +133,7 @@ class Handlers:
                 made = downloads(run.job, clip, run.frames, alphas, run.fps, Path(folder))
             except PoseAnimateError as error:
                 raise gr.Error(str(error), print_exception=False) from error
-            yield gr.update(value=made, visible=True)
+            yield gr.skip(), gr.skip(), gr.update(value=made, visible=True)
 
     def bundle(self, request: gr.Request) -> bytes | None:
         """What a session has made last, in one file; None where it has made nothing.
@@ -175,7 +179,7 @@ class Handlers:
         self, run: Run, character: Character, prompt: str, choice: MotionChoice, settings: Settings
     ) -> Generator[Event, None, None]:
         """The motion's steps, where it must be looked for in a video, and then the engine's."""
-        motion = yield from self.reader.motion(choice)
+        motion = (yield from self.reader.motion(choice)).motion
         models = self.animator.models.identity
         run.job = Bundle(character.picture, motion, settings, prompt or "", models, run.joints)
         events = cast(
@@ -223,7 +227,8 @@ class Handlers:
         """What an event changes. The last run's clip goes when this one has passed all checks."""
         changed: dict[str, Any] = {"bar": run.bar}
         if isinstance(event, Frame) and len(run.frames) == 1:
-            changed |= {"clip": None, "files": gr.update(value=None, visible=False), "report": ""}
+            changed |= {"clip": None, "report": "", "frames": gr.update(shown=None), "seen": ""}
+            changed["files"] = gr.update(value=None, visible=False)
         if run.frames and (sheet := run.sheet(time.monotonic())) is not None:
             changed["sheet"] = sheet
         return changed
@@ -272,7 +277,8 @@ class Handlers:
             self._runs.pop(_session(request), None)
 
 
-RESULT_OUTPUTS = ("bar", "sheet", "clip", "files", "report", "generate", "stop")
+PACKED = ("frames", "seen", "files")
+RESULT_OUTPUTS = ("bar", "sheet", "clip", "report", *PACKED, "generate", "stop")
 RESTORED = (
     "restored",
     "example",

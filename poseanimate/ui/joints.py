@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -17,11 +16,11 @@ from poseanimate.poses.keypoints import people_json
 from poseanimate.poses.motion import load_preset
 from poseanimate.poses.skeleton import COLOURS, JOINT_NAMES, LIMBS, Pose
 from poseanimate.ui import texts
+from poseanimate.ui.player import data_url
 
 SCRIPT = Path(__file__).with_suffix(".js")
 STANDING = "squat"  # the motion whose first pose a placed skeleton has
 MIN_SIDE_PX = 384
-JPEG_QUALITY = 90
 OUTLINE_PX = 0.5  # how far the drawn outline may be from the mask's
 
 
@@ -49,7 +48,7 @@ def shown(
     """What the editor shows: a picture (H, W, 3), who was found in it, and the character's mask (H, W)."""
     height, width = picture.shape[:2]
     return {
-        "picture": _data_url(picture),
+        "picture": data_url(_enlarged(picture)),
         "width": width,
         "height": height,
         "people": people_json(people, width, height),
@@ -62,12 +61,10 @@ def shown(
     }
 
 
-def _data_url(picture: NDArray[np.uint8]) -> str:
+def _enlarged(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
     factor = max(1, -(-MIN_SIDE_PX // min(picture.shape[:2])))
     large = cv2.resize(picture, None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC)
-    bgr = cv2.cvtColor(large, cv2.COLOR_RGB2BGR)
-    _, jpeg = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
-    return "data:image/jpeg;base64," + base64.b64encode(jpeg.tobytes()).decode()
+    return np.asarray(large, np.uint8)
 
 
 def _outlines(mask: NDArray[np.float32]) -> list[list[float]]:

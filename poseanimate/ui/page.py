@@ -28,14 +28,14 @@ class Inputs:
     """The components that a run reads, by part of the page."""
 
     source: parts.Source
-    motion: list[gr.components.Component]
+    motion: parts.Moves
     settings: parts.Controls
 
     @property
     def all(self) -> list[gr.components.Component]:
         """In the order of the handlers' parameters."""
         seen = [self.source.picture, self.source.joints, self.source.prompt]
-        return [*seen, *self.motion, *self.settings.values()]
+        return [*seen, *self.motion.chosen, *self.settings.values()]
 
 
 def create_demo(animator: Animator, shelf: Shelf | None = None) -> gr.Blocks:
@@ -77,7 +77,7 @@ def create_demo(animator: Animator, shelf: Shelf | None = None) -> gr.Blocks:
         _run(handlers, before, inputs, result)
         _compare(Comparison(handlers), inputs, result, comparing)
         back = [restored, source.example, source.picture, source.joints, source.prompt]
-        back += [*motion, result.clip, *settings.values()]
+        back += [*motion.chosen, result.clip, *settings.values()]
         bundle.upload(handlers.restore, bundle, back, **BESIDE)
         _share(demo, Sharing(handlers, shelf or Shelf(shared_folder())), shares, back)
         demo.unload(handlers.leave)
@@ -118,14 +118,17 @@ def _look_ahead(
     seen: list[Any] = [joints, inputs.source.said]
     gr.on([demo.load, *placed], before.look, [picture, joints], seen, **common)
     aligned_by = [inputs.settings[name] for name in ALIGNMENT_SETTINGS]
-    reads: list[Any] = [fit.view, *inputs.motion, *aligned_by]
+    motion: list[Any] = inputs.motion.chosen
+    reads = [fit.view, *motion, *aligned_by]
     fitting = gr.on(
         [demo.load, *placed, *(each.change for each in reads)],
         before.fit,
-        [fit.view, picture, joints, *inputs.motion, *aligned_by],
+        [fit.view, picture, joints, *motion, *aligned_by],
         fit.outputs,
         **common,
     )
+    moved = [demo.load, *(each.change for each in motion)]
+    gr.on(moved, before.timeline, motion, inputs.motion.timeline, **common)
     others = [each for name, each in inputs.settings.items() if name not in ALIGNMENT_SETTINGS]
     forecasts: list[Any] = [before.forecast, inputs.all, forecast]
     fitting.then(*forecasts, **BESIDE)
@@ -146,7 +149,7 @@ def _run(handlers: Handlers, before: Before, inputs: Inputs, result: parts.Resul
         **DIFFUSION,
     )
     run.failure(handlers.failed, None, **aside)
-    run.then(handlers.pack, None, result.files, **BESIDE)
+    run.then(handlers.pack, None, result.packed, **BESIDE)
     run.then(before.forecast, inputs.all, result.forecast, **BESIDE)
     result.stop.click(handlers.stop, None, **aside)
 

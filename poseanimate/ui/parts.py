@@ -16,6 +16,7 @@ from poseanimate.ui.before import ALIGNMENT_SETTINGS, MENDED, Before
 from poseanimate.ui.compare import MAX_VALUES_CHARACTERS, SWEPT
 from poseanimate.ui.joints import editor
 from poseanimate.ui.looks import EXAMPLES, caption, example_names
+from poseanimate.ui.player import player
 
 FIRST_PRESET = "fast"
 FIRST_MOTION = "walk"
@@ -56,6 +57,14 @@ class Source:
 
 
 @dataclass(frozen=True)
+class Moves:
+    """Part 2: which motion."""
+
+    chosen: list[gr.components.Component]  # as MOTION_NAMES
+    timeline: gr.HTML
+
+
+@dataclass(frozen=True)
 class Fit:
     """Part 3: how the motion lies over the character."""
 
@@ -77,13 +86,26 @@ class Result:
     files: gr.File
     sheet: gr.Image
     report: gr.HTML
+    seen: gr.HTML
+    frames: gr.HTML
 
     @property
     def outputs(self) -> list[gr.components.Component]:
         """As RESULT_OUTPUTS."""
         return [
-            self.bar, self.sheet, self.clip, self.files, self.report, self.generate, self.stop,
-        ]  # fmt: skip
+            self.bar,
+            self.sheet,
+            self.clip,
+            self.report,
+            *self.packed,
+            self.generate,
+            self.stop,
+        ]
+
+    @property
+    def packed(self) -> list[gr.components.Component]:
+        """As PACKED: what follows a run."""
+        return [self.frames, self.seen, self.files]
 
 
 @dataclass(frozen=True)
@@ -158,8 +180,8 @@ def character() -> Source:
     return Source(example, picture, joints, prompt, said)
 
 
-def motion() -> list[gr.components.Component]:
-    """Part 2: which motion; components as MOTION_NAMES."""
+def motion() -> Moves:
+    """Part 2: which motion."""
     gr.Markdown(texts.MOTION)
     source = gr.Radio(
         texts.MOTION_CHOICES,
@@ -179,7 +201,7 @@ def motion() -> list[gr.components.Component]:
         file = gr.File(
             label=texts.MOTION_FILE, file_types=MOTION_TYPES, height=150, elem_id="motion-file"
         )
-        with gr.Row():
+        with gr.Row(elem_classes="pa-grid"):
             start = gr.Number(0, minimum=0, label=texts.START, min_width=90)
             end = gr.Number(None, minimum=0, label=texts.END, min_width=90)
             stride = gr.Number(1, minimum=1, precision=0, label=texts.STRIDE, min_width=90)
@@ -192,7 +214,9 @@ def motion() -> list[gr.components.Component]:
         [preset, upload],
         **QUIET,
     )
-    return [source, preset, file, start, end, stride]
+    timeline = player("timeline", texts.TIMELINE)
+    timeline.change(Before.trim, timeline, [start, end], **QUIET)
+    return Moves([source, preset, file, start, end, stride], timeline)
 
 
 def alignment() -> Fit:
@@ -303,6 +327,7 @@ def result() -> Result:
                 buttons=["fullscreen", "download"],
                 elem_id="sheet",
             )
+    frames = player("frames", texts.SIDE_BY_SIDE)
     files = gr.File(
         label=texts.DOWNLOADS,
         file_count="multiple",
@@ -311,7 +336,8 @@ def result() -> Result:
         elem_id="downloads",
     )
     report = gr.HTML(elem_id="report")
-    return Result(generate, stop, forecast, bar, clip, files, sheet, report)
+    seen = gr.HTML(elem_id="seen")
+    return Result(generate, stop, forecast, bar, clip, files, sheet, report, seen, frames)
 
 
 def sharing() -> Shares:

@@ -6,6 +6,7 @@ equal paths are equal files.
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import OrderedDict
 from collections.abc import Generator, Sequence
@@ -14,6 +15,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,7 +23,7 @@ from poseanimate.animator import Animator
 from poseanimate.character import Character, found, placed
 from poseanimate.errors import MotionError, PictureError
 from poseanimate.events import Stage, Step
-from poseanimate.media import load_picture
+from poseanimate.media import Video, load_picture
 from poseanimate.motion_source import iter_motion, open_motion
 from poseanimate.poses.keypoints import read_people
 from poseanimate.poses.motion import Motion
@@ -30,6 +32,7 @@ from poseanimate.settings import Settings
 from poseanimate.ui import texts
 
 REMEMBERED = 8
+REMEMBERED_PIXELS = 4_000_000  # of a video's frames together
 SETTING_NAMES = tuple(each.name for each in fields(Settings))
 MOTION_NAMES = ("motion_from", "motion_preset", "motion_file", "start_s", "end_s", "stride")
 
@@ -58,6 +61,14 @@ class MotionChoice:
         raise MotionError("There is no motion yet.", texts.NO_MOTION)
 
 
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """A motion, and the frames that it was found in, (H, W, 3) uint8, reduced; none where it is no video's."""
+
+    motion: Motion
+    frames: tuple[NDArray[np.uint8], ...] = ()
+
+
 class Reader:
     """Reads the inputs of all sessions."""
 
@@ -65,7 +76,7 @@ class Reader:
         self.animator = animator
         self.seen = lru_cache(maxsize=REMEMBERED)(self._looked_at)
         self._character = lru_cache(maxsize=REMEMBERED)(self._placed)
-        self._motions: OrderedDict[MotionChoice, Motion] = OrderedDict()
+        self._motions: OrderedDict[MotionChoice, Seen] = OrderedDict()
         self._lock = threading.Lock()
 
     def character(self, picture: str | None, joints: str = "") -> Character:
@@ -100,21 +111,33 @@ class Reader:
         height, width = pixels.shape[:2]
         return placed(pixels, read_people(joints, width, height), segmenter)
 
-    def known_motion(self, choice: MotionChoice) -> Motion | None:
+    def known_motion(self, choice: MotionChoice) -> Seen | None:
         """A motion that was read already."""
         with self._lock:
             return self._motions.get(choice)
 
-    def motion(self, choice: MotionChoice) -> Generator[Stage | Step, None, Motion]:
+    def motion(self, choice: MotionChoice) -> Generator[Stage | Step, None, Seen]:
         """The chosen motion; steps are told while a video is looked through."""
-        motion = self.known_motion(choice)
-        if motion is None:
+        seen = self.known_motion(choice)
+        if seen is None:
             part = (choice.start_s, choice.end_s, choice.stride)
             source = open_motion(choice.name_or_path, *part)
             name = Path(choice.name_or_path).name
             motion = yield from iter_motion(source, self.animator.models.detector, name)
+            frames = source.frames if isinstance(source, Video) else ()
+            seen = Seen(motion, tuple(_reduced(frame, len(frames)) for frame in frames))
             with self._lock:
-                self._motions[choice] = motion
+                self._motions[choice] = seen
                 while len(self._motions) > REMEMBERED:
                     self._motions.popitem(last=False)
-        return motion
+        return seen
+
+
+def _reduced(frame: NDArray[np.uint8], count: int) -> NDArray[np.uint8]:
+    """A frame that is small enough for all of a video's to be remembered."""
+    height, width = frame.shape[:2]
+    factor = math.sqrt(REMEMBERED_PIXELS / (count * width * height))
+    if factor >= 1:
+        return frame
+    size = (max(1, round(width * factor)), max(1, round(height * factor)))
+    return np.asarray(cv2.resize(frame, size, interpolation=cv2.INTER_AREA), np.uint8)

@@ -34,6 +34,7 @@ class Run:
     fps: float = 12.0
     frames: list[Picture] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
+    aligned: Aligned | None = None
     done: Done | None = None
     job: Bundle | None = None
     joints: str = ""
@@ -66,6 +67,7 @@ class Run:
                 about = texts.step_detail(index, total, left_s)
                 self.bar = texts.progress(self._doing(name), self.share, about)
             case Aligned(alignment, picture):
+                self.aligned = event
                 self.fps, self._last = alignment.fps, len(alignment.poses) - 1
                 height, width = picture.shape[:2]
                 self._sheet = Sheet(preview.frames(picture, alignment), width, height)

@@ -9,6 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from poseanimate.media import tiled
+
 Picture = NDArray[np.uint8]
 
 WIDTH_PX = 1024
@@ -51,14 +53,7 @@ class Sheet:
 
     def picture(self) -> Picture:
         """The sheet, (H, W, 3) uint8."""
-        width, height = self.tile
-        rows = math.ceil(len(self._tiles) / self.columns)
-        size = (rows * (height + GAP_PX) - GAP_PX, self.columns * (width + GAP_PX) - GAP_PX, 3)
-        sheet = np.full(size, PAPER_RGB, np.uint8)
-        for i, tile in enumerate(self._tiles):
-            top, left = i // self.columns * (height + GAP_PX), i % self.columns * (width + GAP_PX)
-            sheet[top : top + height, left : left + width] = tile
-        return sheet
+        return tiled(self._tiles, self.columns, GAP_PX, PAPER_RGB)
 
     def _fitted(self, picture: Picture) -> Picture:
         if picture.shape[1::-1] == self.tile:

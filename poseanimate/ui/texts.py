@@ -37,6 +37,18 @@ MOTION_CHOICES = [("A preset", FROM_PRESET), ("A video or pose file", FROM_FILE)
 PRESET_MOTION = "Preset"
 MOTION_FILE = "Video (MP4, WebM, MOV, GIF) or OpenPose keypoints (JSON)"
 START = "Start, s"
+TIMELINE = "What was found, frame by frame"
+VIDEO_SEEN, POSES_SEEN = "video, with the skeleton that was found", "poses"
+JOINTS_SEEN, NOBODY_SEEN = "{} of 18 joints", "nobody found"
+PLAYER = {
+    "frame": "frame",
+    "of": "of",
+    "play": "Play",
+    "pause": "Pause",
+    "from": "Start here",
+    "until": "End here",
+    "whole": "Whole motion",
+}
 END = "End, s (0: to its end)"
 STRIDE = "Every nth frame"
 
@@ -92,6 +104,8 @@ SHEET_ALT = (
     "The clip's frames in reading order: finished ones, and skeletons where a frame is to come"
 )
 CLIP = "Clip"
+SIDE_BY_SIDE = "Frame by frame"
+SIDE_PICTURE, SIDE_CLIP, SIDE_POSES = "picture", "clip", "poses"
 DOWNLOADS = "Take away: clip, transparent WebM, frames, and a bundle to go on from"
 RESTORE = "Go on from a bundle"
 BUNDLE = (
@@ -290,6 +304,17 @@ def lambda_sum(total: float) -> str:
     return sentence(f"λ1 + λ2 + λ3 = {total:.4g}, but must be 1.", "error")
 
 
+def seen(joints: float | None, background: float, flicker: float) -> str:
+    """What is seen in a clip afterwards; joints: their mean distance in torso lengths, None where there are none."""
+    rows = (
+        {} if joints is None else {"Joints": f"{joints:.3f} torso lengths from where they shall be"}
+    )
+    rows |= {
+        "Background": f"{background:.1f} grey levels from the picture's, {flicker:.1f} from frame to frame"
+    }
+    return _table(rows)
+
+
 def figures(done: Done) -> str:
     """A finished run in numbers."""
     stages = ", ".join(
@@ -307,5 +332,9 @@ def figures(done: Done) -> str:
         "Samples through the networks": calls,
         "Taken from the cache": cached or "nothing",
     }
+    return _table(rows)
+
+
+def _table(rows: Mapping[str, str]) -> str:
     items = "".join(f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>" for k, v in rows.items())
     return f'<dl class="pa-figures">{items}</dl>'

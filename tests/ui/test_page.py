@@ -163,6 +163,16 @@ def test_from_a_picture_and_a_motion_to_a_clip(app: App, page: Page, tmp_path: P
     expect(page.locator("#bar")).to_contain_text("Done: 4 frames.")
     expect(page.locator("#clip video")).to_be_visible()
     assert page.locator("#clip video").evaluate("video => video.loop && video.autoplay")
+    frames = page.locator("#frames")
+    expect(frames.locator(".pa-strip button")).to_have_count(4)
+    frames.get_by_role("button", name="frame 3").click()
+    expect(frames.get_by_role("slider")).to_have_value("2")
+    expect(frames.get_by_role("img", name="clip, frame 3")).to_be_visible()
+    frames.get_by_role("slider").press("ArrowRight")
+    expect(frames.get_by_role("img", name="poses, frame 4")).to_be_visible()
+    frames.get_by_role("button", name="Play").click()
+    expect(frames.get_by_role("img", name="clip, frame 2")).to_be_visible()
+    expect(page.locator("#seen")).to_contain_text("torso lengths")
     for figure in ("dB PSNR", "Time", "Taken from the cache"):
         expect(page.locator("#report")).to_contain_text(figure)
     expect(page.get_by_role("button", name="Stop")).to_be_disabled()
@@ -378,7 +388,7 @@ def test_lambdas_that_do_not_sum_to_one_get_a_sentence(page: Page) -> None:
     expect(page.locator("#setting-lambda-self input[type=number]")).to_have_value("0")
 
 
-def test_a_video_is_a_motion(page: Page) -> None:
+def test_a_video_is_a_motion_and_a_part_of_it_is_chosen_on_its_timeline(page: Page) -> None:
     video = Path(__file__).parents[2] / "examples" / "videos" / "room-girl-wave.mp4"
     page.get_by_role("radio", name="A video or pose file").check()
     expect(page.locator("#verdicts")).to_contain_text("upload a video or a pose file")
@@ -386,6 +396,30 @@ def test_a_video_is_a_motion(page: Page) -> None:
     page.locator("#motion-file input[type=file]").set_input_files(video)
     expect(page.get_by_role("img", name="skeletons over the picture")).to_be_visible()
     expect(page.locator("#verdicts").get_by_role("alert")).to_have_count(0)
+
+    timeline = page.locator("#timeline")
+    expect(timeline).to_contain_text("frame 1 of 24 · 0.00 s · 18 of 18 joints")
+    timeline.get_by_role("slider").fill("6")
+    timeline.get_by_role("button", name="Start here").click()
+    expect(page.get_by_label("Start, s")).to_have_value("0.5")
+    expect(timeline).to_contain_text("frame 7 of 18 · 1.00 s")
+    timeline.get_by_role("button", name="End here").click()
+    expect(timeline).to_contain_text("of 7 ·")
+    timeline.get_by_role("button", name="Whole motion").click()
+    expect(timeline).to_contain_text("of 24")
+
+
+def test_what_is_no_video_gets_a_sentence_and_the_page_goes_on(page: Page, tmp_path: Path) -> None:
+    text = tmp_path / "dance.mp4"
+    text.write_text("this is text")
+    page.get_by_role("radio", name="A video or pose file").check()
+    page.locator("#motion-file input[type=file]").set_input_files(text)
+    expect(page.locator("#verdicts").get_by_role("alert")).to_contain_text("Choose an MP4")
+    page.get_by_role("button", name="Generate").click()
+    expect(page.locator("#bar").get_by_role("alert")).to_contain_text("not a video")
+    page.get_by_role("radio", name="A preset").check()
+    expect(page.locator("#verdicts")).to_contain_text("motion fits")
+    expect(page.locator("#timeline .pa-player")).to_be_hidden()
 
 
 def test_presets_fill_the_settings(page: Page) -> None:

@@ -26,7 +26,7 @@ from poseanimate.ui.compare import (
     Comparison,
     by_modules,
     by_values,
-    tiled,
+    side_by_side,
 )
 from poseanimate.ui.handlers import Handlers
 from poseanimate.ui.rate import Rate
@@ -83,7 +83,7 @@ def test_values_that_will_not_do(name: str, values: str, says: str) -> None:
 
 def test_tiles_are_in_step_and_the_shorter_clip_waits() -> None:
     grey = [np.full((64, 32, 3), 40 * i, np.uint8) for i in range(4)]
-    frames = tiled({"one": grey, "two": grey[:2], "three": grey[1:]})
+    frames = side_by_side({"one": grey, "two": grey[:2], "three": grey[1:]})
     assert len(frames) == 4
     factor = TILE_PX // 32
     height, width = 64 * factor, 32 * factor

@@ -75,6 +75,13 @@ def _skipped(value: Any) -> bool:
     return isinstance(value, dict) and value == gr.skip()
 
 
+def packed(handlers: Handlers) -> Iterator[list[Path]]:
+    """The downloads of a session's last run, while they are there."""
+    for _, _, files in handlers.pack(session()):
+        if not _skipped(files):
+            yield [Path(path) for path in files["value"]]
+
+
 def words(html: str) -> str:
     return re.sub(r"<[^>]*>", " ", html)
 
@@ -177,8 +184,8 @@ def test_joints_that_were_put_right_are_used_and_come_back_with_the_bundle(
     ]
     assert clips
     bundle = tmp_path / "bundle.zip"
-    for files in handlers.pack(session()):
-        bundle.write_bytes(Path(files["value"][-1]).read_bytes())
+    for files in packed(handlers):
+        bundle.write_bytes(files[-1].read_bytes())
     (back,) = restored(handlers, bundle)
     assert back["joints"] == joints
 
@@ -460,8 +467,7 @@ def test_a_clip_is_taken_away_in_five_forms(picture: str, tmp_path: Path) -> Non
         last = read(answer)
         clip = Path(last["clip"]).read_bytes() if last.get("clip") else b""
     assert list(handlers.pack(session("b"))) == [], "it is another session's"
-    for files in handlers.pack(session()):
-        made = [Path(path) for path in files["value"]]
+    for made in packed(handlers):
         assert [path.name for path in made] == [
             f"poseanimate-walk{end}"
             for end in (".mp4", ".gif", ".webm", "-frames.zip", "-bundle.zip")
@@ -488,8 +494,8 @@ def test_a_bundle_brings_back_a_job_that_makes_the_same_clip(picture: str, tmp_p
     handlers = Handlers(Animator(tiny_models()))
     list(started(handlers, picture))
     bundle = tmp_path / "bundle.zip"
-    for files in handlers.pack(session()):
-        bundle.write_bytes(Path(files["value"][-1]).read_bytes())
+    for files in packed(handlers):
+        bundle.write_bytes(files[-1].read_bytes())
     fresh, clips = Handlers(Animator(tiny_models())), []
     for back in restored(fresh, bundle):
         assert "are back" in back["restored"] and "other models" not in back["restored"]

@@ -1,0 +1,99 @@
+"""Clips side by side in step, frame by frame under a person's thumb: what the browser's side (player.js) is shown.
+
+Notable: every frame lies in one picture per clip, so that going to a frame asks the server for nothing, and clips
+can't come out of step.
+"""
+
+from __future__ import annotations
+
+import base64
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import gradio as gr
+import numpy as np
+from numpy.typing import NDArray
+
+from poseanimate.media import tiled
+from poseanimate.ui import texts
+
+Picture = NDArray[np.uint8]
+
+SCRIPT = Path(__file__).with_suffix(".js")
+JPEG_QUALITY = 88
+SHEET_PIXELS = 4_000_000  # of all of a clip's frames together
+MAX_TILE_PX = 384
+
+
+def player(element_id: str, label: str, classes: str = "") -> gr.HTML:
+    """The component; shows nothing until it is given `shown`. Its value is the part that was chosen, as JSON."""
+    return gr.HTML(
+        "",
+        label=label,
+        html_template=f'<div class="pa-player" role="group" aria-label="{label}"></div>',
+        js_on_load=SCRIPT.read_text(encoding="utf-8"),
+        shown=None,
+        elem_id=element_id,
+        elem_classes=classes,
+    )
+
+
+def shown(
+    panels: Mapping[str, Sequence[Picture]],
+    fps: float,
+    start_s: float = 0.0,
+    notes: Sequence[str] = (),
+    marks: Sequence[float] = (),
+    gallery: str | None = None,
+    trims: bool = False,
+) -> dict[str, Any]:
+    """What the player shows.
+
+    Args:
+        panels: label → frames (H, W, 3), all of one size and number; a single one stays.
+        start_s: time of the first frame.
+        notes: a few words about each frame. marks: how good each is, 0 to 1, drawn as bars.
+        gallery: label of the panel whose frames are also shown in a row; None for no row.
+        trims: whether a part can be chosen.
+    """
+    count = max(len(frames) for frames in panels.values())
+    columns = math.ceil(math.sqrt(count))
+    height, width = next(iter(panels.values()))[0].shape[:2]
+    return {
+        "panels": [
+            {"label": label, "still": len(frames) == 1, "url": _sheet(frames, count, columns)}
+            for label, frames in panels.items()
+        ],
+        "columns": columns,
+        "rows": math.ceil(count / columns),
+        "count": count,
+        "aspect": width / height,
+        "fps": fps,
+        "start_s": start_s,
+        "notes": list(notes),
+        "marks": [round(mark, 2) for mark in marks],
+        "gallery": None if gallery is None else list(panels).index(gallery),
+        "trims": trims,
+        "words": texts.PLAYER,
+    }
+
+
+def data_url(picture: Picture) -> str:
+    """A picture (H, W, 3) as a JPEG that lies in the page itself."""
+    bgr = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
+    _, jpeg = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    return "data:image/jpeg;base64," + base64.b64encode(jpeg.tobytes()).decode()
+
+
+def _sheet(frames: Sequence[Picture], count: int, columns: int) -> str:
+    """Frames in one picture, as many in a row as in every other panel; a still one alone."""
+    height, width = frames[0].shape[:2]
+    room = min(MAX_TILE_PX / max(width, height), math.sqrt(SHEET_PIXELS / (count * width * height)))
+    factor = math.floor(room) if room >= 1 else room
+    size = (max(1, round(width * factor)), max(1, round(height * factor)))
+    how = cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC
+    tiles = [np.asarray(cv2.resize(f, size, interpolation=how), np.uint8) for f in frames]
+    return data_url(tiled(tiles, 1 if len(frames) == 1 else columns))

@@ -1,0 +1,55 @@
+"""A finished clip looked at again: frame by frame beside its picture and poses, and what is seen in it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from poseanimate.evaluation.metrics import change, joint_errors, mean_joint_error, outside
+from poseanimate.events import Aligned
+from poseanimate.poses.detect import PoseDetector
+from poseanimate.poses.skeleton import draw_pose
+from poseanimate.ui import player, texts
+
+Picture = NDArray[np.uint8]
+
+
+def frames_shown(aligned: Aligned, frames: Sequence[Picture]) -> dict[str, Any]:
+    """The source picture, the finished frames and their poses, in step; see `player.shown`."""
+    height, width = aligned.picture.shape[:2]
+    poses = aligned.alignment.poses[: len(frames)]
+    panels = {
+        texts.SIDE_PICTURE: [aligned.picture],
+        texts.SIDE_CLIP: frames,
+        texts.SIDE_POSES: [draw_pose(pose, width, height) for pose in poses],
+    }
+    return player.shown(panels, aligned.alignment.fps, gallery=texts.SIDE_CLIP)
+
+
+def seen(
+    aligned: Aligned,
+    frames: Sequence[Picture],
+    alphas: Sequence[NDArray[np.float32]],
+    detector: PoseDetector,
+) -> str:
+    """How far joints are from their poses, and how far the background is from the picture's and moves.
+
+    Args:
+        frames: the source picture, then at least one that was made.
+        alphas: where the character is in each of them, (H, W) in [0, 1].
+    """
+    errors = []
+    for frame, pose in zip(frames[1:], aligned.alignment.poses[1:], strict=False):
+        if pose.visible().any():
+            people = detector.detect(frame)
+            errors.append(mean_joint_error(joint_errors(people[0] if people else None, pose)))
+    pairs = list(zip(frames, alphas, strict=True))
+    source, mask = pairs[0]
+    background = [change(frame, source, outside(mask, alpha)) for frame, alpha in pairs[1:]]
+    flicker = [change(a, b, outside(of_a, of_b)) for (a, of_a), (b, of_b) in pairwise(pairs)]
+    joints = float(np.mean(errors)) if errors else None
+    return texts.seen(joints, float(np.mean(background)), float(np.mean(flicker)))
