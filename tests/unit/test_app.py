@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import http.client
 import os
-import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
+import gradio
+import httpx
 import pytest
+from gradio import networking
+from served import OTHER_ADDRESS, PATIENCE_S, answer, free_port, listens, started
+from tiny import tiny_models
 
 import app
 from poseanimate.cache import FOLDER_VARIABLE
+from poseanimate.ui.page import serve
 
 APP = Path(__file__).parents[2] / "app.py"
-PATIENCE_S = 180.0
 
 
 def surroundings(folder: Path, **variables: str) -> dict[str, str]:
@@ -27,17 +29,6 @@ def surroundings(folder: Path, **variables: str) -> dict[str, str]:
         if not name.startswith(("POSEANIMATE_", "GRADIO_SERVER_"))
     }
     return others | {FOLDER_VARIABLE: str(folder / "cache")} | variables
-
-
-def answer(port: int) -> tuple[int, str]:
-    """Status and body of the page; past any proxy."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_S)
-    try:
-        connection.request("GET", "/")
-        response = connection.getresponse()
-        return response.status, response.read().decode()
-    finally:
-        connection.close()
 
 
 @pytest.mark.parametrize(
@@ -85,37 +76,50 @@ def test_options_go_before_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     assert app.parse(["--models", "pocket"]).models == "pocket"
 
 
-def test_the_page_is_served_on_the_port_that_is_asked_for(tmp_path: Path) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    said = tmp_path / "said.txt"
-    with (
-        said.open("w") as file,
-        subprocess.Popen(
-            [sys.executable, str(APP)],
-            cwd=tmp_path,
-            env=surroundings(tmp_path, GRADIO_SERVER_PORT=str(port)),
-            stdout=file,
-            stderr=file,
-        ) as served,
-    ):
-        try:
-            give_up_s = time.monotonic() + PATIENCE_S
-            while True:
-                assert served.poll() is None, f"it ended: {said.read_text()}"
-                assert time.monotonic() < give_up_s, f"no answer: {said.read_text()}"
-                try:
-                    status, page = answer(port)
-                    break
-                except ConnectionRefusedError:
-                    time.sleep(0.2)
-        finally:
-            served.terminate()
-            try:
-                served.wait(10)
-            except subprocess.TimeoutExpired:
-                served.kill()
+def test_the_page_is_served_on_the_port_that_is_asked_for_to_this_machine_alone(
+    tmp_path: Path,
+) -> None:
+    port, said = free_port(), tmp_path / "said.txt"
+    variables = surroundings(tmp_path, GRADIO_SERVER_PORT=str(port))
+    command = [sys.executable, str(APP)]
+    with started(command, tmp_path, variables, said, lambda: listens(port)):
+        status, page = answer(port)
+        assert not listens(port, OTHER_ADDRESS)
     assert status == 200
     assert '<meta property="og:title" content="PoseAnimate" />' in page
     assert "Traceback" not in said.read_text()
+
+
+def test_host_port_login_and_link_are_those_of_the_options(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    demos, opened = [], []
+
+    def serve_aside(demo: gradio.Blocks, **chosen: object) -> None:
+        demos.append(demo)
+        serve(demo, prevent_thread_lock=True, **chosen)
+
+    def open_tunnel(local_host: str, local_port: int, **_: object) -> str:
+        opened.append((local_host, local_port))
+        return "https://somewhere.public"
+
+    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path))
+    monkeypatch.setattr(app, "load_models", lambda name: tiny_models())
+    monkeypatch.setattr(app, "serve", serve_aside)
+    monkeypatch.setattr(networking, "setup_tunnel", open_tunnel)
+    port = free_port()
+    options = ["--host", "0.0.0.0", "--port", str(port), "--auth", "ada:love:lace", "--share"]
+    try:
+        assert app.main(options) == 0
+        assert listens(port, OTHER_ADDRESS)
+        assert answer(port, "/config")[0] == 401
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as page:
+            assert page.post("/login", data={"username": "ada", "password": "x"}).is_client_error
+            assert page.get("/config").status_code == 401
+            assert page.post("/login", data={"username": "ada", "password": "love:lace"}).is_success
+            assert page.get("/config").is_success
+    finally:
+        for demo in demos:
+            demo.close()
+    assert opened == [("0.0.0.0", port)]
+    assert "public URL: https://somewhere.public" in capsys.readouterr().out
