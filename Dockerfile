@@ -1,23 +1,52 @@
+# One image for machines with and without a GPU: torch's ordinary wheels carry CUDA's libraries, and the app takes
+# a GPU where the container is given one (docker run --gpus all).
 FROM python:3.12-slim
 
-# An index of CPU builds of torch may be named here; without it the image carries CUDA's libraries.
+# An index of CPU builds of torch may be named here: they make a much smaller image.
 ARG PIP_EXTRA_INDEX_URL
 
-RUN useradd --create-home --uid 1000 user && install -d -o user -g user /home/user/app
-USER user
+RUN useradd --create-home --uid 1000 user \
+    && install -d -o user -g user /home/user/app /home/user/.cache
+USER 1000
+# .cache holds everything that is fetched or made, so that it can be kept as one volume.
 ENV HOME=/home/user \
     PATH=/home/user/.local/bin:$PATH \
+    U2NET_HOME=/home/user/.cache/rembg \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     GRADIO_SERVER_NAME=0.0.0.0 \
-    GRADIO_ANALYTICS_ENABLED=False
+    GRADIO_SERVER_PORT=7860 \
+    GRADIO_ANALYTICS_ENABLED=False \
+    HF_HUB_DISABLE_TELEMETRY=1
 WORKDIR /home/user/app
 
-COPY --chown=user requirements.txt constraints.txt ./
+COPY --chown=1000:1000 requirements.txt constraints.txt ./
 RUN pip install --user --no-cache-dir -r requirements.txt -c constraints.txt
-COPY --chown=user . .
+
+# The models that are served. The pocket models come with the source; sd15's weights (6 GB) are fetched into a layer
+# of their own, before the source, so that a change of it doesn't fetch them again.
+ARG MODELS=pocket
+ENV POSEANIMATE_MODELS=$MODELS
+RUN case "$MODELS" in \
+    pocket) ;; \
+    sd15) \
+        hf download stable-diffusion-v1-5/stable-diffusion-v1-5 model_index.json scheduler/scheduler_config.json \
+            text_encoder/config.json text_encoder/model.safetensors \
+            tokenizer/merges.txt tokenizer/special_tokens_map.json tokenizer/tokenizer_config.json tokenizer/vocab.json \
+            unet/config.json unet/diffusion_pytorch_model.safetensors \
+            vae/config.json vae/diffusion_pytorch_model.safetensors \
+        && hf download lllyasviel/control_v11p_sd15_openpose config.json diffusion_pytorch_model.safetensors \
+        && hf download lllyasviel/Annotators body_pose_model.pth hand_pose_model.pth facenet.pth \
+        && python -c "import rembg; rembg.new_session('u2net_human_seg', providers=['CPUExecutionProvider'])" ;; \
+    *) echo "MODELS is pocket or sd15, not $MODELS" >&2; exit 1 ;; \
+    esac
+
+COPY --chown=1000:1000 . .
 
 EXPOSE 7860
-HEALTHCHECK --interval=30s --timeout=5s --start-period=2m \
-    CMD ["python", "-c", "from urllib.request import urlopen; urlopen('http://127.0.0.1:7860/', timeout=4)"]
+# Process 1 ignores SIGTERM unless it asks for it; to SIGINT Python listens.
+STOPSIGNAL SIGINT
+# Ready at the first answer; the start period leaves time for weights that are fetched at the start.
+HEALTHCHECK --interval=30s --timeout=5s --start-period=15m \
+    CMD ["python", "-c", "import os; from http.client import HTTPConnection; page = HTTPConnection('127.0.0.1:' + os.environ['GRADIO_SERVER_PORT'], timeout=4); page.request('HEAD', '/'); exit(page.getresponse().status != 200)"]
 CMD ["python", "app.py"]
