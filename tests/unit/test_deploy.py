@@ -270,10 +270,10 @@ def test_the_context_alone_serves_the_page_as_the_image_does(
         with started(exec_form(command), context, environment | through, said, healthy) as process:
             status, page = answer(port)
             assert listens(port, OTHER_ADDRESS)
+            outside.setblocking(False)
+            with pytest.raises(BlockingIOError):  # nobody came: it asks nothing of the outer world
+                outside.accept()
             process.send_signal(signal.Signals[stop])
             assert process.wait(PATIENCE_S) == 0
-        outside.setblocking(False)
-        with pytest.raises(BlockingIOError):  # nobody came: it asked nothing of the outer world
-            outside.accept()
     assert status == 200 and "PoseAnimate" in page
     assert "Traceback" not in said.read_text()
