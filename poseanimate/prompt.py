@@ -27,3 +27,9 @@ def character_words(prompt: str, chosen: str = "") -> list[str]:
         if word not in ARTICLES | ENDS:
             words.append(word)
     return words
+
+
+def all_words(prompt: str) -> list[str]:
+    """Words of a prompt that may name the character, each once."""
+    words = re.findall(r"[\w'-]+", prompt.lower())
+    return [word for word in dict.fromkeys(words) if word not in ARTICLES | ENDS]

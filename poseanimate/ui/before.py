@@ -24,7 +24,9 @@ from poseanimate.media.clips import GIF_MAX_FPS
 from poseanimate.poses import preview
 from poseanimate.poses.pata import Alignment
 from poseanimate.poses.skeleton import JOINT_NAMES, Pose, draw_pose
+from poseanimate.prompt import all_words, character_words
 from poseanimate.settings import Settings
+from poseanimate.suggest import suggested
 from poseanimate.ui import joints as editor
 from poseanimate.ui import player, texts
 from poseanimate.ui.reading import SETTING_NAMES, MotionChoice, Reader, Seen
@@ -43,6 +45,8 @@ ALIGNMENT_SETTINGS = (
     "loop",
 )
 MENDED = tuple(texts.MEND)
+NOUNS = ("person", "girl")  # the first that the models know as one word
+MAX_WORDS = 60
 TIMELINE_PX = 256  # width of a frame where a motion has no video
 FITTED = ("alignment", "verdicts", "mends", *MENDED)
 
@@ -75,6 +79,32 @@ class Before:
             said = texts.found(count, bool(joints), character.outlined, given, (width, height))
         shown = None if pixels is None else editor.shown(pixels, people, mask)
         return gr.update(shown=shown), said
+
+    def suggestion(self, picture: str | None, joints: str, prompt: str) -> gr.Button:
+        """A prompt to begin with, where there is none yet."""
+        if (prompt or "").strip():
+            return gr.Button(visible=False)
+        try:
+            character = self.reader.character(picture, joints)
+        except PoseAnimateError:
+            return gr.Button(visible=False)
+        known = [
+            noun for noun in NOUNS if len(self.animator.models.token_positions(noun, [noun])) == 1
+        ]
+        return gr.Button(texts.USE + suggested(character, (known or NOUNS)[0]), visible=True)
+
+    @staticmethod
+    def words(prompt: str, chosen: str) -> dict[str, Any]:
+        """A prompt's words, those that name the character marked."""
+        words = all_words(prompt or "")[:MAX_WORDS]
+        naming = character_words(prompt or "", chosen or "")
+        return gr.update(choices=words, value=[word for word in words if word in naming])
+
+    @staticmethod
+    def named(marked: list[str], prompt: str) -> str:
+        """The setting for the words that were marked; empty where they are those that are taken anyway."""
+        usual = character_words(prompt or "")
+        return "" if set(marked) == set(usual) else " ".join(marked)
 
     def fit(self, view: str, picture: str | None, joints: str, *values: Any) -> Iterator[Outputs]:
         """The skeletons over the picture, the verdicts, and the settings that mend them, as values of `FITTED`.

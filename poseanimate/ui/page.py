@@ -117,6 +117,19 @@ def _look_ahead(
     placed = [picture.change, joints.change]
     seen: list[Any] = [joints, inputs.source.said]
     gr.on([demo.load, *placed], before.look, [picture, joints], seen, **common)
+    source, named = inputs.source, inputs.settings["character_words"]
+    gr.on(
+        [demo.load, *placed, source.prompt.change],
+        before.suggestion,
+        [picture, joints, source.prompt],
+        source.suggestion,
+        **common,
+    )
+    marked: list[Any] = [source.prompt, named]
+    gr.on(
+        [demo.load, *(each.change for each in marked)], before.words, marked, source.words, **QUIET
+    )
+    source.words.input(before.named, [source.words, source.prompt], named, **QUIET)
     aligned_by = [inputs.settings[name] for name in ALIGNMENT_SETTINGS]
     motion: list[Any] = inputs.motion.chosen
     reads = [fit.view, *motion, *aligned_by]

@@ -53,6 +53,8 @@ class Source:
     picture: gr.File
     joints: gr.HTML
     prompt: gr.Textbox
+    suggestion: gr.Button
+    words: gr.CheckboxGroup
     said: gr.HTML
 
 
@@ -161,6 +163,14 @@ def character() -> Source:
                 max_length=MAX_PROMPT_CHARACTERS,
                 elem_id="prompt",
             )
+            suggestion = gr.Button(texts.USE, size="sm", visible=False, elem_id="suggestion")
+            words = gr.CheckboxGroup(
+                [],
+                label=texts.WORDS,
+                info=texts.WORDS_HELP,
+                elem_id="words",
+                elem_classes="pa-chips",
+            )
         with gr.Column(min_width=220):
             joints = editor()
             said = gr.HTML(elem_id="found-text")
@@ -177,7 +187,8 @@ def character() -> Source:
         **QUIET,
     )
     picture.clear(lambda: "", None, joints, **QUIET)
-    return Source(example, picture, joints, prompt, said)
+    suggestion.click(lambda said: said.removeprefix(texts.USE), suggestion, prompt, **QUIET)
+    return Source(example, picture, joints, prompt, suggestion, words, said)
 
 
 def motion() -> Moves:
@@ -280,6 +291,7 @@ def settings(before: Before, adjustments: Controls, image_prompts: bool) -> Cont
         controls |= _controls(SWITCHES)
     with gr.Accordion(texts.ADVANCED, open=False), gr.Row(elem_classes="pa-grid pa-wide"):
         controls |= _controls([name for name in KNOBS if name not in controls])
+    controls["image_prompt"].visible = image_prompts
     controls = {name: controls[name] for name in KNOBS}
     preset.input(before.preset, preset, list(controls.values()), **QUIET)
     gr.on([each.change for each in lambdas], before.weigh, lambdas, total, **QUIET)

@@ -20,6 +20,11 @@ PICTURE = "Or your own picture (PNG, JPEG, WebP)"
 EXAMPLE = "Pick an example"
 PROMPT = "Prompt"
 PROMPT_HELP = "What the picture shows. Begin with the character: those words are used to find it."
+USE = "Use: "
+WORDS = "Words that name the character"
+WORDS_HELP = (
+    "MGDM finds the character by them where masks come from attention (Advanced, Frame masks)."
+)
 FOUND = "What was found"
 FOUND_ALT = "The picture with its joints, which can be dragged"
 FOUND_HELP = "Drag a joint that is wrong. A double click hides one; arrows and Delete do the same."

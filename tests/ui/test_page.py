@@ -264,7 +264,7 @@ def test_values_of_a_setting_are_compared_in_one_clip(page: Page) -> None:
 
 
 def test_stop_keeps_the_finished_frames(app: App, page: Page, tmp_path: Path) -> None:
-    page.get_by_text("Advanced").click()
+    page.get_by_role("button", name="Advanced").click()
     chunk = page.locator("#setting-chunk-frames input[type=number]")
     chunk.fill("2")
     chunk.press("Tab")
@@ -372,6 +372,26 @@ def test_where_nobody_is_found_a_skeleton_is_placed(page: Page, tmp_path: Path) 
     expect(page.locator("#found-text")).to_contain_text("All 18 joints, as you put them.")
     expect(page.locator("#found-text")).to_contain_text("it is drawn around the joints")
     expect(page.locator("#verdicts")).to_contain_text("motion fits")
+
+
+def test_a_prompt_is_suggested_and_its_words_are_marked(page: Page) -> None:
+    prompt, words = page.locator("#prompt textarea"), page.locator("#words")
+    expect(words.get_by_label("girl")).to_be_checked()
+    expect(words.get_by_label("skin")).not_to_be_checked()
+    words.get_by_label("beanie").check()
+    page.get_by_role("button", name="Advanced").click()
+    named = page.locator("#setting-character-words textarea")
+    expect(named).to_have_value("girl beanie")
+    words.get_by_label("beanie").uncheck()
+    expect(named).to_have_value("")
+
+    prompt.fill("")
+    suggestion = page.get_by_role("button", name="Use: a girl in a white shirt, white trousers")
+    expect(suggestion).to_be_visible()
+    suggestion.click()
+    expect(prompt).to_have_value("a girl in a white shirt, white trousers and yellow shoes")
+    expect(suggestion).to_be_hidden()
+    expect(words.get_by_label("shirt")).not_to_be_checked()
 
 
 def test_lambdas_that_do_not_sum_to_one_get_a_sentence(page: Page) -> None:

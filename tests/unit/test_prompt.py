@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from poseanimate.prompt import ARTICLES, character_words
+from poseanimate.prompt import ARTICLES, all_words, character_words
 
 
 @pytest.mark.parametrize(
@@ -42,3 +42,16 @@ def test_any_prompt_yields_words_of_its_own_without_articles(prompt: str) -> Non
     words = character_words(prompt)
     assert all(word in prompt.lower() for word in words)
     assert not ARTICLES & set(words)
+
+
+@given(st.text(max_size=200))
+def test_what_names_the_character_is_among_all_words(prompt: str) -> None:
+    words = all_words(prompt)
+    assert set(character_words(prompt)) <= set(words) or not character_words(prompt)
+    assert len(words) == len(set(words))
+
+
+def test_words_come_once_and_without_articles() -> None:
+    assert all_words("a girl in a red shirt, red shoes and the hat") == [
+        "girl", "red", "shirt", "shoes", "hat",
+    ]  # fmt: skip
