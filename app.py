@@ -10,11 +10,17 @@ import sys
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
+ON_ZERO_GPU = os.environ.get("SPACES_ZERO_GPU", "").lower() in ("1", "true")
+if ON_ZERO_GPU:
+    import spaces  # noqa: F401  it must come before torch
+
 from poseanimate.animator import Animator
+from poseanimate.backend import Backend
 from poseanimate.cache import StageCache, default_folder
 from poseanimate.errors import PoseAnimateError
 from poseanimate.models import load_models
 from poseanimate.ui.page import create_demo, serve
+from poseanimate.zero_gpu import ZeroGPU
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -49,12 +55,23 @@ def _name_and_password(text: str) -> tuple[str, str]:
     return name, password
 
 
+def backend(models: str) -> Backend:
+    """The engine: on ZeroGPU the one whose runs borrow a GPU.
+
+    Raises:
+        PoseAnimateError: models or cache can't be used.
+    """
+    cache = StageCache(default_folder())
+    if ON_ZERO_GPU:
+        return ZeroGPU(load_models(models, eyes_device="cpu"), cache)
+    return Animator(load_models(models), cache)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Serves the page until it is interrupted; 2 where options, models or cache can't be used."""
     options = parse(arguments)
     try:
-        models = load_models(options.models)
-        demo = create_demo(Animator(models, StageCache(default_folder())))
+        demo = create_demo(backend(options.models))
     except PoseAnimateError as error:
         print(error, file=sys.stderr)
         return 2

@@ -19,11 +19,14 @@ from poseanimate.character import Character, found, placed
 from poseanimate.errors import MotionError
 from poseanimate.events import Aligned, Event, Forecast, Note, Stage
 from poseanimate.media import fit_size, rgb_over_white
+from poseanimate.method.denoiser import branches
 from poseanimate.models import Models
+from poseanimate.poses.detect import PoseDetector
 from poseanimate.poses.motion import Motion
 from poseanimate.poses.pata import Alignment, PataSettings, Severity, align
 from poseanimate.poses.skeleton import Pose
 from poseanimate.poses.verdicts import clip_length, nobody_in_clip
+from poseanimate.segment import Segmenter
 from poseanimate.settings import MAX_FRAMES, Settings
 from poseanimate.stages import Run
 
@@ -40,6 +43,30 @@ class Animator:
         self.models = models
         self.cache = cache
         self.pace_s: float | None = None  # of a frame's pass and guidance branch, in the last run
+
+    @property
+    def identity(self) -> str:
+        """Of the models."""
+        return self.models.identity
+
+    @property
+    def image_prompts(self) -> bool:
+        """Whether a picture can be a prompt."""
+        return self.models.ip_adapter is not None
+
+    @property
+    def detector(self) -> PoseDetector:
+        """Finds people."""
+        return self.models.detector
+
+    @property
+    def segmenter(self) -> Segmenter:
+        """Cuts characters out."""
+        return self.models.segmenter
+
+    def knows(self, word: str) -> bool:
+        """Whether the models have a token for a word."""
+        return len(self.models.token_positions(word, [word])) == 1
 
     def character(self, picture: Image.Image, people: Sequence[Pose] = ()) -> Character:
         """Brings a picture to the models' size and looks at it.
@@ -130,7 +157,7 @@ class Animator:
             yield from run.events()
         finally:
             if run.clock.pace_s is not None:
-                self.pace_s = run.clock.pace_s / run.denoiser.branches
+                self.pace_s = run.clock.pace_s / branches(settings.guidance_scale)
 
     def forecast(
         self, character: Character, motion: Motion, settings: Settings, prompt: str = ""
@@ -140,8 +167,9 @@ class Animator:
         if alignment.errors or len(alignment.poses) < 2:
             return None
         run = Run(self.models, self.cache, character, alignment, settings, prompt)
-        plan, branches = run.plan(), run.denoiser.branches
-        seconds = None if self.pace_s is None else self.pace_s * branches * sum(plan.values())
+        plan, seconds = run.plan(), None
+        if self.pace_s is not None:
+            seconds = self.pace_s * branches(settings.guidance_scale) * sum(plan.values())
         return Forecast(
             tuple(stage for stage, passes in plan.items() if not passes),
             tuple(stage for stage, passes in plan.items() if passes),

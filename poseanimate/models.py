@@ -139,25 +139,29 @@ def has_ip_adapter(name: str) -> bool:
     return name == "sd15" or (name != "pocket" and os.path.isdir(Path(name) / IP_ADAPTER_FOLDER))
 
 
-def load_models(name: str = "pocket", device: str | None = None) -> Models:
+def load_models(
+    name: str = "pocket", device: str | None = None, eyes_device: str | None = None
+) -> Models:
     """Loads a family.
 
     Args:
         name: "pocket", "sd15", or the path of a folder in diffusers' layout.
-        device: "cpu" or "cuda"; by default CUDA where it is found.
+        device: "cpu" or "cuda"; by default CUDA where it is found. eyes_device: of what looks at pictures; by
+            default the same.
 
     Raises:
         ModelsError: the folder holds no models, or they can't be fetched.
     """
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    eyes_device = eyes_device or device
     if name == "pocket":
-        return _from_folder(POCKET, name, device)
+        return _from_folder(POCKET, name, device, eyes_device)
     if name == "sd15":
-        return _from_hub(device)
-    return _from_folder(Path(name), Path(name).name, device)
+        return _from_hub(device, eyes_device)
+    return _from_folder(Path(name), Path(name).name, device, eyes_device)
 
 
-def _from_folder(folder: Path, name: str, device: str) -> Models:
+def _from_folder(folder: Path, name: str, device: str, eyes_device: str) -> Models:
     remedy = "Name 'pocket', 'sd15', or a folder in diffusers' layout (model_index.json, unet/, controlnet/, …)."
     index = folder / "model_index.json"
     if not os.path.isfile(index):  # unlike Path.is_file it takes any name, however odd
@@ -180,15 +184,15 @@ def _from_folder(folder: Path, name: str, device: str) -> Models:
             f"The models folder {name!r} can't be loaded ({error}).", remedy
         ) from error
     if (folder / "perception").is_dir():
-        perception = Perception(PerceptionNet.load(folder / "perception", device))
+        perception = Perception(PerceptionNet.load(folder / "perception", eyes_device))
         eyes: tuple[PoseDetector, Segmenter] = (perception, perception)
     else:
-        eyes = (OpenPoseDetector.load(OPENPOSE, device), RembgSegmenter())
+        eyes = (OpenPoseDetector.load(OPENPOSE, eyes_device), RembgSegmenter())
     own = IPAdapter(folder / IP_ADAPTER_FOLDER) if has_ip_adapter(str(folder)) else None
     return _assembled(name, _fingerprint(folder), parts, *eyes, own)
 
 
-def _from_hub(device: str) -> Models:
+def _from_hub(device: str, eyes_device: str) -> Models:
     try:
         index = diffusers.DiffusionPipeline.load_config(SD15)
         parts = _parts(SD15, SD15_CONTROLNET, {}, index, device)
@@ -197,7 +201,7 @@ def _from_hub(device: str) -> Models:
             f"Stable Diffusion 1.5 can't be fetched ({type(error).__name__}).",
             "Check the connection to the Hugging Face hub, or use the pocket models.",
         ) from error
-    eyes = (OpenPoseDetector.load(OPENPOSE, device), RembgSegmenter())
+    eyes = (OpenPoseDetector.load(OPENPOSE, eyes_device), RembgSegmenter())
     identity = f"{SD15}+{SD15_CONTROLNET}+{parts['unet'].dtype}"
     return _assembled("sd15", identity, parts, *eyes, IPAdapter(IP_ADAPTER))
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TypeVar
 
 import cv2
@@ -65,7 +66,19 @@ class Run:
 
     def __post_init__(self) -> None:
         settings, models = self.settings, self.models
-        self.denoiser = Denoiser(
+        self.ddim = DDIM.from_scheduler(models.scheduler, settings.num_inference_steps)
+        self.poses = self.alignment.poses
+        self.tokens = models.token_positions(
+            self.prompt, character_words(self.prompt, settings.character_words)
+        )
+        self.keys = _Keys(self)
+        self.clock = Clock(sum(self.plan().values()), self.ddim.steps, self.seconds)
+
+    @cached_property
+    def denoiser(self) -> Denoiser:
+        """ε_θ of the prompt; made when the run begins, for a forecast touches no network."""
+        settings, models = self.settings, self.models
+        return Denoiser(
             models.unet,
             models.controlnet,
             models.embed(self.prompt),
@@ -78,13 +91,6 @@ class Run:
             if settings.image_prompt
             else None,
         )
-        self.ddim = DDIM.from_scheduler(models.scheduler, settings.num_inference_steps)
-        self.poses = self.alignment.poses
-        self.tokens = models.token_positions(
-            self.prompt, character_words(self.prompt, settings.character_words)
-        )
-        self.keys = _Keys(self)
-        self.clock = Clock(sum(self.plan().values()), self.ddim.steps, self.seconds)
 
     def events(self) -> Iterator[Event]:
         settings = self.settings

@@ -18,6 +18,11 @@ from torch import Tensor, nn
 from poseanimate.method.image_prompt import ImagePrompt
 
 
+def branches(guidance_scale: float) -> int:
+    """How many guidance branches go through the U-Net."""
+    return 1 if guidance_scale == 1 else 2
+
+
 @dataclass(frozen=True, eq=False)
 class Denoiser:
     """ε_θ for one prompt.
@@ -45,7 +50,7 @@ class Denoiser:
     @property
     def branches(self) -> int:
         """How many guidance branches go through the U-Net."""
-        return 1 if self.guidance_scale == 1 else 2
+        return branches(self.guidance_scale)
 
     @property
     def initial(self) -> Tensor:

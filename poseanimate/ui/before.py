@@ -10,7 +10,7 @@ from typing import Any
 
 import gradio as gr
 
-from poseanimate.animator import Animator
+from poseanimate.backend import Backend
 from poseanimate.character import Character
 from poseanimate.errors import (
     MotionError,
@@ -56,8 +56,8 @@ Outputs = tuple[Any, ...]
 class Before:
     """The handlers of what comes before a run."""
 
-    def __init__(self, animator: Animator, reader: Reader) -> None:
-        self.animator, self.reader = animator, reader
+    def __init__(self, backend: Backend, reader: Reader) -> None:
+        self.backend, self.reader = backend, reader
 
     def look(self, picture: str | None, joints: str = "") -> tuple[dict[str, Any], str]:
         """What the editor of joints shows, and a sentence about it."""
@@ -88,9 +88,7 @@ class Before:
             character = self.reader.character(picture, joints)
         except PoseAnimateError:
             return gr.Button(visible=False)
-        known = [
-            noun for noun in NOUNS if len(self.animator.models.token_positions(noun, [noun])) == 1
-        ]
+        known = [noun for noun in NOUNS if self.backend.knows(noun)]
         return gr.Button(texts.USE + suggested(character, (known or NOUNS)[0]), visible=True)
 
     @staticmethod
@@ -126,10 +124,10 @@ class Before:
         try:
             settings = Settings(**dict(zip(ALIGNMENT_SETTINGS, values[6:], strict=True)))
             motion = (yield from self._told(self.reader.motion(choice))).motion
-            alignment = self.animator.align(character, motion, settings)
+            alignment = self.backend.align(character, motion, settings)
             shown = alignment
             if view == texts.AS_IT_CAME:
-                shown = self.animator.align(character, motion, settings.changed({"pata": False}))
+                shown = self.backend.align(character, motion, settings.changed({"pata": False}))
             with TemporaryDirectory(prefix="poseanimate-") as folder:
                 drawn = _drawn(character, shown, view == texts.IN_A_STRIP, Path(folder))
                 yield fitted(drawn, texts.verdicts(alignment), _mends(alignment))
@@ -176,7 +174,7 @@ class Before:
             seen = self.reader.known_motion(choice)
             if seen is None:
                 return ""
-            found = self.animator.forecast(character, seen.motion, settings, prompt or "")
+            found = self.backend.forecast(character, seen.motion, settings, prompt or "")
         except PoseAnimateError:
             return ""
         return "" if found is None else texts.forecast(found)

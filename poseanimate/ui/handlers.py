@@ -23,7 +23,7 @@ from typing import Any, cast
 
 import gradio as gr
 
-from poseanimate.animator import Animator
+from poseanimate.backend import Backend
 from poseanimate.bundle import Bundle
 from poseanimate.character import Character
 from poseanimate.errors import PoseAnimateError
@@ -44,9 +44,9 @@ Outputs = tuple[Any, ...]
 class Handlers:
     """The handlers of one page, for all of its sessions."""
 
-    def __init__(self, animator: Animator) -> None:
-        self.animator = animator
-        self.reader = Reader(animator)
+    def __init__(self, backend: Backend) -> None:
+        self.backend = backend
+        self.reader = Reader(backend)
         self.rate = Rate.from_environment()
         self._runs: dict[str, Run] = {}
         self._last: OrderedDict[str, Run] = OrderedDict()
@@ -122,8 +122,8 @@ class Handlers:
         if run is None or run.job is None or run.aligned is None:
             return
         yield gr.update(shown=frames_shown(run.aligned, run.frames)), gr.skip(), gr.skip()
-        alphas = [self.animator.models.segmenter.segment(frame) for frame in run.frames]
-        found = seen(run.aligned, run.frames, alphas, self.animator.models.detector)
+        alphas = [self.backend.segmenter.segment(frame) for frame in run.frames]
+        found = seen(run.aligned, run.frames, alphas, self.backend.detector)
         yield gr.skip(), found, gr.skip()
         with TemporaryDirectory(prefix="poseanimate-") as folder:
             try:
@@ -167,7 +167,7 @@ class Handlers:
                 yield nothing_restored(texts.sentence(str(error), "error"))
                 return
             values = [getattr(job.settings, name) for name in SETTING_NAMES]
-            said = texts.restored(job.models == self.animator.models.identity, greeting)
+            said = texts.restored(job.models == self.backend.identity, greeting)
             where = (texts.FROM_FILE, gr.skip(), motion, 0, None, 1)
             yield said, None, picture, job.joints, job.prompt, *where, clip, *values
 
@@ -180,11 +180,11 @@ class Handlers:
     ) -> Generator[Event, None, None]:
         """The motion's steps, where it must be looked for in a video, and then the engine's."""
         motion = (yield from self.reader.motion(choice)).motion
-        models = self.animator.models.identity
+        models = self.backend.identity
         run.job = Bundle(character.picture, motion, settings, prompt or "", models, run.joints)
         events = cast(
             Generator[Event, None, None],
-            self.animator.animate(character, motion, settings, prompt or ""),
+            self.backend.animate(character, motion, settings, prompt or ""),
         )
         with closing(events):
             yield from events

@@ -7,7 +7,7 @@ from typing import Any
 
 import gradio as gr
 
-from poseanimate.animator import Animator
+from poseanimate.backend import Backend
 from poseanimate.media import VideoLimits
 from poseanimate.poses.motion import PRESETS_FOLDER
 from poseanimate.shelf import Shelf
@@ -38,8 +38,8 @@ class Inputs:
         return [*seen, *self.motion.chosen, *self.settings.values()]
 
 
-def create_demo(animator: Animator, shelf: Shelf | None = None) -> gr.Blocks:
-    """The page for an animator; see `serve` for how to launch it.
+def create_demo(backend: Backend, shelf: Shelf | None = None) -> gr.Blocks:
+    """The page for a backend; see `serve` for how to launch it.
 
     Args:
         shelf: of shared clips; None for the one in `shared_folder`.
@@ -48,8 +48,8 @@ def create_demo(animator: Animator, shelf: Shelf | None = None) -> gr.Blocks:
         OutputError, SettingsError: the shelf's folder, or a variable of the environment, can't be used.
     """
     gr.set_static_paths([str(PRESETS_FOLDER), str(EXAMPLES)])
-    handlers = Handlers(animator)
-    before = Before(animator, handlers.reader)
+    handlers = Handlers(backend)
+    before = Before(backend, handlers.reader)
     with gr.Blocks(
         title=texts.TITLE,
         analytics_enabled=False,
@@ -66,7 +66,7 @@ def create_demo(animator: Animator, shelf: Shelf | None = None) -> gr.Blocks:
                 motion = parts.motion()
                 fit = parts.alignment()
             with gr.Column(min_width=340):
-                adapter = animator.models.ip_adapter is not None
+                adapter = backend.image_prompts
                 settings = parts.settings(before, fit.controls, adapter)
                 result = parts.result()
                 shares = parts.sharing()

@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from poseanimate.animator import Animator
+from poseanimate.backend import Backend
 from poseanimate.character import Character, found, placed
 from poseanimate.errors import MotionError, PictureError
 from poseanimate.events import Stage, Step
@@ -72,8 +72,8 @@ class Seen:
 class Reader:
     """Reads the inputs of all sessions."""
 
-    def __init__(self, animator: Animator) -> None:
-        self.animator = animator
+    def __init__(self, backend: Backend) -> None:
+        self.backend = backend
         self.seen = lru_cache(maxsize=REMEMBERED)(self._looked_at)
         self._character = lru_cache(maxsize=REMEMBERED)(self._placed)
         self._motions: OrderedDict[MotionChoice, Seen] = OrderedDict()
@@ -100,12 +100,12 @@ class Reader:
     def _looked_at(self, path: str) -> tuple[tuple[int, int], NDArray[np.uint8], list[Pose]]:
         """A picture's own width and height, its pixels on the clip's canvas, and who is there."""
         picture = load_picture(Path(path))
-        pixels = self.animator.fitted(picture)
-        return picture.size, pixels, self.animator.models.detector.detect(pixels)
+        pixels = self.backend.fitted(picture)
+        return picture.size, pixels, self.backend.detector.detect(pixels)
 
     def _placed(self, path: str, joints: str) -> Character:
         _, pixels, people = self.seen(path)
-        segmenter = self.animator.models.segmenter
+        segmenter = self.backend.segmenter
         if not joints:
             return found(pixels, people, segmenter)
         height, width = pixels.shape[:2]
@@ -123,7 +123,7 @@ class Reader:
             part = (choice.start_s, choice.end_s, choice.stride)
             source = open_motion(choice.name_or_path, *part)
             name = Path(choice.name_or_path).name
-            motion = yield from iter_motion(source, self.animator.models.detector, name)
+            motion = yield from iter_motion(source, self.backend.detector, name)
             frames = source.frames if isinstance(source, Video) else ()
             seen = Seen(motion, tuple(_reduced(frame, len(frames)) for frame in frames))
             with self._lock:

@@ -135,7 +135,7 @@ def started(handlers: Handlers, picture: str | None, who: str = "a") -> Generato
 def ahead(of: Animator | Handlers) -> Before:
     """The handlers of what comes before a run; with the inputs that a page's runs have read."""
     reader = of.reader if isinstance(of, Handlers) else Reader(of)
-    return Before(reader.animator, reader)
+    return Before(reader.backend, reader)
 
 
 def fit(before: Before, *asked: Any, view: str = texts.PLAYING) -> Iterator[tuple[Any, str]]:
