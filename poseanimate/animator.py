@@ -135,6 +135,7 @@ class Animator:
         Raises:
             NoCharacterError, SeveralCharactersError: see `character`.
             MotionError: PATA finds that the motion can't be used.
+            SettingsError: the prompt is too long, or no text.
         """
         started = time.monotonic()
         yield Stage("character", 1)

@@ -24,11 +24,11 @@ from poseanimate.errors import BundleError, MotionError
 from poseanimate.media import load_picture
 from poseanimate.poses.keypoints import read_people
 from poseanimate.poses.motion import Motion
+from poseanimate.prompt import MAX_PROMPT_CHARACTERS, is_text
 from poseanimate.settings import Settings
 
 FORMAT = 1
 MAX_BYTES = 80_000_000  # of the file, and of all that is in it
-MAX_PROMPT_CHARACTERS = 2000
 JOB, PICTURE, MOTION, CLIP = "job.json", "picture.png", "motion.json", "clip.mp4"
 NEEDED = (JOB, PICTURE, MOTION)
 LIMITS = {JOB: 200_000, PICTURE: 20_000_000, MOTION: 32_000_000, CLIP: 60_000_000}
@@ -188,6 +188,6 @@ def _job(data: bytes) -> dict[str, Any]:
 
 def _text(job: dict[str, Any], key: str, most: int = MAX_PROMPT_CHARACTERS) -> str:
     text = job.get(key, "")
-    if not isinstance(text, str) or len(text) > most:
+    if not isinstance(text, str) or len(text) > most or not is_text(text):
         _wrong(f"{key!r} is no text of at most {most} characters")
     return text

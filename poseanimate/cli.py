@@ -36,6 +36,7 @@ from poseanimate.poses import preview
 from poseanimate.poses.keypoints import MAX_PICTURE_CHARACTERS, read_people
 from poseanimate.poses.motion import Motion, load_preset
 from poseanimate.poses.motion import preset_names as motion_names
+from poseanimate.prompt import MAX_PROMPT_CHARACTERS
 from poseanimate.settings import Settings, allowed
 from poseanimate.settings import preset_names as settings_names
 
@@ -47,7 +48,6 @@ if TYPE_CHECKING:
     from poseanimate.evaluation.networks import Networks
 
 MAX_ENLARGEMENT = 16
-MAX_PROMPT_CHARACTERS = 2000
 
 Result = TypeVar("Result")
 

@@ -1,8 +1,12 @@
-"""Which words of a prompt name the character (the paper leaves it open; see MGDM)."""
+"""What a prompt may be, and which of its words name the character (the paper leaves it open; see MGDM)."""
 
 from __future__ import annotations
 
 import re
+
+from poseanimate.errors import SettingsError
+
+MAX_PROMPT_CHARACTERS = 2000
 
 ARTICLES = set("a an the one this that some my our".split())  # noqa: SIM905
 # words that end the noun phrase that a prompt begins with
@@ -13,6 +17,26 @@ ENDS = set(
 MEDIUM = re.compile(
     r"^\s*(?:(?:a|an|the)\s+)?(?:photo|picture|painting|drawing|image|portrait|illustration)\w*\s+of\s+"
 )
+
+
+def check_prompt(prompt: str) -> None:
+    """Raises SettingsError where a prompt is too long, or no text that can be written down."""
+    if len(prompt) > MAX_PROMPT_CHARACTERS:
+        raise SettingsError(
+            f"The prompt has {len(prompt)} characters, and {MAX_PROMPT_CHARACTERS} are possible.",
+            "Say it in fewer words.",
+        )
+    if not is_text(prompt):
+        raise SettingsError("The prompt holds broken characters.", "Type it anew.")
+
+
+def is_text(text: str) -> bool:
+    """Whether it can be written as UTF-8, which half of a surrogate pair can't; JSON lets such halves through."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def character_words(prompt: str, chosen: str = "") -> list[str]:

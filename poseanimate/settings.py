@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from poseanimate.errors import SettingsError
+from poseanimate.prompt import is_text
 
 PRESETS = Path(__file__).resolve().parent.parent / "presets" / "settings"
 MAX_FRAMES = 240
+MAX_TEXT_CHARACTERS = 200
 LAMBDAS = ("lambda_first", "lambda_prev", "lambda_self")
 LAMBDA_TOLERANCE = 1e-6
 
@@ -230,7 +232,7 @@ class Settings:
                 close = get_close_matches(name, known, n=1)
                 meant = f"Did you mean {close[0]}? " if close else ""
                 raise SettingsError(
-                    f"There is no setting {name!r}.",
+                    f"There is no setting {name!r:.80}.",
                     f"{meant}Settings are: {', '.join(sorted(known))}.",
                 )
         checked = {name: _checked(known[name], value) for name, value in values.items()}
@@ -280,7 +282,7 @@ def preset_names() -> list[str]:
 
 
 def allowed(about: Field[Any]) -> str:
-    """What a setting may be, in words: "0 to 1", "inverted or random", "true or false", "text"."""
+    """What a setting may be, in words: "0 to 1", "inverted or random", "true or false"."""
     meta = about.metadata
     if meta["choices"]:
         return " or ".join(meta["choices"])
@@ -298,11 +300,12 @@ def _checked(about: Field[Any], value: Any) -> Any:
         value = _CONVERSIONS[kind](value)
     except (TypeError, ValueError, OverflowError):
         raise SettingsError(
-            f"{about.name} is {value!r}, but must be {_KINDS[kind]}.", means
+            f"{about.name} is {value!r:.80}, but must be {_KINDS[kind]}.", means
         ) from None
     if meta["choices"] and value not in meta["choices"]:
         raise SettingsError(
-            f"{about.name} is {value!r}, but must be one of {', '.join(meta['choices'])}.", means
+            f"{about.name} is {value!r:.80}, but must be one of {', '.join(meta['choices'])}.",
+            means,
         )
     if meta["low"] is not None and not meta["low"] <= value <= meta["high"]:
         raise SettingsError(
@@ -335,8 +338,8 @@ def _whole(value: Any) -> int:
 
 
 def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError
+    if not isinstance(value, str) or len(value) > MAX_TEXT_CHARACTERS or not is_text(value):
+        raise ValueError
     return value
 
 
@@ -348,4 +351,9 @@ _CONVERSIONS: dict[type, Callable[[Any], Any]] = {
     int: _whole,
     str: _text,
 }
-_KINDS = {bool: "true or false", float: "a number", int: "a whole number", str: "text"}
+_KINDS = {
+    bool: "true or false",
+    float: "a number",
+    int: "a whole number",
+    str: f"text of at most {MAX_TEXT_CHARACTERS} characters",
+}

@@ -42,7 +42,7 @@ from poseanimate.models import Models, to_pixels, to_tensor
 from poseanimate.poses.hull import Hull
 from poseanimate.poses.pata import Alignment
 from poseanimate.poses.skeleton import Pose, draw_pose
-from poseanimate.prompt import character_words
+from poseanimate.prompt import character_words, check_prompt
 from poseanimate.settings import Settings
 
 CACHE_VERSION = "1"
@@ -65,6 +65,7 @@ class Run:
     cached: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        check_prompt(self.prompt)
         settings, models = self.settings, self.models
         self.ddim = DDIM.from_scheduler(models.scheduler, settings.num_inference_steps)
         self.poses = self.alignment.poses

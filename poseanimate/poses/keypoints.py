@@ -136,6 +136,7 @@ def _parsed(text: str, about: str) -> Any:
         _wrong(about, f"it holds {constant} instead of a number")
 
     try:
+        text.encode()  # half of a surrogate pair can't be written down again
         return json.loads(text, parse_constant=refuse_constant)
     except (ValueError, RecursionError) as error:
         raise MotionError(

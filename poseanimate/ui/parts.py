@@ -8,9 +8,9 @@ from typing import Any, cast
 
 import gradio as gr
 
-from poseanimate.bundle import MAX_PROMPT_CHARACTERS
 from poseanimate.poses.motion import preset_names as motion_names
-from poseanimate.settings import Settings, preset_names
+from poseanimate.prompt import MAX_PROMPT_CHARACTERS
+from poseanimate.settings import MAX_TEXT_CHARACTERS, Settings, preset_names
 from poseanimate.ui import texts
 from poseanimate.ui.before import ALIGNMENT_SETTINGS, MENDED, Before
 from poseanimate.ui.compare import MAX_VALUES_CHARACTERS, SWEPT
@@ -427,7 +427,7 @@ def control(about: Field[Any], value: Any) -> Control:
     if choices:
         return gr.Radio(list(choices), **common)
     if isinstance(about.default, str):
-        return gr.Textbox(max_length=200, **common)
+        return gr.Textbox(max_length=MAX_TEXT_CHARACTERS, **common)
     whole = isinstance(about.default, int)
     default = float(cast(float, about.default))
     step = 1 if whole else 0.01 if high <= 2 else 0.1

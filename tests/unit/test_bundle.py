@@ -133,6 +133,7 @@ def twice() -> bytes:
         (lambda: packed(parts(job_json=job(format=FORMAT + 1))), "reads 1"),
         (lambda: packed(parts(job_json=job(prompt="a" * 2001))), "2000 characters"),
         (lambda: packed(parts(job_json=job(prompt=7))), "'prompt' is no text"),
+        (lambda: packed(parts(job_json=job(prompt="\ud800"))), "'prompt' is no text"),
         (lambda: packed(parts(job_json=job(settings=[]))), "no object"),
         (lambda: packed(parts(job_json=with_settings(seed=float("nan")))), "NaN"),
         (lambda: packed(parts(job_json=with_settings(frames=10**30))), "frames"),

@@ -129,6 +129,7 @@ BAD = {
     "no json": "hello",
     "deep": DEEP,
     "number": "5",
+    "half of a surrogate pair": document([frame(body())], note=1).replace("note", "\ud800"),
     "other object": "{}",
     "null frames": '{"frames": null}',
     "no frames": '{"frames": []}',

@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from poseanimate.prompt import ARTICLES, all_words, character_words
+from poseanimate.errors import SettingsError
+from poseanimate.prompt import (
+    ARTICLES,
+    MAX_PROMPT_CHARACTERS,
+    all_words,
+    character_words,
+    check_prompt,
+)
 
 
 @pytest.mark.parametrize(
@@ -55,3 +62,11 @@ def test_words_come_once_and_without_articles() -> None:
     assert all_words("a girl in a red shirt, red shoes and the hat") == [
         "girl", "red", "shirt", "shoes", "hat",
     ]  # fmt: skip
+
+
+def test_a_prompt_is_text_of_a_length_that_a_bundle_can_hold() -> None:
+    check_prompt("é" * MAX_PROMPT_CHARACTERS)
+    with pytest.raises(SettingsError, match="2001 characters, and 2000 are possible"):
+        check_prompt("é" * (MAX_PROMPT_CHARACTERS + 1))
+    with pytest.raises(SettingsError, match="broken characters"):
+        check_prompt("half of a pair: \ud800")

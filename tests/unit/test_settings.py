@@ -104,6 +104,8 @@ def test_texts_and_numbers_become_values_of_the_settings_type(
         ("dcam", [True], "must be true or false"),
         ("character_words", 3, "3, but must be text"),
         ("start", None, "None, but must be text"),
+        ("character_words", "a" * 201, "text of at most 200 characters"),
+        ("character_words", "\ud800", "text of at most 200 characters"),
     ],
 )
 def test_values_of_another_kind_are_refused(name: str, value: Any, words: str) -> None:
