@@ -14,6 +14,7 @@ from poseanimate.bundle import MAX_BYTES, Bundle
 from poseanimate.errors import BundleError
 from poseanimate.media import read_video, write_clip
 from poseanimate.media.clips import GIF_MAX_FPS
+from poseanimate.ui import texts
 from poseanimate.ui.sheet import enlargement
 
 Picture = NDArray[np.uint8]
@@ -58,13 +59,15 @@ def bundled(job: Bundle, clip: Path) -> Bundle:
     return replace(job, clip=clip.read_bytes())
 
 
-def read_bundle(path: str) -> bytes:
+def read_bundle(path: str | None) -> bytes:
     """An uploaded bundle, unopened.
 
     Raises:
-        BundleError: it is too large to be one.
+        BundleError: it is too large to be one, or not there (any more).
     """
-    file = Path(path)
+    file = Path(path or "")
+    if not file.is_file():
+        raise BundleError("There is no bundle.", texts.UPLOAD_AGAIN)
     if file.stat().st_size > MAX_BYTES:  # before it is read
         raise BundleError(
             f"The bundle is larger than {MAX_BYTES / 1e6:.0f} MB.",

@@ -148,7 +148,7 @@ class Handlers:
             clip = run.write(Path(folder))
             return None if clip is None else bundled(run.job, Path(clip)).to_bytes()
 
-    def restore(self, path: str) -> Iterator[Outputs]:
+    def restore(self, path: str | None) -> Iterator[Outputs]:
         """All that an uploaded bundle holds; see `restored`."""
         try:
             data = read_bundle(path)

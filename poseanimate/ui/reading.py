@@ -7,6 +7,7 @@ equal paths are equal files.
 from __future__ import annotations
 
 import math
+import os
 import threading
 from collections import OrderedDict
 from collections.abc import Generator, Sequence
@@ -99,6 +100,8 @@ class Reader:
 
     def _looked_at(self, path: str) -> tuple[tuple[int, int], NDArray[np.uint8], list[Pose]]:
         """A picture's own width and height, its pixels on the clip's canvas, and who is there."""
+        if not os.path.isfile(path):
+            raise PictureError("The picture isn't there any more.", texts.UPLOAD_AGAIN)
         picture = load_picture(Path(path))
         pixels = self.backend.fitted(picture)
         return picture.size, pixels, self.backend.detector.detect(pixels)
@@ -120,10 +123,11 @@ class Reader:
         """The chosen motion; steps are told while a video is looked through."""
         seen = self.known_motion(choice)
         if seen is None:
-            part = (choice.start_s, choice.end_s, choice.stride)
-            source = open_motion(choice.name_or_path, *part)
-            name = Path(choice.name_or_path).name
-            motion = yield from iter_motion(source, self.backend.detector, name)
+            name = choice.name_or_path
+            if os.path.isabs(name) and not os.path.isfile(name):  # a preset's name is no path
+                raise MotionError("The motion's file isn't there any more.", texts.UPLOAD_AGAIN)
+            source = open_motion(name, choice.start_s, choice.end_s, choice.stride)
+            motion = yield from iter_motion(source, self.backend.detector, Path(name).name)
             frames = source.frames if isinstance(source, Video) else ()
             seen = Seen(motion, tuple(_reduced(frame, len(frames)) for frame in frames))
             with self._lock:

@@ -156,6 +156,7 @@ WAITING = "Waiting for its turn"
 READING = "Reading picture and motion"
 NO_PICTURE = "Upload one or pick an example."
 NO_CHARACTER = "Waits for a picture in which one character is found."
+UPLOAD_AGAIN = "Upload it: files are kept for an hour."
 NO_MOTION = "Pick a preset, or upload a video or a pose file."
 TOO_MANY = "Too many runs are waiting already. Try again in a minute."
 INTERNAL = (
