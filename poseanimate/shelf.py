@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import hmac
+import logging
 import os
 import re
 import secrets
@@ -17,6 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from poseanimate.errors import BundleError, OutputError
+
+_log = logging.getLogger(__name__)
 
 MAX_BYTES = 1_000_000_000
 MAX_AGE_S = 30 * 24 * 3600.0
@@ -52,7 +55,10 @@ class Shelf:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise self._unusable(error) from error
+            raise OutputError(
+                f"The folder of shared clips, {folder}, can't be used ({type(error).__name__}).",
+                "Choose another one with POSEANIMATE_SHARED.",
+            ) from error
 
     def put(self, bundle: bytes) -> Ticket:
         """Keeps a bundle.
@@ -74,7 +80,12 @@ class Shelf:
         except OSError as error:
             with contextlib.suppress(OSError):
                 part.unlink(missing_ok=True)
-            raise self._unusable(error) from error
+            _log.warning("A shared clip can't be kept in %s: %s", self.folder, error)
+            # where the folder is doesn't concern who shares a clip
+            raise OutputError(
+                f"The clip can't be kept ({type(error).__name__}).",
+                "Try again later; whoever runs this page chooses the folder with POSEANIMATE_SHARED.",
+            ) from error
         return ticket
 
     def get(self, id: str) -> bytes:
@@ -125,12 +136,6 @@ class Shelf:
             with contextlib.suppress(OSError):
                 if now - path.stat().st_mtime > _ABANDONED_AFTER_S:
                     path.unlink()
-
-    def _unusable(self, error: OSError) -> OutputError:
-        return OutputError(
-            f"The folder of shared clips, {self.folder}, can't be used ({type(error).__name__}).",
-            "Choose another one with POSEANIMATE_SHARED.",
-        )
 
 
 def _hashed(key: str) -> str:

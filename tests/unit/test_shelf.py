@@ -77,8 +77,9 @@ def test_nothing_half_written_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "replace", full)
-    with pytest.raises(OutputError, match="POSEANIMATE_SHARED"):
+    with pytest.raises(OutputError, match="POSEANIMATE_SHARED") as caught:
         shelf.put(b"one")
+    assert str(tmp_path) not in str(caught.value), "a visitor sees it"
     assert files(shelf) == []
     abandoned = tmp_path / "0123.shelf-part"
     abandoned.touch()
