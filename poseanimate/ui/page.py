@@ -14,6 +14,7 @@ from poseanimate.shelf import Shelf
 from poseanimate.ui import parts, texts
 from poseanimate.ui.before import ALIGNMENT_SETTINGS, Before
 from poseanimate.ui.compare import Comparison
+from poseanimate.ui.guard import guarded
 from poseanimate.ui.handlers import Handlers, named
 from poseanimate.ui.looks import EXAMPLES, style, theme
 from poseanimate.ui.parts import BESIDE, QUIET
@@ -104,6 +105,7 @@ def serve(demo: gr.Blocks, **more: Any) -> Any:
         ssr_mode=False,
         pwa=False,
         mcp_server=False,
+        app_kwargs=guarded(),
         **more,
     )
 
