@@ -662,7 +662,7 @@ def test_a_motion_that_can_not_be_used_leaves_the_last_clip_alone(
 ) -> None:
     motion = (texts.FROM_FILE, "walk", str(tmp_path / "missing.mp4"), 0, 0, 1)
     answers = []
-    with pytest.raises(gr.Error, match="file isn.t there any more"):
+    with pytest.raises(gr.Error, match="file isn't there any more"):
         for answer in Handlers(scripted).animate(
             session(), picture, "", "", *motion, *values(QUICK)
         ):
