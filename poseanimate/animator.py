@@ -18,6 +18,7 @@ from poseanimate.cache import StageCache
 from poseanimate.character import Character, found, placed
 from poseanimate.errors import MotionError
 from poseanimate.events import Aligned, Event, Forecast, Note, Stage
+from poseanimate.gauge import Gauge, Learnt
 from poseanimate.media import fit_size, rgb_over_white
 from poseanimate.method.denoiser import branches
 from poseanimate.models import Models
@@ -42,7 +43,7 @@ class Animator:
     def __init__(self, models: Models, cache: StageCache | None = None) -> None:
         self.models = models
         self.cache = cache
-        self.pace_s: float | None = None  # of a frame's pass and guidance branch, in the last run
+        self.learnt: Learnt | None = None  # from the last run
 
     @property
     def identity(self) -> str:
@@ -154,11 +155,15 @@ class Animator:
             )
         run = Run(self.models, self.cache, character, alignment, settings, prompt)
         run.seconds |= {"character": seen - started, "alignment": time.monotonic() - seen}
+        gauge, guided = Gauge(self.models.device), branches(settings.guidance_scale)
         try:
-            yield from run.events()
+            for event in run.events():
+                gauge.look()
+                yield event
         finally:
             if run.clock.pace_s is not None:
-                self.pace_s = run.clock.pace_s / branches(settings.guidance_scale)
+                together = _together(alignment, settings)
+                self.learnt = gauge.learnt(run.clock.pace_s / guided, together)
 
     def forecast(
         self, character: Character, motion: Motion, settings: Settings, prompt: str = ""
@@ -168,11 +173,16 @@ class Animator:
         if alignment.errors or len(alignment.poses) < 2:
             return None
         run = Run(self.models, self.cache, character, alignment, settings, prompt)
-        plan, seconds = run.plan(), None
-        if self.pace_s is not None:
-            seconds = self.pace_s * branches(settings.guidance_scale) * sum(plan.values())
+        plan, learnt, guided = run.plan(), self.learnt, branches(settings.guidance_scale)
         return Forecast(
             tuple(stage for stage, passes in plan.items() if not passes),
             tuple(stage for stage, passes in plan.items() if passes),
-            seconds,
+            None if learnt is None else learnt.seconds(sum(plan.values()), guided),
+            None if learnt is None else learnt.memory_bytes(_together(alignment, settings)),
         )
+
+
+def _together(alignment: Alignment, settings: Settings) -> int:
+    """How many samples go through the networks at once: a chunk's frames in each guidance branch."""
+    frames = min(settings.chunk_frames, len(alignment.poses) - 1)
+    return frames * branches(settings.guidance_scale)

@@ -17,11 +17,12 @@ Picture = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Forecast:
-    """What a run would cost: stages whose results are cached, those to be done, and the seconds, where known."""
+    """What a run would cost: stages whose results are cached, those to be done, seconds and memory, where known."""
 
     cached: tuple[str, ...]
     to_do: tuple[str, ...]
     seconds: float | None
+    memory_bytes: int | None = None
 
 
 @dataclass(frozen=True)

@@ -1,15 +1,14 @@
 """The engine on a ZeroGPU Space: a GPU is lent to each run for as long as its forecast says.
 
 Notable: a run goes on in a forked worker. What it is given and what it yields is pickled, so progress comes as
-events; what it changes in memory is lost, so its pace is told as its last word. Results of stages are kept on disk,
-where both sides see them. Looking at pictures (detector, segmenter) stays with the page, which has no GPU.
+events; what it changes in memory is lost, so what it has learnt is told as its last word. Results of stages are kept
+on disk, where both sides see them. Looking at pictures (detector, segmenter) stays with the page, which has no GPU.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
 from typing import Any
 
 from PIL import Image
@@ -17,6 +16,7 @@ from PIL import Image
 from poseanimate.animator import Animator, Character
 from poseanimate.cache import StageCache
 from poseanimate.events import Event
+from poseanimate.gauge import Learnt
 from poseanimate.models import Models
 from poseanimate.poses.motion import Motion
 from poseanimate.settings import Settings
@@ -27,11 +27,6 @@ LONGEST_S = 600
 MARGIN = 1.3
 
 _engines: list[Animator] = []  # where a forked worker finds the models
-
-
-@dataclass(frozen=True)
-class _Pace:
-    seconds: float | None
 
 
 class ZeroGPU(Animator):
@@ -55,8 +50,8 @@ class ZeroGPU(Animator):
         character = picture if isinstance(picture, Character) else self.character(picture)
         with closing(self._lent(character, motion, settings, prompt)) as events:
             for event in events:
-                if isinstance(event, _Pace):
-                    self.pace_s = event.seconds
+                if isinstance(event, Learnt):
+                    self.learnt = event
                 else:
                     yield event
 
@@ -71,7 +66,8 @@ def lent_s(character: Character, motion: Motion, settings: Settings, prompt: str
 
 def _run(
     character: Character, motion: Motion, settings: Settings, prompt: str
-) -> Iterator[Event | _Pace]:
+) -> Iterator[Event | Learnt]:
     engine = _engines[0]
     yield from Animator.animate(engine, character, motion, settings, prompt)
-    yield _Pace(engine.pace_s)
+    if engine.learnt is not None:
+        yield engine.learnt

@@ -52,7 +52,7 @@ class Comparison:
         """Answers the click at once."""
         self.handlers.begin(request)
         return compared(
-            bar=texts.progress(texts.WAITING, 0.0),
+            bar=self.handlers.line(request),
             generate=gr.Button(interactive=False),
             compare=gr.Button(interactive=False),
             stop=gr.Button(interactive=True),

@@ -10,9 +10,7 @@ Notable:
 from __future__ import annotations
 
 import logging
-import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from functools import wraps
@@ -32,9 +30,10 @@ from poseanimate.settings import Settings
 from poseanimate.ui import texts
 from poseanimate.ui.files import bundled, downloads, laid_out, read_bundle
 from poseanimate.ui.rate import Rate
-from poseanimate.ui.reading import MOTION_NAMES, REMEMBERED, SETTING_NAMES, MotionChoice, Reader
+from poseanimate.ui.reading import MOTION_NAMES, SETTING_NAMES, MotionChoice, Reader
 from poseanimate.ui.review import frames_shown, seen
 from poseanimate.ui.run import Run
+from poseanimate.ui.runs import Runs
 
 _log = logging.getLogger(__name__)
 
@@ -48,18 +47,13 @@ class Handlers:
         self.backend = backend
         self.reader = Reader(backend)
         self.rate = Rate.from_environment()
-        self._runs: dict[str, Run] = {}
-        self._last: OrderedDict[str, Run] = OrderedDict()
-        self._lock = threading.Lock()
+        self.runs = Runs()
 
     def begin(self, request: gr.Request) -> Outputs:
         """Answers the click at once; the run itself may have to wait for its turn."""
-        with self._lock:
-            run = self._runs.get(_session(request))
-            if run is None or not run.begun:
-                self._runs[_session(request)] = Run()
+        self.runs.ask(_session(request))
         return shown(
-            bar=texts.progress(texts.WAITING, 0.0),
+            bar=self.line(request),
             generate=gr.Button(interactive=False),
             stop=gr.Button(interactive=True),
         )
@@ -76,17 +70,27 @@ class Handlers:
         run = self.start(request)
         try:
             trouble = yield from self._followed(request, run, picture, joints, prompt, values)
-            self._remember(request, run)
+            self.runs.remember(_session(request), run)
             yield from self._ended(run, trouble)
         finally:
             self.forget(request)
         if trouble:
             raise gr.Error(trouble, print_exception=False)
 
+    def waiting(self, request: gr.Request) -> tuple[Any, Any]:
+        """The bar while a run waits, and whether to look again."""
+        run = self.runs.of(_session(request))
+        if run is None or run.begun or run.stopped:
+            return gr.skip(), gr.Timer(active=False)
+        return self.line(request), gr.skip()
+
+    def line(self, request: gr.Request) -> str:
+        """The bar of a run that waits."""
+        return texts.progress(texts.WAITING, 0.0, texts.ahead(*self.runs.ahead(_session(request))))
+
     def stop(self, request: gr.Request) -> Outputs:
         """Asks a session's run to end after its step."""
-        with self._lock:
-            run = self._runs.get(_session(request))
+        run = self.runs.of(_session(request))
         if run is None:
             return shown(stop=gr.Button(interactive=False))
         run.stopped = True
@@ -97,8 +101,7 @@ class Handlers:
 
     def failed(self, request: gr.Request) -> Outputs:
         """The run ended with an error, or never began because too many wait."""
-        with self._lock:
-            run = self._runs.pop(_session(request), None)
+        run = self.runs.end(_session(request))
         never_began = {} if run is None else {"bar": texts.sentence(texts.TOO_MANY, "error")}
         return shown(
             **never_began,
@@ -108,11 +111,7 @@ class Handlers:
 
     def leave(self, request: gr.Request) -> None:
         """The page was closed."""
-        with self._lock:
-            run = self._runs.pop(_session(request), None)
-            self._last.pop(_session(request), None)
-        if run is not None:
-            run.stopped = True
+        self.runs.leave(_session(request))
 
     # 6: what is taken away, and brought back ------------------------------------------------------
 
@@ -172,8 +171,7 @@ class Handlers:
             yield said, None, picture, job.joints, job.prompt, *where, clip, *values
 
     def _last_of(self, request: gr.Request) -> Run | None:
-        with self._lock:
-            return self._last.get(_session(request))
+        return self.runs.last(_session(request))
 
     def events(
         self, run: Run, character: Character, prompt: str, choice: MotionChoice, settings: Settings
@@ -255,26 +253,12 @@ class Handlers:
             yield shown(**changed)
 
     def start(self, request: gr.Request) -> Run:
-        with self._lock:
-            run = self._runs.get(_session(request))
-            if run is None or run.begun:
-                run = self._runs[_session(request)] = Run()
-            run.begin()
-        return run
-
-    def _remember(self, request: gr.Request, run: Run) -> None:
-        """Keeps what a session has made last; what a run without frames leaves is the clip before it."""
-        if len(run.frames) < 2:
-            return
-        with self._lock:
-            self._last[_session(request)] = run
-            self._last.move_to_end(_session(request))
-            while len(self._last) > REMEMBERED:
-                self._last.popitem(last=False)
+        """The turn of a session's run has come."""
+        return self.runs.begin(_session(request))
 
     def forget(self, request: gr.Request) -> None:
-        with self._lock:
-            self._runs.pop(_session(request), None)
+        """A session's run is over."""
+        self.runs.end(_session(request))
 
 
 PACKED = ("frames", "seen", "files")

@@ -21,6 +21,7 @@ from poseanimate.ui.parts import BESIDE, QUIET
 from poseanimate.ui.sharing import LINK, Sharing, shared_folder
 
 CACHE_SWEEP_S, CACHE_AGE_S = 1800, 3600
+WAITING_S = 2  # between two looks at the line
 DIFFUSION: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "diffusion"}
 
 
@@ -76,6 +77,7 @@ def create_demo(backend: Backend, shelf: Shelf | None = None) -> gr.Blocks:
         parts.mending(fit, settings)
         _look_ahead(demo, before, inputs, fit, result.forecast)
         _run(handlers, before, inputs, result)
+        _wait(handlers, result.bar, [result.generate, comparing.compare])
         _compare(Comparison(handlers), inputs, result, comparing)
         back = [restored, source.example, source.picture, source.joints, source.prompt]
         back += [*motion.chosen, result.clip, *settings.values()]
@@ -167,6 +169,13 @@ def _run(handlers: Handlers, before: Before, inputs: Inputs, result: parts.Resul
     run.then(handlers.pack, None, result.packed, **BESIDE)
     run.then(before.forecast, inputs.all, result.forecast, **BESIDE)
     result.stop.click(handlers.stop, None, **aside)
+
+
+def _wait(handlers: Handlers, bar: gr.HTML, buttons: list[gr.Button]) -> None:
+    """While a run waits for its turn, the bar says how long that may take."""
+    timer = gr.Timer(WAITING_S, active=False)
+    gr.on([each.click for each in buttons], lambda: gr.Timer(active=True), None, timer, **QUIET)
+    timer.tick(handlers.waiting, None, [bar, timer], **QUIET)
 
 
 def _compare(

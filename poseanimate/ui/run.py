@@ -26,6 +26,7 @@ class Run:
     """Follows a run.
 
     name: of the clip's file; never text that came from outside. share: how far it is, 0 to 1.
+    left_s: for how long it goes on, where that is known.
     job: what its clip is made of, as soon as that is known. joints: the character's, as they were put right.
     begun: it isn't waiting any more. stopped: somebody asked it to end.
     """
@@ -41,17 +42,18 @@ class Run:
     begun: bool = False
     stopped: bool = False
     share: float = 0.0
+    left_s: float | None = None
     bar: str = texts.progress(texts.READING, 0.0)
     _sheet: Sheet | None = None
     _sheet_changed: bool = False
     _sheet_shown_s: float = -1.0
-    _begun_s: float = 0.0
+    begun_s: float = 0.0
     _frames: tuple[int, int] | None = None
     _last: int | None = None
 
     def begin(self) -> None:
         """Its turn has come."""
-        self.begun, self._begun_s = True, time.monotonic()
+        self.begun, self.begun_s = True, time.monotonic()
 
     def take(self, event: Event) -> None:
         """Follows what the engine reports."""
@@ -62,7 +64,8 @@ class Run:
                 self.bar = texts.progress(self._doing(name), self.share, about)
             case Step(name, index, total, left_s):
                 if left_s is not None:
-                    passed_s = time.monotonic() - self._begun_s
+                    passed_s = time.monotonic() - self.begun_s
+                    self.left_s = left_s
                     self.share = passed_s / max(passed_s + left_s, 1e-6)
                 about = texts.step_detail(index, total, left_s)
                 self.bar = texts.progress(self._doing(name), self.share, about)

@@ -185,9 +185,10 @@ def stage(name: str, frames: tuple[int, int] | None = None, last: int | None = N
 def forecast(found: Forecast) -> str:
     """What a run would take, in a line."""
     if found.seconds is None:
-        parts = ["How long it takes, the first run tells"]
+        parts = ["How long it takes and how much memory, the first run tells"]
     else:
-        parts = [f"Will take about {duration(found.seconds)}"]
+        memory = "" if found.memory_bytes is None else f" and {found.memory_bytes / 1e9:.1f} GB"
+        parts = [f"Will take about {duration(found.seconds)}{memory}"]
     parts.append(f"to do: {', '.join(stage(name).lower() for name in found.to_do)}")
     if found.cached:
         parts.append(f"cached: {', '.join(stage(name).lower() for name in found.cached)}")
@@ -278,6 +279,14 @@ def progress(stage: str, done: float, detail: str = "") -> str:
 def step_detail(index: int, total: int, left_s: float | None) -> str:
     words = f"step {index} of {total}"
     return words if left_s is None else f"{words} · about {duration(left_s)} left"
+
+
+def ahead(runs: int, seconds: float | None) -> str:
+    """What a run waits for."""
+    if not runs:
+        return ""
+    before = "1 run before it" if runs == 1 else f"{runs} runs before it"
+    return before if seconds is None else f"{before} · about {duration(seconds)}"
 
 
 def duration(seconds: float) -> str:

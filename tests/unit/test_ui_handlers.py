@@ -453,7 +453,7 @@ def test_the_forecast_knows_what_is_cached_and_how_fast_this_machine_is(
     assert "the first run tells" in before and "cached" not in before
     list(started(handlers, picture))
     after = words(ahead(handlers).forecast(*asked))
-    assert re.search(r"Will take about \d+ s · to do: .*drawing frames", after)
+    assert re.search(r"Will take about \d+ s and \d\.\d GB · to do: .*drawing frames", after)
     assert "cached: inverting the picture, learning to reconstruct the picture" in after
     wrong = values(QUICK)
     wrong[SETTING_NAMES.index("lambda_first")] = 0.2

@@ -17,6 +17,7 @@ import app
 from poseanimate.animator import Animator
 from poseanimate.cache import StageCache
 from poseanimate.events import Done, Frame, Stage
+from poseanimate.gauge import Learnt
 from poseanimate.poses.motion import load_preset
 from poseanimate.settings import Settings
 from poseanimate.zero_gpu import LONGEST_S, START_S, UNKNOWN_S, ZeroGPU, _engines, lent_s
@@ -78,14 +79,14 @@ def test_a_run_in_a_worker_makes_the_same_clip(lender: Lender) -> None:
 def test_time_is_asked_for_as_the_forecast_says(lender: Lender, tmp_path: Path) -> None:
     engine = ZeroGPU(tiny_models(), StageCache(tmp_path, 10**9))
     events = list(engine.animate(*job()))
-    assert isinstance(events[-1], Done), "the pace is no event"
-    assert engine.pace_s is not None and engine.pace_s > 0, "the worker's pace came back"
+    assert isinstance(events[-1], Done), "what is learnt is no event"
+    assert engine.learnt is not None and engine.learnt.pace_s > 0, "the worker's pace came back"
     list(engine.animate(*job()))
     forecast = engine.forecast(*job())
     assert forecast is not None and "inversion" in forecast.cached, "the worker's results are kept"
     first, second = lender.asked_s
     assert first == START_S + UNKNOWN_S and START_S <= second < first
-    engine.pace_s = 1e6
+    engine.learnt = Learnt(1e6, 0, 0)
     assert lent_s(*job()) == LONGEST_S
 
 

@@ -1,0 +1,118 @@
+"""The line of those who wait, and what a run tells about the next."""
+
+from __future__ import annotations
+
+import gradio as gr
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from poseanimate import gauge
+from poseanimate.animator import Animator
+from poseanimate.events import Step
+from poseanimate.gauge import Gauge, Learnt
+from poseanimate.ui import texts
+from poseanimate.ui.handlers import Handlers
+from poseanimate.ui.runs import Runs
+from tests.tiny import tiny_models
+
+
+def test_whoever_asks_first_comes_first() -> None:
+    runs = Runs()
+    for session in "abc":
+        runs.ask(session)
+    assert [runs.ahead(session)[0] for session in "abc"] == [0, 1, 2]
+    runs.begin("a")
+    assert runs.ahead("c") == (2, None), "no run has told yet how long one takes"
+    runs.end("a")
+    assert [runs.ahead(session)[0] for session in "bc"] == [0, 1]
+
+
+def test_the_wait_is_what_is_left_of_the_run_and_what_runs_take() -> None:
+    runs = Runs()
+    runs.begin("before").begun_s -= 60
+    runs.end("before")
+    for session in "abc":
+        runs.ask(session)
+    runs.begin("a").take(Step("generation", 1, 4, 20.0))
+    count, seconds = runs.ahead("c")
+    assert count == 2 and seconds == pytest.approx(20 + 60, abs=1)
+
+
+def test_a_run_that_was_stopped_is_not_waited_for() -> None:
+    runs = Runs()
+    runs.ask("a")
+    runs.ask("b")
+    stopped = runs.of("a")
+    assert stopped is not None
+    stopped.stopped = True
+    assert runs.ahead("b")[0] == 0
+
+
+def test_who_asks_again_is_the_last_in_the_line() -> None:
+    runs = Runs()
+    for session in ("a", "b", "a"):
+        runs.ask(session)
+    assert runs.ahead("a")[0] == 1 and runs.ahead("b")[0] == 0
+
+
+def test_a_run_that_has_begun_is_not_replaced_by_a_second_click() -> None:
+    runs = Runs()
+    first = runs.begin("a")
+    runs.ask("a")
+    assert runs.of("a") is first
+
+
+@pytest.mark.parametrize(
+    ("runs", "seconds", "said"),
+    [
+        (0, None, ""),
+        (1, None, "1 run before it"),
+        (3, 75.0, "3 runs before it · about 1 min 15 s"),
+    ],
+)
+def test_the_line_is_told_in_words(runs: int, seconds: float | None, said: str) -> None:
+    assert texts.ahead(runs, seconds) == said
+
+
+@given(st.integers(1, 32), st.integers(1, 32))
+def test_memory_is_foretold_as_it_was_measured(measured: int, asked: int) -> None:
+    learnt = Learnt(0.5, 1000, 100.0)
+    assert learnt.memory_bytes(asked) == 1000 + 100 * asked
+    assert learnt.seconds(8, 2) == 8
+    again = _told(learnt.memory_bytes(measured), measured)
+    assert again.memory_bytes(asked) == pytest.approx(learnt.memory_bytes(asked), abs=1)
+
+
+def _told(peak_bytes: int, together: int) -> Learnt:
+    gauge = Gauge(torch.device("cpu"))
+    gauge.fixed_bytes, gauge.peak_bytes = 1000, peak_bytes
+    return gauge.learnt(0.5, together)
+
+
+def test_the_highest_reading_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    readings = iter([5, 9, 7])
+    monkeypatch.setattr(gauge, "used_bytes", lambda _: next(readings))
+    watched = Gauge(torch.device("cpu"))
+    watched.look()
+    watched.look()
+    assert (watched.fixed_bytes, watched.peak_bytes) == (5, 9)
+
+
+def test_memory_in_use_grows_with_what_is_held() -> None:
+    before = gauge.used_bytes(torch.device("cpu"))
+    held = torch.ones(100_000_000, dtype=torch.uint8)
+    assert gauge.used_bytes(torch.device("cpu")) - before > 0.9 * len(held)
+
+
+def test_the_timer_stops_when_nothing_waits() -> None:
+    handlers = Handlers(Animator(tiny_models()))
+    other, mine = (gr.Request(session_hash=name) for name in "ab")
+    handlers.start(other)
+    handlers.begin(mine)
+    bar, timer = handlers.waiting(mine)
+    assert "1 run before it" in bar and timer == gr.skip()
+    handlers.start(mine)
+    bar, timer = handlers.waiting(mine)
+    assert bar == gr.skip() and timer.active is False
