@@ -12,6 +12,7 @@ from poseanimate.media import VideoLimits
 from poseanimate.poses.motion import PRESETS_FOLDER
 from poseanimate.shelf import Shelf
 from poseanimate.ui import parts, texts
+from poseanimate.ui.about import about
 from poseanimate.ui.before import ALIGNMENT_SETTINGS, Before
 from poseanimate.ui.compare import Comparison
 from poseanimate.ui.guard import guarded
@@ -73,6 +74,7 @@ def create_demo(backend: Backend, shelf: Shelf | None = None) -> gr.Blocks:
                 result = parts.result()
                 shares = parts.sharing()
                 comparing = parts.comparison()
+        about()
         inputs = Inputs(source, motion, settings)
         parts.mending(fit, settings)
         _look_ahead(demo, before, inputs, fit, result.forecast)

@@ -140,6 +140,48 @@ SWEPT, SWEPT_VALUES = "Setting", "Values, with commas"
 COMPARE = "Compare"
 GRID = "Compared"
 
+ABOUT = "About: method, licences, limits, what is private"
+ABOUT_METHOD = (
+    "An independent implementation of *Zero-shot High-fidelity and Pose-controllable Character Animation* ([arXiv "
+    "2404.13680](https://arxiv.org/abs/2404.13680)). A diffusion model that paints pictures from a prompt and a "
+    "skeleton is steered so that it paints your character in every pose: the picture is inverted into noise, and "
+    "each frame is painted from that noise. Four modules keep the clip together. Each figure has three frames of "
+    "a clip, above without the module and below with it, made by the small models that come with this program. "
+    "Theirs shows PATA's effect plainly; that of the other three is small."
+)
+ABOUT_ALT = "Three frames without {0}, and the same frames with it"
+ABOUT_MODULES = {
+    "pata": (
+        "PATA",
+        "moves and scales the motion to where the character stands, and leads over to it from its own pose.",
+    ),
+    "pacm": (
+        "PACM",
+        "adjusts the prompt's embedding twice: so that the picture comes back exactly, then for every pose.",
+    ),
+    "dcam": (
+        "DCAM",
+        "lets every frame look at the picture, at the frame before it and at itself, in shares λ1, λ2 and λ3.",
+    ),
+    "mgdm": (
+        "MGDM",
+        "keeps the character's pixels and the background's apart while it does.",
+    ),
+}
+ABOUT_REST = (
+    "**Limits.** The small models (pocket) know paper dolls of 128 x 128 pixels and nothing else; other pictures "
+    "need Stable Diffusion 1.5 and a GPU. Faces and small details are soft. Who turns away, lies down or is cut "
+    "off is followed badly, as skeletons say little about it. A clip of somebody who didn't agree to it may be "
+    "unlawful: ask first.\n\n"
+    "**Private.** Pictures, motions and clips are kept in a temporary folder of this server for about an hour, "
+    "and results of stages, numbers without your name, in a cache of limited size, found again only by whoever "
+    "brings the same picture. Nothing is sent elsewhere, nobody is counted, and nothing is shared until you click "
+    "Share.\n\n"
+    "**Licences.** This program and the pocket models: MIT. Stable Diffusion 1.5: CreativeML Open RAIL-M, with "
+    "its restrictions on use. OpenPose, which finds poses for it: for non-commercial research only. rembg: MIT, "
+    "with U²-Net (Apache 2.0)."
+)
+
 STAGES = {
     "motion": "Looking for the person in the video",
     "character": "Looking at the picture",

@@ -1,0 +1,30 @@
+"""The page's last part: the method in pictures, licences, limits, and what is private."""
+
+from __future__ import annotations
+
+import base64
+from html import escape
+from pathlib import Path
+
+import gradio as gr
+
+from poseanimate.ui import texts
+
+PICTURES = Path(__file__).resolve().parents[2] / "examples" / "about"
+
+
+def about() -> None:
+    """An accordion, closed at first."""
+    with gr.Accordion(texts.ABOUT, open=False, elem_id="about"):
+        gr.Markdown(texts.ABOUT_METHOD)
+        gr.HTML("".join(_figure(name, *said) for name, said in texts.ABOUT_MODULES.items()))
+        gr.Markdown(texts.ABOUT_REST)
+
+
+def _figure(name: str, heading: str, said: str) -> str:
+    picture = base64.b64encode((PICTURES / f"{name}.webp").read_bytes()).decode()
+    return (
+        f'<figure class="pa-module"><img src="data:image/webp;base64,{picture}" loading="lazy" '
+        f'alt="{escape(texts.ABOUT_ALT.format(heading))}">'
+        f"<figcaption><strong>{escape(heading)}</strong> {escape(said)}</figcaption></figure>"
+    )
