@@ -258,7 +258,7 @@ class Settings:
         """
         if name not in preset_names():
             raise SettingsError(
-                f"There is no preset {name!r}.", f"Presets are: {', '.join(preset_names())}."
+                f"There is no preset {name!r:.80}.", f"Presets are: {', '.join(preset_names())}."
             )
         path = PRESETS / f"{name}.json"
         try:

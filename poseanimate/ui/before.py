@@ -129,8 +129,8 @@ class Before:
             if view == texts.AS_IT_CAME:
                 shown = self.backend.align(character, motion, settings.changed({"pata": False}))
             with TemporaryDirectory(prefix="poseanimate-") as folder:
-                drawn = _drawn(character, shown, view == texts.IN_A_STRIP, Path(folder))
-                yield fitted(drawn, texts.verdicts(alignment), _mends(alignment))
+                path = drawn(character, shown, Path(folder), view == texts.IN_A_STRIP)
+                yield fitted(path, texts.verdicts(alignment), _mends(alignment))
         except PoseAnimateError as error:
             yield fitted(None, texts.sentence(str(error), "error"))
 
@@ -212,7 +212,8 @@ class Before:
                 yield fitted(gr.skip(), said)
 
 
-def _drawn(character: Character, alignment: Alignment, strip: bool, folder: Path) -> str:
+def drawn(character: Character, alignment: Alignment, folder: Path, strip: bool = False) -> str:
+    """Writes the aligned skeletons over the picture, as a GIF or as a strip (PNG); returns the file."""
     path = folder / ("alignment.png" if strip else "alignment.gif")
     if strip:
         write_clip([preview.strip(character.picture, alignment)], path, alignment.fps)

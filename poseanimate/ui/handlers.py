@@ -11,10 +11,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
-from functools import wraps
-from inspect import Parameter, Signature
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, cast
@@ -283,19 +281,6 @@ def nothing_restored(said: Any = None) -> Outputs:
 def shown(**changed: Any) -> Outputs:
     """New values of `RESULT_OUTPUTS`; what isn't named stays as it is."""
     return tuple(changed.pop(name, gr.skip()) for name in RESULT_OUTPUTS)
-
-
-def named(handler: Callable[..., Iterator[Outputs]]) -> Callable[..., Iterator[Outputs]]:
-    """`Handlers.animate` with its values' names in its signature, where the API's clients see them."""
-
-    @wraps(handler)
-    def with_names(*values: Any) -> Iterator[Outputs]:
-        yield from handler(*values)
-
-    names = ("request", "picture", "joints", "prompt", *MOTION_NAMES, *SETTING_NAMES)
-    parameters = [Parameter(name, Parameter.POSITIONAL_OR_KEYWORD) for name in names]
-    with_names.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
-    return with_names
 
 
 def _session(request: gr.Request) -> str:

@@ -13,10 +13,11 @@ from poseanimate.poses.motion import PRESETS_FOLDER
 from poseanimate.shelf import Shelf
 from poseanimate.ui import parts, texts
 from poseanimate.ui.about import about
+from poseanimate.ui.api import Api
 from poseanimate.ui.before import ALIGNMENT_SETTINGS, Before
 from poseanimate.ui.compare import Comparison
 from poseanimate.ui.guard import guarded
-from poseanimate.ui.handlers import Handlers, named
+from poseanimate.ui.handlers import Handlers
 from poseanimate.ui.looks import EXAMPLES, style, theme
 from poseanimate.ui.parts import BESIDE, QUIET
 from poseanimate.ui.sharing import LINK, Sharing, shared_folder
@@ -24,6 +25,7 @@ from poseanimate.ui.sharing import LINK, Sharing, shared_folder
 CACHE_SWEEP_S, CACHE_AGE_S = 1800, 3600
 WAITING_S = 2  # between two looks at the line
 DIFFUSION: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "diffusion"}
+POSES: dict[str, Any] = {name: BESIDE[name] for name in DIFFUSION}
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,7 @@ def create_demo(backend: Backend, shelf: Shelf | None = None) -> gr.Blocks:
         bundle.upload(handlers.restore, bundle, back, **BESIDE)
         _share(demo, Sharing(handlers, shelf or Shelf(shared_folder())), shares, back)
         demo.unload(handlers.leave)
+        _answer_programs(Api(handlers))
     demo.queue(max_size=8, default_concurrency_limit=1, api_open=False)
     return demo
 
@@ -159,12 +162,13 @@ def _run(handlers: Handlers, before: Before, inputs: Inputs, result: parts.Resul
     aside: dict[str, Any] = {"outputs": result.outputs, **QUIET}
     result.generate.click(handlers.begin, None, **aside)
     run = result.generate.click(
-        named(handlers.animate),
+        handlers.animate,
         inputs.all,
         result.outputs,
         show_progress="minimal",
         show_progress_on=result.bar,
-        api_name="animate",
+        api_name="generate",
+        api_visibility="private",
         **DIFFUSION,
     )
     run.failure(handlers.failed, None, **aside)
@@ -195,6 +199,13 @@ def _compare(
         **DIFFUSION,
     )
     run.failure(comparison.failed, None, outputs, **QUIET)
+
+
+def _answer_programs(api: Api) -> None:
+    """The public endpoints, in the queues of the page's own events; these are all private."""
+    gr.api(api.animate, **DIFFUSION)
+    gr.api(api.align, **POSES)
+    gr.api(api.motions)
 
 
 def _share(

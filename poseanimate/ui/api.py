@@ -1,0 +1,311 @@
+"""The page's work for programs: endpoints without components; docs/api.md is for who calls them.
+
+Notable:
+- Gradio lets any JSON pass here, and looks after files only where they have the form of its uploads: every argument is
+  checked before it is used.
+- Gradio reads types and help from signatures and docstrings: one line per argument, `tuple` for what each yield gives
+  (so annotations must not be texts), and files that may be left out without `| None`, which MCP couldn't fill.
+"""
+
+import logging
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, TypedDict
+
+import gradio as gr
+from gradio.data_classes import FileDataMeta
+from gradio_client.utils import is_file_obj_with_meta
+
+from poseanimate.errors import MotionError, PoseAnimateError, SettingsError
+from poseanimate.events import Stage, Step
+from poseanimate.poses.motion import Motion, load_preset, preset_names
+from poseanimate.poses.pata import Alignment
+from poseanimate.settings import Settings
+from poseanimate.ui import texts
+from poseanimate.ui.before import drawn
+from poseanimate.ui.handlers import Handlers
+from poseanimate.ui.reading import MotionChoice
+from poseanimate.ui.run import Run
+
+_log = logging.getLogger(__name__)
+
+MAX_NUMBER = 1_000_000  # seconds, or frames
+
+Overrides = dict[str, float | bool | str]
+
+
+class File(TypedDict):
+    """A file as Gradio's clients send and fetch it."""
+
+    path: str
+    meta: FileDataMeta
+
+
+class Progress(TypedDict):
+    """How far the work is: step `step` of `steps` of a stage is done; seconds left, where known."""
+
+    stage: str
+    step: int
+    steps: int
+    left_s: float | None
+
+
+class Remark(TypedDict):
+    """A sentence to know before the clip is looked at."""
+
+    text: str
+    warning: bool
+
+
+class Figures(TypedDict):
+    """Of a finished clip; see `Done`."""
+
+    frames: int
+    fps: float
+    seconds: dict[str, float]
+    model_calls: dict[str, int]
+    source_psnr_db: float | None
+    inversion_psnr_db: float | None
+    cached_stages: list[str]
+    notes: list[Remark]
+
+
+class Finding(TypedDict):
+    """A verdict on an alignment; see `Verdict`."""
+
+    severity: str
+    message: str
+    remedy: str
+    mend: dict[str, Any]
+
+
+class PresetMotion(TypedDict):
+    """A motion that ships with the program."""
+
+    name: str
+    frames: int
+    fps: float
+    seconds: float
+
+
+class Api:
+    """The endpoints of one page; their runs count and wait like the page's own."""
+
+    def __init__(self, handlers: Handlers) -> None:
+        self.handlers = handlers
+
+    def animate(  # type: ignore[misc]  # a generator
+        self,
+        request: gr.Request,
+        picture: File,
+        motion: str = "walk",
+        motion_file: File = None,  # type: ignore[assignment]
+        prompt: str = "",
+        preset: str = "fast",
+        settings: Overrides = {},  # noqa: B006  only read, and null would not be this type
+        joints: str = "",
+        start_s: float = 0.0,
+        end_s: float = 0.0,
+        stride: int = 1,
+    ) -> tuple[File | None, Progress | Figures]:
+        """Animates the character of a picture with a motion. Until the clip is made, there is only progress.
+
+        Args:
+            picture: PNG, JPEG or WebP with one character in it.
+            motion: the name of a motion that ships with the program; `motions` lists them.
+            motion_file: a video (MP4, WebM, MOV, GIF) or OpenPose keypoints (JSON), used instead of `motion`.
+            prompt: what the picture shows, beginning with the character; at most 2000 characters.
+            preset: the settings to start from: fast, balanced, paper, or a baseline's name.
+            settings: what differs from the preset, by name, such as {"frames": 24}.
+            joints: OpenPose keypoints (JSON text) of the people in the picture, the character first; empty: found.
+            start_s: where the part of the motion that is used begins, in seconds, from 0.
+            end_s: where it ends, in seconds; 0: at the motion's end.
+            stride: every how manieth frame of it is used, from 1.
+
+        Returns:
+            the clip (MP4) and its figures; before that, no clip and the progress.
+        """
+        if said := self.handlers.rate.count(request):
+            raise _told(said)
+        with _sentences():
+            how, choice = (
+                _settings(preset, settings),
+                _choice(motion, motion_file, start_s, end_s, stride),
+            )
+            character = self.handlers.reader.character(_path("picture", picture), joints)
+            run, prompt = Run(joints=joints), _text("prompt", prompt)
+            with closing(self.handlers.events(run, character, prompt, choice, how)) as events:
+                for event in events:
+                    run.take(event)
+                    if isinstance(event, Stage | Step):
+                        yield None, _progress(event)
+            with TemporaryDirectory(prefix="poseanimate-") as folder:
+                yield _file(run.write(Path(folder))), _figures(run)
+
+    def align(  # type: ignore[misc]  # a generator
+        self,
+        picture: File,
+        motion: str = "walk",
+        motion_file: File = None,  # type: ignore[assignment]
+        preset: str = "fast",
+        settings: Overrides = {},  # noqa: B006  as above
+        joints: str = "",
+        start_s: float = 0.0,
+        end_s: float = 0.0,
+        stride: int = 1,
+    ) -> tuple[File | None, list[Finding]]:
+        """Fits a motion to the character of a picture and says how well it fits; no diffusion model is used.
+
+        Args:
+            picture: PNG, JPEG or WebP with one character in it.
+            motion: the name of a motion that ships with the program; `motions` lists them.
+            motion_file: a video (MP4, WebM, MOV, GIF) or OpenPose keypoints (JSON), used instead of `motion`.
+            preset: the settings to start from: fast, balanced, paper, or a baseline's name.
+            settings: what differs from the preset, by name, such as {"frames": 24}.
+            joints: OpenPose keypoints (JSON text) of the people in the picture, the character first; empty: found.
+            start_s: where the part of the motion that is used begins, in seconds, from 0.
+            end_s: where it ends, in seconds; 0: at the motion's end.
+            stride: every how manieth frame of it is used, from 1.
+
+        Returns:
+            skeletons over the picture (GIF), and verdicts; while a video is looked through, neither.
+        """
+        with _sentences():
+            how, choice = (
+                _settings(preset, settings),
+                _choice(motion, motion_file, start_s, end_s, stride),
+            )
+            character = self.handlers.reader.character(_path("picture", picture), joints)
+            chosen = yield from self._looked_through(choice)
+            alignment = self.handlers.backend.align(character, chosen, how)
+            with TemporaryDirectory(prefix="poseanimate-") as folder:
+                yield _file(drawn(character, alignment, Path(folder))), _findings(alignment)
+
+    def motions(self) -> list[PresetMotion]:
+        """Lists the motions that ship with the program.
+
+        Returns:
+            name, frames, frames per second and seconds of each.
+        """
+        return [
+            {
+                "name": each.name,
+                "frames": len(each.poses),
+                "fps": each.fps,
+                "seconds": each.duration_s,
+            }
+            for each in map(load_preset, preset_names())
+        ]
+
+    def _looked_through(
+        self, choice: MotionChoice
+    ) -> Generator[tuple[None, list[Finding]], None, Motion]:
+        """The chosen motion; yields between a video's frames, where a client may leave."""
+        steps = self.handlers.reader.motion(choice)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                motion: Motion = end.value.motion
+                return motion
+            yield None, []
+
+
+@contextmanager
+def _sentences() -> Iterator[None]:
+    """What goes wrong becomes what a client is told; faults of the program are logged."""
+    try:
+        yield
+    except PoseAnimateError as error:
+        raise _told(str(error)) from error
+    except Exception as error:
+        _log.exception("A call failed.")
+        raise _told(texts.INTERNAL) from error
+
+
+def _told(sentence: str) -> gr.Error:
+    return gr.Error(sentence, print_exception=False)
+
+
+# what comes in ------------------------------------------------------------------------------------
+
+
+def _path(what: str, file: Any) -> str:
+    """Of an upload; Gradio has refused paths that are none, but only in files of this form."""
+    if not is_file_obj_with_meta(file):
+        raise SettingsError(f"{what} is no uploaded file.", "Upload it first; see docs/api.md.")
+    return str(file["path"])
+
+
+def _text(what: str, value: Any) -> str:
+    if not isinstance(value, str):
+        raise SettingsError(f"{what} is {value!r:.80}.", "Give a text.")
+    return value
+
+
+def _choice(motion: Any, file: Any, start_s: Any, end_s: Any, stride: Any) -> MotionChoice:
+    start_s, end_s = _number("start_s", start_s), _number("end_s", end_s) or None
+    stride = _number("stride", stride, least=1)
+    if stride != int(stride):
+        raise MotionError(f"The stride is {stride:g}.", "Give a whole number from 1.")
+    if file is not None:
+        name = _path("motion_file", file)
+    else:
+        name = _text("motion", motion)
+        load_preset(name)  # raises where it is none: a path would be opened
+    return MotionChoice(name, start_s, end_s, int(stride))
+
+
+def _number(name: str, value: Any, least: int = 0) -> float:
+    if isinstance(value, int | float) and least <= value <= MAX_NUMBER:  # false for NaN
+        return float(value)
+    raise MotionError(f"{name} is {value!r:.80}.", f"Give a number from {least} to {MAX_NUMBER}.")
+
+
+def _settings(preset: Any, changed: Any) -> Settings:
+    if not isinstance(changed, dict):
+        raise SettingsError(
+            f"The settings are {changed!r:.80}.", 'Give names and values, such as {"frames": 24}.'
+        )
+    return Settings.preset(_text("preset", preset)).changed(changed)
+
+
+# what goes out ------------------------------------------------------------------------------------
+
+
+def _file(path: str | None) -> File | None:
+    return None if path is None else {"path": path, "meta": {"_type": "gradio.FileData"}}
+
+
+def _progress(event: Stage | Step) -> Progress:
+    if isinstance(event, Stage):
+        return {"stage": event.name, "step": 0, "steps": event.steps, "left_s": None}
+    return {"stage": event.stage, "step": event.index, "steps": event.total, "left_s": event.left_s}
+
+
+def _figures(run: Run) -> Figures:
+    assert run.done is not None, "events end with Done"
+    return {
+        "frames": len(run.frames),
+        "fps": run.fps,
+        "seconds": run.done.seconds,
+        "model_calls": run.done.model_calls,
+        "source_psnr_db": run.done.source_psnr_db,
+        "inversion_psnr_db": run.done.inversion_psnr_db,
+        "cached_stages": list(run.done.cached_stages),
+        "notes": [{"text": note.text, "warning": note.warning} for note in run.notes],
+    }
+
+
+def _findings(alignment: Alignment) -> list[Finding]:
+    return [
+        {
+            "severity": each.severity.value,
+            "message": each.message,
+            "remedy": each.remedy,
+            "mend": dict(each.mend),
+        }
+        for each in alignment.verdicts
+    ]
