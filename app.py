@@ -19,7 +19,7 @@ from poseanimate.backend import Backend
 from poseanimate.cache import StageCache, default_folder
 from poseanimate.errors import PoseAnimateError
 from poseanimate.models import load_models
-from poseanimate.ui.page import create_demo, serve
+from poseanimate.ui.page import check_mcp, create_demo, serve
 from poseanimate.zero_gpu import ZeroGPU
 
 
@@ -44,6 +44,12 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         metavar="NAME:PASSWORD",
         help="ask visitors for these (POSEANIMATE_AUTH)",
         default=os.environ.get("POSEANIMATE_AUTH"),
+    )
+    parser.add_argument(
+        "--mcp",
+        action="store_true",
+        help="serve the API to MCP clients as tools, too (POSEANIMATE_MCP=1)",
+        default=os.environ.get("POSEANIMATE_MCP", "").lower() in ("1", "true"),
     )
     return parser.parse_args(arguments)
 
@@ -71,6 +77,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Serves the page until it is interrupted; 2 where options, models or cache can't be used."""
     options = parse(arguments)
     try:
+        if options.mcp:
+            check_mcp(auth=bool(options.auth))
         demo = create_demo(backend(options.models))
     except PoseAnimateError as error:
         print(error, file=sys.stderr)
@@ -81,6 +89,7 @@ def main(arguments: list[str] | None = None) -> int:
         server_port=options.port,
         share=options.share,
         auth=options.auth,
+        mcp=options.mcp,
     )
     return 0
 

@@ -122,7 +122,7 @@ class Api:
             joints: OpenPose keypoints (JSON text) of the people in the picture, the character first; empty: found.
             start_s: where the part of the motion that is used begins, in seconds, from 0.
             end_s: where it ends, in seconds; 0: at the motion's end.
-            stride: every how manieth frame of it is used, from 1.
+            stride: every nth frame of it is used, from 1.
 
         Returns:
             the clip (MP4) and its figures; before that, no clip and the progress.
@@ -130,10 +130,8 @@ class Api:
         if said := self.handlers.rate.count(request):
             raise _told(said)
         with _sentences():
-            how, choice = (
-                _settings(preset, settings),
-                _choice(motion, motion_file, start_s, end_s, stride),
-            )
+            how = _settings(preset, settings)
+            choice = _choice(motion, motion_file, start_s, end_s, stride)
             character = self.handlers.reader.character(_path("picture", picture), joints)
             run, prompt = Run(joints=joints), _text("prompt", prompt)
             with closing(self.handlers.events(run, character, prompt, choice, how)) as events:
@@ -167,16 +165,14 @@ class Api:
             joints: OpenPose keypoints (JSON text) of the people in the picture, the character first; empty: found.
             start_s: where the part of the motion that is used begins, in seconds, from 0.
             end_s: where it ends, in seconds; 0: at the motion's end.
-            stride: every how manieth frame of it is used, from 1.
+            stride: every nth frame of it is used, from 1.
 
         Returns:
             skeletons over the picture (GIF), and verdicts; while a video is looked through, neither.
         """
         with _sentences():
-            how, choice = (
-                _settings(preset, settings),
-                _choice(motion, motion_file, start_s, end_s, stride),
-            )
+            how = _settings(preset, settings)
+            choice = _choice(motion, motion_file, start_s, end_s, stride)
             character = self.handlers.reader.character(_path("picture", picture), joints)
             chosen = yield from self._looked_through(choice)
             alignment = self.handlers.backend.align(character, chosen, how)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import gradio as gr
 
 from poseanimate.backend import Backend
+from poseanimate.errors import SettingsError
 from poseanimate.media import VideoLimits
 from poseanimate.poses.motion import PRESETS_FOLDER
 from poseanimate.shelf import Shelf
@@ -93,10 +95,11 @@ def create_demo(backend: Backend, shelf: Shelf | None = None) -> gr.Blocks:
     return demo
 
 
-def serve(demo: gr.Blocks, **more: Any) -> Any:
+def serve(demo: gr.Blocks, mcp: bool = False, **more: Any) -> Any:
     """Launches the page with its looks and with everything closed that it doesn't need.
 
     Args:
+        mcp: whether the public endpoints are tools for MCP clients, too; see `check_mcp`.
         more: of Gradio's own `launch`: host, port, share, auth. Where host and port aren't given they are
             GRADIO_SERVER_NAME (127.0.0.1) and GRADIO_SERVER_PORT (7860 on).
     """
@@ -111,10 +114,29 @@ def serve(demo: gr.Blocks, **more: Any) -> Any:
         footer_links=["api", "gradio"],
         ssr_mode=False,
         pwa=False,
-        mcp_server=False,
+        mcp_server=mcp,
         app_kwargs=guarded(),
         **more,
     )
+
+
+def check_mcp(auth: bool) -> None:
+    """Whether MCP can be served, before models are loaded.
+
+    Args:
+        auth: whether visitors are asked for a password.
+
+    Raises:
+        SettingsError: they are, which MCP's own calls couldn't answer; or Gradio finds no package `mcp` of use.
+    """
+    if auth:
+        raise SettingsError("MCP knows no password.", "Leave --mcp or --auth out.")
+    try:
+        fits = version("mcp").startswith("1.")
+    except PackageNotFoundError:
+        fits = False
+    if not fits:
+        raise SettingsError("MCP needs a package.", "Install it: pip install 'mcp>=1.21,<2'.")
 
 
 def _look_ahead(

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
+from inspect import signature
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
@@ -36,6 +37,7 @@ from poseanimate.poses.keypoints import MAX_FRAMES, MAX_PEOPLE
 from poseanimate.poses.motion import PRESETS_FOLDER, load_preset
 from poseanimate.settings import Settings
 from poseanimate.shelf import Shelf, Ticket
+from poseanimate.ui.api import Api
 from poseanimate.ui.guard import MAX_BODY_BYTES
 from poseanimate.ui.looks import EXAMPLES
 from poseanimate.ui.page import create_demo, serve
@@ -69,13 +71,13 @@ class Target:
 
 
 @contextmanager
-def served(animator: Animator, shelf: Shelf) -> Iterator[str]:
+def served(animator: Animator, shelf: Shelf, mcp: bool = False) -> Iterator[str]:
     demo = create_demo(animator, shelf)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     try:
-        _, url, _ = serve(demo, server_port=port, prevent_thread_lock=True, quiet=True)
+        _, url, _ = serve(demo, mcp, server_port=port, prevent_thread_lock=True, quiet=True)
         yield url
     finally:
         demo.close()
@@ -157,10 +159,18 @@ class Visitor:
 
     def inputs(self, **changed: Any) -> list[Any]:
         """A run's, from the page's own."""
-        return list((dict(zip(INPUTS, self.defaults("animate"), strict=True)) | changed).values())
+        return list((dict(zip(INPUTS, self.defaults("generate"), strict=True)) | changed).values())
 
     def animate(self, **changed: Any) -> Answer:
-        return self.ask("animate", *self.inputs(**changed))
+        return self.ask("generate", *self.inputs(**changed))
+
+    def call(self, endpoint: str, **changed: Any) -> Answer:
+        """As a program does, with the first example where no picture is given."""
+        known = list(signature(getattr(Api, endpoint)).parameters)
+        known = [name for name in known if name not in ("self", "request")]
+        values = dict(zip(known, self.defaults(endpoint), strict=True))
+        values["picture"] = self.defaults("generate")[0]
+        return self.ask(endpoint, *(values | changed).values())
 
     def fit(self, motion: dict[str, Any]) -> Answer:
         """The alignment of the first example with an uploaded motion."""
@@ -181,7 +191,7 @@ def _read(success: bool, output: dict[str, Any]) -> Answer:
     return Answer(success, values, said)
 
 
-def file_data(path: str, **more: str) -> dict[str, Any]:
+def file_data(path: str, **more: Any) -> dict[str, Any]:
     return {"path": path, "meta": {"_type": "gradio.FileData"}, **more}
 
 
@@ -256,19 +266,19 @@ def test_the_server_fetches_no_address(
     assert raw(target, f"/gradio_api/{way}={target.url}config").status == status
 
 
-@pytest.mark.parametrize(
-    "file",
-    [
-        file_data("/etc/passwd"),
-        file_data(f"{REPOSITORY}/tests/../app.py"),
-        file_data("/etc/passwd", url="http://127.0.0.1/picture.png"),
-        file_data("http://127.0.0.1:1/picture.png"),
-        file_data("http://169.254.169.254/picture.png"),
-        "/etc/passwd",
-        ["/etc/passwd"],
-        {},
-    ],
-)
+NO_UPLOADS = [
+    file_data("/etc/passwd"),
+    file_data(f"{REPOSITORY}/tests/../app.py"),
+    file_data("/etc/passwd", url="http://127.0.0.1/picture.png"),
+    file_data("http://127.0.0.1:1/picture.png"),
+    file_data("http://169.254.169.254/picture.png"),
+    "/etc/passwd",
+    ["/etc/passwd"],
+    {},
+]
+
+
+@pytest.mark.parametrize("file", NO_UPLOADS)
 @pytest.mark.parametrize("place", ["picture", "motion", "look", "fit", "bundle"])
 def test_a_file_that_is_no_upload_is_refused(visitor: Visitor, file: Any, place: str) -> None:
     ask = {
@@ -280,6 +290,30 @@ def test_a_file_that_is_no_upload_is_refused(visitor: Visitor, file: Any, place:
     }
     answer = ask[place]()
     assert not answer.success and answer.said.strip() == ""
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        *NO_UPLOADS,
+        {"path": "/etc/passwd"},
+        {"path": "/etc/passwd", "meta": {"_type": "gradio.Other"}},
+        {"path": "/etc/passwd", "meta": "gradio.FileData"},
+        {"file": file_data("/etc/passwd")},
+        [file_data("/etc/passwd")],
+        file_data("/etc/passwd", is_stream=True),
+    ],
+)
+@pytest.mark.parametrize("place", ["picture", "motion_file", "settings"])
+@pytest.mark.parametrize("endpoint", ["animate", "align"])
+def test_a_file_that_is_no_upload_is_refused_to_programs(
+    visitor: Visitor, endpoint: str, place: str, file: Any
+) -> None:
+    if (place, file) == ("settings", {}):
+        file = {"frames": "/etc/passwd"}
+    answer = visitor.call(endpoint, **{place: file})
+    assert not answer.success and "root:" not in answer.said
+    assert re.search("^$|no uploaded file|no setting|settings are|frames is", answer.said.strip())
 
 
 def test_a_file_of_the_shelf_is_no_bundle_to_upload(target: Target, visitor: Visitor) -> None:
@@ -514,6 +548,52 @@ def test_a_setting_that_cannot_be_begins_no_run(
 
 
 @pytest.mark.parametrize(
+    ("argument", "value", "said"),
+    [
+        ("motion", "/etc/passwd", "no preset motion"),
+        ("motion", "../settings/fast", "no preset motion"),
+        ("motion", ["walk"], "Give a text"),
+        ("preset", "../motions/walk", "no preset"),
+        ("preset", "a" * 1_000_000, "no preset"),
+        ("preset", None, "Give a text"),
+        ("settings", '{"frames": 4}', "Give names and values"),
+        ("settings", {"__class__": 1}, "no setting"),
+        ("settings", {"frames": NAN}, "must be a whole number"),
+        ("settings", {"frames": 10**400}, "must be a whole number"),
+        ("settings", {"frames": {"a": 7}}, "must be a whole number"),
+        ("settings", {HALF: 1}, "no setting"),
+        ("joints", [1], "joints are no text"),
+        ("start_s", NAN, "Give a number"),
+        ("start_s", "0", "Give a number"),
+        ("start_s", 9, "is empty"),
+        ("end_s", -1, "Give a number"),
+        ("stride", 0, "Give a number"),
+        ("stride", 1.5, "whole number"),
+        ("stride", 10**400, "Give a number"),
+        ("stride", [1], "Give a number"),
+    ],
+    ids=lambda value: repr(value)[:20],
+)
+@pytest.mark.parametrize("endpoint", ["animate", "align"])
+def test_an_argument_that_cannot_be_gets_a_sentence(
+    visitor: Visitor, endpoint: str, argument: str, value: Any, said: str
+) -> None:
+    answer = visitor.call(endpoint, **{argument: value})
+    assert not answer.success and said in answer.said and len(answer.said) < 1000
+
+
+@pytest.mark.parametrize(
+    ("prompt", "said"),
+    [("a" * 2001, "2001 characters"), (HALF, "broken characters"), (5, "a text")],
+)
+def test_a_prompt_that_cannot_be_gets_a_sentence_by_a_program_too(
+    visitor: Visitor, prompt: Any, said: str
+) -> None:
+    answer = visitor.call("animate", prompt=prompt)
+    assert not answer.success and said in answer.said
+
+
+@pytest.mark.parametrize(
     ("handler", "values"),
     [
         ("lambda", ["../../../etc/passwd"]),
@@ -627,12 +707,12 @@ def test_more_runs_than_the_queue_holds_are_refused(target: Target, visitor: Vis
     for event in (target.animator.held, target.animator.go_on):
         event.clear()
     target.animator.hold_at = 1
-    assert visitor.join("animate", visitor.inputs(**QUICK)).status_code == 200
+    assert visitor.join("generate", visitor.inputs(**QUICK)).status_code == 200
     assert target.animator.held.wait(HOLD_S)
     waiting = [Visitor(target.url) for _ in range(8)]
     for each in waiting:
-        assert each.join("animate", each.inputs(frames=NAN)).status_code == 200
-    refused = waiting[0].join("animate", waiting[0].inputs())
+        assert each.join("generate", each.inputs(frames=NAN)).status_code == 200
+    refused = waiting[0].join("generate", waiting[0].inputs())
     assert refused.status_code == 503
     assert refused.json()["detail"] == "Queue is full. Max size is 8 and size is 8."
     target.animator.go_on.set()
@@ -650,7 +730,8 @@ def test_a_visitor_who_has_made_enough_runs_stays_one(
         assert "must be a whole number" in Visitor(url, elsewhere).animate(frames=NAN).said
         for headers in ({}, {"x-forwarded-for": "8.8.8.8"}, {"cookie": "a=b", "user-agent": "b"}):
             again = Visitor(url, elsewhere, **headers)
-            assert "You have made 1 runs within an hour" in again.animate(frames=NAN).said
+            for asked in (again.animate(frames=NAN), again.call("animate")):
+                assert "You have made 1 runs within an hour" in asked.said
 
 
 @pytest.mark.parametrize("told", [True, False], ids=["with its length", "without"])
@@ -667,7 +748,17 @@ def test_a_body_that_the_page_never_sends_is_not_read(visitor: Visitor, told: bo
 
 @pytest.mark.parametrize("way", ["run", "api"])
 def test_runs_cannot_pass_the_queue(visitor: Visitor, way: str) -> None:
-    for name in ("animate", "compare", "pack", "restore", "share", "fit"):
+    for name in (
+        "animate",
+        "align",
+        "motions",
+        "generate",
+        "compare",
+        "pack",
+        "restore",
+        "share",
+        "fit",
+    ):
         answer = visitor.http.post(f"/gradio_api/{way}/{name}", json={"data": []})
         assert answer.status_code == 404 and "join the queue" in answer.json()["detail"]
 
@@ -682,6 +773,9 @@ def test_runs_cannot_pass_the_queue(visitor: Visitor, way: str) -> None:
         ("GET", "/redoc", 404),
         ("GET", "/openapi.json", 404),
         ("GET", "/gradio_api/mcp/schema", 404),
+        ("GET", "/gradio_api/mcp", 404),
+        ("POST", "/gradio_api/mcp/", 404),
+        ("GET", "/gradio_api/mcp/sse", 404),
         ("GET", "/gradio_api/runs", 404),
         ("GET", "/gradio_api/run-history/buckets", 404),
         ("GET", "/gradio_api/profiling/traces", 404),

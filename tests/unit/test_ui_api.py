@@ -1,0 +1,98 @@
+"""The endpoints for programs and their switch for MCP, without a server."""
+
+from __future__ import annotations
+
+import json
+from importlib.metadata import PackageNotFoundError
+from pathlib import Path
+
+import gradio as gr
+import pytest
+from gradio.utils import get_function_description
+
+import app
+from poseanimate.ui import page
+from poseanimate.ui.api import Api
+from tests.unit.test_ui_handlers import Scripted
+
+ENDPOINTS = ("animate", "align", "motions")
+DOCUMENT = Path(__file__).parents[2] / "docs" / "api.md"
+
+
+@pytest.fixture(scope="module")
+def demo() -> gr.Blocks:
+    return page.create_demo(Scripted())
+
+
+def rows(demo: gr.Blocks, endpoint: str) -> list[str]:
+    """The arguments as the document's table has them."""
+    helped = get_function_description(getattr(Api, endpoint))[1]
+    found = []
+    for told in demo.get_api_info()["named_endpoints"][f"/{endpoint}"]["parameters"]:
+        name, kind = told["parameter_name"], told["python_type"]["type"].replace(" | ", " or ")
+        default = f"`{json.dumps(told['parameter_default'])}`"
+        given = default if told["parameter_has_default"] else ""
+        found.append(f"| `{name}` | {kind} | {given} | {helped[name]} |")
+    return found
+
+
+def test_three_endpoints_are_public_and_all_of_them_is_typed_and_explained(
+    demo: gr.Blocks,
+) -> None:
+    api = demo.get_api_info()
+    assert list(api["named_endpoints"]) == [f"/{name}" for name in ENDPOINTS]
+    assert not api["unnamed_endpoints"]
+    for name, told in api["named_endpoints"].items():
+        description, helped, returns = get_function_description(getattr(Api, name[1:]))
+        assert description and returns
+        assert all(each["type"] for each in told["parameters"] + told["returns"])
+        assert all(helped[each["parameter_name"]] for each in told["parameters"])
+
+
+def test_the_document_lists_what_the_endpoints_say_of_themselves(demo: gr.Blocks) -> None:
+    lines = DOCUMENT.read_text(encoding="utf-8").splitlines()
+    assert [line for line in lines if line.startswith("| `")] == rows(demo, "animate")
+
+
+def test_what_is_aligned_can_be_animated_with_the_same_arguments(demo: gr.Blocks) -> None:
+    assert rows(demo, "align") == [
+        row for row in rows(demo, "animate") if not row.startswith("| `prompt`")
+    ]
+
+
+def test_programs_wait_for_the_turn_of_the_page(demo: gr.Blocks) -> None:
+    queues = {fn.api_name: (fn.concurrency_id, fn.concurrency_limit) for fn in demo.fns.values()}
+    assert queues["animate"] == queues["generate"] == queues["compare"] == ("diffusion", 1)
+    assert queues["align"] == queues["fit"] == ("poses", 1)
+
+
+@pytest.mark.parametrize("version", [None, "2.3.0"])
+def test_mcp_without_its_package_gets_a_sentence(
+    version: str | None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def installed(name: str) -> str:
+        if version is None:
+            raise PackageNotFoundError(name)
+        return version
+
+    monkeypatch.setattr(page, "version", installed)
+    assert app.main(["--mcp"]) == 2
+    assert (
+        capsys.readouterr().err == "MCP needs a package. Install it: pip install 'mcp>=1.21,<2'.\n"
+    )
+
+
+def test_mcp_with_a_login_gets_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    assert app.main(["--mcp", "--auth", "ada:lovelace"]) == 2
+    assert capsys.readouterr().err.startswith("MCP knows no password.")
+
+
+@pytest.mark.parametrize(
+    ("variable", "options", "on"),
+    [("", [], False), ("0", [], False), ("1", [], True), ("True", [], True), ("", ["--mcp"], True)],
+)
+def test_mcp_is_off_unless_it_is_asked_for(
+    variable: str, options: list[str], on: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("POSEANIMATE_MCP", variable)
+    assert app.parse(options).mcp is on
