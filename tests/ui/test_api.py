@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
+from browser import HOLD_S, Paced, serving
 from gradio_client import Client, handle_file
 from PIL import Image
 
@@ -21,8 +22,7 @@ from poseanimate.models import load_models
 from poseanimate.poses.motion import load_preset, preset_names
 from poseanimate.shelf import Shelf
 from poseanimate.ui.looks import EXAMPLES
-from tests.ui.test_attacks import REPOSITORY, Target, file_data, served
-from tests.ui.test_page import HOLD_S, Paced
+from tests.ui.test_attacks import REPOSITORY, Target, file_data
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:'future.no_silent_downcasting'"),
@@ -43,7 +43,7 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("GRADIO_TEMP_DIR", str(uploads))
         shelf = Shelf(shared)
-        with served(animator, shelf, mcp=True) as url:
+        with serving(animator, shelf, mcp=True) as url:
             yield Target(url, animator, cache, shelf, uploads)
 
 

@@ -10,11 +10,9 @@ import json
 import pickle
 import re
 import secrets
-import socket
 import tempfile
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from inspect import signature
@@ -25,10 +23,10 @@ from urllib.parse import urlparse
 import httpx
 import numpy as np
 import pytest
+from browser import CHROMIUM, FLAGS, HOLD_S, PATIENCE_MS, Paced, serving
 from PIL import Image
 from playwright.sync_api import expect, sync_playwright
 
-from poseanimate.animator import Animator
 from poseanimate.bundle import JOB, LIMITS, MOTION, PICTURE, Bundle
 from poseanimate.cache import StageCache
 from poseanimate.media import VideoLimits
@@ -40,10 +38,8 @@ from poseanimate.shelf import Shelf, Ticket
 from poseanimate.ui.api import Api
 from poseanimate.ui.guard import MAX_BODY_BYTES
 from poseanimate.ui.looks import EXAMPLES
-from poseanimate.ui.page import create_demo, serve
 from poseanimate.ui.rate import VARIABLE
 from poseanimate.ui.reading import MOTION_NAMES, SETTING_NAMES
-from tests.ui.test_page import CHROMIUM, FLAGS, HOLD_S, PATIENCE_MS, Paced
 
 # Gradio's queue does what this pandas calls deprecated.
 pytestmark = [
@@ -70,19 +66,6 @@ class Target:
     uploads: Path
 
 
-@contextmanager
-def served(animator: Animator, shelf: Shelf, mcp: bool = False) -> Iterator[str]:
-    demo = create_demo(animator, shelf)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    try:
-        _, url, _ = serve(demo, mcp, server_port=port, prevent_thread_lock=True, quiet=True)
-        yield url
-    finally:
-        demo.close()
-
-
 @pytest.fixture(scope="module")
 def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
     cache, shared, uploads = (tmp_path_factory.mktemp(name) for name in ("cache", "shelf", "up"))
@@ -90,7 +73,7 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("GRADIO_TEMP_DIR", str(uploads))
         shelf = Shelf(shared)
-        with served(animator, shelf) as url:
+        with serving(animator, shelf) as url:
             yield Target(url, animator, cache, shelf, uploads)
 
 
@@ -724,7 +707,7 @@ def test_a_visitor_who_has_made_enough_runs_stays_one(
     target: Target, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(VARIABLE, "1")
-    with served(target.animator, target.shelf) as url:
+    with serving(target.animator, target.shelf) as url:
         # a proxy on the same machine would be believed, so the visitor comes from elsewhere
         elsewhere = "127.0.0.2"
         assert "must be a whole number" in Visitor(url, elsewhere).animate(frames=NAN).said

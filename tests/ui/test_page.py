@@ -3,67 +3,26 @@
 from __future__ import annotations
 
 import re
-import socket
-import threading
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlparse
 
 import imageio_ffmpeg
 import numpy as np
 import pytest
+from browser import HOLD_S, App, opened, small
 from PIL import Image
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
-from poseanimate.animator import Animator
-from poseanimate.cache import StageCache
-from poseanimate.events import Event, Frame
 from poseanimate.media import read_video
-from poseanimate.models import load_models
-from poseanimate.shelf import Shelf
-from poseanimate.ui.page import create_demo, serve
 
 # Gradio's queue sets an option that this pandas calls deprecated.
 pytestmark = pytest.mark.filterwarnings("ignore:'future.no_silent_downcasting'")
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "characters"
-CHROMIUM = Path("/usr/bin/chromium")
-FLAGS = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
-    "--disable-background-networking", "--disable-component-update",
-]  # fmt: skip
-PATIENCE_MS = 120_000
-HOLD_S = 120.0
-
-
-class Paced(Animator):
-    """An animator whose runs can be held once `hold_at` frames are finished, until `go_on` is set."""
-
-    hold_at: int | None = None
-
-    def __init__(self, *args: Any) -> None:
-        super().__init__(*args)
-        self.held, self.go_on, self.closed = (threading.Event() for _ in range(3))
-
-    def animate(self, *args: Any, **more: Any) -> Iterator[Event]:
-        try:
-            for event in super().animate(*args, **more):
-                yield event
-                if isinstance(event, Frame) and event.index + 1 == self.hold_at:
-                    self.held.set()
-                    self.go_on.wait(HOLD_S)
-        finally:
-            self.closed.set()
-
-
-@dataclass
-class App:
-    url: str
-    animator: Paced
 
 
 @dataclass
@@ -74,65 +33,18 @@ class Visit:
     errors: list[str] = field(default_factory=list)
 
 
-@pytest.fixture(scope="module")
-def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
-    animator = Paced(
-        load_models("pocket", "cpu"), StageCache(tmp_path_factory.mktemp("cache"), 10**9)
-    )
-    demo = create_demo(animator, Shelf(tmp_path_factory.mktemp("shared")))
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    try:
-        _, url, _ = serve(demo, server_port=port, prevent_thread_lock=True, quiet=True)
-        yield App(url, animator)
-    finally:
-        demo.close()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    if not CHROMIUM.exists():
-        pytest.fail(f"There is no {CHROMIUM}. Install it: apt-get install chromium.")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
-        yield browser
-        browser.close()
-
-
 @pytest.fixture
 def page(app: App, browser: Browser) -> Iterator[Page]:
     """The page, ready; afterwards it must have stayed on this machine and without script errors."""
-    app.animator.hold_at = None
-    for event in (app.animator.held, app.animator.go_on, app.animator.closed):
-        event.clear()
+    app.animator.unheld()
     visit = Visit()
     with browser.new_context(viewport={"width": 1360, "height": 900}) as context:
         context.on("request", lambda request: visit.hosts.add(urlparse(request.url).hostname or ""))
         context.on("weberror", lambda error: visit.errors.append(str(error.error)))
-        yield _opened(context.new_page(), app)
+        yield opened(context.new_page(), app.url)
         app.animator.go_on.set()
     assert visit.hosts <= {"127.0.0.1", ""}, "the page asked other machines"
     assert visit.errors == []
-
-
-def _opened(page: Page, app: App) -> Page:
-    page.set_default_timeout(PATIENCE_MS)
-    expect.set_options(timeout=PATIENCE_MS)
-    page.goto(app.url)
-    # a phone loads pictures only when they come near
-    page.locator("#alignment").scroll_into_view_if_needed()
-    expect(page.get_by_role("img", name="skeletons over the picture")).to_be_visible()
-    page.evaluate("window.scrollTo(0, 0)")
-    return page
-
-
-def _small(page: Page, frames: int, steps: int = 2) -> None:
-    """Settings for a run of seconds."""
-    for name, value in (("frames", frames), ("num-inference-steps", steps), ("inner-steps", 1)):
-        number = page.locator(f"#setting-{name} input[type=number]")
-        number.fill(str(value))
-        number.press("Tab")
 
 
 def _downloaded(page: Page, folder: Path, suffix: str) -> Path:
@@ -185,11 +97,11 @@ def test_the_whole_way(app: App, page: Page, tmp_path: Path) -> None:
     page.get_by_role("radio", name="squat").check()
 
     # the alignment: a verdict and its remedy
-    _small(page, frames=4, steps=4)
+    small(page, frames=4, steps=4)
     expect(page.locator("#verdicts")).to_contain_text("The clip shows")
     page.get_by_role("button", name="Show all of the motion").click()
     expect(page.locator("#verdicts")).to_contain_text("The motion fits.")
-    _small(page, frames=5, steps=4)
+    small(page, frames=5, steps=4)
     page.get_by_label("PACM · source").check()
     page.get_by_role("button", name="Advanced").click()
     chunk = page.locator("#setting-chunk-frames input[type=number]")
@@ -252,7 +164,7 @@ def test_the_whole_way(app: App, page: Page, tmp_path: Path) -> None:
 
     # the bundle in a fresh session
     bundle = _downloaded(page, tmp_path, "-bundle.zip")
-    fresh = _opened(page.context.new_page(), app)
+    fresh = opened(page.context.new_page(), app.url)
     fresh.get_by_text("Go on from a bundle").click()
     fresh.locator("#bundle input[type=file]").set_input_files(bundle)
     expect(fresh.locator("#restored")).to_contain_text("are back")
@@ -282,14 +194,14 @@ def test_two_visitors_at_once_get_their_own_clips(
     app.animator.hold_at = 2
     page.get_by_role("radio", name="room boy").check()
     expect(page.locator("#prompt textarea")).to_have_value(re.compile("in a room"))
-    _small(page, frames=3)
+    small(page, frames=3)
     page.get_by_role("button", name="Generate").click()
     assert app.animator.held.wait(HOLD_S)
     with browser.new_context() as context:
-        other = _opened(context.new_page(), app)
+        other = opened(context.new_page(), app.url)
         other.get_by_role("radio", name="snow boy").check()
         expect(other.locator("#prompt textarea")).to_have_value(re.compile("in the snow"))
-        _small(other, frames=4)
+        small(other, frames=4)
         other.get_by_role("button", name="Generate").click()
         expect(other.locator("#bar")).to_contain_text("Waiting for its turn")
         expect(other.locator("#bar")).to_contain_text("1 run before it")
@@ -309,7 +221,7 @@ def test_a_shared_clip_is_opened_by_its_link_and_taken_back(
     app: App, page: Page, browser: Browser
 ) -> None:
     page.get_by_role("radio", name="park girl").check()
-    _small(page, frames=3)
+    small(page, frames=3)
     page.get_by_role("button", name="Generate").click()
     expect(page.locator("#bar")).to_contain_text("Done: 3 frames.")
     page.locator("#sharing").get_by_text("Share this clip").first.click()
@@ -334,7 +246,7 @@ def test_a_shared_clip_is_opened_by_its_link_and_taken_back(
 
 
 def test_a_remedy_is_clicked(page: Page) -> None:
-    _small(page, frames=4)
+    small(page, frames=4)
     expect(page.locator("#verdicts")).to_contain_text("The clip shows")
     page.get_by_role("button", name="Show all of the motion").click()
     expect(page.locator("#verdicts")).to_contain_text("The motion fits.")
@@ -351,7 +263,7 @@ def test_a_remedy_is_clicked(page: Page) -> None:
 
 
 def test_values_of_a_setting_are_compared_in_one_clip(page: Page) -> None:
-    _small(page, frames=3)
+    small(page, frames=3)
     page.get_by_label("Values of a setting").check()
     page.get_by_label("Values, with commas").fill("0, 1")
     page.get_by_role("button", name="Compare").click()
@@ -524,7 +436,7 @@ def test_a_phone_shows_one_column_without_scrolling_sideways(app: App, browser: 
     with browser.new_context(
         viewport={"width": 390, "height": 844}, color_scheme="dark"
     ) as context:
-        page = _opened(context.new_page(), app)
+        page = opened(context.new_page(), app.url)
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
         tops = [page.get_by_role("heading", name=str(n)).bounding_box() for n in range(1, 6)]
         assert all(a and b and a["y"] < b["y"] for a, b in pairwise(tops))
