@@ -77,7 +77,7 @@ class Before:
             height, width = pixels.shape[:2]
             count = int(character.pose.visible().sum())
             said = texts.found(count, bool(joints), character.outlined, given, (width, height))
-        shown = None if pixels is None else editor.shown(pixels, people, mask)
+        shown = player.NOTHING if pixels is None else editor.shown(pixels, people, mask)
         return gr.update(shown=shown), said
 
     def suggestion(self, picture: str | None, joints: str, prompt: str) -> gr.Button:
@@ -149,7 +149,8 @@ class Before:
                 seen, start_s = self.reader.known_motion(choice), choice.start_s
         except PoseAnimateError:
             pass  # said beside the alignment
-        return gr.update(shown=None if seen is None else _timeline(seen, start_s), value="")
+        shown = player.NOTHING if seen is None else _timeline(seen, start_s)
+        return gr.update(shown=shown, value="")
 
     @staticmethod
     def trim(part: str) -> tuple[Any, Any]:

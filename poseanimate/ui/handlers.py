@@ -27,6 +27,7 @@ from poseanimate.events import Event, Frame
 from poseanimate.settings import Settings
 from poseanimate.ui import texts
 from poseanimate.ui.files import bundled, downloads, laid_out, read_bundle
+from poseanimate.ui.player import NOTHING
 from poseanimate.ui.rate import Rate
 from poseanimate.ui.reading import MOTION_NAMES, SETTING_NAMES, MotionChoice, Reader
 from poseanimate.ui.review import frames_shown, seen
@@ -223,7 +224,7 @@ class Handlers:
         """What an event changes. The last run's clip goes when this one has passed all checks."""
         changed: dict[str, Any] = {"bar": run.bar}
         if isinstance(event, Frame) and len(run.frames) == 1:
-            changed |= {"clip": None, "report": "", "frames": gr.update(shown=None), "seen": ""}
+            changed |= {"clip": None, "report": "", "frames": gr.update(shown=NOTHING), "seen": ""}
             changed["files"] = gr.update(value=None, visible=False)
         if run.frames and (sheet := run.sheet(time.monotonic())) is not None:
             changed["sheet"] = sheet

@@ -26,6 +26,7 @@ SCRIPT = Path(__file__).with_suffix(".js")
 JPEG_QUALITY = 88
 SHEET_PIXELS = 4_000_000  # of all of a clip's frames together
 MAX_TILE_PX = 384
+NOTHING = False  # to be shown: an update with None would change nothing on the page
 
 
 def player(element_id: str, label: str, classes: str = "") -> gr.HTML:

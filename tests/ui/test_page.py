@@ -286,6 +286,7 @@ def test_a_picture_that_is_none_gets_a_sentence(page: Page, tmp_path: Path) -> N
         "This is not a picture that can be read. Choose a PNG, JPEG or WebP file."
     )
     expect(page.locator("#verdicts")).to_contain_text("Waits for a picture")
+    expect(page.locator("#joints image")).to_have_count(0)
     page.get_by_role("radio", name="park girl").check()
     expect(page.locator("#found-text")).to_contain_text("joints seen")
 
@@ -413,6 +414,8 @@ def test_a_video_is_a_motion_and_a_part_of_it_is_chosen_on_its_timeline(page: Pa
     expect(timeline).to_contain_text("of 7 ·")
     timeline.get_by_role("button", name="Whole motion").click()
     expect(timeline).to_contain_text("of 24")
+    page.get_by_role("radio", name="A preset").check()
+    expect(timeline.locator(".pa-player")).to_be_hidden()
 
 
 def test_presets_fill_the_settings(page: Page) -> None:
