@@ -30,10 +30,12 @@ BOTH = (DESK_LIGHT, PHONE_DARK)
 QUALITY = 80
 SETTLE_MS = 700  # what moves of itself when theme or width change
 ABOVE_PX = 16
+CLIP = "h2:has-text('5 ·')"
 
 INTRODUCTION = """# Every state of the page
 
-`scripts/screenshots` takes these pictures of the running app: on a desk (1360 px wide) and a phone (390 px), light and dark.
+`scripts/screenshots` takes these pictures of the running app: on a desk (1360 px wide) and a phone (390 px), in the light
+and in the dark theme.
 """
 
 
@@ -75,7 +77,9 @@ class Camera:
         """All of them as Markdown."""
         parts = [INTRODUCTION]
         for about, files in self.taken:
-            pictures = " ".join(f"![{name.removesuffix('.webp')}](screens/{name})" for name in files)
+            pictures = " ".join(
+                f"![{name.removesuffix('.webp')}](screens/{name})" for name in files
+            )
             parts.append(f"{about}\n\n{pictures}\n")
         return "\n".join(parts)
 
@@ -174,13 +178,15 @@ def clip(page: Page, app: App, camera: Camera, folder: Path) -> None:
     page.get_by_role("button", name="Generate").click()
     assert app.animator.held.wait(HOLD_S)
     expect(page.get_by_role("img", name="frames in reading order")).to_be_visible()
-    about = "Running: finished frames, a predicted one with a frame around it, skeletons for the rest."
+    about = (
+        "Running: finished frames, a predicted one with a frame around it, skeletons for the rest."
+    )
     camera.take(page, "running", about, "#run", ALL)
     page.get_by_role("button", name="Stop").click()
     app.animator.go_on.set()
     expect(page.locator("#bar")).to_contain_text("Stopped.")
     expect(page.locator("#clip video")).to_be_visible()
-    camera.take(page, "stopped", "Stopped: what is finished is a clip.", "#run")
+    camera.take(page, "stopped", "Stopped: what is finished is a clip.", CLIP)
 
     app.animator.hold_at = None
     page.get_by_role("button", name="Generate").click()
@@ -189,7 +195,7 @@ def clip(page: Page, app: App, camera: Camera, folder: Path) -> None:
     expect(page.locator("#downloads a").first).to_be_visible()
     page.locator("#frames").get_by_role("button", name="frame 9").click()
     about = "Done: the clip, its frames beside picture and poses, downloads and figures."
-    camera.take(page, "finished", about, "#run", ALL)
+    camera.take(page, "finished", about, CLIP, ALL)
     camera.take(page, "figures", "Further down: downloads and figures.", "#frames")
 
     page.locator("#sharing").get_by_text("Share this clip").first.click()
