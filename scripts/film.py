@@ -21,7 +21,7 @@ from playwright.sync_api import Locator, Page, expect
 from poseanimate.media import write_clip
 
 FILM = Path(__file__).resolve().parent.parent / "docs" / "app.gif"
-WINDOW = (1200, 760)
+WINDOW = (1240, 780)
 WIDTH_PX = 800
 FPS = 8.0
 ABOVE_PX = 24

@@ -34,8 +34,8 @@ CLIP = "h2:has-text('5 ·')"
 
 INTRODUCTION = """# Every state of the page
 
-`scripts/screenshots` takes these pictures of the running app: on a desk (1360 px wide) and a phone (390 px), in the light
-and in the dark theme.
+`scripts/screenshots` takes these pictures of the running app: on a desk (1360 px wide) and a phone (390 px), in the
+light and in the dark theme.
 """
 
 

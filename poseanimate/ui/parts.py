@@ -320,7 +320,7 @@ def result() -> Result:
     forecast = gr.HTML(elem_id="forecast")
     bar = gr.HTML(texts.sentence(texts.IDLE), elem_id="bar")
     with gr.Row():
-        with gr.Column(min_width=280):
+        with gr.Column(min_width=220):
             clip = gr.Video(
                 label=texts.CLIP,
                 interactive=False,
@@ -330,7 +330,7 @@ def result() -> Result:
                 buttons=["download", "share"] if gr.utils.get_space() else ["download"],
                 elem_id="clip",
             )
-        with gr.Column(min_width=280):
+        with gr.Column(min_width=220):
             sheet = gr.Image(
                 label=texts.SHEET,
                 alt_text=texts.SHEET_ALT,
