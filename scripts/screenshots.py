@@ -60,9 +60,8 @@ class Camera:
             page.set_viewport_size({"width": width, "height": height})
             page.emulate_media(color_scheme="dark" if theme == "dark" else "light")
             page.wait_for_timeout(SETTLE_MS)
-            if at is None:
-                _seen_once(page)
-            else:
+            _seen_once(page)
+            if at is not None:
                 page.locator(at).first.evaluate(
                     "(e, above) => scrollTo(0, e.getBoundingClientRect().top + scrollY - above)",
                     ABOVE_PX,
