@@ -60,6 +60,7 @@ function draw() {
   svg.replaceChildren();
   root.classList.toggle("pa-empty", !shown);
   bar.name.textContent = shown ? shown.words.help : "";
+  bar.place.hidden = bar.reset.hidden = true;
   if (!shown) return;
   const { width, height, colours, names, words } = shown;
   const person = people[0], editing = person && !choosing();

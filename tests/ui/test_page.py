@@ -287,6 +287,7 @@ def test_a_picture_that_is_none_gets_a_sentence(page: Page, tmp_path: Path) -> N
     )
     expect(page.locator("#verdicts")).to_contain_text("Waits for a picture")
     expect(page.locator("#joints image")).to_have_count(0)
+    expect(page.get_by_role("button", name="Place a skeleton")).to_be_hidden()
     page.get_by_role("radio", name="park girl").check()
     expect(page.locator("#found-text")).to_contain_text("joints seen")
 
