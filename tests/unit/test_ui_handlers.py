@@ -32,7 +32,7 @@ from poseanimate.poses.keypoints import people_json
 from poseanimate.poses.motion import load_preset
 from poseanimate.poses.skeleton import Pose
 from poseanimate.settings import Settings, preset_names
-from poseanimate.ui import looks, page, parts, texts
+from poseanimate.ui import looks, page, parts, player, texts
 from poseanimate.ui.before import ALIGNMENT_SETTINGS, FITTED, MENDED, Before
 from poseanimate.ui.handlers import (
     RESTORED,
@@ -229,13 +229,17 @@ def test_what_is_no_picture_gets_a_sentence_with_its_remedy(
     scripted: Scripted, no_picture: str
 ) -> None:
     changed, said = ahead(scripted).look(no_picture)
-    assert changed["shown"] is None
+    assert changed["shown"] is player.NOTHING
     assert "not a picture" in said and "PNG, JPEG or WebP" in said and 'role="alert"' in said
 
 
 def test_no_picture_is_no_error(scripted: Scripted) -> None:
     changed, said = ahead(scripted).look(None)
-    assert changed["shown"] is None and "alert" not in said and texts.NO_PICTURE in words(said)
+    assert (
+        changed["shown"] is player.NOTHING
+        and "alert" not in said
+        and texts.NO_PICTURE in words(said)
+    )
 
 
 def test_a_picture_is_looked_at_once(

@@ -158,14 +158,14 @@ def test_a_pose_file_has_a_timeline_and_a_preset_has_none(before: Before, tmp_pa
     path.write_text(load_preset("walk").to_json())
     line = told(before.timeline(texts.FROM_FILE, None, str(path), 0, 0, 1))
     assert line["count"] == len(load_preset("walk").poses)
-    assert told(before.timeline(texts.FROM_PRESET, "walk", None, 0, 0, 1)) is None
+    assert told(before.timeline(texts.FROM_PRESET, "walk", None, 0, 0, 1)) is player.NOTHING
 
 
 def test_what_is_no_motion_has_no_timeline(before: Before, tmp_path: Path) -> None:
     text = tmp_path / "wave.mp4"
     text.write_text("this is text")
-    assert told(before.timeline(texts.FROM_FILE, None, str(text), 0, 0, 1)) is None
-    assert told(before.timeline(texts.FROM_FILE, None, None, 0, 0, 1)) is None
+    assert told(before.timeline(texts.FROM_FILE, None, str(text), 0, 0, 1)) is player.NOTHING
+    assert told(before.timeline(texts.FROM_FILE, None, None, 0, 0, 1)) is player.NOTHING
 
 
 def test_a_part_that_is_chosen_becomes_start_and_end() -> None:
