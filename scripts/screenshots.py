@@ -63,7 +63,7 @@ class Camera:
             _seen_once(page)
             if at is not None:
                 page.locator(at).first.evaluate(
-                    "(e, above) => scrollTo(0, e.getBoundingClientRect().top + scrollY - above)",
+                    "(e, above) => scrollBy({ top: e.getBoundingClientRect().top - above, behavior: 'instant' })",
                     ABOVE_PX,
                 )
             page.wait_for_timeout(SETTLE_MS)
@@ -179,7 +179,7 @@ def clip(page: Page, app: App, camera: Camera, folder: Path) -> None:
     about = (
         "Running: finished frames, a predicted one with a frame around it, skeletons for the rest."
     )
-    camera.take(page, "running", about, "#run", ALL)
+    camera.take(page, "running", about, CLIP, ALL)
     page.get_by_role("button", name="Stop").click()
     app.animator.go_on.set()
     expect(page.locator("#bar")).to_contain_text("Stopped.")
