@@ -43,6 +43,10 @@ class Clock:
         self.seconds[stage] = self.seconds.get(stage, 0.0) + now - self.last_s
         self.last_s = now
 
+    def affords(self, stage: str, share: float) -> bool:
+        """Whether a stage has had less than its share of the work's time so far."""
+        return self.seconds.get(stage, 0.0) <= share * self.worked_s
+
     def resume(self) -> None:
         """The reader asks for the next event."""
         self.last_s = time.monotonic()

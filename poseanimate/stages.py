@@ -46,7 +46,9 @@ from poseanimate.prompt import character_words, check_prompt
 from poseanimate.settings import Settings
 
 CACHE_VERSION = "1"
-PREVIEWS_PER_CHUNK = 4
+PREVIEWS = "previews"
+PREVIEWS_PER_CHUNK = 4  # at most
+PREVIEW_SHARE = 0.025  # of a run's time
 
 Result = TypeVar("Result")
 
@@ -263,9 +265,10 @@ class Run:
             z_0, done = step.z_0, self.ddim.steps - step.k + 1
             yield self.clock.tick("generation", frames * cost, done)
             self.clock.resume()
-            if done % every == 0 and step.k > 1:
+            if done % every == 0 and step.k > 1 and self.clock.affords(PREVIEWS, PREVIEW_SHARE):
                 middle = frames // 2
-                picture = self._decoded(z_0[middle : middle + 1])
+                picture = to_pixels(self.models.decode(z_0[middle : middle + 1]))[0]
+                self.clock.spend(PREVIEWS)
                 yield Preview(first + middle, picture)
                 self.clock.resume()
         return z_0

@@ -18,7 +18,7 @@ from poseanimate.ui.sheet import Sheet, enlargement
 
 Picture = NDArray[np.uint8]
 
-SHEETS_PER_S = 3.0
+SHEETS_PER_S = 2.0
 
 
 @dataclass

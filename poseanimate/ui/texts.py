@@ -191,6 +191,7 @@ STAGES = {
     "pacm_pose": "Learning poses",
     "frame_0": "Remembering the picture",
     "generation": "Drawing frames",
+    "previews": "Drawing previews",
 }
 IDLE = "Ready when you are."
 STOPPING = "Stopping"

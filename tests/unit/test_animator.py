@@ -19,6 +19,7 @@ from tiny import SIDE, ToldEyes, scene_at_ease, tiny_models, tiny_networks
 from poseanimate import stages
 from poseanimate.animator import Animator
 from poseanimate.cache import StageCache
+from poseanimate.clock import Clock
 from poseanimate.errors import MotionError, NoCharacterError, SeveralCharactersError
 from poseanimate.events import Aligned, Done, Event, Frame, Note, Preview, Stage, Step
 from poseanimate.method.pacm import SourceEmbeddings
@@ -296,11 +297,26 @@ def test_done_tells_what_the_run_cost() -> None:
         name: done.model_calls[name] for name in ("unet", "controlnet")
     }
     looked = {"character", "alignment"}
-    worked = {"inversion", "pacm_source", "frame_0", "pacm_pose", "generation", "decoding"}
+    worked = {"inversion", "pacm_source", "frame_0", "pacm_pose", "generation"}
+    worked |= {"previews", "decoding"}
     assert set(done.seconds) == looked | worked
     assert all(seconds > 0 for seconds in done.seconds.values())
     assert done.fps == walk().fps
     assert done.cached_stages == ()
+
+
+def test_previews_have_a_share_of_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    def count(share: float) -> int:
+        monkeypatch.setattr(stages, "PREVIEW_SHARE", share)
+        return sum(isinstance(event, Preview) for event in run())
+
+    assert count(0) == 1, "the first is always shown"
+    assert count(1) > 1
+
+    clock = Clock(10, 2, {}, worked_s=100.0)
+    assert clock.affords("previews", 0.02)
+    clock.seconds["previews"] = 2.5
+    assert not clock.affords("previews", 0.02) and clock.affords("previews", 0.03)
 
 
 def test_the_sources_psnr_is_that_of_its_reconstruction(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -123,7 +123,8 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def files(folder: Path) -> set[str]:
-    found = (p for top in ("presets/motions", "examples") for p in (folder / top).rglob("*"))
+    tops = ("presets/motions", "examples/characters", "examples/videos")
+    found = (p for top in tops for p in (folder / top).rglob("*"))
     return {str(p.relative_to(folder)) for p in found if p.is_file()}
 
 
