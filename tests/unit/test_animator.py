@@ -308,7 +308,7 @@ def test_done_tells_what_the_run_cost() -> None:
 def test_previews_have_a_share_of_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
     def count(share: float) -> int:
         monkeypatch.setattr(stages, "PREVIEW_SHARE", share)
-        return sum(isinstance(event, Preview) for event in run())
+        return sum(isinstance(event, Preview) for event in run(fast(chunk_frames=1)))
 
     assert count(0) == 1, "the first is always shown"
     assert count(1) > 1
