@@ -59,8 +59,8 @@ class ZeroGPU(Animator):
 def lent_s(character: Character, motion: Motion, settings: Settings, prompt: str) -> int:
     """For how many seconds a run needs a GPU."""
     forecast = _engines[0].forecast(character, motion, settings, prompt)
-    known = forecast is not None and forecast.seconds is not None
-    needed_s = MARGIN * forecast.seconds if known else UNKNOWN_S  # type: ignore[union-attr, operator]
+    known_s = None if forecast is None else forecast.seconds
+    needed_s = UNKNOWN_S if known_s is None else MARGIN * known_s
     return round(min(START_S + needed_s, LONGEST_S))
 
 

@@ -133,12 +133,17 @@ class Api:
             how = _settings(preset, settings)
             choice = _choice(motion, motion_file, start_s, end_s, stride)
             character = self.handlers.reader.character(_path("picture", picture), joints)
-            run, prompt = Run(joints=joints), _text("prompt", prompt)
-            with closing(self.handlers.events(run, character, prompt, choice, how)) as events:
-                for event in events:
-                    run.take(event)
-                    if isinstance(event, Stage | Step):
-                        yield None, _progress(event)
+            prompt = _text("prompt", prompt)
+            run = self.handlers.start(request)
+            run.joints = joints
+            try:
+                with closing(self.handlers.events(run, character, prompt, choice, how)) as events:
+                    for event in events:
+                        run.take(event)
+                        if isinstance(event, Stage | Step):
+                            yield None, _progress(event)
+            finally:
+                self.handlers.forget(request)
             with TemporaryDirectory(prefix="poseanimate-") as folder:
                 yield _file(run.write(Path(folder))), _figures(run)
 

@@ -225,20 +225,22 @@ def drawn(character: Character, alignment: Alignment, folder: Path, strip: bool 
 
 
 def _timeline(seen: Seen, start_s: float) -> dict[str, Any]:
-    motion = seen.motion
-    width = TIMELINE_PX if not seen.frames else seen.frames[0].shape[1]
-    scale = width / motion.width
-    height = max(1, round(motion.height * scale)) if not seen.frames else seen.frames[0].shape[0]
-    poses = [pose.scaled(scale, height / motion.height) for pose in motion.poses]
-    if seen.frames:
-        label = texts.VIDEO_SEEN
-        drawn = [preview.drawn_over(f, p) for f, p in zip(seen.frames, poses, strict=True)]
+    motion, frames = seen.motion, seen.frames
+    if frames:
+        label, (height, width) = texts.VIDEO_SEEN, frames[0].shape[:2]
     else:
-        label, drawn = texts.POSES_SEEN, [draw_pose(pose, width, height) for pose in poses]
+        label, width = texts.POSES_SEEN, TIMELINE_PX
+        height = max(1, round(motion.height * width / motion.width))
+    poses = [pose.scaled(width / motion.width, height / motion.height) for pose in motion.poses]
+    pictures = (
+        [preview.drawn_over(frame, pose) for frame, pose in zip(frames, poses, strict=True)]
+        if frames
+        else [draw_pose(pose, width, height) for pose in poses]
+    )
     joints = [int(pose.visible().sum()) for pose in poses]
     notes = [texts.JOINTS_SEEN.format(count) if count else texts.NOBODY_SEEN for count in joints]
     marks = [count / len(JOINT_NAMES) for count in joints]
-    return player.shown({label: drawn}, motion.fps, start_s, notes, marks, trims=True)
+    return player.shown({label: pictures}, motion.fps, start_s, notes, marks, trims=True)
 
 
 def _mends(alignment: Alignment) -> dict[str, object]:

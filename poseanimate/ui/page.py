@@ -73,8 +73,7 @@ def create_demo(backend: Backend, shelf: Shelf | None = None) -> gr.Blocks:
                 motion = parts.motion()
                 fit = parts.alignment()
             with gr.Column(min_width=340):
-                adapter = backend.image_prompts
-                settings = parts.settings(before, fit.controls, adapter)
+                settings = parts.settings(before, fit.controls, backend.image_prompts)
                 result = parts.result()
                 shares = parts.sharing()
                 comparing = parts.comparison()
@@ -144,11 +143,11 @@ def _look_ahead(
 ) -> None:
     """Joints, alignment and forecast follow their inputs; they have a queue of their own."""
     common: dict[str, Any] = {**BESIDE, "trigger_mode": "always_last"}
-    picture, joints = inputs.source.picture, inputs.source.joints
-    placed = [picture.change, joints.change]
-    seen: list[Any] = [joints, inputs.source.said]
-    gr.on([demo.load, *placed], before.look, [picture, joints], seen, **common)
     source, named = inputs.source, inputs.settings["character_words"]
+    picture, joints = source.picture, source.joints
+    placed = [picture.change, joints.change]
+    seen: list[Any] = [joints, source.said]
+    gr.on([demo.load, *placed], before.look, [picture, joints], seen, **common)
     gr.on(
         [demo.load, *placed, source.prompt.change],
         before.suggestion,
@@ -176,7 +175,7 @@ def _look_ahead(
     others = [each for name, each in inputs.settings.items() if name not in ALIGNMENT_SETTINGS]
     forecasts: list[Any] = [before.forecast, inputs.all, forecast]
     fitting.then(*forecasts, **BESIDE)
-    changes = [inputs.source.prompt.change, *(each.change for each in others)]
+    changes = [source.prompt.change, *(each.change for each in others)]
     gr.on(changes, *forecasts, **common)
 
 

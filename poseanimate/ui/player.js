@@ -94,7 +94,7 @@ function read() {
       laid(tile, shown, panels[i], index);
       tile.setAttribute("aria-label", panels[i].still ? panels[i].label : `${panels[i].label}, ${words.frame} ${index + 1}`);
     });
-    thumbnails.forEach((each, i) => each.toggleAttribute("aria-current", i === index));
+    thumbnails.forEach((each, i) => each.setAttribute("aria-current", i === index));
     play.textContent = timer ? "❚❚" : "▶";
     play.setAttribute("aria-label", timer ? words.pause : words.play);
   };

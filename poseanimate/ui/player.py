@@ -29,7 +29,7 @@ MAX_TILE_PX = 384
 NOTHING = False  # to be shown: an update with None would change nothing on the page
 
 
-def player(element_id: str, label: str, classes: str = "") -> gr.HTML:
+def player(element_id: str, label: str) -> gr.HTML:
     """The component; shows nothing until it is given `shown`. Its value is the part that was chosen, as JSON."""
     return gr.HTML(
         "",
@@ -38,7 +38,6 @@ def player(element_id: str, label: str, classes: str = "") -> gr.HTML:
         js_on_load=SCRIPT.read_text(encoding="utf-8"),
         shown=None,
         elem_id=element_id,
-        elem_classes=classes,
     )
 
 

@@ -40,6 +40,7 @@ class Run:
     job: Bundle | None = None
     joints: str = ""
     begun: bool = False
+    begun_s: float = 0.0
     stopped: bool = False
     share: float = 0.0
     left_s: float | None = None
@@ -47,7 +48,6 @@ class Run:
     _sheet: Sheet | None = None
     _sheet_changed: bool = False
     _sheet_shown_s: float = -1.0
-    begun_s: float = 0.0
     _frames: tuple[int, int] | None = None
     _last: int | None = None
 

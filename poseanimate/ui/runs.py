@@ -47,7 +47,7 @@ class Runs:
         """A session's run is over, or will never begin."""
         with self._lock:
             run = self._runs.pop(session, None)
-            if run is not None and run.begun:
+            if run is not None and run.done is not None:
                 self._took_s.append(time.monotonic() - run.begun_s)
             return run
 
@@ -62,12 +62,13 @@ class Runs:
     def ahead(self, session: str) -> tuple[int, float | None]:
         """How many runs come before a session's, and after how many seconds they are over, where that is known."""
         with self._lock:
-            before: list[Run] = []
-            for who, run in self._runs.items():
-                if who == session:
-                    break
-                if not run.stopped:
-                    before.append(run)
+            line = list(self._runs)
+            asked = line[: line.index(session)] if session in line else line
+            before = [
+                run
+                for who, run in self._runs.items()
+                if who != session and (run.begun or who in asked) and not run.stopped
+            ]
             typical_s = mean(self._took_s) if self._took_s else None
         left = [typical_s if run.left_s is None else run.left_s for run in before]
         known = [seconds for seconds in left if seconds is not None]

@@ -12,17 +12,14 @@ from typing import Any
 
 import httpx
 import pytest
-from browser import HOLD_S, Paced, serving
+from browser import HOLD_S
 from gradio_client import Client, handle_file
 from PIL import Image
 
-from poseanimate.cache import StageCache
 from poseanimate.media import read_video
-from poseanimate.models import load_models
 from poseanimate.poses.motion import load_preset, preset_names
-from poseanimate.shelf import Shelf
 from poseanimate.ui.looks import EXAMPLES
-from tests.ui.test_attacks import REPOSITORY, Target, file_data
+from tests.ui.test_attacks import REPOSITORY, Target, file_data, target_in
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:'future.no_silent_downcasting'"),
@@ -38,13 +35,8 @@ QUICK = {"frames": 4, "num_inference_steps": 2}
 @pytest.fixture(scope="module")
 def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
     """The page with MCP switched on, which changes nothing for others."""
-    cache, shared, uploads = (tmp_path_factory.mktemp(name) for name in ("cache", "shelf", "up"))
-    animator = Paced(load_models("pocket", "cpu"), StageCache(cache, 10**9))
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("GRADIO_TEMP_DIR", str(uploads))
-        shelf = Shelf(shared)
-        with serving(animator, shelf, mcp=True) as url:
-            yield Target(url, animator, cache, shelf, uploads)
+    with target_in(tmp_path_factory.mktemp("target"), mcp=True) as target:
+        yield target
 
 
 @pytest.fixture

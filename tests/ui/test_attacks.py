@@ -13,6 +13,7 @@ import secrets
 import tempfile
 import zipfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from inspect import signature
@@ -66,15 +67,23 @@ class Target:
     uploads: Path
 
 
-@pytest.fixture(scope="module")
-def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
-    cache, shared, uploads = (tmp_path_factory.mktemp(name) for name in ("cache", "shelf", "up"))
+@contextmanager
+def target_in(folder: Path, mcp: bool = False) -> Iterator[Target]:
+    """The page, with all that it keeps in a folder."""
+    cache, shared, uploads = (folder / name for name in ("cache", "shelf", "up"))
+    uploads.mkdir()
     animator = Paced(load_models("pocket", "cpu"), StageCache(cache, 10**9))
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("GRADIO_TEMP_DIR", str(uploads))
         shelf = Shelf(shared)
-        with serving(animator, shelf) as url:
+        with serving(animator, shelf, mcp) as url:
             yield Target(url, animator, cache, shelf, uploads)
+
+
+@pytest.fixture(scope="module")
+def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
+    with target_in(tmp_path_factory.mktemp("target")) as target:
+        yield target
 
 
 @cache

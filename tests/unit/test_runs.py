@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from poseanimate import gauge
 from poseanimate.animator import Animator
-from poseanimate.events import Step
+from poseanimate.events import Done, Step
 from poseanimate.gauge import Gauge, Learnt
 from poseanimate.ui import texts
 from poseanimate.ui.handlers import Handlers
@@ -31,7 +31,9 @@ def test_whoever_asks_first_comes_first() -> None:
 
 def test_the_wait_is_what_is_left_of_the_run_and_what_runs_take() -> None:
     runs = Runs()
-    runs.begin("before").begun_s -= 60
+    before = runs.begin("before")
+    before.begun_s -= 60
+    before.done = Done((), 12.0, {}, {}, None)
     runs.end("before")
     for session in "abc":
         runs.ask(session)
@@ -48,6 +50,22 @@ def test_a_run_that_was_stopped_is_not_waited_for() -> None:
     assert stopped is not None
     stopped.stopped = True
     assert runs.ahead("b")[0] == 0
+
+
+def test_a_run_that_begins_without_having_asked_is_waited_for() -> None:
+    runs = Runs()
+    runs.ask("a")
+    runs.begin("a program")
+    assert runs.ahead("a")[0] == 1
+
+
+def test_what_was_stopped_or_failed_tells_nothing_about_how_long_runs_take() -> None:
+    runs = Runs()
+    runs.begin("stopped")
+    runs.end("stopped")
+    runs.begin("a")
+    runs.ask("b")
+    assert runs.ahead("b") == (1, None)
 
 
 def test_who_asks_again_is_the_last_in_the_line() -> None:
