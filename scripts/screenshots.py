@@ -151,7 +151,7 @@ def verdict(page: Page, app: App, camera: Camera, folder: Path) -> None:
     shift = page.locator("#setting-shift-x input[type=number]")
     shift.fill("0.9")
     shift.press("Tab")
-    small(page, frames=4)
+    small(page, frames=8)
     expect(page.locator("#verdicts")).to_contain_text("leave the picture")
     expect(page.locator("#verdicts")).to_contain_text("The clip shows")
     about = "Verdicts on a motion that does not fit, and remedies to click."
