@@ -148,6 +148,7 @@ def timeline(page: Page, app: App, camera: Camera, folder: Path) -> None:
 
 def verdict(page: Page, app: App, camera: Camera, folder: Path) -> None:
     page.get_by_text("Adjust").click()
+    page.wait_for_timeout(SETTLE_MS)  # what is typed while its components come in is lost
     shift = page.locator("#setting-shift-x input[type=number]")
     shift.fill("0.9")
     shift.press("Tab")
