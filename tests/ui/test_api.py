@@ -21,11 +21,6 @@ from poseanimate.poses.motion import load_preset, preset_names
 from poseanimate.ui.looks import EXAMPLES
 from tests.ui.test_attacks import REPOSITORY, Target, file_data, target_in
 
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:'future.no_silent_downcasting'"),
-    pytest.mark.filterwarnings("ignore:The copy keyword is deprecated"),
-]
-
 DOCUMENT = REPOSITORY / "docs" / "api.md"
 DEFAULT_URL = "http://127.0.0.1:7860"
 PICTURE = EXAMPLES / "park-girl.png"

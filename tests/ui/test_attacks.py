@@ -42,12 +42,6 @@ from poseanimate.ui.looks import EXAMPLES
 from poseanimate.ui.rate import VARIABLE
 from poseanimate.ui.reading import MOTION_NAMES, SETTING_NAMES
 
-# Gradio's queue does what this pandas calls deprecated.
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:'future.no_silent_downcasting'"),
-    pytest.mark.filterwarnings("ignore:The copy keyword is deprecated"),
-]
-
 REPOSITORY = Path(__file__).resolve().parents[2]
 TABLE = REPOSITORY / "docs" / "security.md"
 INPUTS = ("picture", "joints", "prompt", *MOTION_NAMES, *SETTING_NAMES)

@@ -12,12 +12,6 @@ from playwright.sync_api import Browser, Page, expect
 
 from poseanimate.events import Preview
 
-# Gradio's queue does what this pandas calls deprecated.
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:'future.no_silent_downcasting'"),
-    pytest.mark.filterwarnings("ignore:The copy keyword is deprecated"),
-]
-
 LOW_CONTRAST = Path(__file__).with_name("looks.js").read_text(encoding="utf-8")
 SIZES = {"desk": {"width": 1360, "height": 900}, "phone": {"width": 390, "height": 844}}
 ROLES = {

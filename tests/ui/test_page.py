@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
+import subprocess
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -18,9 +20,6 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
 from poseanimate.media import read_video
-
-# Gradio's queue sets an option that this pandas calls deprecated.
-pytestmark = pytest.mark.filterwarnings("ignore:'future.no_silent_downcasting'")
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "characters"
 
@@ -75,7 +74,11 @@ WATCH_THE_SHEET = """() => {
 }"""
 
 
-def test_the_whole_way(app: App, page: Page, tmp_path: Path) -> None:
+def test_the_whole_way(
+    app: App, page: Page, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("poseanimate.ui.run.SHEETS_PER_S", math.inf)  # however fast the machine
+
     # a character: an example, then one's own picture, with a joint put right
     page.get_by_role("radio", name="park girl").check()
     expect(page.locator("#picture")).to_contain_text("park-girl")
@@ -179,13 +182,12 @@ def test_the_whole_way(app: App, page: Page, tmp_path: Path) -> None:
 
 def _alpha(video: Path) -> np.ndarray:
     """Of a WebM's frames, (n, H, W) uint8; only libvpx's own decoder reads it."""
-    reader = imageio_ffmpeg.read_frames(
-        str(video), pix_fmt="rgba", input_params=["-c:v", "libvpx-vp9"], bits_per_pixel=32
-    )
-    width, height = next(reader)["size"]
-    return np.stack(
-        [np.frombuffer(frame, np.uint8).reshape(height, width, 4)[..., 3] for frame in reader]
-    )
+    decode = f"-v error -c:v libvpx-vp9 -i {video} -f rawvideo -pix_fmt rgba -".split()
+    raw = subprocess.run(
+        [imageio_ffmpeg.get_ffmpeg_exe(), *decode], stdout=subprocess.PIPE, check=True
+    ).stdout
+    height, width = read_video(video).frames[0].shape[:2]
+    return np.frombuffer(raw, np.uint8).reshape(-1, height, width, 4)[..., 3]
 
 
 def test_two_visitors_at_once_get_their_own_clips(
