@@ -48,7 +48,7 @@ from poseanimate.settings import Settings
 CACHE_VERSION = "1"
 PREVIEWS = "previews"
 PREVIEWS_PER_CHUNK = 4  # at most
-PREVIEW_SHARE = 0.025  # of a run's time
+PREVIEW_SHARE = 0.02  # of a run's time
 
 Result = TypeVar("Result")
 
