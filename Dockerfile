@@ -23,20 +23,23 @@ WORKDIR /home/user/app
 COPY --chown=1000:1000 requirements.txt constraints.txt ./
 RUN pip install --user --no-cache-dir -r requirements.txt -c constraints.txt
 
-# The models that are served. The pocket models come with the source; sd15's weights (6 GB) are fetched into a layer
+# The models that are served. The pocket models come with the source; sd15's weights (4 GB) are fetched into a layer
 # of their own, before the source, so that a change of it doesn't fetch them again.
 ARG MODELS=pocket
 ENV POSEANIMATE_MODELS=$MODELS
 RUN case "$MODELS" in \
     pocket) ;; \
     sd15) \
-        hf download stable-diffusion-v1-5/stable-diffusion-v1-5 model_index.json scheduler/scheduler_config.json \
-            text_encoder/config.json text_encoder/model.safetensors \
+        hf download --revision 451f4fe16113bff5a5d2269ed5ad43b0592e9a14 stable-diffusion-v1-5/stable-diffusion-v1-5 \
+            model_index.json scheduler/scheduler_config.json \
+            text_encoder/config.json text_encoder/model.fp16.safetensors \
             tokenizer/merges.txt tokenizer/special_tokens_map.json tokenizer/tokenizer_config.json tokenizer/vocab.json \
-            unet/config.json unet/diffusion_pytorch_model.safetensors \
-            vae/config.json vae/diffusion_pytorch_model.safetensors \
-        && hf download lllyasviel/control_v11p_sd15_openpose config.json diffusion_pytorch_model.safetensors \
-        && hf download lllyasviel/Annotators body_pose_model.pth hand_pose_model.pth facenet.pth \
+            unet/config.json unet/diffusion_pytorch_model.fp16.safetensors \
+            vae/config.json vae/diffusion_pytorch_model.fp16.safetensors \
+        && hf download --revision 9ae9f970358db89e211b87c915f9535c6686d5ba lllyasviel/control_v11p_sd15_openpose \
+            config.json diffusion_pytorch_model.fp16.safetensors \
+        && hf download --revision 982e7edaec38759d914a963c48c4726685de7d96 lllyasviel/Annotators \
+            body_pose_model.pth hand_pose_model.pth facenet.pth \
         && python -c "import rembg; rembg.new_session('u2net_human_seg', providers=['CPUExecutionProvider'])" ;; \
     *) echo "MODELS is pocket or sd15, not $MODELS" >&2; exit 1 ;; \
     esac

@@ -17,8 +17,9 @@ if ON_ZERO_GPU:
 from poseanimate.animator import Animator
 from poseanimate.backend import Backend
 from poseanimate.cache import StageCache, default_folder
+from poseanimate.cli_arguments import add_models, chosen_models
 from poseanimate.errors import PoseAnimateError
-from poseanimate.models import load_models
+from poseanimate.loading import default_models, load_models
 from poseanimate.ui.page import check_mcp, create_demo, serve
 from poseanimate.zero_gpu import ZeroGPU
 
@@ -26,11 +27,7 @@ from poseanimate.zero_gpu import ZeroGPU
 def parse(arguments: list[str] | None) -> argparse.Namespace:
     """Options; where one isn't given, a variable of the environment says, and then the default."""
     parser = argparse.ArgumentParser(description="Serves the page until it is interrupted.")
-    parser.add_argument(
-        "--models",
-        default=os.environ.get("POSEANIMATE_MODELS", "pocket"),
-        help="pocket, sd15 or a folder in diffusers' layout (POSEANIMATE_MODELS)",
-    )
+    add_models(parser)
     parser.add_argument(
         "--host", help="address to listen at; 0.0.0.0 is every one (GRADIO_SERVER_NAME)"
     )
@@ -61,16 +58,25 @@ def _name_and_password(text: str) -> tuple[str, str]:
     return name, password
 
 
-def backend(models: str) -> Backend:
+def backend(options: argparse.Namespace) -> Backend:
     """The engine: on ZeroGPU the one whose runs borrow a GPU.
+
+    Args:
+        options: of `add_models`.
 
     Raises:
         PoseAnimateError: models or cache can't be used.
     """
     cache = StageCache(default_folder())
-    if ON_ZERO_GPU:
-        return ZeroGPU(load_models(models, eyes_device="cpu"), cache)
-    return Animator(load_models(models), cache)
+    name = options.models or default_models()
+    eyes_device = "cpu" if ON_ZERO_GPU else None
+    models = load_models(
+        name,
+        eyes_device=eyes_device,
+        **chosen_models(options),
+        tell=lambda words: print(words, flush=True),
+    )
+    return (ZeroGPU if ON_ZERO_GPU else Animator)(models, cache)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -79,7 +85,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if options.mcp:
             check_mcp(auth=bool(options.auth))
-        demo = create_demo(backend(options.models))
+        demo = create_demo(backend(options))
     except PoseAnimateError as error:
         print(error, file=sys.stderr)
         return 2

@@ -28,8 +28,8 @@ from served import free_port, listens, started
 
 from poseanimate.animator import Animator
 from poseanimate.events import Event, Preview
+from poseanimate.loading import load_models
 from poseanimate.media import load_picture
-from poseanimate.models import load_models
 from poseanimate.poses.motion import load_preset
 from poseanimate.settings import Settings
 from poseanimate.ui.looks import EXAMPLES, caption, example_names

@@ -22,8 +22,8 @@ from PIL import Image
 from poseanimate.animator import Animator
 from poseanimate.cache import StageCache
 from poseanimate.events import Done, Frame
+from poseanimate.loading import load_models
 from poseanimate.media import load_picture
-from poseanimate.models import load_models
 from poseanimate.poses.motion import Motion, load_preset, preset_names
 from poseanimate.settings import Settings
 

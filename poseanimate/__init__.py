@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from poseanimate.animator import Animator
-    from poseanimate.models import Models, load_models
+    from poseanimate.loading import load_models
+    from poseanimate.models import Models
     from poseanimate.poses.motion import Motion, load_preset
     from poseanimate.settings import Settings
 
@@ -23,7 +24,7 @@ _HOMES = {
     "Models": "models",
     "Motion": "poses.motion",
     "Settings": "settings",
-    "load_models": "models",
+    "load_models": "loading",
     "load_preset": "poses.motion",
 }
 

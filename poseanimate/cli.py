@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import os
 import sys
 import time
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from poseanimate.cache import StageCache, default_folder
-from poseanimate.cli_arguments import SHOWN_SIDE_PX, parser
+from poseanimate.cli_arguments import SHOWN_SIDE_PX, chosen_models, parser
 from poseanimate.cli_reports import JsonLines, Report, Sentences
 from poseanimate.errors import (
     ModelsError,
@@ -183,8 +184,9 @@ def evaluate(options: argparse.Namespace, report: Report) -> None:
     """Measure the method, its modules and baselines where the truth is known; goes on where it stopped."""
     from poseanimate.evaluation.run import ask
     from poseanimate.evaluation.samples import write_samples
-    from poseanimate.models import has_ip_adapter
+    from poseanimate.loading import has_ip_adapter
 
+    options.models = options.models or "pocket"  # with a GPU too: its world has the truth
     evaluation = ask(
         "pocket" if options.protocol == "samples" else options.protocol,
         _settings(options),
@@ -313,11 +315,13 @@ def _animator(options: argparse.Namespace) -> Animator:
     import torch
 
     from poseanimate.animator import Animator
-    from poseanimate.models import load_models
+    from poseanimate.loading import default_models, load_models
 
     if options.device == "cuda" and not torch.cuda.is_available():
         raise ModelsError("There is no CUDA device here.", "Choose --device cpu.")
-    return Animator(load_models(options.models, options.device), store)
+    name = options.models or default_models()
+    tell = functools.partial(print, file=sys.stderr)  # beside the hub's own bars
+    return Animator(load_models(name, options.device, **chosen_models(options), tell=tell), store)
 
 
 # Running ------------------------------------------------------------------------------------------

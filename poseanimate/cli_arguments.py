@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from poseanimate.cache import FOLDER_VARIABLE
+from poseanimate.poses.detect import DETECTORS
+from poseanimate.segment import REMBG_MODELS
 from poseanimate.settings import preset_names
 
 SHOWN_SIDE_PX = 512
@@ -160,13 +163,26 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--seed", metavar="S", help="of the noise where start=random")
 
 
+def add_models(parser: argparse.ArgumentParser) -> None:
+    """Options that say which models are loaded; variables of the environment say where they don't."""
+    group = parser.add_argument_group("models")
+    for name, words in _MODELS.items():
+        variable = f"POSEANIMATE_{name.upper()}"
+        group.add_argument(
+            f"--{name.replace('_', '-')}",
+            default=os.environ.get(variable, ""),
+            metavar="NAME",
+            help=f"{words} ({variable})",
+        )
+
+
+def chosen_models(options: argparse.Namespace) -> dict[str, str]:
+    """What `add_models` was told, as `loading.load_models` takes it."""
+    return {name: getattr(options, name) for name in _MODELS if name != "models"}
+
+
 def _add_machine(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--models",
-        default="pocket",
-        metavar="NAME",
-        help="pocket, sd15, or a folder in diffusers' layout; default: pocket",
-    )
+    add_models(parser)
     parser.add_argument("--device", choices=("cpu", "cuda"), help="default: CUDA where it is found")
     where = parser.add_mutually_exclusive_group()
     where.add_argument(
@@ -175,3 +191,15 @@ def _add_machine(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     where.add_argument("--no-cache", action="store_true", help="keep no results for later runs")
     parser.add_argument("--json", action="store_true", help="print events as JSON lines")
+
+
+_MODELS = {
+    "models": "pocket, sd15, a folder in diffusers' layout, or OWNER/NAME[@REVISION] of a fine-tune of Stable "
+    "Diffusion 1.5 on the Hugging Face hub; default: sd15 where there is a GPU, else pocket",
+    "controlnet": "folder or OWNER/NAME of another OpenPose ControlNet",
+    "vae": "folder or OWNER/NAME of another autoencoder",
+    "detector": f"what finds poses: {'; '.join(f'{name}: {what}' for name, what in DETECTORS.items())}; "
+    "default: the models' own, or the first of these",
+    "segmenter": f"what cuts characters out: {'; '.join(f'{name}: {what}' for name, what in REMBG_MODELS.items())}; "
+    "default: the models' own, or the first of these",
+}

@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from diffusers import UNet2DConditionModel
 from diffusers.models.embeddings import ImageProjection
-from huggingface_hub import hf_hub_download
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load_file
@@ -19,6 +18,7 @@ from torch import Tensor
 from transformers import CLIPImageProcessor, CLIPVisionModelWithProjection
 
 from poseanimate.errors import ModelsError, first_line
+from poseanimate.hub import Repository, fetched, network_files
 from poseanimate.method.attention import is_cross_attention
 from poseanimate.method.image_prompt import ImagePrompt
 
@@ -31,7 +31,7 @@ UNUSABLE = (OSError, ValueError, LookupError, RuntimeError, SafetensorError)
 class IPAdapter:
     """The adapter of a folder that holds WEIGHTS and ENCODER/, or of a hub's repository that has them in `models`."""
 
-    source: str | Path
+    source: Repository | Path
 
     def prompt(
         self, unet: UNet2DConditionModel, picture: NDArray[np.uint8], scale: float
@@ -69,17 +69,19 @@ class IPAdapter:
 
     @cached_property
     def _loaded(self) -> tuple[dict[str, Tensor], Any, CLIPImageProcessor]:
-        if isinstance(self.source, Path):
-            weights, place = self.source / WEIGHTS, {"subfolder": ENCODER}
-        else:
-            weights = Path(hf_hub_download(self.source, f"models/{WEIGHTS}"))
-            place = {"subfolder": f"models/{ENCODER}"}
+        source = self.source
+        folder = source if isinstance(source, Path) else fetched(source, _files) / "models"
+        weights = folder / WEIGHTS
         encoder = CLIPVisionModelWithProjection.from_pretrained(
-            self.source, use_safetensors=True, **place
+            folder / ENCODER, use_safetensors=True
         )
         side = encoder.config.image_size
         processor = CLIPImageProcessor(size={"shortest_edge": side}, crop_size=side)
         return load_file(weights), encoder.eval().requires_grad_(False), processor
+
+
+def _files(names: list[str]) -> list[str]:
+    return [f"models/{WEIGHTS}", *network_files(names, f"models/{ENCODER}")]
 
 
 def _projection(weights: dict[str, Tensor], channels: int) -> ImageProjection:

@@ -9,8 +9,8 @@ from PIL import Image
 
 from poseanimate.animator import Animator
 from poseanimate.events import Done
+from poseanimate.loading import load_models
 from poseanimate.media import load_picture, tiled
-from poseanimate.models import load_models
 from poseanimate.poses import preview
 from poseanimate.poses.motion import Motion, load_preset
 from poseanimate.settings import Settings

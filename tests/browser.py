@@ -15,7 +15,7 @@ from served import free_port
 from poseanimate.animator import Animator
 from poseanimate.cache import StageCache
 from poseanimate.events import Event, Frame, Preview
-from poseanimate.models import load_models
+from poseanimate.loading import load_models
 from poseanimate.shelf import Shelf
 from poseanimate.ui.page import create_demo, serve
 

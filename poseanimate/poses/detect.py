@@ -28,6 +28,11 @@ if TYPE_CHECKING:
     from controlnet_aux.open_pose.body import Keypoint
 
 OPENPOSE_SIDE_PX = 512
+DETECTORS = {
+    "openpose": "OpenPose, the body; licensed for non-commercial research only",
+    "openpose-whole": "OpenPose, body, hands and face; licensed for non-commercial research only",
+}
+"""Detectors that may be named, and what they are."""
 
 
 class PoseDetector(Protocol):

@@ -30,8 +30,8 @@ from playwright.sync_api import expect, sync_playwright
 
 from poseanimate.bundle import JOB, LIMITS, MOTION, PICTURE, Bundle
 from poseanimate.cache import StageCache
+from poseanimate.loading import load_models
 from poseanimate.media import VideoLimits
-from poseanimate.models import load_models
 from poseanimate.poses.keypoints import MAX_FRAMES, MAX_PEOPLE
 from poseanimate.poses.motion import PRESETS_FOLDER, load_preset
 from poseanimate.settings import Settings

@@ -104,7 +104,7 @@ def test_host_port_login_and_link_are_those_of_the_options(
         return "https://somewhere.public"
 
     monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path))
-    monkeypatch.setattr(app, "load_models", lambda name: tiny_models())
+    monkeypatch.setattr(app, "load_models", lambda *_, **__: tiny_models())
     monkeypatch.setattr(app, "serve", serve_aside)
     monkeypatch.setattr(networking, "setup_tunnel", open_tunnel)
     port = free_port()

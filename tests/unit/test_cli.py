@@ -19,7 +19,7 @@ import torch
 from PIL import Image
 from tiny import scene_at_ease, tiny_models
 
-from poseanimate import cli, errors, models
+from poseanimate import cli, errors, loading
 from poseanimate.cache import FOLDER_VARIABLE, StageCache
 from poseanimate.events import Note, Stage, Step
 from poseanimate.media import read_video, write_clip
@@ -62,12 +62,12 @@ def loaded(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str | None]]:
     """Puts tiny models in place of real ones; the list is of what was asked for."""
     asked: list[tuple[str, str | None]] = []
 
-    def load(name: str, device: str | None = None) -> Models:
+    def load(name: str, device: str | None = None, **_: object) -> Models:
         asked.append((name, device))
         print("a library prints something")
         return seeing(scene_at_ease().pose)
 
-    monkeypatch.setattr(models, "load_models", load)
+    monkeypatch.setattr(loading, "load_models", load)
     return asked
 
 
@@ -267,7 +267,7 @@ def test_align_tells_programs_its_verdicts(
     mirrored = body.copy()
     for right, left in ((2, 5), (3, 6), (4, 7), (8, 11), (9, 12), (10, 13), (14, 15), (16, 17)):
         mirrored[[right, left]] = body[[left, right]]
-    monkeypatch.setattr(models, "load_models", lambda *_: seeing(Pose(mirrored)))
+    monkeypatch.setattr(loading, "load_models", lambda *_, **__: seeing(Pose(mirrored)))
     arguments = ["align", "who.png", "walk", "-o", "sheet.png", "--frames", "3"]
     assert cli.main([*arguments, "--json"]) == 0
     lines = json_lines(capsys.readouterr().out)
@@ -431,25 +431,25 @@ def blocked_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def nobody(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(models, "load_models", lambda *_: seeing())
+    monkeypatch.setattr(loading, "load_models", lambda *_, **__: seeing())
 
 
 def two_people(monkeypatch: pytest.MonkeyPatch) -> None:
     pose = scene_at_ease().pose
-    monkeypatch.setattr(models, "load_models", lambda *_: seeing(pose, pose.shifted(3, 0)))
+    monkeypatch.setattr(loading, "load_models", lambda *_, **__: seeing(pose, pose.shifted(3, 0)))
 
 
 def legs_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     body = scene_at_ease().pose.body.copy()
     body[[0, 1, 2, 3, 4, 5, 6, 7, 14, 15, 16, 17]] = 0
-    monkeypatch.setattr(models, "load_models", lambda *_: seeing(Pose(body)))
+    monkeypatch.setattr(loading, "load_models", lambda *_, **__: seeing(Pose(body)))
 
 
-REAL_LOADER = models.load_models
+REAL_LOADER = loading.load_models
 
 
 def real_models(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(models, "load_models", REAL_LOADER)
+    monkeypatch.setattr(loading, "load_models", REAL_LOADER)
 
 
 WHO = ("who.png", "walk")

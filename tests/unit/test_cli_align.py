@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from tiny import scene_at_ease, tiny_models
 
-from poseanimate import cli, models
+from poseanimate import cli, loading
 from poseanimate.cache import FOLDER_VARIABLE
 from poseanimate.errors import (
     MotionError,
@@ -44,11 +44,11 @@ def loaded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Puts tiny models in place of real ones; the list is of what was asked for."""
     asked: list[str] = []
 
-    def load(name: str, device: str | None = None) -> Models:
+    def load(name: str, device: str | None = None, **_: object) -> Models:
         asked.append(name)
         return tiny_models()
 
-    monkeypatch.setattr(models, "load_models", load)
+    monkeypatch.setattr(loading, "load_models", load)
     return asked
 
 

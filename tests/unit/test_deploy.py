@@ -27,7 +27,8 @@ from PIL import Image
 from served import OTHER_ADDRESS, PATIENCE_S, answer, free_port, listens, started
 from tiny import tiny_networks
 
-from poseanimate import models
+from poseanimate import loading
+from poseanimate.hub import Repository
 from poseanimate.pocket.nets import build_tokenizer
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -63,11 +64,7 @@ def test_the_space_runs_what_is_tested(space: dict[str, Any]) -> None:
 
 
 def test_the_space_names_every_repository_that_is_fetched(space: dict[str, Any]) -> None:
-    fetched = [
-        value
-        for name, value in vars(models).items()
-        if name.isupper() and isinstance(value, str) and "/" in value
-    ]
+    fetched = [value.id for value in vars(loading).values() if isinstance(value, Repository)]
     assert len(fetched) == 4
     assert sorted(space["models"]) == sorted(fetched)
 
@@ -164,11 +161,11 @@ def test_requirements_allow_what_is_pinned() -> None:
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Tiny networks as files with the names that the hub's repositories have."""
     folder = tmp_path_factory.mktemp("hub")
-    base, annotators = folder / models.SD15, folder / models.OPENPOSE
+    base, annotators = folder / loading.SD15.id, folder / loading.OPENPOSE.id
     for name, part in tiny_networks().items():
-        part.save_pretrained(
-            folder / models.SD15_CONTROLNET if name == "controlnet" else base / name
-        )
+        home = folder / loading.SD15_CONTROLNET.id if name == "controlnet" else base / name
+        networks = name not in loading.WITHOUT_WEIGHTS
+        part.save_pretrained(home, **({"variant": "fp16"} if networks else {}))
     (base / "tokenizer" / "tokenizer.json").unlink()
     build_tokenizer(base / "tokenizer")
     (base / "tokenizer" / "special_tokens_map.json").write_text("{}")
@@ -208,29 +205,27 @@ def test_the_files_in_an_image_of_sd15_are_all_that_it_loads(
     status, asked = fetch(steps, "sd15", tmp_path)
     assert status == 0
     *downloads, segmenter = asked
-    for program, verb, repository, *files in downloads:
-        assert (program, verb) == ("hf", "download")
-        put_into_cache(tmp_path / "cache", hub, repository, files)
+    for program, verb, option, revision, repository, *files in downloads:
+        assert (program, verb, option) == ("hf", "download", "--revision")
+        put_into_cache(tmp_path / "cache", hub, repository, revision, files)
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
     for network in ("Body", "Hand", "Face"):  # the real ones are too large to be made here
         monkeypatch.setattr(f"controlnet_aux.open_pose.{network}", MagicMock())
     cut_out = MagicMock()
     monkeypatch.setattr("rembg.new_session", cut_out)
 
-    models.load_models("sd15", "cpu")
+    loading.load_models("sd15", "cpu")
 
     [[name], options] = cut_out.call_args
     assert f"rembg.new_session('{name}', providers={options['providers']})" in " ".join(segmenter)
 
 
-def put_into_cache(cache: Path, hub: Path, repository: str, files: list[str]) -> None:
+def put_into_cache(
+    cache: Path, hub: Path, repository: str, revision: str, files: list[str]
+) -> None:
     """Copies files to where the hub's client keeps and looks for them."""
-    own = cache / f"models--{repository.replace('/', '--')}"
-    revision = "0" * 40
-    (own / "refs").mkdir(parents=True)
-    (own / "refs" / "main").write_text(revision)
     for file in files:
-        kept = own / "snapshots" / revision / file
+        kept = cache / f"models--{repository.replace('/', '--')}" / "snapshots" / revision / file
         kept.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(hub / repository / file, kept)
 

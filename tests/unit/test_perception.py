@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from poseanimate.errors import ModelsError
+from poseanimate.loading import POCKET
 from poseanimate.media import load_picture
-from poseanimate.models import POCKET
 from poseanimate.pocket.body import Angles
 from poseanimate.pocket.data import sample
 from poseanimate.pocket.perception import Perception, PerceptionNet, target_heat

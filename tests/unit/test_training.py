@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from poseanimate.animator import Animator
 from poseanimate.events import Done
-from poseanimate.models import load_models
+from poseanimate.loading import load_models
 from poseanimate.pocket import data, nets, tasks, trainer
 from poseanimate.pocket import train as command
 from poseanimate.pocket.export import adopt, export

@@ -117,7 +117,9 @@ def test_all_events_can_be_sent_elsewhere() -> None:
 
 def test_the_app_borrows_on_zero_gpu_alone(monkeypatch: pytest.MonkeyPatch, lender: Lender) -> None:
     monkeypatch.setattr(app, "load_models", lambda *_, **more: SimpleNamespace(asked=more))
-    assert type(app.backend("pocket")) is Animator
+    options = app.parse([])
+    engine = app.backend(options)
+    assert type(engine) is Animator and engine.models.asked["eyes_device"] is None
     monkeypatch.setattr(app, "ON_ZERO_GPU", True)
-    engine = app.backend("pocket")
-    assert type(engine) is ZeroGPU and engine.models.asked == {"eyes_device": "cpu"}
+    engine = app.backend(options)
+    assert type(engine) is ZeroGPU and engine.models.asked["eyes_device"] == "cpu"
