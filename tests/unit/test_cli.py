@@ -419,7 +419,7 @@ def folder_of_other_things() -> None:
 
 def half_a_models_folder() -> None:
     Path("half/unet").mkdir(parents=True)
-    Path("half/model_index.json").write_text("{}")
+    Path("half/model_index.json").write_text('{"_class_name": "StableDiffusionPipeline"}')
 
 
 def file_for_a_cache() -> None:
