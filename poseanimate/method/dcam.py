@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -10,7 +10,7 @@ from torch.nn.functional import scaled_dot_product_attention
 
 from poseanimate.method.attention import is_self_attention_of_up_blocks
 from poseanimate.method.frame_attention import FrameAttention, KeysValues
-from poseanimate.method.mgdm import decoupled_attention, layer_grid, regions
+from poseanimate.method.mgdm import Split, decoupled_attention, layer_grid, regions
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,8 @@ class DualConsistency(FrameAttention):
     weights: Weights
     latent_grid: tuple[int, int]
     mask_form: str | None = "hadamard"
+    _splits: dict[int, tuple[Split, Split, Split]] = field(default_factory=dict)  # by tokens
+    _split_of: Tensor | None = None  # the masks that they are of
 
     @staticmethod
     def replaces(layer: str) -> bool:
@@ -42,7 +44,7 @@ class DualConsistency(FrameAttention):
         self, q: Tensor, first: KeysValues, previous: KeysValues, own: KeysValues
     ) -> Tensor:
         """DCA_i, Eq. 8."""
-        seen = self._regions(q.shape[2])
+        seen = self._split(q.shape[2])
         dca = torch.zeros_like(q)
         for weight, (k_j, v_j), which in (
             (self.weights.first, first, 0),
@@ -58,11 +60,19 @@ class DualConsistency(FrameAttention):
             dca = dca + weight * cfa
         return dca
 
-    def _regions(self, tokens: int) -> tuple[Tensor, Tensor, Tensor] | None:
-        """Regions (branches·frames, tokens) of frame 0, of each frame's previous one and of itself."""
+    def _split(self, tokens: int) -> tuple[Split, Split, Split] | None:
+        """Regions, of branches·frames each, of frame 0, of each frame's previous one and of itself."""
         if self.masks is None or self.mask_form is None:
             return None
-        seen = regions(self.masks, layer_grid(self.latent_grid, tokens))
-        first, previous, own = seen[:1].expand(len(seen) - 2, -1), seen[1:-1], seen[2:]
-        repeat = (self.branches, 1)
-        return first.repeat(repeat), previous.repeat(repeat), own.repeat(repeat)
+        if self._split_of is not self.masks:
+            self._split_of, self._splits = self.masks, {}
+        if tokens not in self._splits:
+            seen = regions(self.masks, layer_grid(self.latent_grid, tokens))
+            first, previous, own = seen[:1].expand(len(seen) - 2, -1), seen[1:-1], seen[2:]
+            repeat = (self.branches, 1)
+            self._splits[tokens] = (
+                Split(first.repeat(repeat)),
+                Split(previous.repeat(repeat)),
+                Split(own.repeat(repeat)),
+            )
+        return self._splits[tokens]

@@ -9,11 +9,12 @@ from collections import Counter
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tiny import tiny_networks
 from torch import Tensor
 
+from poseanimate.method import mgdm
 from poseanimate.method.attention import is_self_attention_of_up_blocks
 from poseanimate.method.baselines import CrossFrame, SpatioTemporal
 from poseanimate.method.dcam import DualConsistency, Weights
@@ -21,7 +22,13 @@ from poseanimate.method.ddim import DDIM, invert
 from poseanimate.method.denoiser import Denoiser
 from poseanimate.method.frame_attention import FrameAttention
 from poseanimate.method.masks import CrossAttentionMaps
-from poseanimate.method.mgdm import decoupled_attention, layer_grid, regions
+from poseanimate.method.mgdm import (
+    Split,
+    decoupled_attention,
+    layer_grid,
+    regions,
+    sorted_attention,
+)
 from poseanimate.method.pacm import (
     PoseOptimisation,
     Pull,
@@ -359,9 +366,16 @@ def dca_literal(q, k, v, weights, masks, form) -> Tensor:
     return out[1:]
 
 
+@pytest.fixture(params=[0, 10**9], ids=["sorted", "whole"])
+def sorted_from(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tokens are sorted by region as in large layers, or not, as in small ones."""
+    monkeypatch.setattr(mgdm, "SORTED_FROM", request.param)
+
+
+@pytest.mark.usefixtures("sorted_from")
 @pytest.mark.parametrize("form", ["region", "hadamard"])
-@given(st.integers(0, 2**16), st.sampled_from([0.0, 0.4, 1.0]))
-@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 2**16), st.sampled_from([0.0, 0.1, 0.4, 1.0]))
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_decoupled_attention_is_six_masked_attentions(form: str, seed: int, share: float) -> None:
     generator = torch.Generator().manual_seed(seed)
     frames, heads, d = 4, 2, 5
@@ -381,6 +395,39 @@ def test_decoupled_attention_is_six_masked_attentions(form: str, seed: int, shar
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)
 
 
+@pytest.mark.parametrize("form", ["region", "hadamard"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_sorting_large_layers_changes_nothing(form: str, dtype: torch.dtype) -> None:
+    """Frames whose regions differ in size, are empty, or are all, at the size at which it is done."""
+    generator = torch.Generator().manual_seed(0)
+    tokens = mgdm.SORTED_FROM
+    q, k, v = (torch.randn(4, 2, tokens, 8, generator=generator).to(dtype) for _ in range(3))
+    shares = torch.tensor([[0.0], [0.2], [0.7], [1.0]])
+    looking, seen = (
+        torch.rand(4, tokens, generator=generator) < x for x in (shares, shares.flip(0))
+    )
+    found = decoupled_attention(q, k, v, Split(looking), Split(seen), form)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(mgdm, "SORTED_FROM", tokens + 1)
+        whole = decoupled_attention(q, k, v, Split(looking), Split(seen), form)
+    close = {"atol": 1e-5, "rtol": 1e-4} if dtype == torch.float32 else {"atol": 0.02, "rtol": 0.05}
+    torch.testing.assert_close(found, whole, **close)
+
+
+def test_a_gradient_goes_through_sorted_tokens() -> None:
+    generator = torch.Generator().manual_seed(0)
+    q, k, v = (
+        torch.randn(2, 1, 6, 3, generator=generator, dtype=torch.double).requires_grad_()
+        for _ in range(3)
+    )
+    inside = Split(torch.rand(2, 6, generator=generator) < 0.5)
+
+    def attended(*qkv: Tensor) -> Tensor:
+        return sorted_attention(*qkv, inside, inside, "hadamard")
+
+    assert torch.autograd.gradcheck(attended, (q, k, v))
+
+
 def test_regions_are_the_larger_half_of_a_token() -> None:
     mask = torch.zeros(1, 8, 8)
     mask[:, :4, :5] = 1
@@ -393,7 +440,7 @@ def test_an_empty_region_sees_everything() -> None:
         torch.randn(1, 1, 4, 3, generator=torch.Generator().manual_seed(s)) for s in range(3)
     )
     nobody, everybody = torch.zeros(1, 4, dtype=torch.bool), torch.ones(1, 4, dtype=torch.bool)
-    found = decoupled_attention(q, k, v, everybody, nobody, "region")
+    found = decoupled_attention(q, k, v, Split(everybody), Split(nobody), "region")
     torch.testing.assert_close(found[0, 0], softmax_attention(q[0, 0], k[0, 0], v[0, 0]))
 
 
