@@ -99,6 +99,10 @@ class Run:
         settings = self.settings
         frames: list[NDArray[np.uint8]] = [self.character.picture]
         yield Frame(0, self.character.picture)
+        if unread := self.models.unread(self.prompt):
+            yield Note(
+                f"The prompt is too long for the models: they don't read its end, {unread!r:.80}."
+            )
         hint = self._hints(self.poses[:1])
         inverted = yield from self._inversion(hint)
         source = yield from self._source_embeddings(inverted, hint)
