@@ -32,6 +32,14 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
         help="pocket, sd15 or a folder in diffusers' layout (POSEANIMATE_MODELS)",
     )
     parser.add_argument(
+        "--max-side",
+        type=int,
+        metavar="PX",
+        help="pictures larger than the models' keep their size, up to the area of a square with this side "
+        "(POSEANIMATE_MAX_SIDE)",
+        default=os.environ.get("POSEANIMATE_MAX_SIDE"),
+    )
+    parser.add_argument(
         "--host", help="address to listen at; 0.0.0.0 is every one (GRADIO_SERVER_NAME)"
     )
     parser.add_argument("--port", type=int, help="(GRADIO_SERVER_PORT)")
@@ -61,16 +69,16 @@ def _name_and_password(text: str) -> tuple[str, str]:
     return name, password
 
 
-def backend(models: str) -> Backend:
+def backend(models: str, max_side: int | None = None) -> Backend:
     """The engine: on ZeroGPU the one whose runs borrow a GPU.
 
     Raises:
-        PoseAnimateError: models or cache can't be used.
+        PoseAnimateError: models, cache or size can't be used.
     """
     cache = StageCache(default_folder())
     if ON_ZERO_GPU:
-        return ZeroGPU(load_models(models, eyes_device="cpu"), cache)
-    return Animator(load_models(models), cache)
+        return ZeroGPU(load_models(models, eyes_device="cpu"), cache, max_side)
+    return Animator(load_models(models), cache, max_side)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -79,7 +87,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if options.mcp:
             check_mcp(auth=bool(options.auth))
-        demo = create_demo(backend(options.models))
+        demo = create_demo(backend(options.models, options.max_side))
     except PoseAnimateError as error:
         print(error, file=sys.stderr)
         return 2

@@ -310,6 +310,7 @@ def _character(animator: Animator, picture: Image.Image, joints: str) -> Charact
 
 def _animator(options: argparse.Namespace) -> Animator:
     store = None if options.no_cache else StageCache(options.cache or default_folder())
+    max_side = getattr(options, "max_side", None)  # evaluations have the models' own
     import torch
 
     from poseanimate.animator import Animator
@@ -317,7 +318,7 @@ def _animator(options: argparse.Namespace) -> Animator:
 
     if options.device == "cuda" and not torch.cuda.is_available():
         raise ModelsError("There is no CUDA device here.", "Choose --device cpu.")
-    return Animator(load_models(options.models, options.device), store)
+    return Animator(load_models(options.models, options.device), store, max_side)
 
 
 # Running ------------------------------------------------------------------------------------------
