@@ -60,7 +60,7 @@ class Animator:
             )
         self.models = models
         self.cache = cache
-        self.max_side = max_side or models.side
+        self.max_side = max_side
         self.learnt: Learnt | None = None  # from the last run
 
     @property
@@ -104,11 +104,11 @@ class Animator:
         return found(pixels, self.models.detector.detect(pixels), segmenter)
 
     def fitted(self, picture: Image.Image) -> NDArray[np.uint8]:
-        """A picture on the clip's canvas, (H, W, 3): its own aspect, the models' area or, up to `max_side`², its own."""
+        """A picture on the clip's canvas, (H, W, 3): its own aspect, the models' area or up to `max_side`²."""
         picture = rgb_over_white(picture)
-        own_side = math.sqrt(picture.width * picture.height)
-        side = min(max(own_side, self.models.side), self.max_side)
-        size = fit_size(picture.width, picture.height, side, self.models.factor)
+        own_side, side = math.sqrt(picture.width * picture.height), self.models.side
+        area_side = min(max(own_side, side), self.max_side or side)
+        size = fit_size(picture.width, picture.height, area_side, self.models.factor)
         return np.asarray(
             picture.resize(size, Image.Resampling.LANCZOS) if picture.size != size else picture
         )

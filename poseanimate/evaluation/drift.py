@@ -5,7 +5,7 @@ Frames are numbered from 1, as in a clip whose frame 0 is the source.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -17,7 +17,6 @@ from poseanimate.animator import Animator
 from poseanimate.character import Character
 from poseanimate.evaluation.case import Truth
 from poseanimate.evaluation.metrics import Picture, change, identity_error, outside
-from poseanimate.evaluation.statistics import Interval, bootstrap
 from poseanimate.events import Event
 from poseanimate.pocket.body import Angles
 from poseanimate.pocket.motions import FPS, loop_frames
@@ -52,9 +51,7 @@ class Loop:
     def of(animator: Animator, split: str, index: int, motion: str) -> Loop:
         side, scene = animator.models.side, Scene.sample(split, index)
         source = Image.fromarray(scene.render(Angles(), side, side).picture)
-        rendered = [
-            scene.render(a, side, side) for a in motion_frames(motion, loop_frames(motion))
-        ]
+        rendered = [scene.render(a, side, side) for a in motion_frames(motion, loop_frames(motion))]
         truth = tuple(Truth(r.picture, r.mask, r.pose) for r in rendered)
         name = f"{split}-{index}"
         return Loop(name, motion, scene.caption, animator.character(source), truth)
@@ -68,9 +65,9 @@ class Loop:
         return animator.animate(self.source, motion, settings, self.prompt)
 
     def figures(self, frames: Sequence[Picture]) -> dict[str, list[float]]:
-        """Each of `FIGURES` for frames 1 … N."""
+        """Each of `FIGURES` for frames 1 … N, at least one loop; before frame 1 comes the first loop's last."""
         found: dict[str, list[float]] = {name: [] for name in FIGURES}
-        shown = [self.source.picture, *frames]
+        shown = [frames[len(self.truth) - 1], *frames]
         for i, (before, made) in enumerate(pairwise(shown)):
             true = self.truth[i % len(self.truth)]
             body = true.mask > 0.5
@@ -88,16 +85,16 @@ class Loop:
         return found
 
     def since_last_loop(self, frames: Sequence[Picture]) -> list[float]:
-        """How much frames of the second loop and all after it differ from the same pose a loop before, in grey levels."""
+        """How much each frame from the second loop on differs from the same pose a loop before, in grey levels."""
         period = len(self.truth)
         return [change(*pair) for pair in zip(frames[period:], frames, strict=False)]
 
 
 def slope(values: Sequence[float], period: int) -> float:
-    """By how much a figure rises in `PER` frames, from the same poses in different loops; least squares.
+    """By how much a figure rises in `PER` frames: the line through the loops' means.
 
     Args:
-        values: of frames 1 … N; those after the last whole loop are left out.
+        values: of frames 1 … N, two loops at least; those after the last whole loop are left out.
         period: of the motion in frames.
     """
     loops = _loops(values, period)
@@ -115,8 +112,3 @@ def _loops(values: Sequence[float], period: int) -> NDArray[np.float64]:
     """(loops, period); of whole loops alone."""
     count = len(values) // period
     return np.array(values[: count * period], np.float64).reshape(count, period)
-
-
-def over_characters(values: Mapping[str, float]) -> Interval:
-    """The mean of one number for each character, and its interval."""
-    return bootstrap({name: [value] for name, value in values.items()})
