@@ -31,7 +31,9 @@ BEGIN, END = "<!-- what scripts/drift writes -->\n", "<!-- its end -->\n"
 SPLIT = "held-out"
 LOOPS = ("walk", "wave", "dance-sway", "jumping-jacks", "squat", "dance-disco")
 CACHE_BYTES = 2 << 30
+SHOWN_ROWS = ("fast", "balanced")
 SHOWN, SHOWN_LOOPS, SHOWN_FRAMES = 2, (0, 3, 7), 8  # number of a character, and what of its clip
+REMEMBERS = "frames of the second loop until none differs from the first one's by more than 1 anywhere, at most"
 FADES = 24  # frames of the second loop in which one sees how the first one's start is forgotten
 
 
@@ -101,17 +103,16 @@ def made(animator: Animator, loop: Loop, path: Path, row: Row) -> NDArray[np.uin
 def measured(loop: Loop, frames: Sequence[Picture]) -> dict[str, Any]:
     """A clip's figures by frame number, and what they tell of drift."""
     period, figures = len(loop.truth), loop.figures(frames)
-    again = loop.since_last_loop(frames)
-    differ = [i for i, change in enumerate(again) if change > 0]
     return {
         "character": loop.character,
         "motion": loop.motion,
         "period": period,
         "slopes": {name: slope(values, period) for name, values in figures.items()},
         "last_less_first": {n: last_less_first(values, period) for n, values in figures.items()},
-        "last_that_differs": differ[-1] + 1 if differ else 0,
-        "since_last_loop": [round(change, 4) for change in again],
-        "figures": {name: [round(v, 3) for v in values] for name, values in figures.items()},
+        "means": {name: float(np.mean(values)) for name, values in figures.items()},
+        "remembers": loop.remembers(frames),
+        "since_last_loop": [round(value, 4) for value in loop.since_last_loop(frames)],
+        "psnr": [round(value, 2) for value in figures["psnr"]],
     }
 
 
@@ -122,19 +123,17 @@ def summary(clips: Sequence[dict[str, Any]]) -> dict[str, Any]:
         return asdict(bootstrap(values))
 
     return {
-        "mean": {n: over({c["character"]: c["figures"][n] for c in clips}) for n in FIGURES},
+        "mean": {n: over({c["character"]: [c["means"][n]] for c in clips}) for n in FIGURES},
         "slope": {n: over({c["character"]: [c["slopes"][n]] for c in clips}) for n in FIGURES},
-        "forgotten_after": max(c["last_that_differs"] for c in clips),
+        "remembers": max(c["remembers"] for c in clips),
         "first_again": over({c["character"]: c["since_last_loop"][:1] for c in clips}),
     }
 
 
 def table(told: dict[str, dict[str, Any]]) -> Iterator[str]:
-    clips = "; ".join(
-        f"`{name}`, {row.meaning}: {row.characters} clips of {row.frames} frames"
-        for name, row in ROWS.items()
-    )
-    yield f"{clips}. Mean, and slope in {PER} frames with its 95 % interval over characters:\n"
+    for name, row in ROWS.items():
+        yield f"- `{name}`: {row.meaning}; {row.characters} clips of {row.frames} frames"
+    yield f"\nMean; slope in {PER} frames with its 95 % interval over characters:\n"
     yield "| | " + " | ".join(f"`{name}`" for name in told) + " |"
     yield "|---" * (len(told) + 1) + "|"
     for figure, heading in FIGURES.items():
@@ -144,17 +143,9 @@ def table(told: dict[str, dict[str, Any]]) -> Iterator[str]:
         ]
         yield f"| {heading} | " + " | ".join(cells) + " |"
     first = [f"{own['first_again']['mean']:.3f}" for own in told.values()]
-    yield (
-        "| second loop's first frame less the first loop's, grey levels | "
-        + " | ".join(first)
-        + " |"
-    )
-    last = [str(own["forgotten_after"]) for own in told.values()]
-    yield (
-        "| last frame of the second loop or after that differs from a loop before | "
-        + " | ".join(last)
-        + " |"
-    )
+    yield "| frame 1 of the second loop less the first's, grey levels | " + " | ".join(first) + " |"
+    most = [str(own["remembers"]) for own in told.values()]
+    yield f"| {REMEMBERS} | " + " | ".join(most) + " |"
 
 
 def _interval(value: Interval) -> str:
@@ -162,7 +153,7 @@ def _interval(value: Interval) -> str:
 
 
 def drawn(rows: dict[str, list[dict[str, Any]]]) -> Iterator[tuple[str, str]]:
-    courses = {name: np.mean([c["figures"]["psnr"] for c in rows[name]], axis=0) for name in rows}
+    courses = {name: np.mean([c["psnr"] for c in rows[name]], axis=0) for name in SHOWN_ROWS}
     yield "psnr", plots.course(courses, "PSNR in dB by frame number, mean over characters", "frame")
     fading = {
         name: np.mean([c["since_last_loop"][:FADES] for c in clips], axis=0)

@@ -89,6 +89,12 @@ class Loop:
         period = len(self.truth)
         return [change(*pair) for pair in zip(frames[period:], frames, strict=False)]
 
+    def remembers(self, frames: Sequence[Picture]) -> int:
+        """For how many frames after the first loop a pixel still shows, by more than rounding, how that one began."""
+        pairs = zip(frames[len(self.truth) :], frames, strict=False)
+        differ = [np.abs(made.astype(int) - before).max() > 1 for made, before in pairs]
+        return int(np.flatnonzero([True, *differ])[-1])
+
 
 def slope(values: Sequence[float], period: int) -> float:
     """By how much a figure rises in `PER` frames: the line through the loops' means.

@@ -74,6 +74,7 @@ def course(lines: Mapping[str, Sequence[float]], caption: str, of: str, first: i
     low, high = min(values), max(values)
     span, last = (high - low) or 1.0, first + max(map(len, lines.values())) - 1
     marks: list[str] = []
+    names: list[tuple[float, float]] = []
     for row, line in lines.items():
         xy = [
             (left + width * i / max(last - first, 1), top + height * (high - value) / span)
@@ -81,9 +82,13 @@ def course(lines: Mapping[str, Sequence[float]], caption: str, of: str, first: i
         ]
         points = " ".join(f"{x:.1f},{y:.1f}" for x, y in xy)
         dash = f" stroke-dasharray='{4 * len(marks)} 3'" if marks else ""
+        x, y = xy[-1]
+        while any(x == other and abs(y - beside) < 12 for other, beside in names):
+            y -= 12  # names of lines that end together stand above each other
+        names.append((x, y))
         marks.append(
             f"<polyline class='mark' points='{points}' fill='none' stroke-width='1.5'{dash}/>"
-            f"<text x='{xy[-1][0] + 6:.1f}' y='{xy[-1][1] + 4:.1f}'>{html.escape(row)}</text>"
+            f"<text x='{x + 6:.1f}' y='{y + 4:.1f}'>{html.escape(row)}</text>"
         )
     digits = 1 if span > 1 else 2
     ends = (

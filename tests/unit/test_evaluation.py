@@ -559,6 +559,8 @@ def test_the_truth_again_and_again_does_not_drift() -> None:
     assert set(loop.since_last_loop(true * 2)) == {0.0}
     paler = [np.asarray(picture // 2 + 100, np.uint8) for picture in true]
     assert min(loop.since_last_loop([*true, *paler])) > 5
+    assert loop.remembers(true * 2) == 0
+    assert loop.remembers([*true, *true[:2], *paler[2:3], *true[3:]]) == 3
     assert drift.slope(loop.figures([*true, *paler])["psnr"], len(true)) < 0
 
 
