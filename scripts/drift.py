@@ -109,6 +109,7 @@ def measured(loop: Loop, frames: Sequence[Picture]) -> dict[str, Any]:
         "period": period,
         "slopes": {name: slope(values, period) for name, values in figures.items()},
         "last_less_first": {n: last_less_first(values, period) for n, values in figures.items()},
+        "slope_later": slope(figures["psnr"][period:], period),
         "means": {name: float(np.mean(values)) for name, values in figures.items()},
         "remembers": loop.remembers(frames),
         "since_last_loop": [round(value, 4) for value in loop.since_last_loop(frames)],
@@ -125,6 +126,7 @@ def summary(clips: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return {
         "mean": {n: over({c["character"]: [c["means"][n]] for c in clips}) for n in FIGURES},
         "slope": {n: over({c["character"]: [c["slopes"][n]] for c in clips}) for n in FIGURES},
+        "slope_later": over({c["character"]: [c["slope_later"]] for c in clips}),
         "remembers": max(c["remembers"] for c in clips),
         "first_again": over({c["character"]: c["since_last_loop"][:1] for c in clips}),
     }
@@ -142,6 +144,8 @@ def table(told: dict[str, dict[str, Any]]) -> Iterator[str]:
             for own in told.values()
         ]
         yield f"| {heading} | " + " | ".join(cells) + " |"
+    later = [f"{own['slope_later']['mean']:+.6f}" for own in told.values()]
+    yield "| PSNR's slope from the second loop on, dB | " + " | ".join(later) + " |"
     first = [f"{own['first_again']['mean']:.3f}" for own in told.values()]
     yield "| frame 1 of the second loop less the first's, grey levels | " + " | ".join(first) + " |"
     most = [str(own["remembers"]) for own in told.values()]
