@@ -182,8 +182,9 @@ class Animator:
                 yield event
         finally:
             if run.clock.pace_s is not None:
-                together = _together(alignment, settings)
-                self.learnt = gauge.learnt(run.clock.pace_s / guided, together)
+                large = self._large(character)
+                together = _together(alignment, settings) * large
+                self.learnt = gauge.learnt(run.clock.pace_s / guided / large, together)
 
     def forecast(
         self, character: Character, motion: Motion, settings: Settings, prompt: str = ""
@@ -194,12 +195,18 @@ class Animator:
             return None
         run = Run(self.models, self.cache, character, alignment, settings, prompt)
         plan, learnt, guided = run.plan(), self.learnt, branches(settings.guidance_scale)
+        large = self._large(character)
         return Forecast(
             tuple(stage for stage, passes in plan.items() if not passes),
             tuple(stage for stage, passes in plan.items() if passes),
-            None if learnt is None else learnt.seconds(sum(plan.values()), guided),
-            None if learnt is None else learnt.memory_bytes(_together(alignment, settings)),
+            None if learnt is None else learnt.seconds(sum(plan.values()) * large, guided),
+            None if learnt is None else learnt.memory_bytes(_together(alignment, settings) * large),
         )
+
+    def _large(self, character: Character) -> float:
+        """How many times as many pixels as the models' squares the clip's frames have."""
+        height, width = character.picture.shape[:2]
+        return height * width / self.models.side**2
 
 
 def _together(alignment: Alignment, settings: Settings) -> int:

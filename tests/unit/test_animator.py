@@ -19,11 +19,12 @@ from PIL import Image
 from tiny import SIDE, ToldEyes, scene_at_ease, tiny_models, tiny_networks
 
 from poseanimate import stages
-from poseanimate.animator import Animator
+from poseanimate.animator import Animator, Character
 from poseanimate.cache import StageCache
 from poseanimate.clock import Clock
 from poseanimate.errors import MotionError, NoCharacterError, SettingsError, SeveralCharactersError
 from poseanimate.events import Aligned, Done, Event, Frame, Note, Preview, Stage, Step
+from poseanimate.gauge import Learnt
 from poseanimate.method.pacm import SourceEmbeddings
 from poseanimate.models import Models, to_pixels, to_tensor
 from poseanimate.pocket.body import Angles
@@ -774,6 +775,18 @@ def test_larger_pictures_keep_their_size_up_to_a_limit(
     assert (width, height) == expected
     height, width = Animator(models).fitted(picture).shape[:2]
     assert width * height == pytest.approx(512**2, rel=0.02)
+
+
+def test_a_forecast_knows_how_large_frames_are() -> None:
+    animator = Animator(tiny_models(), max_side=2 * SIDE)
+    animator.learnt = Learnt(0.5, 1000, 100.0)
+    plain, large = animator.character(picture()), scene_at_ease(side=2 * SIDE)
+    told = [
+        animator.forecast(character, walk(), fast(), PROMPT)
+        for character in (plain, Character(large.picture, large.pose, large.mask))
+    ]
+    assert told[1].seconds == pytest.approx(4 * told[0].seconds)
+    assert told[1].memory_bytes - 1000 == 4 * (told[0].memory_bytes - 1000)
 
 
 @pytest.mark.parametrize("side", [0, SIDE - 1, 2 * SIDE + 1])
