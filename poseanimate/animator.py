@@ -6,6 +6,7 @@ frames leave chunk by chunk.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -16,7 +17,7 @@ from PIL import Image
 
 from poseanimate.cache import StageCache
 from poseanimate.character import Character, found, placed
-from poseanimate.errors import MotionError
+from poseanimate.errors import MotionError, SettingsError
 from poseanimate.events import Aligned, Event, Forecast, Note, Stage
 from poseanimate.gauge import Gauge, Learnt
 from poseanimate.media import fit_size, rgb_over_white
@@ -33,16 +34,33 @@ from poseanimate.stages import Run
 
 __all__ = ["Animator", "Character"]
 
+MAX_TIMES = 2  # as long as the models' side; beyond, models paint people twice
+
 
 class Animator:
     """Animates characters with one family of models.
 
     One run at a time: a run puts its own attention into the family's U-Net while a step lasts.
+
+    Args:
+        max_side: larger pictures than the models' keep their size, up to the area of a square with this side in
+            pixels; None: all have the models' area.
+
+    Raises:
+        SettingsError: max_side is smaller than the models' side, or more than twice that.
     """
 
-    def __init__(self, models: Models, cache: StageCache | None = None) -> None:
+    def __init__(
+        self, models: Models, cache: StageCache | None = None, max_side: int | None = None
+    ) -> None:
+        if max_side is not None and not models.side <= max_side <= MAX_TIMES * models.side:
+            raise SettingsError(
+                f"The largest side is {max_side} pixels.",
+                f"Give {models.side} to {MAX_TIMES * models.side} with these models, or leave it out.",
+            )
         self.models = models
         self.cache = cache
+        self.max_side = max_side
         self.learnt: Learnt | None = None  # from the last run
 
     @property
@@ -86,9 +104,11 @@ class Animator:
         return found(pixels, self.models.detector.detect(pixels), segmenter)
 
     def fitted(self, picture: Image.Image) -> NDArray[np.uint8]:
-        """A picture on the clip's canvas, (H, W, 3): the models' area, its own aspect."""
+        """A picture on the clip's canvas, (H, W, 3): its own aspect, the models' area or up to `max_side`²."""
         picture = rgb_over_white(picture)
-        size = fit_size(picture.width, picture.height, self.models.side, self.models.factor)
+        own_side, side = math.sqrt(picture.width * picture.height), self.models.side
+        area_side = min(max(own_side, side), self.max_side or side)
+        size = fit_size(picture.width, picture.height, area_side, self.models.factor)
         return np.asarray(
             picture.resize(size, Image.Resampling.LANCZOS) if picture.size != size else picture
         )
@@ -162,8 +182,9 @@ class Animator:
                 yield event
         finally:
             if run.clock.pace_s is not None:
-                together = _together(alignment, settings)
-                self.learnt = gauge.learnt(run.clock.pace_s / guided, together)
+                large = self._large(character)
+                together = _together(alignment, settings) * large
+                self.learnt = gauge.learnt(run.clock.pace_s / guided / large, together)
 
     def forecast(
         self, character: Character, motion: Motion, settings: Settings, prompt: str = ""
@@ -174,12 +195,18 @@ class Animator:
             return None
         run = Run(self.models, self.cache, character, alignment, settings, prompt)
         plan, learnt, guided = run.plan(), self.learnt, branches(settings.guidance_scale)
+        large = self._large(character)
         return Forecast(
             tuple(stage for stage, passes in plan.items() if not passes),
             tuple(stage for stage, passes in plan.items() if passes),
-            None if learnt is None else learnt.seconds(sum(plan.values()), guided),
-            None if learnt is None else learnt.memory_bytes(_together(alignment, settings)),
+            None if learnt is None else learnt.seconds(sum(plan.values()) * large, guided),
+            None if learnt is None else learnt.memory_bytes(_together(alignment, settings) * large),
         )
+
+    def _large(self, character: Character) -> float:
+        """How many times as many pixels as the models' squares the clip's frames have."""
+        height, width = character.picture.shape[:2]
+        return height * width / self.models.side**2
 
 
 def _together(alignment: Alignment, settings: Settings) -> int:

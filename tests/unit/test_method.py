@@ -9,6 +9,9 @@ from collections import Counter
 
 import pytest
 import torch
+from diffusers import ControlNetModel, UNet2DConditionModel
+from diffusers.models.attention import BasicTransformerBlock
+from diffusers.models.transformers.transformer_2d import Transformer2DModel
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tiny import tiny_networks
@@ -37,6 +40,7 @@ from poseanimate.method.pacm import (
     pose_aware_inversion,
 )
 from poseanimate.method.sampler import Sampler
+from poseanimate.models import POCKET
 from poseanimate.pocket.nets import build_scheduler
 
 T, GRID, TOKENS = 3, (16, 16), 6
@@ -455,6 +459,42 @@ def test_an_empty_region_sees_everything() -> None:
 )
 def test_a_layers_grid_is_found_from_its_tokens(grid, tokens, expected) -> None:
     assert layer_grid(grid, tokens) == expected
+
+
+FAMILIES = {
+    "tiny": lambda: tiny_networks()["unet"].config,
+    "pocket": lambda: UNet2DConditionModel.load_config(POCKET / "unet"),
+    "sd15": lambda: {"cross_attention_dim": 768},  # else diffusers' defaults are its
+}
+LATENTS = ((64, 96), (80, 80), (52, 78), (20, 13), (9, 15), (8, 32))
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_layers_have_the_grid_that_is_taken_for_theirs(family: str) -> None:
+    """Latents of any shape pass through both networks; of tensors on "meta", shapes alone are known."""
+    inputs: list[tuple[int, int]] = []
+    layers: list[tuple[int, tuple[int, int]]] = []
+    with torch.device("meta"):
+        unet = UNet2DConditionModel.from_config(FAMILIES[family]())
+        controlnet = ControlNetModel.from_unet(unet)
+        for module in unet.modules():
+            if isinstance(module, Transformer2DModel):
+                module.register_forward_pre_hook(lambda _, x: inputs.append(tuple(x[0].shape[2:])))
+            if isinstance(module, BasicTransformerBlock):
+                module.attn1.register_forward_pre_hook(
+                    lambda _, x: layers.append((x[0].shape[1], inputs[-1]))
+                )
+        for grid in LATENTS:
+            layers.clear()
+            z = torch.zeros(2, unet.config.in_channels, *grid)
+            text = torch.zeros(2, TOKENS, unet.config.cross_attention_dim)
+            drawing = torch.zeros(2, 3, 8 * grid[0], 8 * grid[1])
+            down, mid = controlnet(z, 0, text, drawing, return_dict=False)
+            eps = unet(z, 0, text, None, None, None, None, None, down, mid).sample
+            assert eps.shape == z.shape
+            assert len(set(layers)) > 1
+            for tokens, expected in layers:
+                assert layer_grid(grid, tokens) == expected
 
 
 def test_the_layers_are_the_up_blocks_self_attention() -> None:
