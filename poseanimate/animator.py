@@ -12,15 +12,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from PIL import Image
 
 from poseanimate.cache import StageCache
 from poseanimate.character import Character, found, placed
-from poseanimate.errors import MotionError, SettingsError
+from poseanimate.errors import DeviceError, MotionError, SettingsError, first_line
 from poseanimate.events import Aligned, Event, Forecast, Note, Stage
 from poseanimate.gauge import Gauge, Learnt
 from poseanimate.media import fit_size, rgb_over_white
+from poseanimate.memory import is_out_of_memory
 from poseanimate.method.denoiser import branches
 from poseanimate.models import Models
 from poseanimate.poses.detect import PoseDetector
@@ -157,6 +159,7 @@ class Animator:
             NoCharacterError, SeveralCharactersError: see `character`.
             MotionError: PATA finds that the motion can't be used.
             SettingsError: the prompt is too long, or no text.
+            DeviceError: memory runs out, the device fails, or results are no numbers.
         """
         started = time.monotonic()
         yield Stage("character", 1)
@@ -180,10 +183,15 @@ class Animator:
             for event in run.events():
                 gauge.look()
                 yield event
+        except (RuntimeError, MemoryError) as error:
+            told = _told(error)
+            if told is None:
+                raise
+            raise told from error
         finally:
             if run.clock.pace_s is not None:
                 large = self._large(character)
-                together = _together(alignment, settings) * large
+                together = _together(run) * large
                 self.learnt = gauge.learnt(run.clock.pace_s / guided / large, together)
 
     def forecast(
@@ -200,7 +208,7 @@ class Animator:
             tuple(stage for stage, passes in plan.items() if not passes),
             tuple(stage for stage, passes in plan.items() if passes),
             None if learnt is None else learnt.seconds(sum(plan.values()) * large, guided),
-            None if learnt is None else learnt.memory_bytes(_together(alignment, settings) * large),
+            None if learnt is None else learnt.memory_bytes(_together(run) * large),
         )
 
     def _large(self, character: Character) -> float:
@@ -209,7 +217,22 @@ class Animator:
         return height * width / self.models.side**2
 
 
-def _together(alignment: Alignment, settings: Settings) -> int:
+def _together(run: Run) -> int:
     """How many samples go through the networks at once: a chunk's frames in each guidance branch."""
-    frames = min(settings.chunk_frames, len(alignment.poses) - 1)
-    return frames * branches(settings.guidance_scale)
+    frames = min(run.together, len(run.poses) - 1)
+    return frames * branches(run.settings.guidance_scale)
+
+
+def _told(error: Exception) -> DeviceError | None:
+    """What a device's failure means to people; None for other errors."""
+    if is_out_of_memory(error):
+        return DeviceError(
+            "Memory ran out, even for one frame at a time.",
+            "Close what else uses it, choose a smaller picture, or another device.",
+        )
+    if isinstance(error, torch.AcceleratorError):
+        return DeviceError(
+            f"The device has failed ({first_line(error)}).",
+            "Start the program again: finished stages are kept, and the job goes on from them.",
+        )
+    return None

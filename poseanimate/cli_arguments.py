@@ -208,4 +208,5 @@ _MODELS = {
     "default: the models' own, or the first of these",
     "segmenter": f"what cuts characters out: {'; '.join(f'{name}: {what}' for name, what in REMBG_MODELS.items())}; "
     "default: the models' own, or the first of these",
+    "precision": "half or full; default: half on a GPU",
 }

@@ -46,6 +46,7 @@ IP_ADAPTER = Repository("h94/IP-Adapter", "018e402774aeeddd60609b4ecdb7e298259dc
 IP_ADAPTER_FOLDER, PERCEPTION_FOLDER = "ip_adapter", "perception"  # of a models folder
 INDEX = "model_index.json"
 PARTS = ("unet", "vae", "text_encoder", "tokenizer", "scheduler")
+PRECISIONS = ("half", "full")
 WITHOUT_WEIGHTS = ("tokenizer", "scheduler")
 AUTOENCODERS = ("AutoencoderKL", "AutoencoderDC", "AutoencoderTiny")
 UNUSABLE = (OSError, ValueError, LookupError, TypeError, RuntimeError, SafetensorError)
@@ -74,6 +75,7 @@ def load_models(
     vae: str = "",
     detector: str = "",
     segmenter: str = "",
+    precision: str = "",
     tell: Tell = lambda _: None,
 ) -> Models:
     """Loads a family.
@@ -86,6 +88,8 @@ def load_models(
             ControlNet takes sd15's.
         detector, segmenter: keys of `detect.DETECTORS` and of `segment.REMBG_MODELS`; by default the family's own
             eyes, or the first of each.
+        precision: "half" or "full"; by default half on a GPU. The pocket networks are always in full, for they are so
+            small that half gains nothing.
         tell: is told what is being fetched.
 
     Raises:
@@ -100,8 +104,11 @@ def load_models(
     _check_complete(folders, name)
     folders["controlnet"] = _control(name, base, controlnet, tell)
     _check_complete(folders, name)
-    # the pocket networks are so small that half precision gains nothing
-    half = device == "cuda" and name != "pocket"
+    if precision not in ("", *PRECISIONS):
+        raise ModelsError(
+            f"There is no precision {precision[:80]!r}.", f"Choose one of: {', '.join(PRECISIONS)}."
+        )
+    half = name != "pocket" and (precision or ("half" if device == "cuda" else "full")) == "half"
     try:
         parts = _parts(folders, torch.float16 if half else torch.float32, device)
         _check_fit(parts)

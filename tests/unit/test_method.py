@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from tiny import tiny_networks
 from torch import Tensor
 
+from poseanimate.loading import POCKET
 from poseanimate.method import mgdm
 from poseanimate.method.attention import is_self_attention_of_up_blocks
 from poseanimate.method.baselines import CrossFrame, SpatioTemporal
@@ -40,7 +41,6 @@ from poseanimate.method.pacm import (
     pose_aware_inversion,
 )
 from poseanimate.method.sampler import Sampler
-from poseanimate.models import POCKET
 from poseanimate.pocket.nets import build_scheduler
 
 T, GRID, TOKENS = 3, (16, 16), 6
@@ -747,6 +747,7 @@ def test_what_a_chunk_leaves_behind_is_one_frame() -> None:
     attention.recording = False
     chunk = torch.randn(16, 2, 16, 5)
     attention.attend("layer", chunk, chunk, chunk)
+    attention.memory.done()
     for kept in attention.memory.previous[(0, "layer")]:
         assert kept.shape == (2, 2, 16, 5)
         assert kept.untyped_storage().nbytes() == kept.nbytes
