@@ -31,6 +31,8 @@ from poseanimate.ip_adapter import IPAdapter
 from poseanimate.models import Models, factor
 from poseanimate.pocket.perception import Perception, PerceptionNet
 from poseanimate.poses.detect import DETECTORS, OpenPoseDetector, PoseDetector
+from poseanimate.poses.dwpose import FILES as DWPOSE_FILES
+from poseanimate.poses.dwpose import DWPoseDetector
 from poseanimate.segment import REMBG_MODELS, RembgSegmenter, Segmenter
 
 POCKET = Path(__file__).resolve().parent / "pocket" / "weights"
@@ -42,6 +44,7 @@ SD15_CONTROLNET = Repository(
 )
 OPENPOSE = Repository("lllyasviel/Annotators", "982e7edaec38759d914a963c48c4726685de7d96")
 OPENPOSE_FILES = ["body_pose_model.pth", "hand_pose_model.pth", "facenet.pth"]
+DWPOSE = Repository("yzd-v/DWPose", "1a7144101628d69ee7a3768d1ee3a094070dc388")
 IP_ADAPTER = Repository("h94/IP-Adapter", "018e402774aeeddd60609b4ecdb7e298259dc729")
 IP_ADAPTER_FOLDER, PERCEPTION_FOLDER = "ip_adapter", "perception"  # of a models folder
 INDEX = "model_index.json"
@@ -278,9 +281,12 @@ def _detector(name: str, device: str, tell: Tell) -> PoseDetector:
         raise ModelsError(
             f"There is no pose detector {name[:80]!r}.", f"Choose one of: {', '.join(DETECTORS)}."
         )
-    whole = name.endswith("-whole")
+    family, _, whole = name.partition("-")
+    if family == "dwpose":
+        folder = fetched(DWPOSE, lambda names: [f for f in names if f in DWPOSE_FILES], tell)
+        return DWPoseDetector.load(folder, bool(whole), bool(whole))
     folder = fetched(OPENPOSE, lambda names: [f for f in names if f in OPENPOSE_FILES], tell)
-    return OpenPoseDetector.load(str(folder), device, hands=whole, face=whole)
+    return OpenPoseDetector.load(str(folder), device, hands=bool(whole), face=bool(whole))
 
 
 def _fingerprint(folders: Iterable[Path]) -> str:
