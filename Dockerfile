@@ -23,7 +23,7 @@ WORKDIR /home/user/app
 COPY --chown=1000:1000 requirements.txt constraints.txt ./
 RUN pip install --user --no-cache-dir -r requirements.txt -c constraints.txt
 
-# The models that are served. The pocket models come with the source; sd15's weights (4 GB) are fetched into a layer
+# The models that are served. The pocket models come with the source; sd15's weights (3.5 GB) are fetched into a layer
 # of their own, before the source, so that a change of it doesn't fetch them again.
 ARG MODELS=pocket
 ENV POSEANIMATE_MODELS=$MODELS
