@@ -143,7 +143,8 @@ def pose_aware_inversion(
             denoiser.calls["gradient"] += denoiser.branches
             adam.step()
             yield Step(k, ddim.predict_z0(z_bar, eps.detach(), k))
-            if float(loss.detach()) / target.numel() < how.tolerance * (1 + 2 * 50 * progress):
+            least = how.tolerance * (1 + 2 * 50 * progress) * target.numel()
+            if least and float(loss.detach()) < least:  # a look makes a GPU wait
                 break
         embedding = embedding.detach()
         with torch.no_grad():
