@@ -63,7 +63,9 @@ class SixAttentions(DualConsistency):
         self, q: Tensor, first: KeysValues, previous: KeysValues, own: KeysValues
     ) -> Tensor:
         assert self.masks is not None
-        inside = regions(self.masks, layer_grid(self.latent_grid, q.shape[2]))[:, None, None, :, None]
+        inside = regions(self.masks, layer_grid(self.latent_grid, q.shape[2]))[
+            :, None, None, :, None
+        ]
         dca_c = dca_b = torch.zeros_like(q)
         weights = (self.weights.first, self.weights.prev, self.weights.self)
         for weight, (k, v), mask in zip(weights, (first, previous, own), inside, strict=True):
