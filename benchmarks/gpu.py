@@ -34,6 +34,7 @@ from nulltext import NullTextInversion
 from plain import PlainControlNet
 from speed import CACHE_BYTES, CHARACTERS, literal_figures
 from watch import (
+    Counted,
     Timed,
     counted,
     matmul_rate,
@@ -120,12 +121,13 @@ class Benchmark:
         """FLOP of the run's stages: those of a step, counted in a short run for one frame, times the run's steps."""
         case, steps, found = self.case, self.case.ddim.steps, {}
 
-        def brief(inner_steps: int):
+        def brief(inner_steps: int, only: str | None = None) -> Counted:
             return counted(
                 case.animate(
                     num_inference_steps=COUNTED_STEPS, inner_steps=inner_steps, frames=2,
                     source_tolerance=0.0,
-                )
+                ),
+                only,
             )  # fmt: skip
 
         short = brief(1)
@@ -139,7 +141,7 @@ class Benchmark:
         encoded, last = short.steps["inversion"][0], short.steps["inversion"][-1]
         found["inversion"] = encoded + (steps - 1) * last
         if "pacm_source" in short.steps:
-            once, twice = (sum(s.steps["pacm_source"]) for s in (short, brief(2)))
+            once, twice = (sum(s.steps["pacm_source"]) for s in (short, brief(2, "pacm_source")))
             optimised = source_optimisation(case.settings).optimised(COUNTED_STEPS)
             gradient = (twice - once) / optimised
             sampling = (once - gradient * optimised) / COUNTED_STEPS

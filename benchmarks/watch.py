@@ -112,10 +112,12 @@ class Counted:
     decodings: list[float] = field(default_factory=list)
 
 
-def counted(events: Iterator[Event]) -> Counted:
-    """Runs to the end."""
+def counted(events: Iterator[Event], only: str | None = None) -> Counted:
+    """Runs to the end, or to the end of the only stage that is asked for."""
     found = Counted()
     for stage, reading, event in intervals(events, flop):
+        if only in found.steps and stage != only:
+            break
         if isinstance(event, Step):
             found.steps[stage].append(reading.value)
         elif isinstance(event, Frame) and event.index > 0:
