@@ -29,6 +29,14 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Serves the page until it is interrupted.")
     add_models(parser)
     parser.add_argument(
+        "--max-side",
+        type=int,
+        metavar="PX",
+        help="pictures larger than the models' keep their size, up to the area of a square with this side "
+        "(POSEANIMATE_MAX_SIDE)",
+        default=os.environ.get("POSEANIMATE_MAX_SIDE"),
+    )
+    parser.add_argument(
         "--host", help="address to listen at; 0.0.0.0 is every one (GRADIO_SERVER_NAME)"
     )
     parser.add_argument("--port", type=int, help="(GRADIO_SERVER_PORT)")
@@ -62,10 +70,10 @@ def backend(options: argparse.Namespace) -> Backend:
     """The engine: on ZeroGPU the one whose runs borrow a GPU.
 
     Args:
-        options: of `add_models`.
+        options: of `parse`.
 
     Raises:
-        PoseAnimateError: models or cache can't be used.
+        PoseAnimateError: models, cache or size can't be used.
     """
     cache = StageCache(default_folder())
     name = options.models or default_models()
@@ -76,7 +84,7 @@ def backend(options: argparse.Namespace) -> Backend:
         **chosen_models(options),
         tell=lambda words: print(words, flush=True),
     )
-    return (ZeroGPU if ON_ZERO_GPU else Animator)(models, cache)
+    return (ZeroGPU if ON_ZERO_GPU else Animator)(models, cache, options.max_side)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -45,6 +45,7 @@ from watch import (
 )
 
 from poseanimate.cache import StageCache
+from poseanimate.errors import PoseAnimateError
 from poseanimate.loading import load_models
 from poseanimate.media import load_picture
 from poseanimate.method.ddim import DDIM
@@ -91,13 +92,13 @@ class Benchmark:
         return self._first[0]
 
     @property
-    def _frames(self) -> int:
-        """N."""
+    def frames(self) -> int:
+        """N, without the source."""
         return len(self.case.poses) - 1
 
     @property
     def _chunk(self) -> int:
-        return min(self.case.settings.chunk_frames, self._frames)
+        return min(self.case.settings.chunk_frames, self.frames)
 
     # the engine
 
@@ -133,8 +134,8 @@ class Benchmark:
         short = brief(1)
         for stage, frames in (
             ("frame_0", 1),
-            ("pacm_pose", self._frames),
-            ("generation", self._frames),
+            ("pacm_pose", self.frames),
+            ("generation", self.frames),
         ):
             if stage in short.steps:
                 found[stage] = steps * frames * sum(short.steps[stage]) / COUNTED_STEPS
@@ -147,7 +148,7 @@ class Benchmark:
             sampling = (once - gradient * optimised) / COUNTED_STEPS
             done = run.steps["pacm_source"] - steps  # inner steps: fewer where they stop early
             found["pacm_source"] = steps * sampling + done * gradient
-        found["decoding"] = sum(short.decodings) / len(short.decodings) * self._frames
+        found["decoding"] = sum(short.decodings) / len(short.decodings) * self.frames
         return {stage: found[stage] for stage in run.seconds if stage in found}
 
     # generation with everything else cached, all at once, and without us
@@ -157,7 +158,7 @@ class Benchmark:
         _ = self.engine  # fills the cache
         case, settings = self.case, self.case.settings
         other = 0.5 if settings.lambda_first != 0.5 else 0.6
-        sizes = {"chunks": settings.chunk_frames, "whole": min(self._frames, MOST_TOGETHER)}
+        sizes = {"chunks": settings.chunk_frames, "whole": min(self.frames, MOST_TOGETHER)}
         pipeline = PlainControlNet.of(case.models)
         drawings = case.drawings(case.poses[1:])
         best: dict[str, dict[str, float]] = {}
@@ -190,6 +191,7 @@ class Benchmark:
                         "frame_0_s": run.seconds.get("frame_0", 0.0),
                         "total_s": run.total_s,
                         "first_frame_s": run.first_frame_s,
+                        "together": run.together,
                     },
                     peak.value,
                 )
@@ -376,7 +378,7 @@ def _figures(bench: Benchmark, models_name: str) -> dict[str, Any]:
             continue  # measured together with "regenerate"
         try:
             found = _part(bench, part, models_name)
-        except (RuntimeError, subprocess.CalledProcessError) as error:  # out of memory, mostly
+        except (RuntimeError, PoseAnimateError, subprocess.CalledProcessError) as error:
             traceback.print_exc()
             figures["failed"][part] = f"{type(error).__name__}: {error}"
             for name in (name for name, own in RATIOS.items() if own == part):
@@ -412,7 +414,12 @@ def _part(bench: Benchmark, part: str, models_name: str) -> dict[str, Any]:
         generation_s = found["chunks"]["generation_s"]
         figures: dict[str, Any] = {"generation": found, "ratios": ratios}
         if "whole" in found:
-            ratios["chunked_over_whole"] = generation_s / found["whole"]["generation_s"]
+            together, asked = found["whole"]["together"], min(bench.frames, MOST_TOGETHER)
+            ratios["chunked_over_whole"] = (
+                generation_s / found["whole"]["generation_s"]
+                if together == asked
+                else f"memory had no room for {asked} frames at once"
+            )
         if "plain" in found:
             plain_s = found["plain"]["generation_s"]
             with_frame_0_s = generation_s + found["chunks"]["frame_0_s"]
@@ -489,6 +496,11 @@ def arguments() -> argparse.ArgumentParser:
             )
         return tuple(name for name in PARTS if name in chosen)
 
+    def count(text: str) -> int:
+        if int(text) < 1:
+            raise argparse.ArgumentTypeError(f"{text} is less than 1")
+        return int(text)
+
     def numbers(text: str) -> list[int]:
         return sorted({int(number) for number in text.split(",")})
 
@@ -511,11 +523,11 @@ def arguments() -> argparse.ArgumentParser:
     add("--steps", type=int, help="T; by default the preset's")
     add("--inner-steps", type=int, help="n; by default the preset's")
     add("--guidance", type=float, help="w; by default the preset's")
-    add("--chunk-frames", type=int, default=4, help="frames that are generated together")
+    add("--chunk-frames", type=count, default=4, help="frames that are generated together")
     add("--character", type=file, default=CHARACTERS / "street-boy.png")
     add("--motion", default="walk", choices=preset_names())
-    add("--literal-frames", type=int, default=2, help="that the literal loop works out")
-    add("--repetitions", type=int, default=3, help="of generation; the best counts")
+    add("--literal-frames", type=count, default=2, help="that the literal loop works out")
+    add("--repetitions", type=count, default=3, help="of generation; the best counts")
     add(
         "--memory-frames",
         type=numbers,

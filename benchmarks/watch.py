@@ -74,11 +74,15 @@ def flop() -> Iterator[Reading]:
 
 @dataclass
 class Timed:
-    """One run: seconds by stage, waited for; steps done by stage; seconds until frame 1; Done."""
+    """One run: seconds by stage, waited for; steps done by stage; seconds until frame 1; Done.
+
+    together: how many frames were generated at a time, at most; fewer than asked for where memory ran out.
+    """
 
     seconds: dict[str, float]
     steps: Counter[str]
     first_frame_s: float
+    together: int
     done: Done
 
     @property
@@ -90,18 +94,21 @@ def timed(events: Iterator[Event], device: torch.device) -> Timed:
     """Runs to the end."""
     seconds: dict[str, float] = defaultdict(float)
     steps: Counter[str] = Counter()
-    first_frame_s, done = 0.0, None
+    first_frame_s, together, in_work, done = 0.0, 0, 0, None
     for stage, reading, event in intervals(events, lambda: stopwatch(device)):
         seconds[stage] += reading.value
         if isinstance(event, Step):
             steps[stage] += 1
-        if isinstance(event, Frame) and event.index == 1:
-            first_frame_s = sum(seconds.values())
+        if isinstance(event, Stage) and event.name == "generation" and event.frames:
+            in_work = event.frames[1] - event.frames[0] + 1
+        if isinstance(event, Frame):
+            first_frame_s = sum(seconds.values()) if event.index == 1 else first_frame_s
+            together = max(together, in_work)
         if isinstance(event, Done):
             done = event
     if done is None:
         raise RuntimeError("the run ended without a clip")
-    return Timed(dict(seconds), steps, first_frame_s, done)
+    return Timed(dict(seconds), steps, first_frame_s, together, done)
 
 
 @dataclass

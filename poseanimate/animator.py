@@ -6,20 +6,23 @@ frames leave chunk by chunk.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from PIL import Image
 
 from poseanimate.cache import StageCache
 from poseanimate.character import Character, found, placed
-from poseanimate.errors import MotionError
+from poseanimate.errors import DeviceError, MotionError, SettingsError, first_line
 from poseanimate.events import Aligned, Event, Forecast, Note, Stage
 from poseanimate.gauge import Gauge, Learnt
 from poseanimate.media import fit_size, rgb_over_white
+from poseanimate.memory import is_out_of_memory
 from poseanimate.method.denoiser import branches
 from poseanimate.models import Models
 from poseanimate.poses.detect import PoseDetector
@@ -33,16 +36,33 @@ from poseanimate.stages import Run
 
 __all__ = ["Animator", "Character"]
 
+MAX_TIMES = 2  # as long as the models' side; beyond, models paint people twice
+
 
 class Animator:
     """Animates characters with one family of models.
 
     One run at a time: a run puts its own attention into the family's U-Net while a step lasts.
+
+    Args:
+        max_side: larger pictures than the models' keep their size, up to the area of a square with this side in
+            pixels; None: all have the models' area.
+
+    Raises:
+        SettingsError: max_side is smaller than the models' side, or more than twice that.
     """
 
-    def __init__(self, models: Models, cache: StageCache | None = None) -> None:
+    def __init__(
+        self, models: Models, cache: StageCache | None = None, max_side: int | None = None
+    ) -> None:
+        if max_side is not None and not models.side <= max_side <= MAX_TIMES * models.side:
+            raise SettingsError(
+                f"The largest side is {max_side} pixels.",
+                f"Give {models.side} to {MAX_TIMES * models.side} with these models, or leave it out.",
+            )
         self.models = models
         self.cache = cache
+        self.max_side = max_side
         self.learnt: Learnt | None = None  # from the last run
 
     @property
@@ -86,9 +106,11 @@ class Animator:
         return found(pixels, self.models.detector.detect(pixels), segmenter)
 
     def fitted(self, picture: Image.Image) -> NDArray[np.uint8]:
-        """A picture on the clip's canvas, (H, W, 3): the models' area, its own aspect."""
+        """A picture on the clip's canvas, (H, W, 3): its own aspect, the models' area or up to `max_side`²."""
         picture = rgb_over_white(picture)
-        size = fit_size(picture.width, picture.height, self.models.side, self.models.factor)
+        own_side, side = math.sqrt(picture.width * picture.height), self.models.side
+        area_side = min(max(own_side, side), self.max_side or side)
+        size = fit_size(picture.width, picture.height, area_side, self.models.factor)
         return np.asarray(
             picture.resize(size, Image.Resampling.LANCZOS) if picture.size != size else picture
         )
@@ -137,6 +159,7 @@ class Animator:
             NoCharacterError, SeveralCharactersError: see `character`.
             MotionError: PATA finds that the motion can't be used.
             SettingsError: the prompt is too long, or no text.
+            DeviceError: memory runs out, the device fails, or results are no numbers.
         """
         started = time.monotonic()
         yield Stage("character", 1)
@@ -160,10 +183,16 @@ class Animator:
             for event in run.events():
                 gauge.look()
                 yield event
+        except (RuntimeError, MemoryError) as error:
+            told = _told(error)
+            if told is None:
+                raise
+            raise told from error
         finally:
             if run.clock.pace_s is not None:
-                together = _together(alignment, settings)
-                self.learnt = gauge.learnt(run.clock.pace_s / guided, together)
+                large = self._large(character)
+                together = _together(run) * large
+                self.learnt = gauge.learnt(run.clock.pace_s / guided / large, together)
 
     def forecast(
         self, character: Character, motion: Motion, settings: Settings, prompt: str = ""
@@ -174,15 +203,36 @@ class Animator:
             return None
         run = Run(self.models, self.cache, character, alignment, settings, prompt)
         plan, learnt, guided = run.plan(), self.learnt, branches(settings.guidance_scale)
+        large = self._large(character)
         return Forecast(
             tuple(stage for stage, passes in plan.items() if not passes),
             tuple(stage for stage, passes in plan.items() if passes),
-            None if learnt is None else learnt.seconds(sum(plan.values()), guided),
-            None if learnt is None else learnt.memory_bytes(_together(alignment, settings)),
+            None if learnt is None else learnt.seconds(sum(plan.values()) * large, guided),
+            None if learnt is None else learnt.memory_bytes(_together(run) * large),
         )
 
+    def _large(self, character: Character) -> float:
+        """How many times as many pixels as the models' squares the clip's frames have."""
+        height, width = character.picture.shape[:2]
+        return height * width / self.models.side**2
 
-def _together(alignment: Alignment, settings: Settings) -> int:
+
+def _together(run: Run) -> int:
     """How many samples go through the networks at once: a chunk's frames in each guidance branch."""
-    frames = min(settings.chunk_frames, len(alignment.poses) - 1)
-    return frames * branches(settings.guidance_scale)
+    frames = min(run.together, len(run.poses) - 1)
+    return frames * branches(run.settings.guidance_scale)
+
+
+def _told(error: Exception) -> DeviceError | None:
+    """What a device's failure means to people; None for other errors."""
+    if is_out_of_memory(error):
+        return DeviceError(
+            "Memory ran out, even for one frame at a time.",
+            "Close what else uses it, choose a smaller picture, or another device.",
+        )
+    if isinstance(error, torch.AcceleratorError):
+        return DeviceError(
+            f"The device has failed ({first_line(error)}).",
+            "Start the program again: finished stages are kept, and the job goes on from them.",
+        )
+    return None

@@ -312,6 +312,7 @@ def _character(animator: Animator, picture: Image.Image, joints: str) -> Charact
 
 def _animator(options: argparse.Namespace) -> Animator:
     store = None if options.no_cache else StageCache(options.cache or default_folder())
+    max_side = getattr(options, "max_side", None)  # evaluations have the models' own
     import torch
 
     from poseanimate.animator import Animator
@@ -321,7 +322,8 @@ def _animator(options: argparse.Namespace) -> Animator:
         raise ModelsError("There is no CUDA device here.", "Choose --device cpu.")
     name = options.models or default_models()
     tell = functools.partial(print, file=sys.stderr)  # beside the hub's own bars
-    return Animator(load_models(name, options.device, **chosen_models(options), tell=tell), store)
+    models = load_models(name, options.device, **chosen_models(options), tell=tell)
+    return Animator(models, store, max_side)
 
 
 # Running ------------------------------------------------------------------------------------------

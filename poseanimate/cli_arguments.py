@@ -79,6 +79,12 @@ def _add_inputs(parser: argparse.ArgumentParser) -> None:
         "people in it the first is the character",
     )
     parser.add_argument(
+        "--max-side",
+        type=int,
+        metavar="PX",
+        help="pictures larger than the models' keep their size, up to the area of a square with this side",
+    )
+    parser.add_argument(
         "motion", metavar="MOTION", help="a preset (see `motions`), a video, or pose JSON"
     )
     parser.add_argument(
@@ -202,4 +208,5 @@ _MODELS = {
     "default: the models' own, or the first of these",
     "segmenter": f"what cuts characters out: {'; '.join(f'{name}: {what}' for name, what in REMBG_MODELS.items())}; "
     "default: the models' own, or the first of these",
+    "precision": "half or full; default: half on a GPU",
 }

@@ -8,6 +8,7 @@ PoseAnimateError
 ├── SeveralCharactersError  more than one person was found in a picture
 ├── SettingsError           an unknown setting or a value outside its range
 ├── ModelsError             a models folder or id that can't be loaded
+├── DeviceError             memory that is too small, a device that fails, numbers that are none
 ├── BundleError             a job's file that can't be used
 ├── OutputError             a place that can't be written to
 └── CacheError              a cache folder that can't be used
@@ -56,6 +57,10 @@ class SettingsError(PoseAnimateError):
 
 class ModelsError(PoseAnimateError):
     """A models folder or id that can't be loaded."""
+
+
+class DeviceError(PoseAnimateError):
+    """A run that its device can't do: too little memory, a failure, or results that are no numbers."""
 
 
 class BundleError(PoseAnimateError):

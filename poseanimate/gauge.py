@@ -13,7 +13,8 @@ class Learnt:
     """From the last run.
 
     pace_s: seconds of one frame's pass through the networks in one guidance branch. fixed_bytes: of memory before the
-    run. sample_bytes: more memory at its peak, for each frame and branch that went through together.
+    run. sample_bytes: more memory at its peak, for each frame and branch that went through together. A frame is one of
+    the models' own area; a larger one counts as so many more.
     """
 
     pace_s: float
@@ -24,7 +25,7 @@ class Learnt:
         """Of a run of so many passes."""
         return self.pace_s * branches * passes
 
-    def memory_bytes(self, together: int) -> int:
+    def memory_bytes(self, together: float) -> int:
         """At the peak of a run in which so many frames and branches go through together."""
         return round(self.fixed_bytes + self.sample_bytes * together)
 
@@ -46,7 +47,7 @@ class Gauge:
         """Takes a reading; on a GPU the highest since the last reset."""
         self.peak_bytes = max(self.peak_bytes, used_bytes(self.device))
 
-    def learnt(self, pace_s: float, together: int) -> Learnt:
+    def learnt(self, pace_s: float, together: float) -> Learnt:
         """After a run in which so many frames and branches went through together."""
         return Learnt(pace_s, self.fixed_bytes, (self.peak_bytes - self.fixed_bytes) / together)
 

@@ -31,6 +31,8 @@ from poseanimate.ip_adapter import IPAdapter
 from poseanimate.models import Models, factor
 from poseanimate.pocket.perception import Perception, PerceptionNet
 from poseanimate.poses.detect import DETECTORS, OpenPoseDetector, PoseDetector
+from poseanimate.poses.dwpose import FILES as DWPOSE_FILES
+from poseanimate.poses.dwpose import DWPoseDetector
 from poseanimate.segment import REMBG_MODELS, RembgSegmenter, Segmenter
 
 POCKET = Path(__file__).resolve().parent / "pocket" / "weights"
@@ -42,10 +44,12 @@ SD15_CONTROLNET = Repository(
 )
 OPENPOSE = Repository("lllyasviel/Annotators", "982e7edaec38759d914a963c48c4726685de7d96")
 OPENPOSE_FILES = ["body_pose_model.pth", "hand_pose_model.pth", "facenet.pth"]
+DWPOSE = Repository("yzd-v/DWPose", "1a7144101628d69ee7a3768d1ee3a094070dc388")
 IP_ADAPTER = Repository("h94/IP-Adapter", "018e402774aeeddd60609b4ecdb7e298259dc729")
 IP_ADAPTER_FOLDER, PERCEPTION_FOLDER = "ip_adapter", "perception"  # of a models folder
 INDEX = "model_index.json"
 PARTS = ("unet", "vae", "text_encoder", "tokenizer", "scheduler")
+PRECISIONS = ("half", "full")
 WITHOUT_WEIGHTS = ("tokenizer", "scheduler")
 AUTOENCODERS = ("AutoencoderKL", "AutoencoderDC", "AutoencoderTiny")
 UNUSABLE = (OSError, ValueError, LookupError, TypeError, RuntimeError, SafetensorError)
@@ -74,6 +78,7 @@ def load_models(
     vae: str = "",
     detector: str = "",
     segmenter: str = "",
+    precision: str = "",
     tell: Tell = lambda _: None,
 ) -> Models:
     """Loads a family.
@@ -86,6 +91,8 @@ def load_models(
             ControlNet takes sd15's.
         detector, segmenter: keys of `detect.DETECTORS` and of `segment.REMBG_MODELS`; by default the family's own
             eyes, or the first of each.
+        precision: "half" or "full"; by default half on a GPU. The pocket networks are always in full, for they are so
+            small that half gains nothing.
         tell: is told what is being fetched.
 
     Raises:
@@ -100,8 +107,11 @@ def load_models(
     _check_complete(folders, name)
     folders["controlnet"] = _control(name, base, controlnet, tell)
     _check_complete(folders, name)
-    # the pocket networks are so small that half precision gains nothing
-    half = device == "cuda" and name != "pocket"
+    if precision not in ("", *PRECISIONS):
+        raise ModelsError(
+            f"There is no precision {precision[:80]!r}.", f"Choose one of: {', '.join(PRECISIONS)}."
+        )
+    half = name != "pocket" and (precision or ("half" if device == "cuda" else "full")) == "half"
     try:
         parts = _parts(folders, torch.float16 if half else torch.float32, device)
         _check_fit(parts)
@@ -271,9 +281,12 @@ def _detector(name: str, device: str, tell: Tell) -> PoseDetector:
         raise ModelsError(
             f"There is no pose detector {name[:80]!r}.", f"Choose one of: {', '.join(DETECTORS)}."
         )
-    whole = name.endswith("-whole")
+    family, _, whole = name.partition("-")
+    if family == "dwpose":
+        folder = fetched(DWPOSE, lambda names: [f for f in names if f in DWPOSE_FILES], tell)
+        return DWPoseDetector.load(folder, bool(whole), bool(whole))
     folder = fetched(OPENPOSE, lambda names: [f for f in names if f in OPENPOSE_FILES], tell)
-    return OpenPoseDetector.load(str(folder), device, hands=whole, face=whole)
+    return OpenPoseDetector.load(str(folder), device, hands=bool(whole), face=bool(whole))
 
 
 def _fingerprint(folders: Iterable[Path]) -> str:

@@ -93,6 +93,12 @@ class Models:
             )
         return self.ip_adapter.prompt(self.unet, picture, scale)
 
+    def unread(self, text: str) -> str:
+        """The end of a prompt that the text encoder doesn't read, for it takes so many tokens and no more."""
+        room = self.tokenizer.model_max_length - 2  # without the marks of begin and end
+        ids = self.tokenizer(text, add_special_tokens=False).input_ids
+        return str(self.tokenizer.decode(ids[room:])).strip()
+
     def token_positions(self, text: str, words: list[str]) -> tuple[int, ...]:
         """Positions in `text`'s embedding of the tokens of `words`, in the order of the text."""
         ids = self.tokenizer(

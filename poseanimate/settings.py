@@ -49,9 +49,9 @@ class Settings:
         24, "frames of the clip, the source included (paper: 17)", low=2, high=MAX_FRAMES
     )
     chunk_frames: int = knob(
-        4,
-        "frames that are generated together; changes speed and memory, not results",
-        low=1,
+        0,
+        "frames that are generated together, 0: as memory allows; changes speed and memory, not results",
+        low=0,
         high=64,
     )
     start: str = knob(

@@ -20,8 +20,9 @@ from torch import Tensor
 from poseanimate.cache import StageCache, content_key
 from poseanimate.character import Character
 from poseanimate.clock import Clock
-from poseanimate.errors import CacheError
+from poseanimate.errors import CacheError, DeviceError
 from poseanimate.events import Done, Event, Frame, Note, Preview, Stage
+from poseanimate.memory import frames_together, free_bytes, is_out_of_memory, release
 from poseanimate.method.baselines import CrossFrame, SpatioTemporal
 from poseanimate.method.dcam import DualConsistency, Weights
 from poseanimate.method.ddim import DDIM, invert
@@ -75,6 +76,9 @@ class Run:
             self.prompt, character_words(self.prompt, settings.character_words)
         )
         self.keys = _Keys(self)
+        height, width = self.character.picture.shape[:2]
+        free = free_bytes(models.device)
+        self.together = frames_together(settings.chunk_frames, free, height * width)
         self.clock = Clock(sum(self.plan().values()), self.ddim.steps, self.seconds)
 
     @cached_property
@@ -99,6 +103,10 @@ class Run:
         settings = self.settings
         frames: list[NDArray[np.uint8]] = [self.character.picture]
         yield Frame(0, self.character.picture)
+        if unread := self.models.unread(self.prompt):
+            yield Note(
+                f"The prompt is too long for the models: they don't read its end, {unread!r:.80}."
+            )
         hint = self._hints(self.poses[:1])
         inverted = yield from self._inversion(hint)
         source = yield from self._source_embeddings(inverted, hint)
@@ -118,23 +126,31 @@ class Run:
                 "The prompt has no word that names the character: frame masks come from the skeleton alone."
             )
         hull = Hull.fitted(self.character.pose, self.character.mask) if settings.masked else None
-        for first in range(1, len(self.poses), settings.chunk_frames):
-            poses = self.poses[first : first + settings.chunk_frames]
-            hints = self._hints(poses)
-            embeddings, maps = yield from self._pose_embeddings(
-                first, poses, hints, inverted, source, start
+        first = 1
+        while first < len(self.poses):
+            poses = self.poses[first : first + self.together]
+            try:
+                z_0, masks = yield from self._chunk(
+                    first, poses, sampler, hull, inverted, source, start
+                )
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error) or self.together == 1:
+                    raise
+            else:
+                used = None if masks is None else masks.cpu().numpy()
+                for i, latent in enumerate(z_0.split(1)):
+                    frames.append(self._decoded(latent))
+                    yield Frame(first + i, frames[-1], None if used is None else used[i])
+                    self.clock.resume()
+                first += len(poses)
+                continue
+            # out here, where the error no longer holds what was being worked on
+            self.together //= 2
+            release(self.models.device)
+            words = "frame is" if self.together == 1 else "frames are"
+            yield Note(
+                f"Memory ran out: from here on {self.together} {words} generated at a time.", True
             )
-            masks = self._masks(hull, poses, maps) if hull is not None else None
-            pull = None
-            if settings.pacm_pose and settings.pose_in_generation:
-                pull = Pull(inverted, settings.pose_learning_rate)
-            chunk = sampler.chunk(embeddings, hints, masks, pull)
-            z_0 = yield from self._generate(first, chunk, len(poses), 1 if pull is None else 3)
-            used = None if masks is None else masks.cpu().numpy()
-            for i, latent in enumerate(z_0.split(1)):
-                frames.append(self._decoded(latent))
-                yield Frame(first + i, frames[-1], None if used is None else used[i])
-                self.clock.resume()
         source_psnr_db = inversion_psnr_db = None
         if settings.pacm_source:
             again = self._decoded(source.trajectory[:1])
@@ -149,6 +165,30 @@ class Run:
             inversion_psnr_db,
             tuple(dict.fromkeys(self.cached)),
         )
+
+    def _chunk(
+        self,
+        first: int,
+        poses: tuple[Pose, ...],
+        sampler: Sampler,
+        hull: Hull | None,
+        inverted: Tensor,
+        source: SourceEmbeddings,
+        start: Tensor,
+    ) -> Generator[Event, None, tuple[Tensor, Tensor | None]]:
+        """Clean latents (frames, c, h, w) and masks (frames, H, W) of the next frames."""
+        settings = self.settings
+        hints = self._hints(poses)
+        embeddings, maps = yield from self._pose_embeddings(
+            first, poses, hints, inverted, source, start
+        )
+        masks = self._masks(hull, poses, maps) if hull is not None else None
+        pull = None
+        if settings.pacm_pose and settings.pose_in_generation:
+            pull = Pull(inverted, settings.pose_learning_rate)
+        chunk = sampler.chunk(embeddings, hints, masks, pull)
+        z_0 = yield from self._generate(first, chunk, len(poses), 1 if pull is None else 3)
+        return _finite(z_0), masks
 
     def _inversion(self, hint: Tensor) -> Generator[Event, None, Tensor]:
         """Z_0 … Z_T at guidance 1 (Alg. 1, line 1)."""
@@ -334,7 +374,11 @@ class Run:
         source_mask = None
         if settings.masked:
             source_mask = torch.from_numpy(self.character.mask)[None].to(self.models.device)
-        return Sampler(self.denoiser, self.ddim, start, attention, source_mask, settings.background)
+        free = free_bytes(self.models.device)
+        room = None if free is None else free // 2
+        return Sampler(
+            self.denoiser, self.ddim, start, attention, source_mask, settings.background, room
+        )
 
     def _masks(self, hull: Hull, poses: tuple[Pose, ...], attention: Tensor | None) -> Tensor:
         """M_i of a chunk's frames, (frames, H, W) in {0, 1}.
@@ -374,6 +418,8 @@ class Run:
 
     def _keep(self, key: str, tensors: dict[str, Tensor]) -> Iterator[Note]:
         """Caches a result; a cache that can't be written to costs time later, not this run."""
+        for tensor in tensors.values():
+            _finite(tensor)
         if self.cache is None:
             return
         try:
@@ -384,6 +430,20 @@ class Run:
     def _tensor(self, array: NDArray) -> Tensor:
         # torch's own memory, aligned as a fresh result's is: sums then come in the same order
         return torch.from_numpy(array.copy()).clone().to(self.models.device)
+
+
+def _finite(result: Tensor) -> Tensor:
+    """The result of a stage, looked at once per stage: a look at every step would make a GPU wait.
+
+    Raises:
+        DeviceError: it holds what is no number.
+    """
+    if not bool(result.isfinite().all()):
+        raise DeviceError(
+            "The models gave no numbers (NaN), which half precision does with some checkpoints.",
+            "Start with --precision full, or use another checkpoint or autoencoder.",
+        )
+    return result
 
 
 class _Keys:

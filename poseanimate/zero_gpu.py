@@ -32,10 +32,12 @@ _engines: list[Animator] = []  # where a forked worker finds the models
 class ZeroGPU(Animator):
     """An animator whose runs borrow a GPU."""
 
-    def __init__(self, models: Models, cache: StageCache | None = None) -> None:
+    def __init__(
+        self, models: Models, cache: StageCache | None = None, max_side: int | None = None
+    ) -> None:
         import spaces  # Spaces have it; elsewhere nobody needs it
 
-        super().__init__(models, cache)
+        super().__init__(models, cache, max_side)
         _engines[:] = [self]
         self._lent: Any = spaces.GPU(duration=lent_s)(_run)
 

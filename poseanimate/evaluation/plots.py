@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -59,6 +60,47 @@ def plot(summary: Summary, name: str) -> str:
         f"<figure><figcaption>{html.escape(heading(FIGURES[name]))}: {html.escape(FIGURES[name].meaning)}"
         f"</figcaption><svg viewBox='0 0 {left + width + 20} {height}' role='img' "
         f"aria-label='{html.escape(FIGURES[name].heading)}'>{''.join(marks)}{ends}</svg></figure>"
+    )
+
+
+def course(lines: Mapping[str, Sequence[float]], caption: str, of: str, first: int = 1) -> str:
+    """A figure's course, a line for every row; an SVG.
+
+    Args:
+        lines: a row's values, of `of` number `first` and those after it.
+    """
+    left, top, width, height = 50, 10, 560, 220
+    values = [value for line in lines.values() for value in line]
+    low, high = min(values), max(values)
+    span, last = (high - low) or 1.0, first + max(map(len, lines.values())) - 1
+    marks: list[str] = []
+    names: list[tuple[float, float]] = []
+    for row, line in lines.items():
+        xy = [
+            (left + width * i / max(last - first, 1), top + height * (high - value) / span)
+            for i, value in enumerate(line)
+        ]
+        points = " ".join(f"{x:.1f},{y:.1f}" for x, y in xy)
+        dash = f" stroke-dasharray='{4 * len(marks)} 3'" if marks else ""
+        x, y = xy[-1]
+        while any(x == other and abs(y - beside) < 12 for other, beside in names):
+            y -= 12  # names of lines that end together stand above each other
+        names.append((x, y))
+        marks.append(
+            f"<polyline class='mark' points='{points}' fill='none' stroke-width='1.5'{dash}/>"
+            f"<text x='{x + 6:.1f}' y='{y + 4:.1f}'>{html.escape(row)}</text>"
+        )
+    digits = 1 if span > 1 else 2
+    ends = (
+        f"<text x='{left}' y='{top + height + 18}'>{html.escape(of)} {first}</text>"
+        f"<text x='{left + width}' y='{top + height + 18}' text-anchor='end'>{last}</text>"
+        f"<text x='{left - 8}' y='{top + height + 4}' text-anchor='end'>{low:.{digits}f}</text>"
+        f"<text x='{left - 8}' y='{top + 4}' text-anchor='end'>{high:.{digits}f}</text>"
+        f"<line x1='{left}' x2='{left + width}' y1='{top + height}' y2='{top + height}'/>"
+    )
+    return (
+        f"<figure><figcaption>{html.escape(caption)}</figcaption><svg viewBox='0 0 {left + width + 90} "
+        f"{top + height + 26}' role='img' aria-label='{html.escape(caption)}'>{''.join(marks)}{ends}</svg></figure>"
     )
 
 

@@ -131,7 +131,7 @@ def rgb_over_white(image: Image.Image) -> Image.Image:
     return Image.fromarray(np.array(rgb))  # a copy free of the file's metadata
 
 
-def fit_size(width: int, height: int, area_side: int, multiple: int) -> tuple[int, int]:
+def fit_size(width: int, height: int, area_side: float, multiple: int) -> tuple[int, int]:
     """The size (width, height) to work at: multiples of `multiple`, area about `area_side`².
 
     Of the four roundings of the ideal size it takes the one nearest in aspect, then in area.

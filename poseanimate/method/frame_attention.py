@@ -24,10 +24,61 @@ KeysValues = tuple[Tensor, Tensor]
 
 @dataclass
 class FrameMemory:
-    """Keys and values of frames 0 and i - 1, by (timestep, layer); each (branches, heads, tokens, d)."""
+    """Keys and values of frames 0 and i - 1, by (timestep, layer); each (branches, heads, tokens, d).
+
+    What a chunk leaves behind counts once the chunk is done, so that one that fails can be done again.
+
+    in_main_memory: kept there and brought back layer by layer, where the device has no room for them.
+    """
 
     first: dict[tuple[int, str], KeysValues] = field(default_factory=dict)
     previous: dict[tuple[int, str], KeysValues] = field(default_factory=dict)
+    in_main_memory: bool = False
+    _next: dict[tuple[int, str], KeysValues] = field(default_factory=dict)
+
+    def keep_first(self, key: tuple[int, str], keys_values: KeysValues) -> None:
+        """Of frame 0, which is also frame 1's previous frame."""
+        self.first[key] = self.previous[key] = self._kept(keys_values)
+
+    def keep_last(self, key: tuple[int, str], keys_values: KeysValues) -> None:
+        """Of a chunk's last frame."""
+        self._next[key] = self._kept(keys_values)
+
+    def of_first(self, key: tuple[int, str], device: torch.device) -> KeysValues:
+        k, v = self.first[key]
+        return k.to(device, non_blocking=True), v.to(device, non_blocking=True)
+
+    def of_previous(self, key: tuple[int, str], device: torch.device) -> KeysValues:
+        k, v = self.previous[key]
+        return k.to(device, non_blocking=True), v.to(device, non_blocking=True)
+
+    def begin(self) -> None:
+        """A chunk begins, or begins again."""
+        self._next.clear()
+
+    def done(self) -> None:
+        """A chunk is done: its last frame is the next chunk's previous one."""
+        self.previous.update(self._next)
+        self._next.clear()
+
+    def nbytes(self) -> int:
+        """Of frame 0's keys and values so far."""
+        return sum(x.nbytes for keys_values in self.first.values() for x in keys_values)
+
+    def move_to_main_memory(self) -> None:
+        """What is kept and what will be."""
+        self.in_main_memory = True
+        for key, keys_values in self.first.items():
+            self.first[key] = self.previous[key] = self._kept(keys_values)
+
+    def _kept(self, keys_values: KeysValues) -> KeysValues:
+        if not self.in_main_memory:
+            return keys_values
+        k, v = (  # page-locked memory is what a GPU copies to and from on the side
+            torch.empty(x.shape, dtype=x.dtype, pin_memory=x.is_cuda).copy_(x, non_blocking=True)
+            for x in keys_values
+        )
+        return k, v
 
 
 @dataclass(kw_only=True)
@@ -75,17 +126,18 @@ class FrameAttention(ABC):
         # detached, so that a frame's gradient is its own whatever the chunk
         last = (by_branch[0][:, -1].detach().clone(), by_branch[1][:, -1].detach().clone())
         if self.recording:
-            self.memory.first[key] = self.memory.previous[key] = last
+            self.memory.keep_first(key, last)
             return self.combine(q, (k, v), (k, v), (k, v))
         frames = by_branch[0].shape[1]
         k_0, v_0 = (
-            x[:, None].expand(-1, frames, -1, -1, -1).flatten(0, 1) for x in self.memory.first[key]
+            x[:, None].expand(-1, frames, -1, -1, -1).flatten(0, 1)
+            for x in self.memory.of_first(key, q.device)
         )
         k_prev, v_prev = (
             torch.cat([kept[:, None], x[:, :-1].detach()], dim=1).flatten(0, 1)
-            for kept, x in zip(self.memory.previous[key], by_branch, strict=True)
+            for kept, x in zip(self.memory.of_previous(key, q.device), by_branch, strict=True)
         )
-        self.memory.previous[key] = last
+        self.memory.keep_last(key, last)
         return self.combine(q, (k_0, v_0), (k_prev, v_prev), (k, v))
 
 

@@ -27,6 +27,8 @@ class Sampler:
         inverted trajectory, so that a frame in the source's pose is the source; or "blended" (Avrahami et al.
         2023): the source's latents. With masks this is done where the character is in neither the source nor the frame.
     source_mask: M_s, (1, H, W) in [0, 1], where frames come with masks.
+    room_bytes: what the device has for keys and values of frame 0, of the frame before a chunk and of its last one;
+        where they are more, the main memory keeps them. None is as much as it takes.
     """
 
     denoiser: Denoiser
@@ -35,6 +37,7 @@ class Sampler:
     attention: FrameAttention | None = None
     source_mask: Tensor | None = None
     background: str = "sampled"
+    room_bytes: int | None = None
     _last_mask: Tensor | None = field(default=None)
     _trajectory: Tensor = field(default_factory=lambda: torch.empty(0))
     _missed_by: dict[int, Tensor] = field(default_factory=dict)
@@ -63,6 +66,8 @@ class Sampler:
                     z_t, k, embeddings[k - 1 : k], hint, masks=masks, recording=True
                 )
             self._missed_by[k] = trajectory[k - 1 : k] - self.ddim.step(z_t, eps, k)
+            if k == self.ddim.steps:
+                self._find_room()
             yield Step(k, self.ddim.predict_z0(z_t, eps, k))
 
     def chunk(
@@ -84,8 +89,9 @@ class Sampler:
         chunk_masks = None
         if masks is not None and self.source_mask is not None and self._last_mask is not None:
             chunk_masks = torch.cat([self.source_mask, self._last_mask, masks])
-            self._last_mask = masks[-1:]
         where = self._where_background(masks, z_t)
+        if self.attention is not None:
+            self.attention.memory.begin()
         pulled_by = torch.zeros_like(embeddings[:, 0])
         for k in range(self.ddim.steps, 0, -1):
             embedding = (embeddings[:, k - 1] + pulled_by).requires_grad_(pull is not None)
@@ -97,7 +103,21 @@ class Sampler:
                 self.denoiser.calls["gradient"] += self.denoiser.branches * len(hints)
             z_0 = self.ddim.predict_z0(z_t, eps.detach(), k)
             z_t = self._held(sampled.detach(), k, where)
+            if (
+                k == 1
+            ):  # what is left behind counts from here on: an unfinished chunk can be done again
+                self._last_mask = None if masks is None else masks[-1:]
+                if self.attention is not None:
+                    self.attention.memory.done()
             yield Step(k, z_0 if k > 1 else z_t)
+
+    def _find_room(self) -> None:
+        """After frame 0's first timestep, which tells what all take."""
+        if self.attention is None or self.room_bytes is None:
+            return
+        frames = 3  # the first, the one before a chunk, and its last
+        if frames * self.ddim.steps * self.attention.memory.nbytes() > self.room_bytes:
+            self.attention.memory.move_to_main_memory()
 
     def _held(self, z_t: Tensor, k: int, where: Tensor) -> Tensor:
         """Z_{k-1} of frames with their background held to the source's."""

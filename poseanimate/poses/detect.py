@@ -31,6 +31,8 @@ OPENPOSE_SIDE_PX = 512
 DETECTORS = {
     "openpose": "OpenPose, the body; licensed for non-commercial research only",
     "openpose-whole": "OpenPose, body, hands and face; licensed for non-commercial research only",
+    "dwpose": "DWPose, the body, with confidences; Apache licence",
+    "dwpose-whole": "DWPose, body, hands and face; Apache licence",
 }
 """Detectors that may be named, and what they are."""
 

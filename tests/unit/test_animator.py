@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -13,15 +14,17 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from tiny import SIDE, ToldEyes, scene_at_ease, tiny_models, tiny_networks
 
 from poseanimate import stages
-from poseanimate.animator import Animator
+from poseanimate.animator import Animator, Character
 from poseanimate.cache import StageCache
 from poseanimate.clock import Clock
-from poseanimate.errors import MotionError, NoCharacterError, SeveralCharactersError
+from poseanimate.errors import MotionError, NoCharacterError, SettingsError, SeveralCharactersError
 from poseanimate.events import Aligned, Done, Event, Frame, Note, Preview, Stage, Step
+from poseanimate.gauge import Learnt
 from poseanimate.method.pacm import SourceEmbeddings
 from poseanimate.models import Models, to_pixels, to_tensor
 from poseanimate.pocket.body import Angles
@@ -29,7 +32,7 @@ from poseanimate.pocket.scene import Scene
 from poseanimate.poses.motion import Motion, load_preset
 from poseanimate.poses.pata import Severity
 from poseanimate.poses.skeleton import Pose
-from poseanimate.settings import Settings
+from poseanimate.settings import MAX_FRAMES, Settings
 from poseanimate.stages import psnr_db
 
 T, INNER = 2, 1
@@ -730,16 +733,92 @@ class Looking:
         return cv2.resize(self.mask, image.shape[1::-1])
 
 
-@pytest.mark.parametrize(("width", "height"), [(160, 90), (70, 120)])
-def test_pictures_keep_their_aspect(width: int, height: int) -> None:
+@pytest.mark.parametrize(
+    ("width", "height", "max_side"),
+    [
+        *((160, 90, None), (70, 120, None), (64, 96, None), (256, 64, None)),
+        *((64, 96, 80), (96, 64, 80), (80, 80, 80), (57, 103, 80)),
+    ],
+)
+def test_clips_of_any_shape(width: int, height: int, max_side: int | None) -> None:
+    """They keep the picture's aspect, and their frames don't depend on chunks."""
     rendered = Scene.sample("train", 3).render(Angles(), width, height)
     eyes = Looking(rendered.pose, rendered.mask)
     models = replace(tiny_models(), detector=eyes, segmenter=eyes)
-    frames = frames_of(run(source=Image.fromarray(rendered.picture), models=models))
+    animator, source = Animator(models, max_side=max_side), Image.fromarray(rendered.picture)
+    settings = fast(frames=4, pacm_source=False, chunk_frames=3)
+    events = list(animator.animate(source, walk(), settings, PROMPT))
+    frames = frames_of(events)
     found = frames.shape[2], frames.shape[1]
     assert all(side % models.factor == 0 for side in found)
     assert found[0] / found[1] == pytest.approx(width / height, rel=0.1)
-    assert found[0] * found[1] == pytest.approx(SIDE**2, rel=0.15)
+    area = SIDE**2 if max_side is None else width * height
+    assert found[0] * found[1] == pytest.approx(area, rel=0.15)
+    masks = [event.mask for event in events if isinstance(event, Frame) and event.index]
+    assert all(m.shape == frames.shape[1:3] and 0 < m.mean() < 1 for m in masks)
+    one_by_one = animator.animate(source, walk(), replace(settings, chunk_frames=1), PROMPT)
+    assert_alike(frames_of(list(one_by_one)), frames)
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [
+        *(((512, 768), (512, 768)), ((768, 512), (768, 512)), ((640, 640), (640, 640))),
+        *(((4000, 3000), (736, 552)), ((2000, 500), (1280, 320)), ((300, 300), (512, 512))),
+    ],
+)
+def test_larger_pictures_keep_their_size_up_to_a_limit(
+    size: tuple[int, int], expected: tuple[int, int]
+) -> None:
+    models, picture = replace(tiny_models(), side=512), Image.new("RGB", size)
+    height, width = Animator(models, max_side=640).fitted(picture).shape[:2]
+    assert (width, height) == expected
+    height, width = Animator(models).fitted(picture).shape[:2]
+    assert width * height == pytest.approx(512**2, rel=0.02)
+
+
+def test_a_forecast_knows_how_large_frames_are() -> None:
+    animator = Animator(tiny_models(), max_side=2 * SIDE)
+    animator.learnt = Learnt(0.5, 1000, 100.0)
+    plain, large = animator.character(picture()), scene_at_ease(side=2 * SIDE)
+    told = [
+        animator.forecast(character, walk(), fast(), PROMPT)
+        for character in (plain, Character(large.picture, large.pose, large.mask))
+    ]
+    assert told[1].seconds == pytest.approx(4 * told[0].seconds)
+    assert told[1].memory_bytes - 1000 == 4 * (told[0].memory_bytes - 1000)
+
+
+@pytest.mark.parametrize("side", [0, SIDE - 1, 2 * SIDE + 1])
+def test_a_largest_side_that_the_models_cannot_do_is_refused(side: int) -> None:
+    with pytest.raises(SettingsError, match=f"{side} pixels") as caught:
+        Animator(tiny_models(), max_side=side)
+    assert f"{SIDE} to {2 * SIDE}" in caught.value.remedy
+
+
+def test_240_frames_keep_no_more_than_a_few() -> None:
+    """Neither keys and values of frames gone by nor anything else but the finished pictures."""
+    settings = fast(frames=MAX_FRAMES, chunk_frames=8, loop=True, guidance_scale=1.0)
+    settings = replace(settings, pacm_source=False, pacm_pose=False, frame_masks="skeleton")
+    indices, kept = [], {}
+    for event in Animator(tiny_models()).animate(picture(), walk(), settings, PROMPT):
+        if isinstance(event, Frame):
+            indices.append(event.index)
+            if event.index in (17, 121, 225):  # the first of their chunks
+                kept[event.index] = _kept()
+    assert indices == list(range(MAX_FRAMES))
+    assert event.fps == walk().fps
+    frames = np.stack(event.frames)
+    assert frames.shape == (MAX_FRAMES, SIDE, SIDE, 3) and frames.dtype == np.uint8
+    assert kept[17] == kept[121] == kept[225]
+
+
+def _kept() -> tuple[int, int]:
+    """How many tensors there are, finished pictures aside, and the bytes that they keep."""
+    gc.collect()
+    tensors = [each for each in gc.get_objects() if issubclass(type(each), torch.Tensor)]
+    storages = [each.untyped_storage() for each in tensors if each.dtype != torch.uint8]
+    return len(storages), sum({each.data_ptr(): each.nbytes() for each in storages}.values())
 
 
 @pytest.mark.parametrize(("people", "error"), [(0, NoCharacterError), (2, SeveralCharactersError)])

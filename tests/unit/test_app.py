@@ -35,6 +35,7 @@ def surroundings(folder: Path, **variables: str) -> dict[str, str]:
     ("variable", "value", "words"),
     [
         ("POSEANIMATE_MODELS", "nowhere", "'nowhere' is no models folder"),
+        ("POSEANIMATE_MAX_SIDE", "96", "128 to 256"),
         (FOLDER_VARIABLE, "file", "cache"),
     ],
 )
@@ -70,10 +71,13 @@ def test_half_a_login_is_refused(auth: str, monkeypatch: pytest.MonkeyPatch, cap
 def test_options_go_before_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("POSEANIMATE_MODELS", "sd15")
     monkeypatch.setenv("POSEANIMATE_AUTH", "a:b:c")
+    monkeypatch.setenv("POSEANIMATE_MAX_SIDE", "640")
     chosen = app.parse(["--port", "7000", "--share"])
+    assert chosen.max_side == 640
     assert (chosen.models, chosen.port, chosen.share) == ("sd15", 7000, True)
     assert chosen.auth == ("a", "b:c")
     assert app.parse(["--models", "pocket"]).models == "pocket"
+    assert app.parse(["--max-side", "700"]).max_side == 700
 
 
 def test_the_page_is_served_on_the_port_that_is_asked_for_to_this_machine_alone(

@@ -201,20 +201,6 @@ def test_memory_at_the_peak_is_noticed() -> None:
 # --- Stable Diffusion 1.5 with random weights ---
 
 
-def test_the_random_networks_are_those_of_stable_diffusion() -> None:
-    with torch.device("meta"):
-        count = {
-            name: sum(weight.numel() for weight in build().parameters())
-            for name, build in sd15_random.NETWORKS.items()
-        }
-    assert count == {
-        "unet": 859_520_964,
-        "controlnet": 361_279_120,
-        "vae": 83_653_863,
-        "text_encoder": 123_060_480,
-    }
-
-
 def test_random_weights_reach_the_zero_convolutions(models: Models) -> None:
     controlnet = ControlNetModel.from_config(models.controlnet.config).half()
     sd15_random.randomise(controlnet, torch.Generator().manual_seed(0))

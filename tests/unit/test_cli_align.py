@@ -19,6 +19,7 @@ from poseanimate.errors import (
     PoseAnimateError,
     SettingsError,
 )
+from poseanimate.media import read_video
 from poseanimate.models import Models
 
 NOBODY = '{"frames": [{"people": []}, {"people": []}]}'
@@ -64,6 +65,23 @@ BAD_INPUT: list[tuple[str, tuple[str, ...], type[PoseAnimateError], str]] = [
     ("taken", ("who.png", "walk", "-o", "taken.png"), OutputError, "is a folder"),
     ("itself", ("who.png", "walk", "-o", "./who.png"), OutputError, "is an input"),
 ]  # fmt: skip
+
+
+def test_a_larger_picture_keeps_its_size_where_that_is_asked_for(
+    place: Path, loaded: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    Image.fromarray(scene_at_ease(side=80).picture).save("large.png")
+    for options, side in (([], 64), (["--max-side", "100"], 80)):
+        assert cli.main(["align", "large.png", "walk", "-o", "clip.mp4", *options]) == 0
+        assert read_video(place / "clip.mp4").frames[0].shape == (
+            4 * side,
+            4 * side,
+            3,
+        )  # as previews are
+    capsys.readouterr()
+    assert cli.main(["align", "large.png", "walk", "-o", "other.mp4", "--max-side", "200"]) == 2
+    assert "Give 64 to 128" in capsys.readouterr().err
+    assert not Path("other.mp4").exists()
 
 
 @pytest.mark.parametrize(

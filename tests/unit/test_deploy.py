@@ -65,7 +65,7 @@ def test_the_space_runs_what_is_tested(space: dict[str, Any]) -> None:
 
 def test_the_space_names_every_repository_that_is_fetched(space: dict[str, Any]) -> None:
     fetched = [value.id for value in vars(loading).values() if isinstance(value, Repository)]
-    assert len(fetched) == 4
+    assert len(fetched) == 5
     assert sorted(space["models"]) == sorted(fetched)
 
 

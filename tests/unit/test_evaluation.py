@@ -20,11 +20,11 @@ from tiny import scene_at_ease, tiny_models
 from poseanimate import cli
 from poseanimate.animator import Animator
 from poseanimate.errors import MotionError, OutputError, SettingsError
-from poseanimate.evaluation import metrics
+from poseanimate.evaluation import drift, metrics
 from poseanimate.evaluation.case import figures, run_figures
 from poseanimate.evaluation.learned import frechet_distance
 from poseanimate.evaluation.networks import Networks
-from poseanimate.evaluation.plots import REFERENCES, front
+from poseanimate.evaluation.plots import REFERENCES, alone, course, front
 from poseanimate.evaluation.pocket import Pocket
 from poseanimate.evaluation.report import DISTANCES, markdown, summarise, write_report
 from poseanimate.evaluation.rows import MODULES, ROWS, Row, swept
@@ -32,9 +32,10 @@ from poseanimate.evaluation.run import Evaluation, ask
 from poseanimate.evaluation.samples import write_samples
 from poseanimate.evaluation.statistics import Interval, bootstrap, paired
 from poseanimate.evaluation.store import Result, Store
-from poseanimate.events import Done
+from poseanimate.events import Aligned, Done
 from poseanimate.media import write_clip
 from poseanimate.pocket.body import Angles
+from poseanimate.pocket.motions import loop_frames
 from poseanimate.pocket.scene import Scene
 from poseanimate.poses.motion import load_preset
 from poseanimate.poses.skeleton import Pose
@@ -532,3 +533,53 @@ def test_the_command_refuses_in_a_sentence(tmp_path: Path, capsys: pytest.Captur
 def test_nobody_found_is_the_worst_pose() -> None:
     truth = Scene.sample("held-out", 3).render(Angles(), 128, 128).pose
     assert metrics.mean_joint_error(metrics.joint_errors(Pose.absent(), truth)) == 1
+
+
+# Long clips ---------------------------------------------------------------------------------------
+
+
+def test_a_slope_is_what_a_figure_rises_by_from_loop_to_loop() -> None:
+    period, rise = 6, 0.3
+    phases = np.random.default_rng(0).normal(30, 5, period)
+    loops = [phases + rise * number for number in range(4)]
+    values = [*np.concatenate(loops), 99.0]  # the first frame of a loop that is not whole
+    assert drift.slope(values, period) == pytest.approx(rise * drift.PER / period)
+    assert drift.last_less_first(values, period) == pytest.approx(3 * rise)
+    assert drift.slope([*phases, *phases], period) == pytest.approx(0)
+
+
+def test_the_truth_again_and_again_does_not_drift() -> None:
+    loop = drift.Loop.of(Animator(tiny_models()), "held-out", 0, "walk")
+    assert len(loop.truth) == loop_frames("walk")
+    true = [t.picture for t in loop.truth]
+    figures = loop.figures(true * 2)
+    assert set(figures) == set(drift.FIGURES)
+    assert set(figures["psnr"]) == {99.0} and set(figures["identity"]) == {0.0}
+    assert figures["step"][: len(true)] == figures["step"][len(true) :]
+    assert set(loop.since_last_loop(true * 2)) == {0.0}
+    paler = [np.asarray(picture // 2 + 100, np.uint8) for picture in true]
+    assert min(loop.since_last_loop([*true, *paler])) > 5
+    assert loop.remembers(true * 2) == 0
+    assert loop.remembers([*true, *true[:2], *paler[2:3], *true[3:]]) == 3
+    assert drift.slope(loop.figures([*true, *paler])["psnr"], len(true)) < 0
+
+
+def test_a_looping_clip_follows_the_true_poses_again_and_again() -> None:
+    animator = Animator(tiny_models())
+    loop = drift.Loop.of(animator, "held-out", 0, "walk")
+    events = loop.events(animator, replace(FEW, frames=40))
+    aligned = next(event for event in events if isinstance(event, Aligned))
+    events.close()
+    poses = aligned.alignment.poses
+    assert len(poses) == 40
+    assert all(pose.equals(loop.truth[i % 16].pose) for i, pose in enumerate(poses[1:]))
+
+
+def test_a_course_is_drawn_whole() -> None:
+    drawn = alone(course({"a<b": [3.0, 1.0, 2.0], "c": [2.0, 2.0]}, "PSNR", "frame"))
+    root = ElementTree.fromstring(drawn)
+    lines = [each.get("points").split() for each in root.iter() if each.tag.endswith("polyline")]
+    assert [len(points) for points in lines] == [3, 2]
+    heights = [float(point.partition(",")[2]) for point in lines[0]]
+    assert heights[0] < heights[2] < heights[1], "up is more"
+    assert "a<b" in [each.text for each in root.iter()]

@@ -11,6 +11,7 @@ import pytest
 import torch
 from hub import NEWEST, Hub, served
 from huggingface_hub import constants
+from test_dwpose import nothing, save_detector, save_points
 from tiny import scene_at_ease, tiny_networks
 
 from poseanimate import hub as client
@@ -19,6 +20,7 @@ from poseanimate.errors import ModelsError
 from poseanimate.hub import Repository, fetched, network_files, weights_variant
 from poseanimate.loading import SD15, SD15_CONTROLNET, has_ip_adapter, load_models
 from poseanimate.pocket.perception import PerceptionNet
+from poseanimate.poses.dwpose import FILES
 
 SHARED = ("tokenizer", "scheduler")
 OTHER = "someone/fine-tune"
@@ -288,6 +290,9 @@ def test_eyes_are_the_familys_own_unless_others_are_named(
     annotators.mkdir(parents=True)
     for name in (*loading.OPENPOSE_FILES, "ZoeD_M12_N.pt"):
         (annotators / name).write_bytes(b"weights")
+    (tmp_path / "hub" / loading.DWPOSE.id).mkdir(parents=True)
+    save_detector(tmp_path / "hub" / loading.DWPOSE.id / FILES[0], nothing())
+    save_points(tmp_path / "hub" / loading.DWPOSE.id / FILES[1])
     save(tiny_networks()["controlnet"], tmp_path / "hub" / SD15_CONTROLNET.id, None)
     folder = pipeline(tmp_path / "family")
     with served(tmp_path / "hub", tmp_path / "cache", monkeypatch):
@@ -304,6 +309,8 @@ def test_eyes_are_the_familys_own_unless_others_are_named(
         plain = load_models(str(folder), "cpu", "cpu")
         assert (plain.detector, plain.segmenter) == ("openpose", "rembg u2net_human_seg")
         assert made[-1] == (files, "cpu", False, False)
+        for name, parts in (("dwpose", "hands=False"), ("dwpose-whole", "hands=True")):
+            assert parts in load_models(str(folder), "cpu", detector=name).detector.identity
         error = refused(str(folder), detector="kinect")
         assert "'kinect'" in error.message and "openpose-whole" in error.remedy
     monkeypatch.setattr(loading, "RembgSegmenter", segment.RembgSegmenter)

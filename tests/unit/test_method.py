@@ -9,11 +9,15 @@ from collections import Counter
 
 import pytest
 import torch
+from diffusers import ControlNetModel, UNet2DConditionModel
+from diffusers.models.attention import BasicTransformerBlock
+from diffusers.models.transformers.transformer_2d import Transformer2DModel
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tiny import tiny_networks
 from torch import Tensor
 
+from poseanimate.loading import POCKET
 from poseanimate.method import mgdm
 from poseanimate.method.attention import is_self_attention_of_up_blocks
 from poseanimate.method.baselines import CrossFrame, SpatioTemporal
@@ -457,6 +461,42 @@ def test_a_layers_grid_is_found_from_its_tokens(grid, tokens, expected) -> None:
     assert layer_grid(grid, tokens) == expected
 
 
+FAMILIES = {
+    "tiny": lambda: tiny_networks()["unet"].config,
+    "pocket": lambda: UNet2DConditionModel.load_config(POCKET / "unet"),
+    "sd15": lambda: {"cross_attention_dim": 768},  # else diffusers' defaults are its
+}
+LATENTS = ((64, 96), (80, 80), (52, 78), (20, 13), (9, 15), (8, 32))
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_layers_have_the_grid_that_is_taken_for_theirs(family: str) -> None:
+    """Latents of any shape pass through both networks; of tensors on "meta", shapes alone are known."""
+    inputs: list[tuple[int, int]] = []
+    layers: list[tuple[int, tuple[int, int]]] = []
+    with torch.device("meta"):
+        unet = UNet2DConditionModel.from_config(FAMILIES[family]())
+        controlnet = ControlNetModel.from_unet(unet)
+        for module in unet.modules():
+            if isinstance(module, Transformer2DModel):
+                module.register_forward_pre_hook(lambda _, x: inputs.append(tuple(x[0].shape[2:])))
+            if isinstance(module, BasicTransformerBlock):
+                module.attn1.register_forward_pre_hook(
+                    lambda _, x: layers.append((x[0].shape[1], inputs[-1]))
+                )
+        for grid in LATENTS:
+            layers.clear()
+            z = torch.zeros(2, unet.config.in_channels, *grid)
+            text = torch.zeros(2, TOKENS, unet.config.cross_attention_dim)
+            drawing = torch.zeros(2, 3, 8 * grid[0], 8 * grid[1])
+            down, mid = controlnet(z, 0, text, drawing, return_dict=False)
+            eps = unet(z, 0, text, None, None, None, None, None, down, mid).sample
+            assert eps.shape == z.shape
+            assert len(set(layers)) > 1
+            for tokens, expected in layers:
+                assert layer_grid(grid, tokens) == expected
+
+
 def test_the_layers_are_the_up_blocks_self_attention() -> None:
     names = [
         n for n in tiny_networks()["unet"].attn_processors if is_self_attention_of_up_blocks(n)
@@ -707,6 +747,7 @@ def test_what_a_chunk_leaves_behind_is_one_frame() -> None:
     attention.recording = False
     chunk = torch.randn(16, 2, 16, 5)
     attention.attend("layer", chunk, chunk, chunk)
+    attention.memory.done()
     for kept in attention.memory.previous[(0, "layer")]:
         assert kept.shape == (2, 2, 16, 5)
         assert kept.untyped_storage().nbytes() == kept.nbytes
