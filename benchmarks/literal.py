@@ -16,10 +16,13 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import scaled_dot_product_attention
 
 from poseanimate.character import Character
 from poseanimate.method.dcam import DualConsistency, Weights
 from poseanimate.method.ddim import DDIM, invert
+from poseanimate.method.frame_attention import KeysValues
+from poseanimate.method.mgdm import layer_grid, regions
 from poseanimate.models import Models, to_tensor
 from poseanimate.poses.hull import Hull
 from poseanimate.poses.skeleton import Pose, draw_pose
@@ -51,6 +54,25 @@ class Costs:
             calls = {network: round(n * factor) for network, n in self.calls[name].items()}
             found[name] = (seconds * factor, Counter(calls))
         return found
+
+
+class SixAttentions(DualConsistency):
+    """Eqs. 8 to 10 as they are written: for each of three frames one attention for the character, one for the rest."""
+
+    def combine(
+        self, q: Tensor, first: KeysValues, previous: KeysValues, own: KeysValues
+    ) -> Tensor:
+        assert self.masks is not None
+        inside = regions(self.masks, layer_grid(self.latent_grid, q.shape[2]))[
+            :, None, None, :, None
+        ]
+        dca_c = dca_b = torch.zeros_like(q)
+        weights = (self.weights.first, self.weights.prev, self.weights.self)
+        for weight, (k, v), mask in zip(weights, (first, previous, own), inside, strict=True):
+            m = mask.to(k.dtype)
+            dca_c = dca_c + weight * scaled_dot_product_attention(q, k * m, v * m)
+            dca_b = dca_b + weight * scaled_dot_product_attention(q, k * (1 - m), v * (1 - m))
+        return torch.where(inside[2], dca_c, dca_b)
 
 
 @dataclass
@@ -112,10 +134,11 @@ class LiteralLoop:
             )
             for _ in range(settings.inner_steps):
                 loss = self._loss(inverted, z, embedding, drawing, k)[0]
-                (embedding.grad,) = torch.autograd.grad(loss, embedding)
+                embedding.grad = self._gradient(loss, embedding, inverted)
                 self.calls["gradient"] += 1
                 adam.step()
-                if float(loss.detach()) < settings.source_tolerance * (1 + 100 * i / steps):
+                mean = float(loss.detach()) / inverted[0].numel()
+                if mean < settings.source_tolerance * (1 + 100 * i / steps):
                     break
             with torch.no_grad():
                 z = self.ddim.step(z, self._guided(z, k, embedding, drawing), k)
@@ -130,21 +153,20 @@ class LiteralLoop:
         for k in range(self.ddim.steps, 0, -1):
             embedding = source[k - 1].clone().requires_grad_(True)
             loss, z = self._loss(inverted, z, embedding, drawing, k)
-            (gradient,) = torch.autograd.grad(loss, embedding)
+            gradient = self._gradient(loss, embedding, inverted)
             self.calls["gradient"] += 1
             optimised.append(embedding.detach() - self.settings.pose_learning_rate * gradient)
         return optimised[::-1]
 
     def _recorded(
         self, inverted: Tensor, source: list[Tensor], drawing: Tensor, mask: Tensor
-    ) -> list[DualConsistency]:
+    ) -> list[SixAttentions]:
         """DC attention of both guidance branches, with the keys and values of frame 0."""
         settings = self.settings
         weights = Weights(settings.lambda_first, settings.lambda_prev, settings.lambda_self)
         grid = (inverted.shape[2], inverted.shape[3])
         attentions = [
-            DualConsistency(weights=weights, branches=1, latent_grid=grid, mask_form="hadamard")
-            for _ in range(2)
+            SixAttentions(weights=weights, branches=1, latent_grid=grid) for _ in range(2)
         ]
         for attention in attentions:
             attention.recording, attention.masks = True, mask.expand(3, -1, -1)
@@ -160,7 +182,7 @@ class LiteralLoop:
         z: Tensor,
         embeddings: list[Tensor],
         drawing: Tensor,
-        attentions: list[DualConsistency],
+        attentions: list[SixAttentions],
         masks: Tensor,
     ) -> Tensor:
         for attention in attentions:
@@ -174,10 +196,17 @@ class LiteralLoop:
     def _loss(
         self, inverted: Tensor, z: Tensor, embedding: Tensor, drawing: Tensor, k: int
     ) -> tuple[Tensor, Tensor]:
+        """Squared error, summed, and Z_{k-1}."""
         with torch.enable_grad():
             z_prev = self.ddim.step(z, self._guided(z, k, embedding, drawing), k)
-            loss = (z_prev - inverted[k - 1 : k]).square().mean()
+            loss = (z_prev - inverted[k - 1 : k]).square().sum()
         return loss, z_prev.detach()
+
+    @staticmethod
+    def _gradient(loss: Tensor, embedding: Tensor, inverted: Tensor) -> Tensor:
+        """Of the mean; its factor comes after the gradient, as in the engine: half precision would lose it."""
+        (gradient,) = torch.autograd.grad(loss, embedding)
+        return gradient / inverted[0].numel()
 
     def _guided(
         self,
@@ -185,7 +214,7 @@ class LiteralLoop:
         k: int,
         embedding: Tensor,
         drawing: Tensor,
-        attentions: list[DualConsistency] | None = None,
+        attentions: list[SixAttentions] | None = None,
     ) -> Tensor:
         timestep = self.ddim.timestep(k)
         first, second = attentions or (None, None)
@@ -199,10 +228,11 @@ class LiteralLoop:
         timestep: int,
         text: Tensor,
         drawing: Tensor,
-        attention: DualConsistency | None = None,
+        attention: SixAttentions | None = None,
     ) -> Tensor:
         """ControlNet and U-Net for one sample."""
         models = self.models
+        z, text, drawing = (x.to(models.unet.dtype) for x in (z, text, drawing))
         down, mid = models.controlnet(
             z, timestep, text, controlnet_cond=drawing, return_dict=False,
             conditioning_scale=self.settings.controlnet_scale,
@@ -216,7 +246,7 @@ class LiteralLoop:
                 z, timestep, text,
                 down_block_additional_residuals=down, mid_block_additional_residual=mid,
             ).sample  # fmt: skip
-        return eps
+        return eps.float()
 
     def _drawing(self, pose: Pose) -> Tensor:
         height, width = self.character.picture.shape[:2]

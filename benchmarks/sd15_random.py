@@ -1,9 +1,10 @@
 """Stable Diffusion 1.5 and its OpenPose ControlNet with random weights, in the hub's folder layout.
 
-`python benchmarks/sd15_random.py FOLDER` writes 2.9 GB. The networks are of the exact configurations, so shapes, memory
-and speed are those of the real ones; what they paint is noise. The tokenizer is CLIP's own where its byte-pair
-vocabulary is here (the package clip-anytorch holds it), else one of the same size that knows single bytes alone. The
-pocket models' eyes come with it, so that pictures of their world can be animated through every stage.
+`python benchmarks/sd15_random.py FOLDER [VOCABULARY]` writes 2.9 GB. The networks are of the exact configurations, so
+shapes, memory and speed are those of the real ones; what they paint is noise. The tokenizer is CLIP's own where its
+byte-pair vocabulary is named (bpe_simple_vocab_16e6.txt.gz, or a wheel of the package clip-anytorch, which holds it) or
+that package is installed, else one of the same size that knows single bytes alone. The pocket models' eyes come with
+it, so that pictures of their world can be animated through every stage.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import gzip
 import json
 import shutil
 import sys
+import zipfile
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -25,6 +27,7 @@ from poseanimate.loading import PERCEPTION_FOLDER, POCKET
 
 VOCABULARY = 49408
 TOKENS = 77
+VOCABULARY_FILE = "bpe_simple_vocab_16e6.txt.gz"
 MERGES = VOCABULARY - 2 * 256 - 2  # pairs that CLIP's tokenizer joins
 
 
@@ -77,10 +80,15 @@ NETWORKS = {
 }
 
 
-def write(folder: Path, side: int = 512, variant: str | None = "fp16") -> Path:
+def write(
+    folder: Path,
+    side: int = 512,
+    variant: str | None = "fp16",
+    vocabulary: Path | None = None,
+) -> Path:
     """Fills a folder, a network at a time.
 
-    side: see `unet`. variant: of the weights' files; they hold half precision in any case.
+    side: see `unet`. variant: of the weights' files; they hold half precision in any case. vocabulary: see `merges`.
     """
     for seed, (name, build) in enumerate(NETWORKS.items()):
         with torch.device("meta"):
@@ -90,7 +98,7 @@ def write(folder: Path, side: int = 512, variant: str | None = "fp16") -> Path:
         network.save_pretrained(folder / name, variant=variant)
     (folder / "scheduler").mkdir(exist_ok=True)
     (folder / "scheduler" / "scheduler_config.json").write_text(json.dumps(SCHEDULER))
-    write_tokenizer(folder / "tokenizer")
+    write_tokenizer(folder / "tokenizer", vocabulary)
     shutil.copytree(POCKET / PERCEPTION_FOLDER, folder / PERCEPTION_FOLDER, dirs_exist_ok=True)
     index = {"_class_name": "StableDiffusionPipeline", "vae": ["diffusers", "AutoencoderKL"]}
     (folder / "model_index.json").write_text(json.dumps(index))
@@ -125,40 +133,59 @@ SCHEDULER = {
 # The tokenizer -------------------------------------------------------------------------------------
 
 
-def write_tokenizer(folder: Path) -> None:
+def write_tokenizer(folder: Path, vocabulary: Path | None = None) -> None:
     """Stable Diffusion's tokenizer in its four files."""
     begin, end = "<|startoftext|>", "<|endoftext|>"
-    pairs = list(merges())
+    pairs = list(merges(vocabulary))
     symbols = list(bytes_as_letters())
-    vocabulary = [*symbols, *(f"{symbol}</w>" for symbol in symbols), *("".join(p) for p in pairs)]
-    filler = (f"<|{i}|>" for i in range(VOCABULARY - 2 - len(vocabulary)))
-    vocabulary += [*filler, begin, end]
+    words = [*symbols, *(f"{symbol}</w>" for symbol in symbols), *("".join(p) for p in pairs)]
+    filler = (f"<|{i}|>" for i in range(VOCABULARY - 2 - len(words)))
+    words += [*filler, begin, end]
     marks = {"bos_token": begin, "eos_token": end, "unk_token": end, "pad_token": end}
     about = {
         "tokenizer_class": "CLIPTokenizer", "model_max_length": TOKENS, "do_lower_case": True,
         "add_prefix_space": False, "errors": "replace", **marks,
     }  # fmt: skip
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "vocab.json").write_text(json.dumps({w: i for i, w in enumerate(vocabulary)}))
+    (folder / "vocab.json").write_text(json.dumps({w: i for i, w in enumerate(words)}))
     lines = ["#version: 0.2", *(" ".join(pair) for pair in pairs)]
     (folder / "merges.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
     (folder / "special_tokens_map.json").write_text(json.dumps(marks))
     (folder / "tokenizer_config.json").write_text(json.dumps(about))
 
 
-def merges() -> Iterator[tuple[str, str]]:
-    """The pairs that CLIP's tokenizer joins, the commonest first; none where its vocabulary isn't here."""
-    spec = find_spec("clip")
-    if spec is None or not spec.submodule_search_locations:
-        print(
-            "CLIP's vocabulary isn't here: the tokenizer knows single bytes alone.", file=sys.stderr
-        )
-        return
-    file = Path(spec.submodule_search_locations[0]) / "bpe_simple_vocab_16e6.txt.gz"
-    lines = gzip.decompress(file.read_bytes()).decode("utf-8").split("\n")
+def merges(vocabulary: Path | None = None) -> Iterator[tuple[str, str]]:
+    """The pairs that CLIP's tokenizer joins, the commonest first; none where its vocabulary isn't here.
+
+    vocabulary: the file, or a wheel that holds it; by default the installed package's.
+    """
+    packed = None if vocabulary is None else _packed(vocabulary)
+    if packed is None:
+        spec = find_spec("clip")
+        if spec is None or not spec.submodule_search_locations:
+            print(
+                "CLIP's vocabulary isn't here: the tokenizer knows single bytes alone.",
+                file=sys.stderr,
+            )
+            return
+        packed = (Path(spec.submodule_search_locations[0]) / VOCABULARY_FILE).read_bytes()
+    lines = gzip.decompress(packed).decode("utf-8").split("\n")
     for line in lines[1 : MERGES + 1]:
         first, second = line.split()
         yield first, second
+
+
+def _packed(vocabulary: Path) -> bytes:
+    """Raises FileNotFoundError where there is no such file, or none in the wheel."""
+    if not vocabulary.is_file():
+        raise FileNotFoundError(f"CLIP's vocabulary isn't at {vocabulary}")
+    if vocabulary.suffix != ".whl":
+        return vocabulary.read_bytes()
+    with zipfile.ZipFile(vocabulary) as wheel:
+        for name in wheel.namelist():
+            if name.endswith(VOCABULARY_FILE):
+                return wheel.read(name)
+    raise FileNotFoundError(f"{vocabulary} holds no {VOCABULARY_FILE}")
 
 
 def bytes_as_letters() -> Iterator[str]:
@@ -170,4 +197,4 @@ def bytes_as_letters() -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    write(Path(sys.argv[1]))
+    write(Path(sys.argv[1]), vocabulary=Path(sys.argv[2]) if len(sys.argv) > 2 else None)

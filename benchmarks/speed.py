@@ -10,6 +10,7 @@ import json
 import platform
 import time
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -25,6 +26,7 @@ from poseanimate.events import Done, Frame
 from poseanimate.loading import load_models
 from poseanimate.media import load_picture
 from poseanimate.poses.motion import Motion, load_preset, preset_names
+from poseanimate.poses.skeleton import Pose
 from poseanimate.settings import Settings
 
 CHARACTERS = Path(__file__).resolve().parent.parent / "examples" / "characters"
@@ -83,18 +85,13 @@ def benchmark(options: argparse.Namespace) -> dict[str, Any]:
         changed = measured(animator, picture, motion, again, prompt)
     character = Animator(models).character(picture)
     poses = Animator(models).align(character, motion, settings).poses
-    frames = len(poses) - 1
     loop = LiteralLoop(models, character, settings, prompt)
-    costs = loop.run(poses[: min(options.literal_frames, frames) + 1])
-    literal = costs.scaled(frames)
-    # a preset may leave modules of the listing out: compare like with like
-    same = [name for name in literal if name in first.done.seconds]
     return {
         "models": models.name,
         "preset": options.preset,
         "character": options.character.stem,
         "motion": options.motion,
-        "frames": frames + 1,
+        "frames": len(poses),
         "steps": settings.num_inference_steps,
         "inner_steps": settings.inner_steps,
         "side_px": models.side,
@@ -104,15 +101,29 @@ def benchmark(options: argparse.Namespace) -> dict[str, Any]:
         "loading_s": loading_s,
         "engine": _figures(first),
         "another_lambda": _figures(changed),
-        "literal": {
-            "total_s": sum(literal[name][0] for name in same),
-            "whole_s": sum(seconds for seconds, _ in literal.values()),
-            "left_out": [name for name in literal if name not in same],
-            "measured_frames": costs.frames,
-            "measured_s": sum(costs.seconds.values()),
-            "seconds": {name: seconds for name, (seconds, _) in literal.items()},
-            "calls": dict(sum((literal[name][1] for name in same), Counter())),
-        },
+        "literal": literal_figures(loop, poses, options.literal_frames, first.done.seconds),
+    }
+
+
+def literal_figures(
+    loop: LiteralLoop, poses: tuple[Pose, ...], worked: int, stages: Collection[str]
+) -> dict[str, Any]:
+    """What the literal loop takes for all poses, from so many frames that it works out.
+
+    stages: of the engine; a preset may leave modules of the listing out, and like is compared with like.
+    """
+    frames = len(poses) - 1
+    costs = loop.run(poses[: min(worked, frames) + 1])
+    literal = costs.scaled(frames)
+    same = [name for name in literal if name in stages]
+    return {
+        "total_s": sum(literal[name][0] for name in same),
+        "whole_s": sum(seconds for seconds, _ in literal.values()),
+        "left_out": [name for name in literal if name not in same],
+        "measured_frames": costs.frames,
+        "measured_s": sum(costs.seconds.values()),
+        "seconds": {name: seconds for name, (seconds, _) in literal.items()},
+        "calls": dict(sum((literal[name][1] for name in same), Counter())),
     }
 
 

@@ -1,0 +1,70 @@
+"""Plain ControlNet sampling with diffusers' own pipeline: frames that know nothing of each other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from diffusers import DDIMScheduler, StableDiffusionControlNetPipeline
+from torch import Tensor
+
+from poseanimate.models import Models
+
+
+@dataclass(frozen=True, eq=False)
+class PlainControlNet:
+    """The pipeline around a family's networks."""
+
+    pipeline: Any
+
+    @staticmethod
+    def of(models: Models) -> PlainControlNet:
+        pipeline = StableDiffusionControlNetPipeline(
+            vae=None,  # latents come and go; the pipeline knows fewer kinds of autoencoder than families have
+            text_encoder=models.text_encoder, tokenizer=models.tokenizer,
+            unet=models.unet, controlnet=models.controlnet,
+            scheduler=DDIMScheduler.from_config(models.scheduler.config),
+            safety_checker=None, feature_extractor=None, requires_safety_checker=False,
+        )  # fmt: skip
+        pipeline.set_progress_bar_config(disable=True)
+        return PlainControlNet(pipeline)
+
+    @torch.no_grad()
+    def sample(
+        self,
+        text: Tensor,
+        null: Tensor,
+        drawings: Tensor,
+        start: Tensor,
+        steps: int,
+        guidance_scale: float,
+        controlnet_scale: float = 1.0,
+        together: int = 4,
+    ) -> Tensor:
+        """Clean latents (frames, c, h, w).
+
+        Args:
+            text, null: embeddings (1, L, d) of the prompt and of the empty prompt.
+            drawings: of the poses, (frames, 3, H, W) in [0, 1].
+            start: Z_T, (1, c, h, w), where every frame starts.
+            together: frames in a batch.
+        """
+        dtype = self.pipeline.unet.dtype
+        found = []
+        for some in drawings.split(together):
+            count = len(some)
+            found.append(
+                self.pipeline(
+                    image=some,
+                    prompt_embeds=text.to(dtype).expand(count, -1, -1),
+                    negative_prompt_embeds=null.to(dtype).expand(count, -1, -1),
+                    latents=start.to(dtype).expand(count, -1, -1, -1),
+                    num_inference_steps=steps,
+                    guidance_scale=guidance_scale,
+                    controlnet_conditioning_scale=controlnet_scale,
+                    guess_mode=False,
+                    output_type="latent",
+                ).images
+            )
+        return torch.cat(found)
