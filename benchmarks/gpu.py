@@ -81,8 +81,8 @@ class Benchmark:
     @cached_property
     def _first(self) -> tuple[Timed, float]:
         """A first run and its peak in bytes, after a short one that isn't measured: what libraries do once."""
-        brief = {"num_inference_steps": 2, "inner_steps": 1}
-        timed(self.case.animate(**brief, frames=self._chunk + 1), self.case.device)
+        brief = self.case.animate(num_inference_steps=2, inner_steps=1, frames=self._chunk + 1)
+        timed(brief, self.case.device)
         with peak_memory(self.case.device) as peak:
             found = timed(self.case.animate(self.cache), self.case.device)
         return found, peak.value
@@ -167,6 +167,7 @@ class Benchmark:
             seconds = {**seconds, "peak_bytes": peak_bytes}
             own = best.setdefault(kind, seconds)
             best[kind] = {name: min(own[name], seconds[name]) for name in own}
+            best[kind]["peak_bytes"] = max(own["peak_bytes"], peak_bytes)
 
         def sampled(steps: int) -> None:
             pipeline.sample(
@@ -280,7 +281,6 @@ class Benchmark:
             events = self.case.animate(num_inference_steps=2, inner_steps=1, frames=self._chunk + 1)
             if top := operators_of_a_step(events, stage, self.case.device):
                 found[stage] = [asdict(operator) for operator in top]
-            events.close()
         return found
 
 

@@ -52,7 +52,8 @@ class NullTextInversion:
     def run(self, ddim: DDIM, inverted: Tensor, inner_steps: int) -> NullText:
         """Optimises along Z_0 … Z_T, (T + 1, c, h, w), with up to n Adam steps per timestep."""
         z, null = inverted[-1:], self.null
-        embeddings, losses = [], []
+        embeddings: list[Tensor] = []
+        losses: list[list[float]] = []
         for i, k in enumerate(range(ddim.steps, 0, -1)):
             timestep, target = ddim.timestep(k), inverted[k - 1 : k]
             place = i * PUBLISHED_STEPS / ddim.steps
