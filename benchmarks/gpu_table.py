@@ -30,6 +30,11 @@ def table(figures: dict[str, Any]) -> str:
         f"{about['preset']} (T={about['steps']}, n={about['inner_steps']}, w={about['guidance']:g}), "
         f"{about['chunk_frames']} frames together. The tokenizer knows {about['tokenizer']}.",
     ]
+    if about["models"] == "sd15-random":
+        lines += [
+            "",
+            "Random weights: seconds, FLOP and memory are the real models', what depends on PSNR is not.",
+        ]
     lines += ["", *_ratios(figures)]
     for part, written in (
         ("engine", _engine),

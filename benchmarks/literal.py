@@ -20,7 +20,7 @@ from torch.nn.functional import scaled_dot_product_attention
 
 from poseanimate.character import Character
 from poseanimate.method.dcam import DualConsistency, Weights
-from poseanimate.method.ddim import DDIM, invert
+from poseanimate.method.ddim import DDIM, Predict, invert
 from poseanimate.method.frame_attention import KeysValues
 from poseanimate.method.mgdm import layer_grid, regions
 from poseanimate.models import Models, to_tensor
@@ -113,7 +113,7 @@ class LiteralLoop:
                 self.models.decode(z)
         return costs
 
-    def _unguided(self, drawing: Tensor):
+    def _unguided(self, drawing: Tensor) -> Predict:
         def predict(z: Tensor, timestep: int) -> Tensor:
             with torch.no_grad():
                 return self._branch(z, timestep, self.text, drawing)
