@@ -523,7 +523,7 @@ def arguments() -> argparse.ArgumentParser:
     add("--steps", type=int, help="T; by default the preset's")
     add("--inner-steps", type=int, help="n; by default the preset's")
     add("--guidance", type=float, help="w; by default the preset's")
-    add("--chunk-frames", type=count, default=4, help="frames that are generated together")
+    add("--chunk-frames", type=count, default=8, help="frames that are generated together")
     add("--character", type=file, default=CHARACTERS / "street-boy.png")
     add("--motion", default="walk", choices=preset_names())
     add("--literal-frames", type=count, default=2, help="that the literal loop works out")

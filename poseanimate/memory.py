@@ -4,37 +4,42 @@ from __future__ import annotations
 
 import gc
 
+import psutil
 import torch
+from diffusers import UNet2DConditionModel
 
-AUTOMATIC = 4  # frames together where memory isn't the limit: more are no faster on a CPU
-MOST = 16
-# what a frame's gradient keeps, of Stable Diffusion 1.5 in half precision with guidance (docs/performance.md)
-GRADIENT_BYTES_PER_PIXEL = 6700
+# More are no faster: a CPU's cores are busy with 8 frames and their guidance branches (docs/performance.md).
+MOST = {"cpu": 8, "cuda": 16}
+# What a frame's gradient keeps in single precision, for each of its pixels and of the U-Net's first channels, guidance
+# included: Stable Diffusion 1.5's, the pocket models' is half of it.
+GRADIENT_BYTES = 42
 SHARE = 0.6  # of the free memory that is planned with
 
 
-def free_bytes(device: torch.device) -> int | None:
-    """What a GPU can still give, the allocator's own reserve included; None elsewhere."""
+def free_bytes(device: torch.device) -> int:
+    """What a GPU can still give, the allocator's own reserve included; elsewhere what the machine can."""
     if device.type != "cuda":
-        return None
+        return int(psutil.virtual_memory().available)
     free, _ = torch.cuda.mem_get_info(device)
     reserve = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
     return int(free + reserve)
 
 
-def frames_together(chosen: int, free: int | None, pixels: int) -> int:
+def frame_bytes(unet: UNet2DConditionModel, pixels: int) -> int:
+    """What a frame of so many pixels takes where its embedding is optimised."""
+    channels: int = unet.config.block_out_channels[0]
+    return GRADIENT_BYTES * channels * pixels * unet.dtype.itemsize // 4
+
+
+def frames_together(chosen: int, device: str, free: int, frame: int) -> int:
     """How many frames go through the networks at once.
 
     Args:
         chosen: by whoever runs it; 0 is automatic.
-        free: bytes, see `free_bytes`.
-        pixels: of a frame.
+        device: "cpu" or "cuda".
+        free, frame: bytes, see `free_bytes` and `frame_bytes`.
     """
-    if chosen:
-        return chosen
-    if free is None:
-        return AUTOMATIC
-    return max(1, min(int(SHARE * free / (GRADIENT_BYTES_PER_PIXEL * pixels)), MOST))
+    return chosen or max(1, min(int(SHARE * free / frame), MOST.get(device, 1)))
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -22,7 +22,7 @@ from poseanimate.character import Character
 from poseanimate.clock import Clock
 from poseanimate.errors import CacheError, DeviceError
 from poseanimate.events import Done, Event, Frame, Note, Preview, Stage
-from poseanimate.memory import frames_together, free_bytes, is_out_of_memory, release
+from poseanimate.memory import frame_bytes, frames_together, free_bytes, is_out_of_memory, release
 from poseanimate.method.baselines import CrossFrame, SpatioTemporal
 from poseanimate.method.dcam import DualConsistency, Weights
 from poseanimate.method.ddim import DDIM, invert
@@ -77,8 +77,12 @@ class Run:
         )
         self.keys = _Keys(self)
         height, width = self.character.picture.shape[:2]
-        free = free_bytes(models.device)
-        self.together = frames_together(settings.chunk_frames, free, height * width)
+        self.together = frames_together(
+            settings.chunk_frames,
+            models.device.type,
+            free_bytes(models.device),
+            frame_bytes(models.unet, height * width),
+        )
         self.clock = Clock(sum(self.plan().values()), self.ddim.steps, self.seconds)
 
     @cached_property
@@ -374,8 +378,8 @@ class Run:
         source_mask = None
         if settings.masked:
             source_mask = torch.from_numpy(self.character.mask)[None].to(self.models.device)
-        free = free_bytes(self.models.device)
-        room = None if free is None else free // 2
+        device = self.models.device
+        room = free_bytes(device) // 2 if device.type == "cuda" else None
         return Sampler(
             self.denoiser, self.ddim, start, attention, source_mask, settings.background, room
         )

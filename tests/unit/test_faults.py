@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import sd15_random
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -22,6 +23,7 @@ from poseanimate import memory
 from poseanimate.cache import FOLDER_VARIABLE, StageCache
 from poseanimate.errors import DeviceError
 from poseanimate.events import Frame, Note
+from poseanimate.loading import load_models
 from poseanimate.memory import frames_together, is_out_of_memory
 from poseanimate.method.denoiser import Denoiser
 from poseanimate.method.sampler import Sampler
@@ -114,21 +116,48 @@ def test_other_errors_are_not_taken_for_it(monkeypatch: pytest.MonkeyPatch) -> N
     assert not is_out_of_memory(ValueError("can't allocate memory"))
 
 
-@given(st.integers(1, 80), st.integers(128**2, 1024**2))
-def test_more_memory_never_takes_fewer_frames_together(gigabytes: int, pixels: int) -> None:
+@given(st.integers(1, 80), st.integers(10**6, 10**10), st.sampled_from(["cpu", "cuda"]))
+def test_more_memory_never_takes_fewer_frames_together(
+    gigabytes: int, frame: int, device: str
+) -> None:
     free = gigabytes * 10**9
-    frames = frames_together(0, free, pixels)
-    assert 1 <= frames <= memory.MOST
-    assert frames <= frames_together(0, 2 * free, pixels)
-    assert frames >= frames_together(0, free, 2 * pixels)
-    assert frames_together(3, free, pixels) == 3
-    assert frames_together(0, None, pixels) == memory.AUTOMATIC
+    frames = frames_together(0, device, free, frame)
+    assert 1 <= frames <= memory.MOST[device]
+    assert frames <= frames_together(0, device, 2 * free, frame)
+    assert frames >= frames_together(0, device, free, 2 * frame)
+    assert frames_together(3, device, free, frame) == 3
 
 
 def test_cards_of_12_24_and_80_gb() -> None:
     """With Stable Diffusion 1.5 loaded in half precision (3 GB) at 512 x 512."""
-    together = [frames_together(0, (size - 3) * 10**9, 512**2) for size in (12, 24, 80)]
+    with torch.device("meta"):
+        frame = memory.frame_bytes(sd15_random.unet().half(), 512**2)
+    together = [frames_together(0, "cuda", (size - 3) * 10**9, frame) for size in (12, 24, 80)]
     assert together == [3, 7, 16]
+
+
+def test_what_a_frames_gradient_keeps_is_not_underestimated() -> None:
+    models = load_models("pocket", "cpu")
+    eps = Denoiser(models.unet, models.controlnet, models.embed("a girl"), models.embed(""), 3.0)
+    own = {
+        weight.untyped_storage().data_ptr()
+        for network in (models.unet, models.controlnet)
+        for weight in network.parameters()
+    }
+    kept: dict[int, int] = {}
+
+    def keep(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in own:
+            kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    hints = eps.hints(torch.rand(1, 3, 128, 128)).detach()
+    embedding = eps.prompt.clone().requires_grad_(True)
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        eps.predict(torch.randn(1, models.unet.config.in_channels, 16, 16), 500, embedding, hints)
+    bound = memory.frame_bytes(models.unet, 128**2)
+    assert bound / 4 < sum(kept.values()) < bound
 
 
 @pytest.mark.parametrize(("room", "elsewhere"), [(0, True), (10**9, False)])
