@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from diffusers import UNet2DConditionModel
 from diffusers.models.attention_processor import Attention
@@ -29,18 +30,31 @@ def output(attn: Attention, attended: Tensor) -> Tensor:
     return projected
 
 
+_known: WeakKeyDictionary[UNet2DConditionModel, dict[str, Attention]] = WeakKeyDictionary()
+
+
 @contextmanager
 def processors(
     unet: UNet2DConditionModel, chosen: Callable[[str], bool], make: Callable[[str], Any]
 ) -> Iterator[list[str]]:
     """Within, the attention layers whose names are `chosen` use what `make` gives them; yields those names."""
-    before = dict(unet.attn_processors)
-    names = [name for name in before if chosen(name)]
-    unet.set_attn_processor({**before, **{name: make(name) for name in names}})
+    layers = {name: layer for name, layer in _layers(unet).items() if chosen(name)}
+    before = {name: layer.processor for name, layer in layers.items()}
     try:
-        yield names
+        for name, layer in layers.items():
+            layer.processor = make(name)
+        yield list(layers)
     finally:
-        unet.set_attn_processor(before)
+        for name, layer in layers.items():
+            layer.processor = before[name]
+
+
+def _layers(unet: UNet2DConditionModel) -> dict[str, Attention]:
+    """A U-Net's attention layers by their processors' names; looked for once, for this is asked at every step."""
+    if unet not in _known:
+        modules = unet.named_modules()
+        _known[unet] = {f"{n}.processor": m for n, m in modules if isinstance(m, Attention)}
+    return _known[unet]
 
 
 def is_self_attention_of_up_blocks(name: str) -> bool:

@@ -474,8 +474,9 @@ def test_layers_have_the_grid_that_is_taken_for_theirs(family: str) -> None:
     """Latents of any shape pass through both networks; of tensors on "meta", shapes alone are known."""
     inputs: list[tuple[int, int]] = []
     layers: list[tuple[int, tuple[int, int]]] = []
+    config = FAMILIES[family]()  # out here: others use these networks too
     with torch.device("meta"):
-        unet = UNet2DConditionModel.from_config(FAMILIES[family]())
+        unet = UNet2DConditionModel.from_config(config)
         controlnet = ControlNetModel.from_unet(unet)
         for module in unet.modules():
             if isinstance(module, Transformer2DModel):
