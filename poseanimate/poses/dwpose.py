@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from poseanimate.errors import ModelsError, first_line
 from poseanimate.poses.detect import person_size
-from poseanimate.poses.skeleton import NECK, FloatArray, Pose
+from poseanimate.poses.skeleton import NECK, THRESHOLD, FloatArray, Pose
 
 FILES = ("yolox_l.onnx", "dw-ll_ucoco_384.onnx")
 STRIDES = (8, 16, 32)  # of YOLOX's three grids, px
@@ -104,20 +104,20 @@ class DWPoseDetector:
     def detect(self, image: NDArray[np.uint8]) -> list[Pose]:
         """The people in an RGB picture (height, width, 3), in its pixels, largest first."""
         boxes = self._boxes(image)
-        points = self._seen(image, boxes)
-        if not len(boxes):
+        people = [self._pose(person) for person in self._seen(image, boxes)]
+        people = [pose for pose in people if pose.visible().any()]  # a box with nobody in it
+        if not people:
             height, width = image.shape[:2]
-            points = self._seen(image, np.array([[0, 0, width, height]], dtype=np.float64))
-            body = [row for row in BODY if row >= 0]
-            if points[0, body, 2].mean() < WHOLE_PICTURE_CONFIDENCE:
-                return []
-        return sorted((self._pose(person) for person in points), key=person_size, reverse=True)
+            whole = np.array([[0, 0, width, height]], dtype=np.float64)
+            people = [self._pose(person) for person in self._seen(image, whole)]
+            people = [p for p in people if p.body[:, 2].mean() >= WHOLE_PICTURE_CONFIDENCE]
+        return sorted(people, key=person_size, reverse=True)
 
     def _boxes(self, image: NDArray[np.uint8]) -> FloatArray:
         """(people, 4): left, top, right, bottom in pixels, the surest first."""
         _, _, height, width = self._people.get_inputs()[0].shape
         ratio = min(height / image.shape[0], width / image.shape[1])
-        size = (round(image.shape[1] * ratio), round(image.shape[0] * ratio))
+        size = (max(1, round(image.shape[1] * ratio)), max(1, round(image.shape[0] * ratio)))
         canvas = np.full((height, width, 3), GREY, np.uint8)
         canvas[: size[1], : size[0]] = cv2.resize(image, size, interpolation=cv2.INTER_LINEAR)
         (raw,) = self._asked(self._people, canvas[None, :, :, ::-1].astype(np.float32))
@@ -144,7 +144,7 @@ class DWPoseDetector:
                 raise ValueError(f"{along_x.shape[0]} points instead of {POINTS}")
             place = np.stack([along_x.argmax(1), along_y.argmax(1)], axis=1) / BINS_PER_PX
             person[:, :2] = corner + scale * place
-            person[:, 2] = np.clip((along_x.max(1) + along_y.max(1)) / 2, 0, 1)
+            person[:, 2] = np.clip(np.minimum(along_x.max(1), along_y.max(1)), 0, 1)
         return found
 
     @staticmethod
@@ -163,10 +163,14 @@ class DWPoseDetector:
         face = np.concatenate([person[FACE], person[list(EYES)]])  # OpenPose's last two are pupils
         return Pose(
             body=body,
-            left_hand=person[LEFT_HAND] if self._hands else None,
-            right_hand=person[RIGHT_HAND] if self._hands else None,
-            face=face if self._face else None,
+            left_hand=_if_seen(person[LEFT_HAND]) if self._hands else None,
+            right_hand=_if_seen(person[RIGHT_HAND]) if self._hands else None,
+            face=_if_seen(face) if self._face else None,
         )
+
+
+def _if_seen(points: FloatArray) -> FloatArray | None:
+    return points if (points[:, 2] >= THRESHOLD).any() else None
 
 
 def decoded(raw: NDArray[np.float32], width: int, height: int) -> tuple[FloatArray, FloatArray]:

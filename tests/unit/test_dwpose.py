@@ -25,7 +25,7 @@ from poseanimate.poses.dwpose import (
     DWPoseDetector,
     decoded,
 )
-from poseanimate.poses.skeleton import FACE_POINTS, HAND_POINTS, NECK
+from poseanimate.poses.skeleton import FACE_POINTS, NECK
 
 NETWORK = 640
 ANCHORS = sum((NETWORK // stride) ** 2 for stride in STRIDES)
@@ -242,14 +242,30 @@ def test_without_a_box_the_whole_picture_is_tried(tmp_path: Path) -> None:
     assert np.abs(pose.body[0, :2] - places[0]).max() < 6
 
 
+def test_a_box_with_nobody_in_it_is_nobody(tmp_path: Path) -> None:
+    raw, picture = nothing(), canvas(640, 640)
+    box = (300.0, 60.0, 600.0, 600.0)
+    say(raw, box)
+    say(raw, (20.0, 20.0, 100.0, 150.0))
+    person(picture, box)
+    eyes = detector(tmp_path, raw)
+    assert len(eyes.detect(picture)) == 1
+    assert eyes.detect(canvas(640, 640)) == []
+
+
+@pytest.mark.parametrize("size", [(2000, 3), (3, 2000)])
+def test_a_sliver_of_a_picture_holds_nobody(tmp_path: Path, size: tuple[int, int]) -> None:
+    assert detector(tmp_path, nothing()).detect(canvas(*size)) == []
+
+
 def test_hands_and_face_have_openposes_shapes(tmp_path: Path) -> None:
     raw, picture = nothing(), canvas(640, 640)
     say(raw, (100, 50, 500, 600))
     places = person(picture, (100, 50, 500, 600))
     (pose,) = detector(tmp_path, raw, hands=True, face=True).detect(picture)
-    assert pose.left_hand is not None and pose.left_hand.shape == (HAND_POINTS, 3)
-    assert pose.right_hand is not None and pose.right_hand.shape == (HAND_POINTS, 3)
     assert pose.face is not None and pose.face.shape == (FACE_POINTS, 3)
+    # of the other points none is seen: a hand without any is no hand
+    assert pose.left_hand is None and pose.right_hand is None
     # the pupils are the eyes: right, then left
     assert np.abs(pose.face[68, :2] - places[2]).max() < 6
     assert np.abs(pose.face[69, :2] - places[1]).max() < 6
