@@ -246,7 +246,7 @@ def test_a_box_with_nobody_in_it_is_nobody(tmp_path: Path) -> None:
     raw, picture = nothing(), canvas(640, 640)
     box = (300.0, 60.0, 600.0, 600.0)
     say(raw, box)
-    say(raw, (20.0, 20.0, 100.0, 150.0))
+    say(raw, (120.0, 120.0, 190.0, 230.0))
     person(picture, box)
     eyes = detector(tmp_path, raw)
     assert len(eyes.detect(picture)) == 1
