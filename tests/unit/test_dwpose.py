@@ -31,9 +31,9 @@ NETWORK = 640
 ANCHORS = sum((NETWORK // stride) ** 2 for stride in STRIDES)
 CROP = (288, 384)
 BACKGROUND = (120, 120, 120)
-# one colour for each of the body's points, none near another or the background
+# one colour for each of the body's points, none near another, the background, or the black beyond a picture
 COLOURS = np.array(
-    [(r, g, b) for r in (0, 90, 255) for g in (0, 170, 255) for b in (20, 255)][:17],
+    [(r, g, b) for r in (0, 90, 255) for g in (60, 170, 255) for b in (20, 255)][:17],
     dtype=np.float64,
 )
 
