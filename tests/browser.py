@@ -31,7 +31,7 @@ HOLD_S = 120.0
 class Paced(Animator):
     """An animator whose runs can be held, until `go_on` is set.
 
-    hold_at: once so many frames are finished; None: not. hold_on: Preview to hold where that frame is predicted.
+    hold_at: once so many frames are finished; None: not. hold_on: Preview to hold where a frame so far is predicted.
     """
 
     hold_at: int | None = None
@@ -51,7 +51,9 @@ class Paced(Animator):
         try:
             for event in super().animate(*args, **more):
                 yield event
-                if isinstance(event, self.hold_on) and event.index + 1 == self.hold_at:
+                if self.hold_at is None or not isinstance(event, self.hold_on):
+                    continue
+                if event.index + 1 >= self.hold_at:
                     self.held.set()
                     self.go_on.wait(HOLD_S)
         finally:

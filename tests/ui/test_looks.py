@@ -78,7 +78,7 @@ def test_nothing_moves_when_previews_and_the_clip_arrive(
     above = ("#generate", "#forecast", "#bar", "#clip", "#sheet")
     below = ("#sharing", "#compare")
     app.animator.unheld()
-    app.animator.hold_at, app.animator.hold_on = 4, Preview
+    app.animator.hold_at, app.animator.hold_on = 1, Preview
     with browser.new_context(viewport=SIZES[size]) as context:
         page = opened(context.new_page(), app.url)
         small(page, frames=9, steps=4)

@@ -8,6 +8,8 @@ import math
 import subprocess
 import sys
 from collections import Counter
+from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 
 import gpu
@@ -159,21 +161,16 @@ def test_six_attentions_are_dc_attention() -> None:
 
 
 def test_the_rivals_run_in_half_precision(models: Models, inverted: Tensor) -> None:
-    parts = {name: getattr(models, name) for name in ("unet", "controlnet", "text_encoder")}
-    ddim = ddim_of(models, 2)
-    try:
-        for network in parts.values():
-            network.half()
-        rival = null_text(models)
-        assert rival.run(ddim, inverted[:3], 1).z_0.isfinite().all()
-        assert rival.calls["gradient"] == 2
-        plain = PlainControlNet.of(models).sample(
-            rival.text, rival.null, drawings(2), inverted[-1:], 2, 4.0
-        )
-        assert plain.dtype == torch.float16 and plain.isfinite().all()
-    finally:
-        for network in parts.values():
-            network.float()
+    networks = {name: getattr(models, name) for name in ("unet", "controlnet", "text_encoder")}
+    halved = replace(models, **{name: deepcopy(net).half() for name, net in networks.items()})
+    ddim = ddim_of(halved, 2)
+    rival = null_text(halved)
+    assert rival.run(ddim, inverted[:3], 1).z_0.isfinite().all()
+    assert rival.calls["gradient"] == 2
+    plain = PlainControlNet.of(halved).sample(
+        rival.text, rival.null, drawings(2), inverted[-1:], 2, 4.0
+    )
+    assert plain.dtype == torch.float16 and plain.isfinite().all()
 
 
 # --- counting ---
