@@ -15,6 +15,7 @@ from huggingface_hub import (
 )
 from huggingface_hub.errors import (
     GatedRepoError,
+    HfHubHTTPError,
     HFValidationError,
     LocalEntryNotFoundError,
     RepositoryNotFoundError,
@@ -25,6 +26,8 @@ from poseanimate.errors import ModelsError, first_line
 
 SMALL = (".json", ".txt")
 VARIANT = "fp16"  # half the bytes of the ordinary weights
+PATIENCE_S = 10.0  # for the hub's answer about a repository
+_COMMIT = re.compile(r"[0-9a-f]{40}")
 _ID = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?")
 _WEIGHTS = re.compile(r"(^|/)(diffusion_pytorch_)?model(-\d+-of-\d+)?\.safetensors$")
 _VARIANT = re.compile(rf"\.{VARIANT}[.-]([\w-]+\.)?safetensors$")
@@ -66,7 +69,8 @@ def fetched(
 ) -> Path:
     """The folder of a repository's snapshot that holds the chosen files, fetched where they aren't yet.
 
-    Where the hub can't be reached, what was fetched before must do: files may then be missing.
+    A fixed commit that is whole already isn't asked for again. Where the hub can't be reached or no longer has the
+    repository, what was fetched before must do: files may then be missing.
 
     Args:
         choose: of all names those that are wanted.
@@ -77,12 +81,20 @@ def fetched(
     """
     id_, revision = repository.id, repository.revision
     try:
+        whole = _whole(repository, choose)
+        if whole is not None:
+            return whole
         try:
-            about = HfApi().model_info(id_, revision=revision, files_metadata=True)
-        except (GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError, HFValidationError):
-            raise
-        except Exception:  # the hub is out of reach, in the ways of several libraries
-            return _kept(repository)
+            about = HfApi().model_info(
+                id_, revision=revision, files_metadata=True, timeout=PATIENCE_S
+            )
+        except Exception as error:  # in the ways of several libraries
+            try:
+                return _kept(repository)
+            except LocalEntryNotFoundError:
+                if isinstance(error, HfHubHTTPError):  # the hub's own answer says more
+                    raise error from None
+                raise
         sizes = {file.rfilename: file.size or 0 for file in about.siblings or ()}
         names = choose(list(sizes))
         missing = sum(
@@ -95,6 +107,24 @@ def fetched(
         return Path(snapshot_download(id_, revision=revision, allow_patterns=names))
     except Exception as error:  # fetching fails in the ways of several libraries
         raise ModelsError(*_told(repository, error)) from error
+
+
+def _whole(repository: Repository, choose: Callable[[list[str]], list[str]]) -> Path | None:
+    """The folder of a fixed commit's snapshot, if all chosen files of it are here; without asking the hub."""
+    # here, since models in folders load with clients that don't have these yet
+    from huggingface_hub import get_cached_repo_tree
+    from huggingface_hub.errors import CachedRepoTreeNotFoundError
+
+    id_, revision = repository.id, repository.revision
+    if revision is None or not _COMMIT.fullmatch(revision):
+        return None
+    try:
+        names = choose([file.path for file in get_cached_repo_tree(id_, revision=revision)])
+        return Path(
+            snapshot_download(id_, revision=revision, allow_patterns=names, local_files_only=True)
+        )
+    except (CachedRepoTreeNotFoundError, LocalEntryNotFoundError):
+        return None
 
 
 def _kept(repository: Repository) -> Path:
@@ -132,6 +162,16 @@ def _told(repository: Repository, error: Exception) -> tuple[str, str]:
         return (
             f"{name} can't be fetched: the Hugging Face hub can't be reached, and nothing of it is here.",
             "Check the connection (and that HF_HUB_OFFLINE isn't set), or use the pocket models.",
+        )
+    if isinstance(error, HfHubHTTPError) and error.response.status_code == 401:
+        return (
+            f"{name} can't be fetched: the Hugging Face hub doesn't accept the token that is set here.",
+            "Log in again with `hf auth login`, or unset HF_TOKEN: what is public needs none.",
+        )
+    if isinstance(error, HfHubHTTPError) and error.response.status_code == 429:
+        return (
+            f"{name} can't be fetched: the Hugging Face hub has had too many requests from here.",
+            "Wait some minutes, or log in with `hf auth login`.",
         )
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         return (

@@ -20,16 +20,23 @@ NEWEST = "0" * 40
 class Hub:
     """Repositories are the folders OWNER/NAME of `folder`; every full commit hash and `main` is a revision.
 
-    gated: repositories that ask for consent. asked: the files that were sent, as OWNER/NAME/FILE.
+    gated: repositories that ask for consent. gone: those that are no more. refuses: every request, with a status and
+    headers, if not None. asked: the files that were sent, as OWNER/NAME/FILE. requests: how many of any kind.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.gated: set[str] = set()
+        self.gone: set[str] = set()
+        self.refuses: tuple[int, dict[str, str]] | None = None
+        self.requests = 0
         self.asked: list[str] = []
 
     def answer(self, path: str) -> tuple[int, dict[str, str], bytes]:
         """Status, headers and body of a request."""
+        self.requests += 1
+        if self.refuses is not None:
+            return *self.refuses, b""
         parts = unquote(urlparse(path).path).strip("/").split("/")
         api = parts[:2] == ["api", "models"]
         owner, name, verb, revision, *rest = [*(parts[2:] if api else parts), "", "", ""][:4] + (
@@ -37,7 +44,7 @@ class Hub:
         )
         repository = f"{owner}/{name}"
         home = self.folder / repository
-        if not home.is_dir():
+        if not home.is_dir() or repository in self.gone:
             return 404, {"X-Error-Code": "RepoNotFound"}, b""
         if revision not in ("", "main") and len(revision) != 40:
             return 404, {"X-Error-Code": "RevisionNotFound"}, b""

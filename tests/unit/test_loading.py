@@ -192,6 +192,37 @@ def test_without_the_hub_what_was_fetched_is_used(
     assert "can't be reached" in refused(OTHER).message
 
 
+def test_a_fixed_commit_that_is_whole_needs_no_hub(hub: Hub) -> None:
+    load_models("sd15", "cpu")
+    hub.requests = 0
+    load_models("sd15", "cpu")
+    assert hub.requests == 0
+    load_models(OTHER, "cpu")  # its newest revision must be asked for
+    assert hub.requests > 0
+
+
+def test_a_repository_that_is_gone_or_gated_since_is_used_as_fetched(hub: Hub) -> None:
+    models = load_models(OTHER, "cpu")
+    hub.gone.add(OTHER)
+    assert load_models(OTHER, "cpu").identity == models.identity
+    hub.gone.clear()
+    hub.gated.add(OTHER)
+    assert load_models(OTHER, "cpu").identity == models.identity
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "words"),
+    [
+        (401, "Invalid credentials in Authorization header", "doesn't accept the token"),
+        (429, "", "too many requests"),
+        (503, "", "503 Service Unavailable"),
+    ],
+)
+def test_what_the_hub_answers_is_told(hub: Hub, status: int, message: str, words: str) -> None:
+    hub.refuses = status, {"X-Error-Message": message} if message else {}
+    assert words in refused("sd15").message
+
+
 def test_a_part_that_is_missing_is_named(
     repositories: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -199,12 +230,14 @@ def test_a_part_that_is_missing_is_named(
     with served(repositories, tmp_path / "cache", monkeypatch) as hub:
         load_models("sd15", "cpu")
         (weights,) = (tmp_path / "cache").rglob("unet/diffusion_pytorch_model.fp16.safetensors")
+        weights.resolve().unlink()
         weights.unlink()
     error = refused("sd15")
     assert "unet/ holds no safetensors" in error.message and "go on fetching" in error.remedy
     with served(repositories, tmp_path / "cache", monkeypatch) as hub:
         load_models("sd15", "cpu")
-        assert hub.asked == [] or all("unet" in name for name in hub.asked)
+        assert [name for name in hub.asked if "unet" not in name] == []
+        assert any(name.endswith(weights.name) for name in hub.asked)
 
 
 def test_a_gated_repository_says_what_to_do(hub: Hub) -> None:
