@@ -16,7 +16,7 @@ if ON_ZERO_GPU:
 
 from poseanimate.animator import Animator
 from poseanimate.backend import Backend
-from poseanimate.cache import StageCache, default_folder
+from poseanimate.cache import StageCache, default_folder, default_size
 from poseanimate.cli_arguments import add_models, chosen_models
 from poseanimate.errors import PoseAnimateError
 from poseanimate.loading import default_models, load_models
@@ -75,7 +75,7 @@ def backend(options: argparse.Namespace) -> Backend:
     Raises:
         PoseAnimateError: models, cache or size can't be used.
     """
-    cache = StageCache(default_folder())
+    cache = StageCache(default_folder(), default_size())
     name = options.models or default_models()
     eyes_device = "cpu" if ON_ZERO_GPU else None
     models = load_models(
@@ -84,6 +84,7 @@ def backend(options: argparse.Namespace) -> Backend:
         **chosen_models(options),
         tell=lambda words: print(words, flush=True),
     )
+    print(f"Models: {models.name} on {models.device}, {models.unet.dtype}.", flush=True)
     return (ZeroGPU if ON_ZERO_GPU else Animator)(models, cache, options.max_side)
 
 

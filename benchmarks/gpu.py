@@ -48,6 +48,7 @@ from poseanimate.cache import StageCache
 from poseanimate.errors import PoseAnimateError
 from poseanimate.loading import load_models
 from poseanimate.media import load_picture
+from poseanimate.memory import release
 from poseanimate.method.ddim import DDIM
 from poseanimate.method.pacm import pose_aware_inversion
 from poseanimate.poses.motion import load_preset, preset_names
@@ -261,7 +262,8 @@ class Benchmark:
     # memory
 
     def memory(self, models: str) -> dict[str, Any]:
-        """Each clip's peak in a process of its own."""
+        """Each clip's peak in a process of its own, which this one makes room for but for its networks."""
+        release(self.case.device)
         found = {
             frames: _measured_elsewhere(self.options, models, frames)
             for frames in self.options.memory_frames

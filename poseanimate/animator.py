@@ -22,7 +22,7 @@ from poseanimate.errors import DeviceError, MotionError, SettingsError, first_li
 from poseanimate.events import Aligned, Event, Forecast, Note, Stage
 from poseanimate.gauge import Gauge, Learnt
 from poseanimate.media import fit_size, rgb_over_white
-from poseanimate.memory import is_out_of_memory
+from poseanimate.memory import is_out_of_memory, release
 from poseanimate.method.denoiser import branches
 from poseanimate.models import Models
 from poseanimate.poses.detect import PoseDetector
@@ -189,6 +189,8 @@ class Animator:
                 raise
             raise told from error
         finally:
+            if self.models.device.type == "cuda":
+                release(self.models.device)  # page-locked memory is the whole machine's
             if run.clock.pace_s is not None:
                 large = self._large(character)
                 together = _together(run) * large

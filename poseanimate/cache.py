@@ -32,7 +32,8 @@ from safetensors.numpy import save
 from poseanimate.errors import CacheError
 
 FOLDER_VARIABLE = "POSEANIMATE_CACHE"
-MAX_BYTES = 2_000_000_000
+SIZE_VARIABLE = "POSEANIMATE_CACHE_GB"
+MAX_BYTES = 4_000_000_000  # a clip of 240 frames with Stable Diffusion at T = 50 takes 2.9
 
 _log = logging.getLogger(__name__)
 
@@ -49,6 +50,26 @@ def default_folder() -> Path:
     """Where results are kept unless told otherwise: $POSEANIMATE_CACHE or the system's place for caches."""
     named = os.environ.get(FOLDER_VARIABLE)
     return Path(named or platformdirs.user_cache_dir("poseanimate", appauthor=False))
+
+
+def default_size() -> int:
+    """How many bytes results may take: $POSEANIMATE_CACHE_GB, or 4 GB.
+
+    Raises:
+        CacheError: the variable holds no size.
+    """
+    named = os.environ.get(SIZE_VARIABLE)
+    if not named:
+        return MAX_BYTES
+    try:
+        size = float(named)
+        if not 0 <= size < float("inf"):
+            raise ValueError
+    except ValueError:
+        raise CacheError(
+            f"{SIZE_VARIABLE} is {named[:80]!r}.", "Give a number of gigabytes, 0 or more."
+        ) from None
+    return int(size * 1e9)
 
 
 def content_key(*parts: object) -> str:

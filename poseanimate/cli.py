@@ -18,7 +18,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from poseanimate.cache import StageCache, default_folder
+from poseanimate.cache import StageCache, default_folder, default_size
 from poseanimate.cli_arguments import SHOWN_SIDE_PX, chosen_models, parser
 from poseanimate.cli_reports import JsonLines, Report, Sentences
 from poseanimate.errors import (
@@ -171,7 +171,7 @@ def cache(options: argparse.Namespace, report: Report) -> None:
     """Say how large the cache is, or empty it."""
     if options.cache and not options.cache.is_dir():
         raise OutputError(f"There is no folder {options.cache}.", "Give the folder of a cache.")
-    store = StageCache(options.cache or default_folder())
+    store = StageCache(options.cache or default_folder(), default_size())
     size_mb = store.size() / 1e6
     if options.clear:
         print(f"{store.folder}: {store.clear()} results deleted, {size_mb:.1f} MB freed")
@@ -311,7 +311,9 @@ def _character(animator: Animator, picture: Image.Image, joints: str) -> Charact
 
 
 def _animator(options: argparse.Namespace) -> Animator:
-    store = None if options.no_cache else StageCache(options.cache or default_folder())
+    store = (
+        None if options.no_cache else StageCache(options.cache or default_folder(), default_size())
+    )
     max_side = getattr(options, "max_side", None)  # evaluations have the models' own
     import torch
 

@@ -82,7 +82,9 @@ def _add_inputs(parser: argparse.ArgumentParser) -> None:
         "--max-side",
         type=int,
         metavar="PX",
-        help="pictures larger than the models' keep their size, up to the area of a square with this side",
+        default=os.environ.get("POSEANIMATE_MAX_SIDE"),
+        help="pictures larger than the models' keep their size, up to the area of a square with this side "
+        "(POSEANIMATE_MAX_SIDE)",
     )
     parser.add_argument(
         "motion", metavar="MOTION", help="a preset (see `motions`), a video, or pose JSON"

@@ -51,6 +51,7 @@ INDEX = "model_index.json"
 PARTS = ("unet", "vae", "text_encoder", "tokenizer", "scheduler")
 PRECISIONS = ("half", "full")
 WITHOUT_WEIGHTS = ("tokenizer", "scheduler")
+VOCABULARIES = (("tokenizer.json",), ("vocab.json", "merges.txt"))
 AUTOENCODERS = ("AutoencoderKL", "AutoencoderDC", "AutoencoderTiny")
 UNUSABLE = (OSError, ValueError, LookupError, TypeError, RuntimeError, SafetensorError)
 REMEDY = "Name 'pocket', 'sd15', a folder in diffusers' layout (model_index.json, unet/, …), or OWNER/NAME of the hub."
@@ -93,7 +94,7 @@ def load_models(
             eyes, or the first of each.
         precision: "half" or "full"; by default half on a GPU. The pocket networks are always in full, for they are so
             small that half gains nothing.
-        tell: is told what is being fetched.
+        tell: is told what is being fetched, and where there is no GPU for it.
 
     Raises:
         ModelsError: there are no such models, they can't be fetched or loaded, or they don't fit together.
@@ -116,19 +117,22 @@ def load_models(
         parts = _parts(folders, torch.float16 if half else torch.float32, device)
         _check_fit(parts)
         eyes = _eyes(base, detector, segmenter, eyes_device or device, tell)
+        seen = (*folders.values(), base / PERCEPTION_FOLDER)
+        identity = f"{_fingerprint(seen)}{'-half' if half else ''}"
+        side = int(parts["unet"].config.sample_size * factor(parts["vae"]))
     except UNUSABLE as error:
         raise ModelsError(
             f"The models {name!r} can't be loaded ({first_line(error)}).", REMEDY
         ) from error
-    seen = (*folders.values(), base / PERCEPTION_FOLDER)
-    identity = f"{_fingerprint(seen)}{'-half' if half else ''}"
-    side = int(parts["unet"].config.sample_size * factor(parts["vae"]))
     ip_adapter = None
     if (base / IP_ADAPTER_FOLDER).is_dir():
         ip_adapter = IPAdapter(base / IP_ADAPTER_FOLDER)
     elif has_ip_adapter(name):
         ip_adapter = IPAdapter(IP_ADAPTER)
     shown = Path(name).resolve().name if os.path.isdir(name) else name
+    if device == "cpu" and name != "pocket":
+        found = "" if torch.cuda.is_available() else ": torch finds no CUDA device"
+        tell(f"{shown} runs on the CPU{found}. Stable Diffusion takes hours for a clip there.")
     return Models(
         shown, identity, side, **parts,
         detector=eyes[0], segmenter=eyes[1], ip_adapter=ip_adapter,
@@ -207,6 +211,12 @@ def _check_complete(folders: dict[str, Path], name: str) -> None:
                 f"The models {name!r} are incomplete: {part}/ holds no safetensors.",
                 "Start again with a connection to go on fetching; pickled weights aren't read: convert them.",
             )
+    words = folders["tokenizer"]
+    if not any(all((words / file).is_file() for file in files) for files in VOCABULARIES):
+        raise ModelsError(
+            f"The models {name!r} are incomplete: tokenizer/ holds no vocabulary.",
+            "Start again with a connection to go on fetching; it is tokenizer.json, or vocab.json and merges.txt.",
+        )
 
 
 def _parts(folders: dict[str, Path], dtype: torch.dtype, device: str) -> dict[str, Any]:
@@ -235,7 +245,17 @@ def _loaded(kind: Any, folder: Path, dtype: torch.dtype) -> Any:
     if kind is not CLIPTextModel:
         # without accelerate diffusers loads that way anyhow, but says so at every network
         options["low_cpu_mem_usage"] = False
-    return kind.from_pretrained(folder, variant=weights_variant(os.listdir(folder)), **options)
+    network, found = kind.from_pretrained(
+        folder,
+        variant=weights_variant(os.listdir(folder)),
+        output_loading_info=True,
+        **options,
+    )
+    if missing := sorted(found["missing_keys"]):  # they would be random
+        raise ValueError(
+            f"the weights of {kind.__name__} lack {len(missing)} of its tensors, {missing[0]} for one"
+        )
+    return network
 
 
 def _check_fit(parts: dict[str, Any]) -> None:

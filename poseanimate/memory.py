@@ -14,6 +14,8 @@ MOST = {"cpu": 8, "cuda": 16}
 # included: Stable Diffusion 1.5's, the pocket models' is half of it.
 GRADIENT_BYTES = 42
 SHARE = 0.6  # of the free memory that is planned with
+# What torch says where it has no class for it: of the machine's memory, of a GPU's driver, and of the GPU's libraries.
+RUN_OUT = ("can't allocate memory", "out of memory", "STATUS_ALLOC_FAILED")
 
 
 def free_bytes(device: torch.device) -> int:
@@ -46,11 +48,12 @@ def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error says that memory has run out, a GPU's or the machine's."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
-    return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in RUN_OUT)
 
 
 def release(device: torch.device) -> None:
-    """Gives back what nobody holds any more."""
+    """Gives back what nobody holds any more, page-locked memory too."""
     gc.collect()
     if device.type == "cuda":
         torch.cuda.empty_cache()
+        torch._C._host_emptyCache()

@@ -149,6 +149,7 @@ class Run:
                 first += len(poses)
                 continue
             # out here, where the error no longer holds what was being worked on
+            sampler.forget_unfinished()
             self.together //= 2
             release(self.models.device)
             words = "frame is" if self.together == 1 else "frames are"
@@ -355,7 +356,7 @@ class Run:
 
     def _decoded(self, latent: Tensor) -> NDArray[np.uint8]:
         """The picture (H, W, 3) of one latent (1, c, h, w)."""
-        picture = to_pixels(self.models.decode(latent))[0]
+        picture = to_pixels(_finite(self.models.decode(latent)))[0]
         self.clock.spend("decoding")
         return picture
 
@@ -379,10 +380,12 @@ class Run:
         if settings.masked:
             source_mask = torch.from_numpy(self.character.mask)[None].to(self.models.device)
         device = self.models.device
-        room = free_bytes(device) // 2 if device.type == "cuda" else None
+        room, lockable = None, 0
+        if device.type == "cuda":
+            room, lockable = free_bytes(device) // 2, free_bytes(torch.device("cpu")) // 2
         return Sampler(
-            self.denoiser, self.ddim, start, attention, source_mask, settings.background, room
-        )
+            self.denoiser, self.ddim, start, attention, source_mask, settings.background, room, lockable
+        )  # fmt: skip
 
     def _masks(self, hull: Hull, poses: tuple[Pose, ...], attention: Tensor | None) -> Tensor:
         """M_i of a chunk's frames, (frames, H, W) in {0, 1}.

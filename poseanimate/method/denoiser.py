@@ -73,21 +73,23 @@ class Denoiser:
             hints: from `hints`, (frames or 1, c, h, w).
         """
         frames, dtype = len(z_t), self.unet.dtype
+        # made on the device: the networks would copy a number there, and a GPU's queue would run dry
+        t = torch.full((1,), timestep, device=z_t.device)
         z_t, hints = z_t.to(dtype), hints.to(dtype)
         optimised, prompt, null = (
             e.expand(frames, -1, -1).to(dtype) for e in (embedding, self.prompt, self.null)
         )
         told = optimised if self.controlnet_text == "optimised" else prompt
-        down, mid = self._residuals(z_t, timestep, told, hints.expand(frames, -1, -1, -1))
+        down, mid = self._residuals(z_t, t, told, hints.expand(frames, -1, -1, -1))
         if self.embedding_role == "conditional":
             conditional, unconditional = optimised, null
         else:
             conditional, unconditional = prompt, optimised
         if self.branches == 1:
-            return self._unet(z_t, timestep, conditional, down, mid).float()
+            return self._unet(z_t, t, conditional, down, mid).float()
         both = self._unet(
             torch.cat([z_t, z_t]),
-            timestep,
+            t,
             torch.cat([unconditional, conditional]),
             [torch.cat([r, r]) for r in down],
             torch.cat([mid, mid]),
@@ -96,7 +98,7 @@ class Denoiser:
         return eps_null + self.guidance_scale * (eps_text - eps_null)
 
     def _residuals(
-        self, z_t: Tensor, timestep: int, text: Tensor, hints: Tensor
+        self, z_t: Tensor, timestep: Tensor, text: Tensor, hints: Tensor
     ) -> tuple[list[Tensor], Tensor]:
         self.calls["controlnet"] += len(z_t)
         with _embedded_hints(self.controlnet):
@@ -111,7 +113,7 @@ class Denoiser:
         return down, mid
 
     def _unet(
-        self, z_t: Tensor, timestep: int, text: Tensor, down: list[Tensor], mid: Tensor
+        self, z_t: Tensor, timestep: Tensor, text: Tensor, down: list[Tensor], mid: Tensor
     ) -> Tensor:
         self.calls["unet"] += len(z_t)
         with self.image.installed(self.unet, self.branches) if self.image else nullcontext():

@@ -29,12 +29,16 @@ class FrameMemory:
     What a chunk leaves behind counts once the chunk is done, so that one that fails can be done again.
 
     in_main_memory: kept there and brought back layer by layer, where the device has no room for them.
+    locked: so that a GPU copies them on the side (page-locked memory).
     """
 
     first: dict[tuple[int, str], KeysValues] = field(default_factory=dict)
     previous: dict[tuple[int, str], KeysValues] = field(default_factory=dict)
     in_main_memory: bool = False
+    locked: bool = False
     _next: dict[tuple[int, str], KeysValues] = field(default_factory=dict)
+    _page_bytes: int = 0
+    _page: Tensor = field(default_factory=lambda: torch.empty(0))  # what is left of it
 
     def keep_first(self, key: tuple[int, str], keys_values: KeysValues) -> None:
         """Of frame 0, which is also frame 1's previous frame."""
@@ -55,6 +59,7 @@ class FrameMemory:
     def begin(self) -> None:
         """A chunk begins, or begins again."""
         self._next.clear()
+        self._page = torch.empty(0)
 
     def done(self) -> None:
         """A chunk is done: its last frame is the next chunk's previous one."""
@@ -65,20 +70,25 @@ class FrameMemory:
         """Of frame 0's keys and values so far."""
         return sum(x.nbytes for keys_values in self.first.values() for x in keys_values)
 
-    def move_to_main_memory(self) -> None:
-        """What is kept and what will be."""
-        self.in_main_memory = True
+    def move_to_main_memory(self, locked: bool) -> None:
+        """What is kept, which is one timestep of one frame, and what will be."""
+        self.in_main_memory, self.locked, self._page_bytes = True, locked, self.nbytes()
         for key, keys_values in self.first.items():
             self.first[key] = self.previous[key] = self._kept(keys_values)
 
     def _kept(self, keys_values: KeysValues) -> KeysValues:
         if not self.in_main_memory:
             return keys_values
-        k, v = (  # page-locked memory is what a GPU copies to and from on the side
-            torch.empty(x.shape, dtype=x.dtype, pin_memory=x.is_cuda).copy_(x, non_blocking=True)
-            for x in keys_values
-        )
+        k, v = (self._placed(x) for x in keys_values)
         return k, v
+
+    def _placed(self, x: Tensor) -> Tensor:
+        """A copy on a page that holds a whole timestep: each lock rounds what it takes up to a power of two."""
+        if len(self._page) < x.numel():
+            size = max(self._page_bytes // x.itemsize, x.numel())
+            self._page = torch.empty(size, dtype=x.dtype, pin_memory=self.locked)
+        place, self._page = self._page[: x.numel()], self._page[x.numel() :]
+        return place.view(x.shape).copy_(x, non_blocking=self.locked)
 
 
 @dataclass(kw_only=True)

@@ -53,7 +53,9 @@ class CrossAttentionMaps:
             return
         q, k = q[-self.frames :].float(), k[-self.frames :].float()
         attention = (q @ k.transpose(-1, -2) * q.shape[-1] ** -0.5).softmax(-1)
-        seen = attention[..., list(self.tokens)].sum(-1).mean(1).unflatten(-1, grid)
+        # one by one: a list of them would have to be copied to the device in every layer
+        words = torch.stack([attention[..., token] for token in self.tokens]).sum(0)
+        seen = words.mean(1).unflatten(-1, grid)
         seen = interpolate(seen[:, None], self.grid, mode="bilinear")[:, 0]
         self.total = seen if self.total is None else self.total + seen
 

@@ -29,6 +29,7 @@ class Sampler:
     source_mask: M_s, (1, H, W) in [0, 1], where frames come with masks.
     room_bytes: what the device has for keys and values of frame 0, of the frame before a chunk and of its last one;
         where they are more, the main memory keeps them. None is as much as it takes.
+    lockable_bytes: what of the main memory may be page-locked for that, and so copied on the side.
     """
 
     denoiser: Denoiser
@@ -38,6 +39,7 @@ class Sampler:
     source_mask: Tensor | None = None
     background: str = "sampled"
     room_bytes: int | None = None
+    lockable_bytes: int = 0
     _last_mask: Tensor | None = field(default=None)
     _trajectory: Tensor = field(default_factory=lambda: torch.empty(0))
     _missed_by: dict[int, Tensor] = field(default_factory=dict)
@@ -90,8 +92,7 @@ class Sampler:
         if masks is not None and self.source_mask is not None and self._last_mask is not None:
             chunk_masks = torch.cat([self.source_mask, self._last_mask, masks])
         where = self._where_background(masks, z_t)
-        if self.attention is not None:
-            self.attention.memory.begin()
+        self.forget_unfinished()
         pulled_by = torch.zeros_like(embeddings[:, 0])
         for k in range(self.ddim.steps, 0, -1):
             embedding = (embeddings[:, k - 1] + pulled_by).requires_grad_(pull is not None)
@@ -111,13 +112,20 @@ class Sampler:
                     self.attention.memory.done()
             yield Step(k, z_0 if k > 1 else z_t)
 
+    def forget_unfinished(self) -> None:
+        """What a chunk that didn't come to its end has left behind."""
+        if self.attention is not None:
+            self.attention.memory.begin()
+
     def _find_room(self) -> None:
         """After frame 0's first timestep, which tells what all take."""
         if self.attention is None or self.room_bytes is None:
             return
         frames = 3  # the first, the one before a chunk, and its last
-        if frames * self.ddim.steps * self.attention.memory.nbytes() > self.room_bytes:
-            self.attention.memory.move_to_main_memory()
+        needed = frames * self.ddim.steps * self.attention.memory.nbytes()
+        if needed > self.room_bytes:
+            # a lock takes up to twice as much, see FrameMemory
+            self.attention.memory.move_to_main_memory(2 * needed <= self.lockable_bytes)
 
     def _held(self, z_t: Tensor, k: int, where: Tensor) -> Tensor:
         """Z_{k-1} of frames with their background held to the source's."""

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from poseanimate.cache import StageCache, content_key
+from poseanimate.cache import MAX_BYTES, SIZE_VARIABLE, StageCache, content_key, default_size
 from poseanimate.errors import CacheError
 
 KEYS = [content_key(index) for index in range(8)]
@@ -295,3 +295,14 @@ def test_any_change_changes_the_key(parts: list[Any]) -> None:
 def test_other_types_are_refused(part: object) -> None:
     with pytest.raises(CacheError, match="cache key"):
         content_key(part)
+
+
+def test_the_size_can_be_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(SIZE_VARIABLE, raising=False)
+    assert default_size() == MAX_BYTES
+    monkeypatch.setenv(SIZE_VARIABLE, "0.5")
+    assert default_size() == 500_000_000
+    for nonsense in ("-1", "much", "nan", "inf"):
+        monkeypatch.setenv(SIZE_VARIABLE, nonsense)
+        with pytest.raises(CacheError, match=SIZE_VARIABLE):
+            default_size()

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,19 +20,28 @@ from hypothesis import strategies as st
 from test_animator import CACHE_BYTES, assert_alike, fast, frames_of, run
 from torch import Tensor
 
-from poseanimate import memory
+from poseanimate import memory, stages
 from poseanimate.cache import FOLDER_VARIABLE, StageCache
 from poseanimate.errors import DeviceError
 from poseanimate.events import Frame, Note
 from poseanimate.loading import load_models
 from poseanimate.memory import frames_together, is_out_of_memory
 from poseanimate.method.denoiser import Denoiser
+from poseanimate.method.frame_attention import FrameMemory
 from poseanimate.method.sampler import Sampler
+from poseanimate.models import Models
+from poseanimate.stages import Run
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 FRAMES = 7
 OUT_OF_MEMORY = {
     "of a GPU": torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
+    "of a GPU's driver": torch.AcceleratorError(
+        "CUDA error: out of memory\nCUDA kernel errors might …"
+    ),
+    "of a GPU's library": RuntimeError(
+        "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"
+    ),
     "of the machine": RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to …"),
     "of Python": MemoryError(),
 }
@@ -178,8 +188,60 @@ def test_keys_and_values_without_room_are_kept_in_main_memory(
     assert np.array_equal(frames_of(run(settings)), expected)
     attention = samplers[-1].attention
     assert attention is not None and attention.memory.in_main_memory is elsewhere
-    (k, v), *_ = attention.memory.previous.values()
-    assert k.untyped_storage().nbytes() == k.nbytes and v.device.type == "cpu"
+    for kept in (attention.memory.first, attention.memory.previous):
+        tensors = [x for keys_values in kept.values() for x in keys_values]
+        pages = {x.untyped_storage().data_ptr(): x.untyped_storage().nbytes() for x in tensors}
+        assert sum(pages.values()) == sum(x.nbytes for x in tensors)
+        if elsewhere:
+            assert len(pages) == settings.num_inference_steps
+
+
+@pytest.mark.parametrize(("lockable", "locked"), [(10**9, True), (0, False)])
+def test_main_memory_is_locked_only_where_there_is_plenty(
+    monkeypatch: pytest.MonkeyPatch, lockable: int, locked: bool
+) -> None:
+    asked: list[bool] = []
+    monkeypatch.setattr(FrameMemory, "move_to_main_memory", lambda _, locked: asked.append(locked))
+    sampler_of = Run._sampler
+
+    def sampler(self: Run, *given: object) -> Sampler:
+        return replace(sampler_of(self, *given), room_bytes=0, lockable_bytes=lockable)
+
+    monkeypatch.setattr(Run, "_sampler", sampler)
+    run(fast(frames=2))
+    assert asked == [locked]
+
+
+def test_what_an_unfinished_chunk_kept_is_forgotten_before_it_is_done_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    kept: list[int] = []
+    released = stages.release
+
+    def release(device: torch.device) -> None:
+        kept.extend(len(memory._next) for memory in memories)
+        released(device)
+
+    memories: list[FrameMemory] = []
+    whole = FrameMemory.keep_last
+
+    def keep_last(self: FrameMemory, *given: object) -> None:
+        memories[:] = [self]
+        whole(self, *given)
+
+    monkeypatch.setattr(FrameMemory, "keep_last", keep_last)
+    monkeypatch.setattr(stages, "release", release)
+    failed: list[int] = []
+
+    def fails(frames: int, passes: int) -> Exception | None:
+        if failed or not (memories and memories[0]._next):
+            return None
+        failed.append(passes)
+        return OUT_OF_MEMORY["of Python"]
+
+    failing(monkeypatch, fails)
+    run(fast(frames=FRAMES, chunk_frames=4, pacm_source=False, pacm_pose=False))
+    assert failed and kept == [0]
 
 
 # --- no numbers, a lost device ---
@@ -208,6 +270,16 @@ def test_results_that_are_no_numbers_get_a_sentence_and_are_not_kept(
         kept = cache.get(entry.key)
         assert kept is not None and all(np.isfinite(array).all() for array in kept.values())
     assert_alike(frames_of(run(fast(), cache)), expected)
+
+
+def test_an_autoencoder_that_gives_no_numbers_gets_the_sentence(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As Stable Diffusion's own may in half precision: a picture of them would be black."""
+    whole = Models.decode
+    monkeypatch.setattr(Models, "decode", lambda *given: whole(*given) * torch.nan)
+    with pytest.raises(DeviceError, match="no numbers"):
+        run(fast())
 
 
 def test_a_lost_device_gets_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ import pytest
 import torch
 from hub import NEWEST, Hub, served
 from huggingface_hub import constants
+from safetensors.torch import load_file, save_file
 from test_dwpose import nothing, save_detector, save_points
 from tiny import scene_at_ease, tiny_networks
 
@@ -82,7 +83,8 @@ def test_stable_diffusion_is_fetched_at_half_the_bytes_and_only_once(hub: Hub) -
     told: list[str] = []
     models = load_models("sd15", "cpu", tell=told.append)
     assert models.name == "sd15" and (models.detector, models.segmenter) == ("finds", "cuts")
-    assert len(told) == 2 and all("Fetching" in words and "MB of" in words for words in told)
+    assert len(told) == 3 and all("Fetching" in words and "MB of" in words for words in told[:2])
+    assert told[2].startswith("sd15 runs on the CPU")
     weights = [name for name in hub.asked if name.endswith((".safetensors", ".bin", ".ckpt"))]
     assert len(weights) == 4 and all(".fp16.safetensors" in name for name in weights)
     assert not any("perception" in name for name in hub.asked)
@@ -91,7 +93,7 @@ def test_stable_diffusion_is_fetched_at_half_the_bytes_and_only_once(hub: Hub) -
         torch.testing.assert_close(weight, own[key], atol=0, rtol=0)
     hub.asked.clear()
     again = load_models("sd15", "cpu", tell=told.append)
-    assert hub.asked == [] and len(told) == 2
+    assert hub.asked == [] and len(told) == 4 and told[3] == told[2]
     assert again.identity == models.identity
 
 
@@ -292,6 +294,67 @@ def test_models_that_do_not_fit_are_refused(
             folder / part
         )
     assert words in refused(str(folder)).message
+
+
+def test_weights_that_lack_tensors_are_refused(tmp_path: Path, hub: Hub) -> None:
+    """As a checkpoint in another library's names does; random numbers would take their place."""
+    folder = pipeline(tmp_path / "other")
+    for part, file in (("unet", "diffusion_pytorch_model"), ("text_encoder", "model")):
+        path = folder / part / f"{file}.safetensors"
+        whole = load_file(path)
+        lost = next(key for key in whole if key.endswith(("to_q.weight", "q_proj.weight")))
+        save_file({key: value for key, value in whole.items() if key != lost}, path)
+        message = refused(str(folder)).message
+        assert "lack 1 of its tensors" in message and lost.rpartition("layers")[2] in message
+        save_file(whole, path, {"format": "pt"})
+    load_models(str(folder), "cpu")
+
+
+def test_an_autoencoder_with_the_old_names_of_attention_is_read(tmp_path: Path, hub: Hub) -> None:
+    """The published one of Stable Diffusion 1.5 has them."""
+    folder = pipeline(tmp_path / "other")
+    path = folder / "vae" / "diffusion_pytorch_model.safetensors"
+    old = {"to_q": "query", "to_k": "key", "to_v": "value", "to_out.0": "proj_attn"}
+    weights = load_file(path)
+    renamed = {}
+    for key, value in weights.items():
+        for now, before in old.items():
+            key = key.replace(f".attentions.0.{now}.", f".attentions.0.{before}.")
+        renamed[key] = value
+    assert set(renamed) != set(weights)
+    save_file(renamed, path)
+    loaded = load_models(str(folder), "cpu").vae.state_dict()
+    for key, value in weights.items():
+        torch.testing.assert_close(loaded[key], value, atol=0, rtol=0)
+
+
+@pytest.mark.parametrize("lost", ["tokenizer.json", "vocab.json"])
+def test_a_tokenizer_without_its_words_is_refused(tmp_path: Path, hub: Hub, lost: str) -> None:
+    folder = pipeline(tmp_path / "other")
+    tokenizer = folder / "tokenizer"
+    for path in tokenizer.iterdir():
+        if path.name != "tokenizer_config.json":
+            path.unlink()
+    if lost == "vocab.json":
+        (tokenizer / "merges.txt").write_text("#version: 0.2\n")
+    assert "holds no vocabulary" in refused(str(folder)).message
+
+
+def test_a_config_that_makes_no_sense_is_refused(tmp_path: Path, hub: Hub) -> None:
+    folder = pipeline(tmp_path / "other")
+    path = folder / "unet" / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"sample_size": [16, 16]}))
+    assert "can't be loaded" in refused(str(folder)).message
+
+
+def test_half_precision_is_float16_and_has_a_name_of_its_own(tmp_path: Path, hub: Hub) -> None:
+    folder = str(pipeline(tmp_path / "other"))
+    half, full = (load_models(folder, "cpu", precision=which) for which in ("half", "full"))
+    for models, dtype in ((half, torch.float16), (full, torch.float32)):
+        networks = (models.unet, models.controlnet, models.vae, models.text_encoder)
+        assert {p.dtype for network in networks for p in network.parameters()} == {dtype}
+    assert half.identity != full.identity
+    assert "'quarter'" in refused(folder, precision="quarter").message
 
 
 def test_an_inpainting_models_unet_is_refused(tmp_path: Path, hub: Hub) -> None:

@@ -400,7 +400,7 @@ def test_decoupled_attention_is_six_masked_attentions(form: str, seed: int, shar
 
 
 @pytest.mark.parametrize("form", ["region", "hadamard"])
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
 def test_sorting_large_layers_changes_nothing(form: str, dtype: torch.dtype) -> None:
     """Frames whose regions differ in size, are empty, or are all, at the size at which it is done."""
     generator = torch.Generator().manual_seed(0)
@@ -725,10 +725,10 @@ def test_watching_changes_nothing() -> None:
 # --- half precision, as on a GPU ---
 
 
-def test_half_precision_networks_optimise_in_float32() -> None:
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_networks_optimise_in_float32(dtype: torch.dtype) -> None:
     halves = {
-        name: copy.deepcopy(tiny_networks()[name]).to(torch.bfloat16)
-        for name in ("unet", "controlnet")
+        name: copy.deepcopy(tiny_networks()[name]).to(dtype) for name in ("unet", "controlnet")
     }
     full = denoiser()
     half = dataclasses.replace(full, **halves, calls=Counter())
