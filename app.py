@@ -84,7 +84,6 @@ def backend(options: argparse.Namespace) -> Backend:
         **chosen_models(options),
         tell=lambda words: print(words, flush=True),
     )
-    print(f"Models: {models.name} on {models.device}, {models.unet.dtype}.", flush=True)
     return (ZeroGPU if ON_ZERO_GPU else Animator)(models, cache, options.max_side)
 
 

@@ -94,7 +94,7 @@ def load_models(
             eyes, or the first of each.
         precision: "half" or "full"; by default half on a GPU. The pocket networks are always in full, for they are so
             small that half gains nothing.
-        tell: is told what is being fetched, and where there is no GPU for it.
+        tell: is told what is being fetched, and what the models run on.
 
     Raises:
         ModelsError: there are no such models, they can't be fetched or loaded, or they don't fit together.
@@ -130,13 +130,20 @@ def load_models(
     elif has_ip_adapter(name):
         ip_adapter = IPAdapter(IP_ADAPTER)
     shown = Path(name).resolve().name if os.path.isdir(name) else name
-    if device == "cpu" and name != "pocket":
-        found = "" if torch.cuda.is_available() else ": torch finds no CUDA device"
-        tell(f"{shown} runs on the CPU{found}. Stable Diffusion takes hours for a clip there.")
+    if name != "pocket":
+        tell(_where(shown, device, half))
     return Models(
         shown, identity, side, **parts,
         detector=eyes[0], segmenter=eyes[1], ip_adapter=ip_adapter,
     )  # fmt: skip
+
+
+def _where(name: str, device: str, half: bool) -> str:
+    """What the models run on, and what that means."""
+    if device != "cpu":
+        return f"{name} runs on {device}, in {PRECISIONS[not half]} precision."
+    found = "" if torch.cuda.is_available() else ": torch finds no CUDA device"
+    return f"{name} runs on the CPU{found}. Stable Diffusion takes hours for a clip there."
 
 
 # Where the files are --------------------------------------------------------------------------------
