@@ -122,6 +122,8 @@ class Handlers:
         yield gr.update(shown=frames_shown(run.aligned, run.frames)), gr.skip(), gr.skip()
         alphas = [self.backend.segmenter.segment(frame) for frame in run.frames]
         found = seen(run.aligned, run.frames, alphas, self.backend.detector)
+        if self._overtaken(run, request):
+            return
         yield gr.skip(), found, gr.skip()
         with TemporaryDirectory(prefix="poseanimate-") as folder:
             try:
@@ -131,7 +133,14 @@ class Handlers:
                 made = downloads(run.job, clip, run.frames, alphas, run.fps, Path(folder))
             except PoseAnimateError as error:
                 raise gr.Error(str(error), print_exception=False) from error
-            yield gr.skip(), gr.skip(), gr.update(value=made, visible=True)
+            if not self._overtaken(run, request):
+                yield gr.skip(), gr.skip(), gr.update(value=made, visible=True)
+
+    def _overtaken(self, run: Run, request: gr.Request) -> bool:
+        """Whether the session's next run has begun, whose results are to be seen and no longer this one's."""
+        following = self.runs.of(_session(request))
+        begun = following is not None and following.begun
+        return begun or self._last_of(request) is not run
 
     def bundle(self, request: gr.Request) -> bytes | None:
         """What a session has made last, in one file; None where it has made nothing.

@@ -487,6 +487,21 @@ def test_a_clip_is_taken_away_in_five_forms(picture: str, tmp_path: Path) -> Non
     assert list(handlers.pack(session())) == []
 
 
+def test_downloads_of_a_run_do_not_come_over_the_next_one(picture: str) -> None:
+    handlers = Handlers(Animator(tiny_models()))
+    list(started(handlers, picture))
+    packing = handlers.pack(session())
+    next(packing)
+    following = started(handlers, picture)
+    next(following)
+    assert list(packing) == [], "the next has begun"
+    packing = handlers.pack(session())
+    next(packing)
+    list(following)
+    assert list(packing) == [], "the next is over"
+    assert len(list(packed(handlers))) == 1
+
+
 def restored(handlers: Handlers, path: Path) -> Iterator[dict[str, Any]]:
     """What a bundle changes on the page, by name, while its files are there."""
     for answer in handlers.restore(str(path)):
