@@ -97,14 +97,17 @@ def main(arguments: list[str] | None = None) -> int:
     except PoseAnimateError as error:
         print(error, file=sys.stderr)
         return 2
-    serve(
-        demo,
-        server_name=options.host,
-        server_port=options.port,
-        share=options.share,
-        auth=options.auth,
-        mcp=options.mcp,
-    )
+    try:
+        serve(
+            demo,
+            server_name=options.host,
+            server_port=options.port,
+            share=options.share,
+            auth=options.auth,
+            mcp=options.mcp,
+        )
+    except KeyboardInterrupt:  # before Gradio waits for it: its server would keep the process alive
+        demo.close()
     return 0
 
 

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import gradio
 import httpx
@@ -127,3 +128,17 @@ def test_host_port_login_and_link_are_those_of_the_options(
             demo.close()
     assert opened == [("0.0.0.0", port)]
     assert "public URL: https://somewhere.public" in capsys.readouterr().out
+
+
+def test_an_interrupt_before_the_page_is_up_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    closed: list[bool] = []
+
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(app, "backend", lambda _: None)
+    monkeypatch.setattr(
+        app, "create_demo", lambda _: SimpleNamespace(close=lambda: closed.append(True))
+    )
+    monkeypatch.setattr(app, "serve", interrupted)
+    assert app.main([]) == 0 and closed == [True]
