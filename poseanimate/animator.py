@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import replace
 
 import numpy as np
@@ -180,9 +181,10 @@ class Animator:
         run.seconds |= {"character": seen - started, "alignment": time.monotonic() - seen}
         gauge, guided = Gauge(self.models.device), branches(settings.guidance_scale)
         try:
-            for event in run.events():
-                gauge.look()
-                yield event
+            with closing(run.events()) as events:  # what it holds is given back below
+                for event in events:
+                    gauge.look()
+                    yield event
         except (RuntimeError, MemoryError) as error:
             told = _told(error)
             if told is None:

@@ -138,14 +138,6 @@ def load_models(
     )  # fmt: skip
 
 
-def _where(name: str, device: str, half: bool) -> str:
-    """What the models run on, and what that means."""
-    if device != "cpu":
-        return f"{name} runs on {device}, in {PRECISIONS[not half]} precision."
-    found = "" if torch.cuda.is_available() else ": torch finds no CUDA device"
-    return f"{name} runs on the CPU{found}. Stable Diffusion takes hours for a clip there."
-
-
 # Where the files are --------------------------------------------------------------------------------
 
 
@@ -218,8 +210,8 @@ def _check_complete(folders: dict[str, Path], name: str) -> None:
                 f"The models {name!r} are incomplete: {part}/ holds no safetensors.",
                 "Start again with a connection to go on fetching; pickled weights aren't read: convert them.",
             )
-    words = folders["tokenizer"]
-    if not any(all((words / file).is_file() for file in files) for files in VOCABULARIES):
+    tokenizer = folders["tokenizer"]
+    if not any(all((tokenizer / file).is_file() for file in files) for files in VOCABULARIES):
         raise ModelsError(
             f"The models {name!r} are incomplete: tokenizer/ holds no vocabulary.",
             "Start again with a connection to go on fetching; it is tokenizer.json, or vocab.json and merges.txt.",
@@ -329,3 +321,11 @@ def _fingerprint(folders: Iterable[Path]) -> str:
                 file.seek(max(size - FINGERPRINT_BYTES, 0))
                 digest.update(file.read())
     return digest.hexdigest()
+
+
+def _where(name: str, device: str, half: bool) -> str:
+    """What the models run on, and what that means."""
+    if device != "cpu":
+        return f"{name} runs on {device}, in {'half' if half else 'full'} precision."
+    found = "" if torch.cuda.is_available() else ": torch finds no CUDA device"
+    return f"{name} runs on the CPU{found}. Stable Diffusion takes hours for a clip there."

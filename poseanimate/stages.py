@@ -103,7 +103,7 @@ class Run:
             else None,
         )
 
-    def events(self) -> Iterator[Event]:
+    def events(self) -> Generator[Event, None, None]:
         settings = self.settings
         frames: list[NDArray[np.uint8]] = [self.character.picture]
         yield Frame(0, self.character.picture)

@@ -78,6 +78,10 @@ def test_a_larger_picture_keeps_its_size_where_that_is_asked_for(
             4 * side,
             3,
         )  # as previews are
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("POSEANIMATE_MAX_SIDE", "100")
+        assert cli.main(["align", "large.png", "walk", "-o", "clip.mp4"]) == 0
+    assert read_video(place / "clip.mp4").frames[0].shape == (320, 320, 3)
     capsys.readouterr()
     assert cli.main(["align", "large.png", "walk", "-o", "other.mp4", "--max-side", "200"]) == 2
     assert "Give 64 to 128" in capsys.readouterr().err
