@@ -157,7 +157,9 @@ def compared(**changed: Any) -> Outputs:
 def by_modules(settings: Settings) -> dict[str, Settings]:
     """The job as it is, and without each of its modules."""
     on = [name for name in MODULES if getattr(settings, name)]
-    return {"as set": settings} | {f"less {n}": settings.changed({n: False}) for n in on}
+    return {"as set": settings} | {
+        f"less {texts.label(n)}": settings.changed({n: False}) for n in on
+    }
 
 
 def by_values(settings: Settings, name: str, values: str) -> dict[str, Settings]:
@@ -175,7 +177,7 @@ def by_values(settings: Settings, name: str, values: str) -> dict[str, Settings]
             f"{len(given)} values are given; 1 to {MAX_TILES} are possible.",
             "Type values with commas between them, for instance 0.3, 0.5, 0.7.",
         )
-    return {f"{name} {value}": settings.changed({name: value}) for value in given}
+    return {f"{texts.label(name)} {value}": settings.changed({name: value}) for value in given}
 
 
 def side_by_side(clips: Mapping[str, Sequence[Picture]]) -> list[Picture]:
@@ -204,9 +206,8 @@ def side_by_side(clips: Mapping[str, Sequence[Picture]]) -> list[Picture]:
 def _label(text: str, width: int) -> Picture:
     """A name in dark letters on white, (LABEL_PX, width, 3)."""
     label = np.full((LABEL_PX, width, 3), 255, np.uint8)
-    ascii_only = text.encode("ascii", "replace").decode()[:40]
     cv2.putText(
-        label, ascii_only, (4, LABEL_PX - 8), cv2.FONT_HERSHEY_SIMPLEX, 0.45, (30, 30, 30), 1,
+        label, text[:40], (4, LABEL_PX - 8), cv2.FONT_HERSHEY_SIMPLEX, 0.45, (30, 30, 30), 1,
         cv2.LINE_AA,
     )  # fmt: skip
     return label

@@ -290,9 +290,10 @@ def compared(clips: int, stopped: bool, trouble: str) -> str:
     """The bar when a comparison is over."""
     if trouble:
         return sentence(trouble, "error")
-    return sentence(
-        f"{'Stopped' if stopped else 'Done'}: {clips} clips.", "warning" if stopped else "good"
-    )
+    made = f"{clips} clip{'' if clips == 1 else 's'}"
+    if stopped:
+        return sentence(f"Stopped: {made}.", "warning")
+    return sentence(f"Done: {made}.", "good")
 
 
 def sentence(text: str, kind: str = "plain") -> str:

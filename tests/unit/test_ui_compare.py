@@ -53,16 +53,21 @@ def answers(comparison: Comparison, *asked: Any, who: str = "a") -> Iterator[dic
 
 def test_modules_go_one_at_a_time() -> None:
     jobs = by_modules(Settings())
-    assert list(jobs) == ["as set", *(f"less {name}" for name in MODULES)]
+    assert list(jobs) == ["as set", *(f"less {texts.label(name)}" for name in MODULES)]
     for name in MODULES:
-        off = [each for each in MODULES if not getattr(jobs[f"less {name}"], each)]
+        off = [each for each in MODULES if not getattr(jobs[f"less {texts.label(name)}"], each)]
         assert off == [name]
-    assert list(by_modules(QUICK)) == ["as set", "less pata", "less pacm_source", "less dcam"]
+    assert list(by_modules(QUICK)) == [
+        "as set",
+        "less PATA · alignment",
+        "less PACM · source",
+        "less DCAM · consistency",
+    ]
 
 
 def test_values_are_those_typed() -> None:
     jobs = by_values(Settings(), "lambda_first", " 0.3, 1 ,")
-    assert list(jobs) == ["lambda_first 0.3", "lambda_first 1"]
+    assert list(jobs) == ["λ1 first 0.3", "λ1 first 1"]
     assert [job.lambda_first for job in jobs.values()] == [0.3, 1.0]
 
 
@@ -94,6 +99,13 @@ def test_tiles_are_in_step_and_the_shorter_clip_waits() -> None:
     assert frames[0][:LABEL_PX, :width].min() < 100, "no name above the tile"
 
 
+def test_letters_of_the_page_are_drawn_above_the_tiles() -> None:
+    frames = [np.zeros((32, 32, 3), np.uint8)]
+    names = ("λ1 first", "η1 first", "?1 first", "less PATA · alignment", "less PATA ? alignment")
+    headers = {side_by_side({name: frames})[0][:LABEL_PX].tobytes() for name in names}
+    assert len(headers) == len(names)
+
+
 def test_a_comparison_makes_one_clip_and_reuses_what_is_cached(
     picture: str, tmp_path: Path
 ) -> None:
@@ -108,7 +120,7 @@ def test_a_comparison_makes_one_clip_and_reuses_what_is_cached(
             clip = read_video(Path(answer["grid"]))
             sizes.append((len(clip.frames), *clip.frames[0].shape[:2]))
     assert [size[0] for size in sizes] == [3, 3] and sizes[1][2] == 2 * sizes[0][2]
-    second = [bar for bar in bars if "2 of 2: lambda_first 1" in bar]
+    second = [bar for bar in bars if "2 of 2: λ1 first 1" in bar]
     assert any("from the cache" in bar for bar in second)
     assert "Done: 2 clips" in bars[-1]
     assert answer["generate"].interactive and answer["compare"].interactive
@@ -122,7 +134,7 @@ def test_stop_keeps_the_clips_that_are_done(picture: str) -> None:
         grids += "grid" in last
         if "2 of 4" in last.get("bar", ""):
             handlers.stop(gr.Request(session_hash="a"))
-    assert grids == 1 and "Stopped: 1 clips" in last["bar"]
+    assert grids == 1 and "Stopped: 1 clip." in last["bar"]
 
 
 def test_trouble_gets_a_sentence_and_the_buttons_back(picture: str) -> None:
