@@ -71,6 +71,14 @@ def test_every_control_has_a_name(unfolded: Page) -> None:
     assert [element(node) for node in controls if not node["name"]["value"].strip()] == []
 
 
+def test_names_of_downloads_are_whole_on_a_phone(unfolded: Page) -> None:
+    unfolded.set_viewport_size(SIZES["phone"])  # type: ignore[arg-type]
+    names = unfolded.locator("#downloads .filename .stem")
+    expect(names).to_have_count(5)
+    cut = "all => all.filter(e => e.scrollWidth > e.clientWidth).map(e => e.textContent)"
+    assert names.evaluate_all(cut) == []
+
+
 @pytest.mark.parametrize("size", SIZES)
 def test_nothing_moves_when_previews_and_the_clip_arrive(
     app: App, browser: Browser, size: str
