@@ -83,6 +83,8 @@ def test_names_of_downloads_are_whole_on_a_phone(unfolded: Page) -> None:
     names = unfolded.locator("#downloads .filename .stem")
     expect(names).to_have_count(5)
     assert names.evaluate_all(CUT_NAMES) == []
+    sizes = unfolded.locator("#downloads .download")
+    assert sizes.evaluate_all("all => all.every(e => e.scrollWidth <= e.clientWidth)")
 
 
 @pytest.mark.parametrize("size", SIZES)
