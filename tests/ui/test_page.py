@@ -231,8 +231,9 @@ def test_a_shared_clip_is_opened_by_its_link_and_taken_back(
     page.locator("#sharing").get_by_text("Share this clip").first.click()
     page.get_by_role("button", name="Share this clip").last.click()
     expect(page.locator("#share-said")).to_contain_text("Shared.")
-    link = page.locator("#share-link :is(input, textarea)").input_value()
-    assert re.fullmatch(re.escape(app.url) + r"\?shared=[\w-]{22}", link)
+    shared = page.locator("#share-link :is(input, textarea)")
+    expect(shared).to_have_value(re.compile(re.escape(app.url) + r"\?shared=[\w-]{22}$"))
+    link = shared.input_value()
 
     with browser.new_context() as context:
         guest = context.new_page()
