@@ -14,6 +14,7 @@ from poseanimate.evaluation.metrics import (
     Inside,
     Mask,
     Picture,
+    background_parts,
     change,
     dynamics,
     identity_error,
@@ -80,7 +81,7 @@ def figures(models: Models, case: Case, clip: Sequence[Picture]) -> dict[str, fl
         nowhere = outside(case.source.mask, masks[i])
         found["background_change"] = change(made, case.source.picture, nowhere)
         if case.truth:
-            found |= _truth_figures(made, seen[i] > 0.5, case.truth[i])
+            found |= _truth_figures(made, seen[i] > 0.5, case.truth[i], case.source.mask > 0.5)
         per_frame.append(found)
     shown, where = [case.source.picture, *clip], [case.source.mask, *masks]
     flicker = [
@@ -116,8 +117,9 @@ def _pose_figures(models: Models, made: Picture, pose: Pose) -> dict[str, float]
     }
 
 
-def _truth_figures(made: Picture, seen: Inside, true: Truth) -> dict[str, float]:
+def _truth_figures(made: Picture, seen: Inside, true: Truth, source: Inside) -> dict[str, float]:
     body: NDArray[np.bool_] = true.mask > 0.5
+    parts = background_parts(body, source)
     return {
         "psnr": psnr_db(made, true.picture),
         "psnr_character": psnr_db(made, true.picture, body),
@@ -126,6 +128,7 @@ def _truth_figures(made: Picture, seen: Inside, true: Truth) -> dict[str, float]
         "l1": l1_disco(made, true.picture),
         "mask_iou": iou(seen, body),
         "identity": identity_error(made, true.picture, true.pose),
+        **{name: psnr_db(made, true.picture, where) for name, where in parts.items()},
     }
 
 

@@ -83,10 +83,10 @@ def differences(results: Sequence[Result], base: str) -> dict[str, dict[str, Int
     found: dict[str, dict[str, Interval]] = {}
     for row in dict.fromkeys(r.row for r in results if r.row not in (base, *REFERENCES)):
         other = [result for result in results if result.row == row]
-        names = [
-            n for n in FIGURES if own and other and n in own[0].figures and n in other[0].figures
-        ]
-        found[row] = {n: paired(_by_character(own, n), _by_character(other, n)) for n in names}
+        pairs = {n: (_by_character(own, n), _by_character(other, n)) for n in FIGURES}
+        found[row] = {
+            n: paired(*pair) for n, pair in pairs.items() if pair[0].keys() & pair[1].keys()
+        }
     return found
 
 
