@@ -208,10 +208,12 @@ def evaluate(options: argparse.Namespace, report: Report) -> None:
         told = _followed(drawn, report)
         report.result({"report": str(options.output / "samples.md")}, told)
         return
-    store = evaluation.store(options.output, options.models)
     options.cache = options.cache or options.output / "cache"
     report.show(Stage("models", 1))
     animator = _animator(options)
+    eyes = (options.detector, options.segmenter)  # they measure, too
+    identity = " ".join([animator.identity, *filter(None, eyes)])
+    store = evaluation.store(options.output, options.models, identity)
     report.show(Stage("evaluation", evaluation.clips))
     for event in evaluation.run(animator, store):
         report.show(event)

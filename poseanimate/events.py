@@ -91,7 +91,8 @@ class Done:
 
     seconds: by stage. model_calls: samples through each network. source_psnr_db: of frame 0 as PACM's first
     optimisation reconstructs it, against the source picture; None without that. inversion_psnr_db: of the same,
-    against what the autoencoder makes of the source picture.
+    against what the autoencoder makes of the source picture. stage_calls: samples through all networks
+    together, by stage.
     """
 
     frames: tuple[Picture, ...]
@@ -101,6 +102,7 @@ class Done:
     source_psnr_db: float | None
     inversion_psnr_db: float | None = None
     cached_stages: tuple[str, ...] = field(default=())
+    stage_calls: dict[str, int] = field(default_factory=dict)
 
 
 Event = Stage | Step | Aligned | Preview | Frame | Note | Done

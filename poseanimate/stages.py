@@ -22,6 +22,7 @@ from poseanimate.character import Character
 from poseanimate.clock import Clock
 from poseanimate.errors import CacheError, DeviceError
 from poseanimate.events import Done, Event, Frame, Note, Preview, Stage
+from poseanimate.events import Step as StepEvent
 from poseanimate.memory import frame_bytes, frames_together, free_bytes, is_out_of_memory, release
 from poseanimate.method.baselines import CrossFrame, SpatioTemporal
 from poseanimate.method.dcam import DualConsistency, Weights
@@ -66,6 +67,7 @@ class Run:
     prompt: str
     seconds: dict[str, float] = field(default_factory=dict)
     cached: list[str] = field(default_factory=list)
+    calls: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_prompt(self.prompt)
@@ -169,6 +171,7 @@ class Run:
             source_psnr_db,
             inversion_psnr_db,
             tuple(dict.fromkeys(self.cached)),
+            self.calls,
         )
 
     def _chunk(
@@ -214,7 +217,7 @@ class Run:
         for z in invert(self.ddim, z_0, predict):
             latents.append(z)
             if len(latents) > 1:
-                yield self.clock.tick("inversion", 0.5, len(latents) - 1)
+                yield self._tick("inversion", 0.5, len(latents) - 1)
                 self.clock.resume()
         trajectory = torch.cat(
             latents
@@ -308,7 +311,7 @@ class Run:
         z_0 = torch.empty(0)
         for step in steps:
             z_0, done = step.z_0, self.ddim.steps - step.k + 1
-            yield self.clock.tick("generation", frames * cost, done)
+            yield self._tick("generation", frames * cost, done)
             self.clock.resume()
             if done % every == 0 and step.k > 1 and self.clock.affords(PREVIEWS, PREVIEW_SHARE):
                 middle = frames // 2
@@ -346,8 +349,14 @@ class Run:
             except StopIteration as end:
                 result: Result = end.value
                 return result
-            yield self.clock.tick(stage, cost, self.ddim.steps - step.k + 1)
+            yield self._tick(stage, cost, self.ddim.steps - step.k + 1)
             self.clock.resume()
+
+    def _tick(self, stage: str, cost: float, index: int) -> StepEvent:
+        """One step of a stage is done, see `Clock.tick`; what went through the networks since the last is its."""
+        calls = self.denoiser.calls.total() - sum(self.calls.values())
+        self.calls[stage] = self.calls.get(stage, 0) + calls
+        return self.clock.tick(stage, cost, index)
 
     def _begin(self, stage: str, cached: bool, frames: tuple[int, int] | None = None) -> Stage:
         if cached:

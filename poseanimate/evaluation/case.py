@@ -22,6 +22,7 @@ from poseanimate.evaluation.metrics import (
     joint_errors,
     l1_disco,
     mean_joint_error,
+    motion,
     outside,
     ssim,
 )
@@ -91,6 +92,8 @@ def figures(models: Models, case: Case, clip: Sequence[Picture]) -> dict[str, fl
     found = _means(per_frame) | {"flicker": float(np.mean(flicker))}
     if case.truth:
         found["dynamics"] = dynamics(clip, [t.picture for t in case.truth])
+    else:
+        found["motion"] = motion(shown)
     return found
 
 

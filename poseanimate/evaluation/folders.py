@@ -106,7 +106,7 @@ class External(_Folder):
     def names(self) -> tuple[tuple[str, str], ...]:
         return tuple((name, "itself") for name in _entries(self.folder / SOURCES, PICTURES))
 
-    def rows(self, chosen: dict[str, Row]) -> dict[str, Row]:
+    def rows(self, made: dict[str, Row]) -> dict[str, Row]:
         if not self.systems:
             raise SettingsError(
                 f"In {self.folder} are no systems.",

@@ -78,6 +78,10 @@ FIGURES: dict[str, Figure] = {
         "dynamics", "% of truth", 0,
         "change from frame to frame, of the true clip's; a frozen clip has 0 and no flicker",
     ),
+    "motion": Figure(
+        "motion", "grey levels", 0,
+        "change from frame to frame, where the truth isn't known; a frozen clip has 0 and no flicker", 2,
+    ),
     "lpips": Figure("LPIPS", "", -1, "perceptual distance from the source (AlexNet)", 3),
     "lpips_disco": Figure(
         "LPIPS, DisCo", "", -1, "from the truth, as DisCo's released code has it (VGG, shown [0, 1])", 3
@@ -107,6 +111,10 @@ FIGURES: dict[str, Figure] = {
         "M_i IoU", "", 1, "of the masks that MGDM took for the frames with the true ones", 3
     ),
     "seconds": Figure("seconds", "s", -1, "that the row takes alone, without loading"),
+    "calls": Figure(
+        "model calls", "samples", -1,
+        "through U-Net and ControlNet, forwards and backwards, that the row takes alone", 0,
+    ),
 }  # fmt: skip
 
 
@@ -179,6 +187,11 @@ def dynamics(clip: Sequence[Picture], truth: Sequence[Picture]) -> float:
     """Change from frame to frame, in per cent of the true clip's."""
     made, true = (np.mean([change(*pair) for pair in pairwise(c)]) for c in (clip, truth))
     return float(100 * made / true) if true else 0.0
+
+
+def motion(clip: Sequence[Picture]) -> float:
+    """Mean change from frame to frame in grey levels."""
+    return float(np.mean([change(*pair) for pair in pairwise(clip)]))
 
 
 def identity_error(made: Picture, truth: Picture, pose: Pose, radius: int = 2) -> float:

@@ -35,9 +35,9 @@ class Protocol(ABC):
         """What results depend on beside settings and models."""
         return {"protocol": self.name}
 
-    def rows(self, chosen: dict[str, Row]) -> dict[str, Row]:
-        """The rows, of those that were chosen, that this protocol can fill."""
-        return chosen
+    def rows(self, made: dict[str, Row]) -> dict[str, Row]:
+        """The rows that this protocol can fill: of those that make clips, or its own."""
+        return made
 
     def finished(
         self, animator: Animator, case: Case, character: str, row: str

@@ -65,6 +65,16 @@ ROWS: dict[str, Row] = {
     "less-pacm-pose": Row({"pacm_pose": False}, "without the second optimisation"),
     "less-dcam": Row({"dcam": False}, "without dual consistency attention, and so without MGDM"),
     "less-mgdm": Row({"mgdm": False}, "without the decoupling of character and background"),
+    "fast": Row(
+        {
+            "num_inference_steps": 10,
+            "guidance_scale": 1.0,
+            "pacm_source": False,
+            "pacm_pose": False,
+            "background": "direct",
+        },
+        "as the preset `fast`: fewer steps, no guidance and so nothing to optimise, direct inversion",
+    ),
     "negative-prompt": Row(
         {
             "pacm_source": False,

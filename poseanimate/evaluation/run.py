@@ -40,13 +40,16 @@ class Evaluation:
         """How many results there will be."""
         return len(self.protocol.names()) * len(self._names)
 
-    def store(self, folder: Path, models: str) -> Store:
+    def store(self, folder: Path, models: str, identity: str) -> Store:
         """The folder of this evaluation; rows, characters and motions may be added to it later.
+
+        Args:
+            models, identity: what they are called, and what tells their weights from others of that name.
 
         Raises:
             OutputError: see `Store`.
         """
-        asked: dict[str, Any] = {**self.protocol.asked(), "models": models}
+        asked: dict[str, Any] = {**self.protocol.asked(), "models": models, "identity": identity}
         asked |= {"missing": self.networks.missing, "networks": dict(self.networks.digests)}
         asked["settings"] = asdict(self.settings)
         return Store(folder, asked)
@@ -101,8 +104,10 @@ class Evaluation:
             elif isinstance(event, Done):
                 done = event
         figures = cases.run_figures(case, masks, done)
-        seconds, cached = dict(done.seconds), done.cached_stages
-        result = Result(character, case.motion, row_name, row.driver, figures, seconds, cached)
+        result = Result(
+            character, case.motion, row_name, row.driver, figures,
+            dict(done.seconds), done.cached_stages, dict(done.stage_calls),
+        )  # fmt: skip
         return done.frames[1:], result
 
     @property
@@ -138,16 +143,22 @@ def ask(
         raise SettingsError(
             "Row ip-adapter needs models that have an IP-Adapter.", "Name the models sd15."
         )
-    known = tuple(
-        name
-        for name, row in ROWS.items()
-        if (asked.drives or row.driver == "own")
-        and (image_prompts or "image_prompt" not in row.changes)
+    known = asked.rows(
+        {
+            name: row
+            for name, row in ROWS.items()
+            if (asked.drives or row.driver == "own")
+            and (image_prompts or "image_prompt" not in row.changes)
+        }
     )
-    chosen = {name: ROWS[name] for name in _listed(rows, "row", known)}
+    chosen = {name: known[name] for name in _listed(rows, "row", tuple(known))}
     if sweep:
+        if protocol == External.name:
+            raise SettingsError(
+                "Clips of other systems have no settings to sweep.", "Leave --sweep out."
+            )
         chosen = ({} if not rows else chosen) | swept(sweep)
-    evaluation = Evaluation(asked, asked.rows(chosen), settings, networks or Networks())
+    evaluation = Evaluation(asked, chosen, settings, networks or Networks())
     for row in evaluation.rows.values():
         row.settings(settings)
     if not evaluation.clips:

@@ -9,7 +9,7 @@ import json
 import os
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +25,15 @@ from poseanimate.evaluation.metrics import Picture
 ASKED = "asked.json"
 TRUTH = "truth"  # the row that the true frames' features lie under
 SHARED = ("inversion", "pacm_source")  # stages that depend on the picture alone
+INVERT_OTHERWISE = ("ip-adapter", "fast")  # rows whose stages serve no other row
 
 
 @dataclass(frozen=True)
 class Result:
     """A row's figures on one character and motion.
 
-    seconds: by stage, of those that were worked out; cached: stages that came from the cache.
+    seconds and calls (samples through the networks): by stage, of those that were worked out; cached: stages that came
+        from the cache.
     """
 
     character: str
@@ -41,6 +43,7 @@ class Result:
     figures: dict[str, float]
     seconds: dict[str, float] = field(default_factory=dict)
     cached: tuple[str, ...] = ()
+    calls: dict[str, int] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -86,13 +89,13 @@ class Store:
         write_whole(self.folder / "results" / f"{result.name}.json", text.encode())
 
     def results(self) -> list[Result]:
-        """All of them, `seconds` among the figures, in the order of characters and motions."""
+        """All of them, their costs among the figures, in the order of characters and motions."""
         found = []
         for path in (self.folder / "results").glob("*.json"):
             values = json.loads(path.read_text())
             found.append(Result(**values | {"cached": tuple(values["cached"])}))
         found.sort(key=lambda r: (_natural(r.character), r.motion, r.row))
-        return [_with_seconds(result, found) for result in found]
+        return [_with_costs(result, found) for result in found]
 
     def put_features(self, result: Result, features: Mapping[str, NDArray[np.float32]]) -> None:
         """Keeps what Fréchet distances compare; before the result itself, if it has one."""
@@ -114,23 +117,34 @@ class Store:
         return _png(np.concatenate(strips))
 
 
-def _with_seconds(result: Result, others: Sequence[Result]) -> Result:
+def _with_costs(result: Result, others: Sequence[Result]) -> Result:
     """With what the row takes alone: stages that were cached count with what they took where they were worked out."""
     if not result.seconds:
         return result
-    total = sum(value for stage, value in result.seconds.items() if stage not in result.cached)
-    for stage in result.cached:
-        same = [
-            other.seconds[stage]
-            for other in others
-            if other.character == result.character
-            and (other.row == "ip-adapter") == (result.row == "ip-adapter")  # inverts otherwise
-            and (stage in SHARED or (other.motion, other.driver) == (result.motion, result.driver))
-            and stage in other.seconds
-            and stage not in other.cached
-        ]
-        total += max(same, default=0.0)
-    return Result(**asdict(result) | {"figures": {**result.figures, "seconds": total}})
+    own = [other for other in others if _shares_stages(result, other)]
+    found = dict(result.figures)
+    for name in ("seconds", "calls"):
+        spent: dict[str, float] = getattr(result, name)
+        total = sum(value for stage, value in spent.items() if stage not in result.cached)
+        for stage in result.cached:
+            same = [
+                getattr(other, name).get(stage, 0.0)
+                for other in own
+                if stage not in other.cached
+                and (
+                    stage in SHARED
+                    or (other.motion, other.driver) == (result.motion, result.driver)
+                )
+            ]
+            total += max(same, default=0.0)
+        found[name] = float(total)
+    return replace(result, figures=found)
+
+
+def _shares_stages(one: Result, other: Result) -> bool:
+    """Whether what is cached for one row serves another: some invert otherwise."""
+    apart = [row if row in INVERT_OTHERWISE else "" for row in (one.row, other.row)]
+    return one.character == other.character and apart[0] == apart[1]
 
 
 def _natural(name: str) -> tuple[str, int]:

@@ -303,6 +303,8 @@ def test_done_tells_what_the_run_cost() -> None:
     done = events[-1]
     assert isinstance(done, Done)
     assert done.model_calls == expected_calls(fast())
+    assert sum(done.stage_calls.values()) == sum(done.model_calls.values())
+    assert done.stage_calls["inversion"] == 2 * T  # U-Net and ControlNet
     assert {name: calls[name] for name in ("unet", "controlnet")} == {
         name: done.model_calls[name] for name in ("unet", "controlnet")
     }

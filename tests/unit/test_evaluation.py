@@ -160,8 +160,10 @@ def test_figures_of_the_truth_itself_are_perfect() -> None:
     none = [np.zeros_like(mask) for mask in masks]
     assert run_figures(case, none, done)["frame_mask_iou"] == 0
     too_few_pixels = {"psnr_uncovered"}  # in a picture of this size
-    of_all = {*found, *learned, *of_run, *DISTANCES, *too_few_pixels, "seconds"}
-    assert of_all == set(metrics.FIGURES) and not too_few_pixels & found.keys()
+    without_truth = {"motion"}
+    costs = {"seconds", "calls"}
+    of_all = {*found, *learned, *of_run, *DISTANCES, *too_few_pixels, *without_truth, *costs}
+    assert of_all == set(metrics.FIGURES) and not (too_few_pixels | without_truth) & found.keys()
     assert found["psnr"] == 99 and found["ssim"] == pytest.approx(1) and found["dynamics"] == 100
     assert found["l1"] == found["identity"] == 0
     assert found["background_change"] < 0.1 and found["flicker"] < 0.1  # its shadow moves
@@ -218,6 +220,18 @@ def test_every_module_has_a_row_without_it() -> None:
     assert not ROWS["driven-less-pata"].settings(Settings()).pata
 
 
+def test_the_fast_row_is_the_preset() -> None:
+    fast, asked = ROWS["fast"].settings(Settings.preset("balanced")), Settings.preset("fast")
+    optimised = ("source_start", "source_learning_rate")  # and nothing is
+    own = ("frames", "pata", "transition_frames", *optimised)
+    same = {name: getattr(asked, name) for name in own}
+    assert fast.changed(same) == asked
+
+
+def test_motion_tells_a_frozen_clip() -> None:
+    assert metrics.motion([grey(5)] * 3) == 0 and metrics.motion([grey(5), grey(8), grey(9)]) == 2
+
+
 def test_a_sweep_is_a_row_for_each_value() -> None:
     rows = swept("inner_steps=1,4")
     assert [row.settings(Settings()).inner_steps for row in rows.values()] == [1, 4]
@@ -254,18 +268,18 @@ def small(rows: str = "controlnet,full,driven", motions: str = "walk") -> Evalua
 def test_an_evaluation_resumes_where_it_was_stopped(tmp_path: Path) -> None:
     animator, evaluation = Animator(tiny_models()), small()
     assert evaluation.clips == 5
-    running = evaluation.run(animator, evaluation.store(tmp_path / "out", "tiny"))
+    running = evaluation.run(animator, evaluation.store(tmp_path / "out", "tiny", "1"))
     first = [next(running) for _ in range(3)]
     running.close()
     assert [step.index for step in first] == [1, 2, 3]
-    store = evaluation.store(tmp_path / "out", "tiny")
+    store = evaluation.store(tmp_path / "out", "tiny", "1")
     assert [step.index for step in evaluation.run(animator, store)] == [4, 5]
     assert list(evaluation.run(animator, store)) == []
     results = store.results()
     assert {r.row for r in results} == {*REFERENCES, "controlnet", "full", "driven"}
     assert all(r.figures["seconds"] > 0 for r in results if r.row not in REFERENCES)
     more = small(motions="walk,wave")
-    assert len(list(more.run(animator, more.store(tmp_path / "out", "tiny")))) == 5
+    assert len(list(more.run(animator, more.store(tmp_path / "out", "tiny", "1")))) == 5
     assert not list(tmp_path.rglob("*.partial"))
 
 
@@ -291,12 +305,14 @@ def test_the_adapters_row_is_for_models_that_have_one() -> None:
 
 
 def test_a_folder_holds_one_evaluation(tmp_path: Path) -> None:
-    small().store(tmp_path, "tiny")
+    small().store(tmp_path, "tiny", "1")
     with pytest.raises(OutputError, match="other settings or models"):
-        small().store(tmp_path, "pocket")
+        small().store(tmp_path, "pocket", "1")
+    with pytest.raises(OutputError, match="other settings or models"):
+        small().store(tmp_path, "tiny", "2")  # trained on since
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match="can't be used"):
-        small().store(tmp_path / "file", "tiny")
+        small().store(tmp_path / "file", "tiny", "1")
 
 
 def test_a_row_counts_the_stages_that_it_took_from_the_cache(tmp_path: Path) -> None:
@@ -304,7 +320,8 @@ def test_a_row_counts_the_stages_that_it_took_from_the_cache(tmp_path: Path) -> 
     clip = (grey(0),)
 
     def put(row: str, motion: str, seconds: dict[str, float], *cached: str) -> None:
-        store.put(Result("a-1", motion, row, "own", {"psnr": 1.0}, seconds, cached), clip)
+        calls = {stage: round(10 * value) for stage, value in seconds.items()}
+        store.put(Result("a-1", motion, row, "own", {"psnr": 1.0}, seconds, cached, calls), clip)
 
     put("one", "walk", {"inversion": 4.0, "pacm_pose": 2.0, "generation": 1.0})
     put(
@@ -317,6 +334,11 @@ def test_a_row_counts_the_stages_that_it_took_from_the_cache(tmp_path: Path) -> 
     put("two", "wave", {"inversion": 0.1, "generation": 3.0}, "inversion")
     seconds = {(r.motion, r.row): r.figures["seconds"] for r in store.results()}
     assert seconds == {("walk", "one"): 7.0, ("walk", "two"): 9.0, ("wave", "two"): 7.0}
+    calls = {(r.motion, r.row): r.figures["calls"] for r in store.results()}
+    assert calls == {("walk", "one"): 70, ("walk", "two"): 90, ("wave", "two"): 70}
+    put("fast", "walk", {"inversion": 1.0, "generation": 1.0})
+    put("fast", "wave", {"generation": 1.0}, "inversion")  # its own, not the others' longer one
+    assert [r.figures["seconds"] for r in store.results() if r.row == "fast"] == [2.0, 2.0]
 
 
 def test_characters_are_in_the_order_of_their_numbers(tmp_path: Path) -> None:
@@ -336,7 +358,7 @@ def picture_file(path: Path, picture: metrics.Picture | None = None) -> None:
 
 def results_of(evaluation: Evaluation, folder: Path) -> dict[str, Result]:
     """By row, after a whole run and its report."""
-    store = evaluation.store(folder / "out", "tiny")
+    store = evaluation.store(folder / "out", "tiny", "1")
     list(evaluation.run(Animator(tiny_models()), store))
     assert evaluation.report(store)[0].stat().st_size > 0
     return {result.row: result for result in store.results()}
@@ -395,7 +417,7 @@ def test_clips_of_other_systems_are_measured_by_the_same_code(tmp_path: Path) ->
 
 def test_without_the_truth_no_figure_pretends_to_know_it(tmp_path: Path) -> None:
     found = results_of(external(tmp_path / "data", truth=False), tmp_path)
-    assert set(found["dark"].figures) == {"background_change", "flicker"}
+    assert set(found["dark"].figures) == {"background_change", "flicker", "motion"}
     assert (
         found["dark"].figures["background_change"] > found["perfect"].figures["background_change"]
     )
@@ -406,6 +428,15 @@ def test_a_clip_of_another_length_is_refused(tmp_path: Path) -> None:
     (tmp_path / "data" / "perfect" / "girl" / "2.png").unlink()
     with pytest.raises(MotionError, match="perfect's clip of girl has 2 frames"):
         results_of(evaluation, tmp_path)
+
+
+def test_systems_are_rows_that_can_be_chosen(tmp_path: Path) -> None:
+    assert set(external(tmp_path).rows) == {"perfect", "dark"}
+    assert set(ask("external", FEW, data=tmp_path, rows="dark").rows) == {"dark"}
+    with pytest.raises(SettingsError, match="no row 'full'"):
+        ask("external", FEW, data=tmp_path, rows="full")
+    with pytest.raises(SettingsError, match="no settings to sweep"):
+        ask("external", FEW, data=tmp_path, sweep="lambda_first=0.3,0.7")
 
 
 def test_somebody_must_have_made_clips(tmp_path: Path) -> None:
@@ -430,7 +461,7 @@ def test_folders_that_can_not_be_used_get_a_sentence(protocol: str, tmp_path: Pa
 
 def test_the_report_needs_nothing_from_elsewhere(tmp_path: Path) -> None:
     evaluation = small("controlnet,full,less-mgdm")
-    store = evaluation.store(tmp_path, "tiny<script>")
+    store = evaluation.store(tmp_path, "tiny<script>", "1")
     list(evaluation.run(Animator(tiny_models()), store))
     page, table = evaluation.report(store)
     text = page.read_text(encoding="utf-8")
@@ -465,7 +496,7 @@ def test_frechet_distances_are_of_a_rows_clips_together(tmp_path: Path) -> None:
     """Inception is stood in for by a network whose features are the frames' mean colours."""
     networks = Networks(inception=lambda frames: frames.mean(dim=(2, 3)))
     evaluation = replace(small("controlnet,full", "walk,wave"), networks=networks)
-    store = evaluation.store(tmp_path, "tiny")
+    store = evaluation.store(tmp_path, "tiny", "1")
     list(evaluation.run(Animator(tiny_models()), store))
     page, table = evaluation.report(store)
     summary = json.loads((tmp_path / "summary.json").read_text())
@@ -486,7 +517,7 @@ def test_distances_of_too_few_frames_are_said_to_be_missing(tmp_path: Path) -> N
         resnet3d=lambda windows: windows.mean(dim=(1, 3, 4)),
     )
     evaluation = replace(small("controlnet"), networks=seen)
-    store = evaluation.store(tmp_path, "tiny")
+    store = evaluation.store(tmp_path, "tiny", "1")
     list(evaluation.run(Animator(tiny_models()), store))
     page, _ = evaluation.report(store)
     text = page.read_text()
