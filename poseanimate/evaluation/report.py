@@ -189,7 +189,7 @@ def _page(
     sheets: Sequence[Sheet],
     missing: Sequence[str],
 ) -> str:
-    meanings = REFERENCES | {name: row.meaning for name, row in rows.items()}
+    meanings = REFERENCES | {name: _told(row) for name, row in rows.items()}
     names = _measured(summary)
     parts = [
         "<!doctype html><html lang='en'><meta charset='utf-8'>",
@@ -217,6 +217,12 @@ def _page(
         f"<h2>Settings</h2><pre>{html.escape(json.dumps(store.asked, indent=1))}</pre></html>",
     ]
     return "\n".join(parts)
+
+
+def _told(row: Row) -> str:
+    """What a row is, and which settings it has in place of those that the evaluation was asked for."""
+    changes = ", ".join(f"{name}={value}" for name, value in row.changes.items())
+    return f"{row.meaning} ({changes})" if changes else row.meaning
 
 
 def _too_few(missing: Sequence[str], names: Sequence[str]) -> Iterator[str]:
