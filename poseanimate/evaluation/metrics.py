@@ -183,15 +183,15 @@ def change(one: Picture, other: Picture, where: Inside | None = None) -> float:
     return float(chosen.mean()) if chosen.size else 0.0
 
 
-def dynamics(clip: Sequence[Picture], truth: Sequence[Picture]) -> float:
-    """Change from frame to frame, in per cent of the true clip's."""
-    made, true = (np.mean([change(*pair) for pair in pairwise(c)]) for c in (clip, truth))
-    return float(100 * made / true) if true else 0.0
-
-
 def motion(clip: Sequence[Picture]) -> float:
     """Mean change from frame to frame in grey levels."""
     return float(np.mean([change(*pair) for pair in pairwise(clip)]))
+
+
+def dynamics(clip: Sequence[Picture], truth: Sequence[Picture]) -> float:
+    """Change from frame to frame, in per cent of the true clip's."""
+    true = motion(truth)
+    return 100 * motion(clip) / true if true else 0.0
 
 
 def identity_error(made: Picture, truth: Picture, pose: Pose, radius: int = 2) -> float:
