@@ -21,6 +21,7 @@ from poseanimate.evaluation.metrics import (
     iou,
     joint_errors,
     l1_disco,
+    letter_is_right,
     mean_joint_error,
     motion,
     outside,
@@ -35,11 +36,15 @@ from poseanimate.stages import psnr_db
 
 @dataclass(frozen=True, eq=False)
 class Truth:
-    """A true frame: picture (H, W, 3) uint8, mask (H, W) in [0, 1], pose in pixels of the picture."""
+    """A true frame: picture (H, W, 3) uint8, mask (H, W) in [0, 1], pose in pixels of the picture.
+
+    relettered: the picture with every other letter on the shirt, and with none; empty where the shirt has no letter.
+    """
 
     picture: Picture
     mask: Mask
     pose: Pose
+    relettered: tuple[Picture, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,7 +128,7 @@ def _pose_figures(models: Models, made: Picture, pose: Pose) -> dict[str, float]
 def _truth_figures(made: Picture, seen: Inside, true: Truth, source: Inside) -> dict[str, float]:
     body: NDArray[np.bool_] = true.mask > 0.5
     parts = background_parts(body, source)
-    return {
+    found = {
         "psnr": psnr_db(made, true.picture),
         "psnr_character": psnr_db(made, true.picture, body),
         "psnr_background": psnr_db(made, true.picture, ~body),
@@ -133,6 +138,11 @@ def _truth_figures(made: Picture, seen: Inside, true: Truth, source: Inside) -> 
         "identity": identity_error(made, true.picture, true.pose),
         **{name: psnr_db(made, true.picture, where) for name, where in parts.items()},
     }
+    if true.relettered:
+        letter = letter_is_right(made, true.picture, true.relettered)
+        if letter is not None:
+            found["letter"] = 100.0 * letter
+    return found
 
 
 def _means(per_frame: Sequence[Mapping[str, float]]) -> dict[str, float]:

@@ -30,6 +30,7 @@ SHARE_OF_JOINTS = 0.8
 MARGIN_PX = 2  # around masks, where antialiasing and the autoencoder blend both sides
 OUTLINE_PX = 4  # from a character, half a token of the pocket models: what one token holds of both
 FEWEST_PX = 64  # a token of theirs: a figure of fewer pixels is chance
+FEWEST_LETTER_PX = 24  # that tell letters apart; fewer are what an arm leaves of them
 BLEND_RANGE = 40.0  # RGB distance from two colours' blends at which a pixel speaks for neither
 
 
@@ -66,6 +67,10 @@ FIGURES: dict[str, Figure] = {
     "mask_iou": Figure("mask IoU", "", 1, "of the character that is seen against the true mask", 3),
     "identity": Figure(
         "identity", "ΔE", -1, "mean colour difference of face, top, bottom and shoes from the truth"
+    ),
+    "letter": Figure(
+        "letter", "% of frames", 1,
+        "that show the letter of the shirt: nearer to the truth than to any other letter or none",
     ),
     "background_change": Figure(
         "bg change", "grey levels", -1, "from the source, where the character is in neither", 2
@@ -237,6 +242,19 @@ def garments_are_right(picture: Picture, character: Character, pose: Pose) -> bo
         else _cloth_name_beside(top, character.trim_colour)
     )
     return (found, _cloth_name(bottom)) == (character.top_colour, character.bottom_colour)
+
+
+def letter_is_right(picture: Picture, true: Picture, relettered: Sequence[Picture]) -> bool | None:
+    """Whether a picture is nearer to the true one than to those with another letter or none.
+
+    Compared where these differ; None where too little of them is seen.
+    """
+    differs = np.any([(other != true).any(axis=2) for other in relettered], axis=0)
+    if differs.sum() < FEWEST_LETTER_PX:
+        return None
+    seen = picture[differs].astype(np.float64)
+    error, *others = (np.square(seen - p[differs]).sum() for p in (true, *relettered))
+    return bool(error < min(others))
 
 
 def _between(pose: Pose, start: int, end: int, at: float) -> NDArray[np.float64]:

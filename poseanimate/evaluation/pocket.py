@@ -47,21 +47,34 @@ class Pocket(Protocol):
     def asked(self) -> dict[str, Any]:
         return super().asked() | {"split": self.split}
 
+    def kinds(self, character: str) -> tuple[str, ...]:
+        return Scene.sample(self.split, _number(character)).kinds
+
     def case(self, animator: Animator, character: str, motion: str, settings: Settings) -> Case:
         """The character in a motion; the clip's frames are spread over one loop of it."""
         side, models = animator.models.side, animator.models
-        index = int(character.rpartition("-")[2])
+        index = _number(character)
         scene, other = (Scene.sample(self.split, i) for i in (index, DRIVERS_FROM + index))
         angles = motion_frames(motion, settings.frames - 1)
         truth = tuple(scene.render(a, side, side) for a in angles)
+        relettered = [
+            tuple(s.render(a, side, side).picture for s in scene.relettered()) for a in angles
+        ]
         return Case(
             motion=motion,
             prompt=scene.caption,
             source=animator.character(Image.fromarray(scene.render(Angles(), side, side).picture)),
             own=Motion(tuple(t.pose for t in truth), side, side, FPS, motion),
             another=_found(models, [other.render(a, side, side) for a in angles], motion),
-            truth=tuple(Truth(t.picture, t.mask, t.pose) for t in truth),
+            truth=tuple(
+                Truth(t.picture, t.mask, t.pose, others)
+                for t, others in zip(truth, relettered, strict=True)
+            ),
         )
+
+
+def _number(character: str) -> int:
+    return int(character.rpartition("-")[2])
 
 
 def _found(models: Models, driver: list[Rendered], name: str) -> Motion:

@@ -31,6 +31,10 @@ class Protocol(ABC):
             PoseAnimateError: something of it can't be used; the message says what.
         """
 
+    def kinds(self, character: str) -> tuple[str, ...]:
+        """What kinds of character it is, for figures by kind."""
+        return ()
+
     def asked(self) -> dict[str, Any]:
         """What results depend on beside settings and models."""
         return {"protocol": self.name}

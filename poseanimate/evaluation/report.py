@@ -26,6 +26,7 @@ from poseanimate.evaluation.store import TRUTH, Result, Store, write_whole
 
 FULL = "full"
 DISTANCES = ("fid", "fid_vid", "fvd")
+OTHERS = "others"
 RANKED_BY = ("psnr", "joint_error", "background_change")  # the first that there is
 SHOWN_CASES = {"best": 1.0, "median": 0.5, "worst": 0.0}
 
@@ -90,13 +91,24 @@ def differences(results: Sequence[Result], base: str) -> dict[str, dict[str, Int
     return found
 
 
+def by_kind(results: Sequence[Result], kinds: Mapping[str, Sequence[str]]) -> dict[str, Summary]:
+    """Kind → summary of the results of its characters; `OTHERS` are those that are of none."""
+    own = {r.character: kinds.get(r.character) or (OTHERS,) for r in results}
+    named = sorted({kind for of in own.values() for kind in of}, key=lambda k: (k == OTHERS, k))
+    return {kind: summarise([r for r in results if kind in own[r.character]]) for kind in named}
+
+
 def write_report(
-    store: Store, rows: Mapping[str, Row], missing: Sequence[str] = ()
+    store: Store,
+    rows: Mapping[str, Row],
+    missing: Sequence[str] = (),
+    kinds: Mapping[str, Sequence[str]] | None = None,
 ) -> tuple[Path, str]:
     """Writes summary.json, results.csv, report.html, plots/ and sheets/ into the store's folder.
 
     Args:
         missing: why what could not be measured could not.
+        kinds: of what kinds each character is; figures by kind go into kinds.json and onto the page.
 
     Returns the page's path and its table in Markdown.
     """
@@ -105,11 +117,12 @@ def write_report(
     results = [r for name in order for r in every if r.row == name]
     summary, whole = summarise(results), distances(store, results)
     summary = {row: {**own, **whole[row]} for row, own in summary.items()}
-    plain = {
-        row: {name: _plain(name, interval) for name, interval in figures.items()}
-        for row, figures in summary.items()
-    }
-    files = {"summary.json": (json.dumps(plain, indent=1) + "\n").encode()}
+    files = {"summary.json": _json(_plain(summary))}
+    grouped = by_kind(results, kinds or {})
+    if set(grouped) - {OTHERS}:
+        files["kinds.json"] = _json({kind: _plain(own) for kind, own in grouped.items()})
+    else:
+        grouped = {}
     files["results.csv"] = _csv(results).encode()
     drawn = {name: plots.plot(summary, name) for name in _measured(summary)}
     if trade := plots.trade(summary):
@@ -118,7 +131,9 @@ def write_report(
     files |= {f"plots/{name}.svg": plots.alone(own).encode() for name, own in drawn.items()}
     files |= {f"sheets/{sheet.name}": sheet.png for sheet in sheets}
     reasons = (*missing, *_too_few(missing, _measured(summary)))
-    files["report.html"] = _page(store, results, summary, rows, drawn, sheets, reasons).encode()
+    files["report.html"] = _page(
+        store, results, summary, grouped, rows, drawn, sheets, reasons
+    ).encode()
     for name in ("plots", "sheets"):
         shutil.rmtree(store.folder / name, ignore_errors=True)  # rows that were asked for earlier
         (store.folder / name).mkdir(exist_ok=True)
@@ -127,8 +142,18 @@ def write_report(
     return store.folder / "report.html", markdown(summary)
 
 
-def _plain(name: str, interval: Interval) -> dict[str, float]:
-    return {"mean": interval.mean} if name in DISTANCES else dict(vars(interval))
+def _json(content: object) -> bytes:
+    return (json.dumps(content, indent=1) + "\n").encode()
+
+
+def _plain(summary: Summary) -> dict[str, dict[str, dict[str, float]]]:
+    return {
+        row: {
+            name: {"mean": own.mean} if name in DISTANCES else dict(vars(own))
+            for name, own in figures.items()
+        }
+        for row, figures in summary.items()
+    }
 
 
 def _measured(summary: Summary) -> list[str]:
@@ -184,6 +209,7 @@ def _page(
     store: Store,
     results: Sequence[Result],
     summary: Summary,
+    grouped: Mapping[str, Summary],
     rows: Mapping[str, Row],
     drawn: Mapping[str, str],
     sheets: Sequence[Sheet],
@@ -198,6 +224,7 @@ def _page(
         "<p>Means with 95 % bootstrap intervals over characters; bold where a row is best, references aside.</p>",
         _table(summary, names),
         *_differences(results),
+        *_kinds(grouped, _base(results)),
         "<h2>Rows</h2><ul>",
         *(f"<li><b>{html.escape(n)}</b>: {html.escape(meanings[n])}</li>" for n in summary),
         "</ul><h2>Figures</h2><ul>",
@@ -234,10 +261,19 @@ def _too_few(missing: Sequence[str], names: Sequence[str]) -> Iterator[str]:
             yield f"{heading} needs the truth of {least} at least"
 
 
-def _table(summary: Summary, names: Sequence[str]) -> str:
+def _kinds(grouped: Mapping[str, Summary], row: str) -> Iterator[str]:
+    """The figures of one row by kind of character."""
+    own = {kind: summary[row] for kind, summary in grouped.items() if row in summary}
+    if own:
+        yield f"<h2>{html.escape(row)} by kind of character</h2>"
+        yield _table(own, _measured(own), first="kind")
+
+
+def _table(summary: Summary, names: Sequence[str], first: str = "row") -> str:
+    """Means and intervals; the best of each figure is bold where what is compared is rows."""
     heads = "".join(f"<th>{html.escape(heading(FIGURES[name]))}</th>" for name in names)
-    lines = [f"<table><tr><th>row</th>{heads}</tr>"]
-    best = {name: _best(summary, name) for name in names}
+    lines = [f"<table><tr><th>{first}</th>{heads}</tr>"]
+    best = {name: _best(summary, name) if first == "row" else None for name in names}
     for row, own in summary.items():
         cells = []
         for name in names:
@@ -256,8 +292,7 @@ def _table(summary: Summary, names: Sequence[str]) -> str:
 
 def _differences(results: Sequence[Result]) -> Iterator[str]:
     """What every row differs by from the full method, or from the first row, on the same characters."""
-    rows = [result.row for result in results if result.row not in REFERENCES]
-    base = FULL if FULL in rows else next(iter(rows), FULL)
+    base = _base(results)
     found = differences(results, base)
     if not found:
         return
@@ -281,6 +316,12 @@ def _differences(results: Sequence[Result]) -> Iterator[str]:
             )
         yield f"<tr><td>{html.escape(row)}</td>{cells}</tr>"
     yield "</table>"
+
+
+def _base(results: Sequence[Result]) -> str:
+    """The full method, or the first row where it isn't there."""
+    rows = [result.row for result in results if result.row not in REFERENCES]
+    return FULL if FULL in rows else next(iter(rows), FULL)
 
 
 def _best(summary: Summary, name: str) -> str | None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from poseanimate.errors import OutputError
-from poseanimate.evaluation.metrics import garments_are_right, pose_is_right
+from poseanimate.evaluation.metrics import garments_are_right, letter_is_right, pose_is_right
 from poseanimate.events import Step
 from poseanimate.method.ddim import DDIM
 from poseanimate.method.denoiser import Denoiser
@@ -27,13 +27,22 @@ COLUMNS, ROWS = 8, 3  # of the sheet
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """One picture made for a held-out scene, the true picture, and whether it is right."""
+    """One picture made for a scene, the true picture, and whether it is right.
+
+    letter_right: see `letter_is_right`; None where there is no letter to see.
+    """
 
     made: NDArray[np.uint8]
     truth: NDArray[np.uint8]
     pose_right: bool
     garments_right: bool
     truth_passes: bool
+    letter_right: bool | None
+    kinds: tuple[str, ...]
+
+    @property
+    def right(self) -> bool:
+        return self.pose_right and self.garments_right
 
 
 def samples(models: Models, split: str, first: int, count: int) -> Iterator[Sample]:
@@ -42,7 +51,9 @@ def samples(models: Models, split: str, first: int, count: int) -> Iterator[Samp
     ddim = DDIM.from_scheduler(models.scheduler, STEPS)
     for index in range(first, first + count):
         scene = Scene.sample(split, index)
-        rendered = scene.render(training_angles(np.random.default_rng([index, 11])), size, size)
+        angles = training_angles(np.random.default_rng([index, 11]))
+        rendered = scene.render(angles, size, size)
+        relettered = [s.render(angles, size, size).picture for s in scene.relettered()]
         eps = Denoiser(
             models.unet, models.controlnet, models.embed(scene.caption), models.embed(""), GUIDANCE,
             controlnet_text="prompt",
@@ -64,6 +75,8 @@ def samples(models: Models, split: str, first: int, count: int) -> Iterator[Samp
             pose_is_right(people[0] if people else None, rendered.pose),
             garments_are_right(made, scene.character, rendered.pose),
             garments_are_right(rendered.picture, scene.character, rendered.pose),
+            letter_is_right(made, rendered.picture, relettered) if relettered else None,
+            scene.kinds,
         )
 
 
@@ -79,11 +92,13 @@ def write_samples(
     for sample in samples(models, split, first, count):
         made.append(sample)
         yield Step("samples", len(made), count)
-    both = sum(s.pose_right and s.garments_right for s in made)
+    letters = [s.letter_right for s in made if s.letter_right is not None]
     told = (
         f"{count} plain samples ({split}, DDIM T={STEPS}, w={GUIDANCE:g}, from random noise): pose right "
         f"{sum(s.pose_right for s in made)}, garment colours right {sum(s.garments_right for s in made)}, "
-        f"both right {both}; the colour check passes {sum(s.truth_passes for s in made)} of the true pictures. "
+        f"both right {sum(s.right for s in made)} ({_by_kind(made)}); the colour check passes "
+        f"{sum(s.truth_passes for s in made)} of the true pictures. The shirt's letter is read on {sum(letters)} of "
+        f"{len(letters)}. "
         "Upper rows: made, lower rows: true."
     )
     blank = np.zeros_like(made[0].made)
@@ -101,3 +116,11 @@ def write_samples(
     except OSError as error:
         raise OutputError(f"{folder} can't be written to.", "Choose another folder.") from error
     return told
+
+
+def _by_kind(made: list[Sample]) -> str:
+    """How many are right of each kind of character."""
+    kinds = sorted({kind for s in made for kind in s.kinds})
+    own = {kind: [s.right for s in made if kind in s.kinds] for kind in kinds}
+    own["others"] = [s.right for s in made if not s.kinds]
+    return ", ".join(f"{kind} {sum(right)} of {len(right)}" for kind, right in own.items() if right)

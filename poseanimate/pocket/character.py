@@ -38,7 +38,22 @@ CLOTH: dict[str, Colour] = {
     "white": (244, 244, 240),
     "black": (52, 52, 60),
 }
-TOP_PATTERNS = ("plain", "plain", "striped", "star")
+LETTERS: dict[str, tuple[tuple[float, float], ...]] = {
+    "H": ((-0.6, -1), (-0.6, 1), (-0.6, 0), (0.6, 0), (0.6, -1), (0.6, 1)),
+    "L": ((-0.5, -1), (-0.5, 1), (0.6, 1)),
+    "O": ((0, -1), (0.65, -0.5), (0.65, 0.5), (0, 1), (-0.65, 0.5), (-0.65, -0.5), (0, -1)),
+    "T": ((-0.7, -1), (0.7, -1), (0, -1), (0, 1)),
+    "X": ((-0.65, -1), (0.65, 1), (0, 0), (0.65, -1), (-0.65, 1)),
+    "Z": ((-0.6, -1), (0.6, -1), (-0.6, 1), (0.6, 1)),
+}
+"""Each letter in one stroke, (x, y) in halves of its height; words of one letter are tokens already."""
+TOP_PATTERNS = (
+    *("plain",) * 9,
+    *("H", "L", "O"),
+    *("striped",) * 6,
+    *("star",) * 3,
+    *("T", "X", "Z"),
+)
 BOTTOM_STYLES = ("trousers", "shorts", "skirt")
 BOTTOM_COLOURS = ("blue", "black", "white", "red", "green", "purple")
 SHOE_COLOURS = ("black", "white", "red", "blue", "yellow")
@@ -55,9 +70,9 @@ class Character:
     hair_colour: str
     hat: str
     hat_colour: str
-    top_pattern: str
+    top_pattern: str  # one of TOP_PATTERNS
     top_colour: str
-    trim_colour: str  # stripes or star
+    trim_colour: str  # of stripes, star or letter
     long_sleeves: bool
     bottom_style: str
     bottom_colour: str
@@ -109,7 +124,7 @@ class Character:
             "plain": "",
             "striped": f" with {self.trim_colour} stripes",
             "star": f" with a {self.trim_colour} star",
-        }[self.top_pattern]
+        }.get(self.top_pattern, f" with a {self.trim_colour} {self.top_pattern}")
         article = "a " if self.bottom_style == "skirt" else ""
         return (
             f"a {self.kind} with {self.skin} skin, {self.hair_style} {self.hair_colour} hair{hat}, "
@@ -232,10 +247,12 @@ class _Drawing:
         if self.who.top_pattern == "striped":
             for start in (0.18, 0.46, 0.74):
                 self.canvas.polygon(shape(start, min(start + 0.13, hem), 0.0), self.trim)
-        elif self.who.top_pattern == "star":
-            centre = neck + (hips - neck) * 0.5
-            shift = self.angles.turn * width_top * 0.3 * across
-            self.star(centre + shift, width_top * 0.55, across, down)
+            return
+        centre = neck + (hips - neck) * 0.5 + self.angles.turn * width_top * 0.3 * across
+        if self.who.top_pattern == "star":
+            self.star(centre, width_top * 0.55, across, down)
+        elif self.who.top_pattern in LETTERS:
+            self.letter(centre, width_top * 0.62, across, down)
 
     def star(self, centre: FloatArray, radius: float, across: FloatArray, down: FloatArray) -> None:
         turn = np.arange(10) * np.pi / 5 - np.pi / 2
@@ -244,6 +261,12 @@ class _Drawing:
             np.cos(turn)[:, None] * across + np.sin(turn)[:, None] * down
         )
         self.canvas.polygon(points, self.trim)
+
+    def letter(self, centre: FloatArray, half: float, across: FloatArray, down: FloatArray) -> None:
+        strokes = LETTERS[self.who.top_pattern]
+        self.canvas.line(
+            [centre + half * (x * across + y * down) for x, y in strokes], half * 0.42, self.trim
+        )
 
     def skirt(
         self, waist: tuple[FloatArray, FloatArray], down: FloatArray, across: FloatArray

@@ -100,7 +100,7 @@ def model_card(summaries: dict[str, dict[str, float]]) -> str:
         "",
         "- Data: pictures rendered by `poseanimate/pocket` (split `train`); no outside data.",
         "- Licence: that of the package.",
-        "- Figures are from the split `held-out`: 2 of its 1000 characters look like one in training, elsewhere.",
+        "- Figures are from the split `held-out`: 1 of its 1000 characters looks like one in training, elsewhere.",
         "- How often plain samples show the pose and the clothes they should: `docs/results/samples.md`.",
         "",
         "| part | pictures | samples seen | steps | minutes | figures |",

@@ -20,6 +20,7 @@ from poseanimate.pocket.character import (
     HAIR_COLOURS,
     HAIR_STYLES,
     HATS,
+    LETTERS,
     SKINS,
 )
 from poseanimate.pocket.scene import WHERE
@@ -117,7 +118,8 @@ def caption_words() -> list[str]:
     people = ["a", "boy", "girl", "with", "skin", "hair", "and", "in"]
     clothes = ["shirt", "stripes", "star", "trousers", "shorts", "skirt", "shoes"]
     places = " ".join(WHERE.values()).split()
-    return list(dict.fromkeys([*people, *clothes, *named, *places, ","]))
+    letters = [letter.lower() for letter in LETTERS]  # as CLIP's tokenizer reads them
+    return list(dict.fromkeys([*people, *clothes, *letters, *named, *places, ","]))
 
 
 def byte_pairs(words: list[str]) -> list[tuple[str, str]]:

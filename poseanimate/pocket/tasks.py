@@ -174,6 +174,7 @@ class DiffusionTask(_Pictures):
     name = "diffusion"
     empty_tokens: Tensor
     guided = (0.10, 0.05)  # shares of captions and of skeletons that are dropped
+    brief = 0.15  # share of captions that lose some of their clauses
 
     def __init__(self, runs: Path, pictures: int, device: str) -> None:
         super().__init__(runs, pictures, device)
@@ -204,6 +205,8 @@ class DiffusionTask(_Pictures):
         count = len(rows)
         tokens = self.tokens[rows].clone()
         hints = self._hints(self.train, rows)
+        for at in np.flatnonzero(rng.random(count) < self.brief):
+            tokens[at] = self._tokens([shortened(self.train.captions[rows[at]], rng)])[0]
         tokens[torch.from_numpy(rng.random(count) < self.guided[0])] = self.empty_tokens
         hints[torch.from_numpy(rng.random(count) < self.guided[1])] = 0
         # stratified: one timestep from each of `count` equal parts of the schedule
@@ -282,15 +285,26 @@ class DiffusionTask(_Pictures):
         return torch.from_numpy(split.hints(rows)).permute(0, 3, 1, 2).float() / 255
 
     def _tokenize(self, split: RenderedSet) -> Tensor:
-        options = {"padding": "max_length", "truncation": True, "return_tensors": "pt"}
-        self.empty_tokens = self.tokenizer([""], **options).input_ids[0]
-        return self.tokenizer(split.captions, **options).input_ids
+        self.empty_tokens = self._tokens([""])[0]
+        return self._tokens(split.captions)
+
+    def _tokens(self, captions: list[str]) -> Tensor:
+        return self.tokenizer(
+            captions, padding="max_length", truncation=True, return_tensors="pt"
+        ).input_ids
 
     @staticmethod
     def prepare(
         runs: Path, pictures: int, workers: int
     ) -> tuple[RenderedSet, RenderedSet, RenderedSet]:
         return _prepare_latents(runs, pictures, workers)
+
+
+def shortened(caption: str, rng: np.random.Generator) -> str:
+    """A caption as people write it: "a boy" or "a girl" and some of what it says about them, in its order."""
+    who, *more = caption.split(", ")
+    clauses = [who if rng.random() < 0.5 else " ".join(who.split()[:2])]
+    return ", ".join([*clauses, *(clause for clause in more if rng.random() < 0.5)])
 
 
 def _prepare_latents(

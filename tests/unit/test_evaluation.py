@@ -26,7 +26,7 @@ from poseanimate.evaluation.learned import frechet_distance
 from poseanimate.evaluation.networks import Networks
 from poseanimate.evaluation.plots import REFERENCES, alone, course, front
 from poseanimate.evaluation.pocket import Pocket
-from poseanimate.evaluation.report import DISTANCES, markdown, summarise, write_report
+from poseanimate.evaluation.report import DISTANCES, by_kind, markdown, summarise, write_report
 from poseanimate.evaluation.rows import MODULES, ROWS, Row, swept
 from poseanimate.evaluation.run import Evaluation, ask
 from poseanimate.evaluation.samples import write_samples
@@ -100,6 +100,30 @@ def test_garments_are_known_by_their_colours() -> None:
                 seen[case] = [n + m for n, m in zip(seen[case], (found, 1), strict=True)]
     assert seen["right"][0] >= 0.95 * seen["right"][1]
     assert seen["wrong"][0] <= 0.02 * seen["wrong"][1]
+
+
+def test_a_letter_is_right_where_no_other_and_none_is_nearer() -> None:
+    scene = next(
+        s for s in (Scene.sample("validation", i) for i in range(99)) if s.kinds == ("lettered",)
+    )
+    others = [s.render(Angles(), 128, 128).picture for s in scene.relettered()]
+    true = scene.render(Angles(), 128, 128).picture
+    assert metrics.letter_is_right(true, true, others) is True
+    assert metrics.letter_is_right(cv2.GaussianBlur(true, (0, 0), 0.8), true, others) is True
+    for other in others:
+        assert metrics.letter_is_right(other, true, others) is False
+    assert metrics.letter_is_right(true, true, [true] * 6) is None
+
+
+def test_figures_are_told_by_kind_of_character() -> None:
+    results = [
+        Result(name, "walk", "full", "own", {"psnr": value})
+        for name, value in (("a", 10.0), ("b", 20.0), ("c", 40.0), ("d", 60.0))
+    ]
+    found = by_kind(results, {"a": ("small", "lettered"), "b": ("small",)})
+    means = {kind: summary["full"]["psnr"].mean for kind, summary in found.items()}
+    assert means == {"lettered": 10, "small": 15, "others": 50}
+    assert list(found)[-1] == "others"
 
 
 def test_change_is_counted_where_it_is_asked_for() -> None:
@@ -573,7 +597,8 @@ def test_what_was_not_measured_is_a_dash_and_no_number() -> None:
 def test_samples_are_drawn_above_the_truth(tmp_path: Path) -> None:
     steps = write_samples(tiny_models(), "validation", 3, 1, tmp_path / "new")
     assert [step.index for step in steps] == [1]
-    assert "1 plain samples" in (tmp_path / "new" / "samples.md").read_text()
+    told = (tmp_path / "new" / "samples.md").read_text()
+    assert "1 plain samples" in told and re.search(r"both right \d \(.* of 1.*\)", told)
     assert (tmp_path / "new" / "samples.png").stat().st_size > 0
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match="can't be written"):

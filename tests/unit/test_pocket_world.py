@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 
 from poseanimate.pocket.author import CHARACTERS, VIDEOS
 from poseanimate.pocket.body import Angles, Proportions, joints
+from poseanimate.pocket.character import LETTERS
 from poseanimate.pocket.nets import caption_words
 from poseanimate.pocket.scene import SPLITS, WHERE, Scene, random_angles, split_of
 
@@ -37,12 +39,12 @@ def test_splits_share_no_identity(scenes: dict[str, list[Scene]]) -> None:
 
 
 def test_who_is_shown_and_measured_looks_like_nobody_in_training() -> None:
-    trained = {Scene.sample("train", index).look for index in range(30_000)}
+    trained = {Scene.sample("train", index).look for index in range(40_000)}
     shown = [*CHARACTERS.values(), *(scene for _, scene in VIDEOS.values())]
     measured = [("held-out", index) for index in range(24)]
     assert not trained & {Scene.sample(*scene).look for scene in [*shown, *measured]}
     lookalikes = [i for i in range(1000) if Scene.sample("held-out", i).look in trained]
-    assert lookalikes == [47, 346]
+    assert lookalikes == [47]
 
 
 def test_an_identity_decides_its_split(scenes: dict[str, list[Scene]]) -> None:
@@ -54,6 +56,40 @@ def test_every_split_holds_every_kind_and_place(scenes: dict[str, list[Scene]]) 
     for members in scenes.values():
         assert {s.place for s in members} == set(WHERE)
         assert {s.character.kind for s in members} == {"boy", "girl"}
+
+
+def test_every_split_holds_what_is_hard(scenes: dict[str, list[Scene]]) -> None:
+    for members in scenes.values():
+        for kind, low, high in (
+            ("small", 0.1, 0.3),
+            ("at the edge", 0.1, 0.3),
+            ("lettered", 0.15, 0.35),
+        ):
+            assert low < np.mean([kind in s.kinds for s in members]) < high
+        assert {p for s in members for p in s.character.top_pattern} >= set(LETTERS)
+        assert all(0.36 <= s.height <= 0.8 and 0.12 <= s.x <= 0.88 for s in members)
+        assert any(not s.kinds for s in members)
+
+
+def test_letters_stand_on_the_shirt_alone_and_no_two_look_alike() -> None:
+    scene = next(s for s in (Scene.sample("train", i) for i in range(99)) if "lettered" in s.kinds)
+    own = scene.render(Angles(), SIZE, SIZE)
+    others = scene.relettered()
+    patterns = {scene.character.top_pattern, *(s.character.top_pattern for s in others)}
+    assert patterns == {"plain", *LETTERS}
+    pictures = [own.picture, *(s.render(Angles(), SIZE, SIZE).picture for s in others)]
+    for i, one in enumerate(pictures):
+        for other in pictures[i + 1 :]:
+            differs = (one != other).any(axis=2)
+            assert differs.sum() > 20
+            assert (own.mask[differs] == 1).all()
+    plain = next(s for s in (Scene.sample("train", i) for i in range(99)) if not s.kinds)
+    assert plain.relettered() == ()
+
+
+def test_captions_name_the_letter() -> None:
+    character = replace(Scene.sample("train", 0).character, top_pattern="Z", trim_colour="white")
+    assert " shirt with a white Z, " in character.caption()
 
 
 def test_different_numbers_give_different_scenes(scenes: dict[str, list[Scene]]) -> None:
@@ -129,7 +165,8 @@ def test_captions_use_known_words_only(scenes: dict[str, list[Scene]]) -> None:
     known = set(caption_words())
     for members in scenes.values():
         for scene in members:
-            assert set(re.findall(r"[^\s,]+|,", scene.caption)) <= known
+            # CLIP's tokenizer reads small letters
+            assert set(re.findall(r"[^\s,]+|,", scene.caption.lower())) <= known
             assert scene.caption.endswith(WHERE[scene.place])
 
 

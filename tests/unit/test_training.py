@@ -24,6 +24,7 @@ from poseanimate.loading import load_models
 from poseanimate.pocket import data, nets, tasks, trainer
 from poseanimate.pocket import train as command
 from poseanimate.pocket.export import adopt, export
+from poseanimate.pocket.scene import Scene
 from poseanimate.pocket.trainer import Average, Plan, learning_rate, train
 from poseanimate.poses.motion import load_preset
 from poseanimate.settings import Settings
@@ -81,6 +82,15 @@ def test_the_learning_rate_is_flat_and_then_falls(tmp_path: Path) -> None:
     assert rates[75] == pytest.approx(0.1 * (0.01 + 0.99 / 2))
     assert rates[-1] == pytest.approx(0.001)
     assert learning_rate(1.2, plan(tmp_path)) == pytest.approx(0.001)
+
+
+def test_a_shortened_caption_says_less_of_the_same_in_the_same_order() -> None:
+    caption = Scene.sample("train", 5).caption
+    found = {tasks.shortened(caption, np.random.default_rng(i)) for i in range(300)}
+    assert caption in found and caption.split(" with ")[0] in found
+    for short in found:
+        clauses = iter(caption.split(", "))
+        assert all(any(own.startswith(said) for own in clauses) for said in short.split(", "))
 
 
 def test_the_average_follows_the_weights() -> None:
