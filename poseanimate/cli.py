@@ -194,6 +194,7 @@ def evaluate(options: argparse.Namespace, report: Report) -> None:
         characters=options.characters,
         first=options.first,
         motions=options.motions,
+        captions=options.captions,
         data=options.data,
         rows=options.rows,
         sweep=options.sweep,

@@ -132,6 +132,12 @@ def _add_evaluation(parser: argparse.ArgumentParser) -> None:
             "",
             "with commas; pocket takes walk, wave, jumping-jacks and squat by itself",
         ),
+        (
+            "--captions",
+            str,
+            "full",
+            "full, or brief: pocket's prompts without a word about looks",
+        ),
         ("--rows", str, "", "with commas; default: all"),
         (
             "--networks",

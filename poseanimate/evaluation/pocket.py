@@ -21,17 +21,22 @@ from poseanimate.poses.skeleton import Pose
 from poseanimate.settings import Settings
 
 SPLITS = ("validation", "held-out")
+CAPTIONS = ("full", "brief")
 DRIVERS_FROM = 500  # a split's scenes from here on drive the others
 
 
 @dataclass(frozen=True)
 class Pocket(Protocol):
-    """Characters of a split, from number `first` on, in motions of the presets."""
+    """Characters of a split, from number `first` on, in motions of the presets.
+
+    captions: of `CAPTIONS`; a brief one says nothing of looks, so that they can come from the source alone.
+    """
 
     split: str
     characters: int
     motions: tuple[str, ...]
     first: int = 0
+    captions: str = "full"
     name = "pocket"
     references = ("bound", "copy")
     drives = True
@@ -45,7 +50,7 @@ class Pocket(Protocol):
         return range(self.first, self.first + self.characters)
 
     def asked(self) -> dict[str, Any]:
-        return super().asked() | {"split": self.split}
+        return super().asked() | {"split": self.split, "captions": self.captions}
 
     def kinds(self, character: str) -> tuple[str, ...]:
         return Scene.sample(self.split, _number(character)).kinds
@@ -62,7 +67,7 @@ class Pocket(Protocol):
         ]
         return Case(
             motion=motion,
-            prompt=scene.caption,
+            prompt=scene.caption if self.captions == "full" else scene.brief_caption,
             source=animator.character(Image.fromarray(scene.render(Angles(), side, side).picture)),
             own=Motion(tuple(t.pose for t in truth), side, side, FPS, motion),
             another=_found(models, [other.render(a, side, side) for a in angles], motion),

@@ -14,7 +14,7 @@ from poseanimate.evaluation import case as cases
 from poseanimate.evaluation.folders import External, InTheWild, Videos, known_motions
 from poseanimate.evaluation.metrics import Mask, Picture
 from poseanimate.evaluation.networks import Networks
-from poseanimate.evaluation.pocket import DRIVERS_FROM, SPLITS, Pocket
+from poseanimate.evaluation.pocket import CAPTIONS, DRIVERS_FROM, SPLITS, Pocket
 from poseanimate.evaluation.protocol import Protocol
 from poseanimate.evaluation.report import write_report
 from poseanimate.evaluation.rows import ROWS, Row, swept
@@ -124,6 +124,7 @@ def ask(
     characters: int = 8,
     first: int = 0,
     motions: str = "",
+    captions: str = "full",
     data: Path | None = None,
     rows: str = "",
     sweep: str = "",
@@ -139,7 +140,7 @@ def ask(
         SettingsError: an unknown split, motion or row, a number out of range, a folder without what the protocol
             looks for in it, or a sweep that can't be.
     """
-    asked = _protocol(protocol, split, first, characters, motions, data)
+    asked = _protocol(protocol, split, first, characters, motions, captions, data)
     if "ip-adapter" in rows.split(",") and not image_prompts:
         raise SettingsError(
             "Row ip-adapter needs models that have an IP-Adapter.", "Name the models sd15."
@@ -168,8 +169,15 @@ def ask(
 
 
 def _protocol(
-    name: str, split: str, first: int, characters: int, motions: str, data: Path | None
+    name: str,
+    split: str,
+    first: int,
+    characters: int,
+    motions: str,
+    captions: str,
+    data: Path | None,
 ) -> Protocol:
+    told = _listed(captions, "kind of captions", CAPTIONS)[0]
     if name == Pocket.name:
         if not (first >= 0 and 1 <= characters <= DRIVERS_FROM - first):
             raise SettingsError(
@@ -177,7 +185,11 @@ def _protocol(
                 f"Give whole numbers so that there is one at least, within the first {DRIVERS_FROM}.",
             )
         chosen = _listed(motions or POCKET_MOTIONS, "motion", tuple(MOTIONS))
-        return Pocket(_listed(split, "split", SPLITS)[0], characters, chosen, first)
+        return Pocket(_listed(split, "split", SPLITS)[0], characters, chosen, first, told)
+    if told != CAPTIONS[0]:
+        raise SettingsError(
+            f"Protocol {name} has no {told} captions.", "Leave it out, or choose protocol pocket."
+        )
     if first:
         raise SettingsError(
             f"first is {first}, but protocol {name} makes all of its cases.",

@@ -21,10 +21,8 @@ from poseanimate.pocket.character import LETTERS, Character
 from poseanimate.poses.skeleton import Pose
 
 SHARE_SMALL, SHARE_AT_EDGE = 0.2, 0.2
-SMALL, NEAR_EDGE = (
-    0.52,
-    0.26,
-)  # the height below, and the distance of the hips from an edge within which
+SMALL = 0.52  # of the picture's height: who is smaller is hard
+NEAR_EDGE = 0.26  # of its width: whose hips are nearer to a side is hard
 SPLITS = ("train", "validation", "held-out")
 WHERE = {
     "street": "on the street",
@@ -107,6 +105,11 @@ class Scene:
     @property
     def caption(self) -> str:
         return f"{self.character.caption()}, {WHERE[self.place]}"
+
+    @property
+    def brief_caption(self) -> str:
+        """Who it is and where, without a word about looks."""
+        return f"a {self.character.kind}, {WHERE[self.place]}"
 
     def background(self, width: int, height: int) -> Canvas:
         """The empty place, ready to be pasted under a character."""

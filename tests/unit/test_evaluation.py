@@ -267,6 +267,7 @@ def test_a_sweep_is_a_row_for_each_value() -> None:
     [
         ({"split": "train"}, "no split 'train'"),
         ({"motions": "walk,fly"}, "no motion 'fly'"),
+        ({"captions": "long"}, "no kind of captions 'long'"),
         ({"rows": "full,best"}, "no row 'best'"),
         ({"characters": 0}, "characters is 0"),
         ({"characters": 2, "first": 499}, "from number 499"),
@@ -311,6 +312,21 @@ def test_processes_share_a_folder_by_characters() -> None:
     one = ask("pocket", FEW, characters=2, motions="walk", rows="full").protocol.names()
     rest = ask("pocket", FEW, characters=1, first=2, motions="walk", rows="full").protocol.names()
     assert [name for name, _ in (*one, *rest)] == [f"held-out-{i}" for i in range(3)]
+
+
+def test_brief_captions_say_nothing_of_looks(tmp_path: Path) -> None:
+    asked = {"split": "validation", "characters": 3, "motions": "walk", "rows": "controlnet"}
+    full, brief = (ask("pocket", FEW, **asked, captions=c) for c in ("full", "brief"))
+    animator = Animator(tiny_models())
+    for name, motion in full.protocol.names():
+        told, said = (e.protocol.case(animator, name, motion, FEW).prompt for e in (full, brief))
+        kind, place = told.split(" with ")[0], told.split(", ")[-1]
+        assert said == f"{kind}, {place}"
+    full.store(tmp_path, "tiny", "1")
+    with pytest.raises(OutputError):
+        brief.store(tmp_path, "tiny", "1")
+    with pytest.raises(SettingsError, match="has no brief captions"):
+        ask("tiktok", FEW, data=tmp_path, captions="brief")
 
 
 def test_rows_that_are_not_asked_for_refuse_nothing() -> None:
