@@ -9,7 +9,7 @@ import io
 import json
 import re
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -91,9 +91,9 @@ def differences(results: Sequence[Result], base: str) -> dict[str, dict[str, Int
     return found
 
 
-def by_kind(results: Sequence[Result], kinds: Mapping[str, Sequence[str]]) -> dict[str, Summary]:
+def by_kind(results: Sequence[Result], kinds: Callable[[str], Sequence[str]]) -> dict[str, Summary]:
     """Kind → summary of the results of its characters; `OTHERS` are those that are of none."""
-    own = {r.character: kinds.get(r.character) or (OTHERS,) for r in results}
+    own = {name: kinds(name) or (OTHERS,) for name in {r.character for r in results}}
     named = sorted({kind for of in own.values() for kind in of}, key=lambda k: (k == OTHERS, k))
     return {kind: summarise([r for r in results if kind in own[r.character]]) for kind in named}
 
@@ -102,13 +102,13 @@ def write_report(
     store: Store,
     rows: Mapping[str, Row],
     missing: Sequence[str] = (),
-    kinds: Mapping[str, Sequence[str]] | None = None,
+    kinds: Callable[[str], Sequence[str]] = lambda character: (),
 ) -> tuple[Path, str]:
     """Writes summary.json, results.csv, report.html, plots/ and sheets/ into the store's folder.
 
     Args:
         missing: why what could not be measured could not.
-        kinds: of what kinds each character is; figures by kind go into kinds.json and onto the page.
+        kinds: of what kinds a character is; figures by kind go into kinds.json and onto the page.
 
     Returns the page's path and its table in Markdown.
     """
@@ -118,7 +118,7 @@ def write_report(
     summary, whole = summarise(results), distances(store, results)
     summary = {row: {**own, **whole[row]} for row, own in summary.items()}
     files = {"summary.json": _json(_plain(summary))}
-    grouped = by_kind(results, kinds or {})
+    grouped = by_kind(results, kinds)
     if set(grouped) - {OTHERS}:
         files["kinds.json"] = _json({kind: _plain(own) for kind, own in grouped.items()})
     else:

@@ -85,8 +85,7 @@ class Evaluation:
 
     def report(self, store: Store) -> tuple[Path, str]:
         """Writes the report; returns its page and its table in Markdown."""
-        kinds = {name: self.protocol.kinds(name) for name, _ in self.protocol.names()}
-        return write_report(store, self.rows, self.networks.reasons, kinds)
+        return write_report(store, self.rows, self.networks.reasons, self.protocol.kinds)
 
     def _made(
         self, animator: Animator, case: cases.Case, character: str, row_name: str
