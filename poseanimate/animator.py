@@ -31,6 +31,7 @@ from poseanimate.poses.motion import Motion
 from poseanimate.poses.pata import Alignment, PataSettings, Severity, align
 from poseanimate.poses.skeleton import Pose
 from poseanimate.poses.verdicts import clip_length, nobody_in_clip
+from poseanimate.prompt import character_words
 from poseanimate.segment import Segmenter
 from poseanimate.settings import MAX_FRAMES, Settings
 from poseanimate.stages import Run
@@ -89,6 +90,10 @@ class Animator:
     def knows(self, word: str) -> bool:
         """Whether the models have a token for a word."""
         return len(self.models.token_positions(word, [word])) == 1
+
+    def naming(self, prompt: str, chosen: str) -> list[str]:
+        """The words of a prompt that name the character: the chosen ones, or those that are taken anyway."""
+        return character_words(prompt, chosen, self.models.described)
 
     def character(self, picture: Image.Image, people: Sequence[Pose] = ()) -> Character:
         """Brings a picture to the models' size and looks at it.

@@ -47,6 +47,9 @@ class Backend(Protocol):
     def knows(self, word: str) -> bool:
         """Whether the models have a token for a word."""
 
+    def naming(self, prompt: str, chosen: str) -> list[str]:
+        """The words of a prompt that name the character: the chosen ones, or those that are taken anyway."""
+
     def fitted(self, picture: Image.Image) -> NDArray[np.uint8]:
         """A picture on the clip's canvas, (H, W, 3)."""
 

@@ -134,7 +134,7 @@ def load_models(
         tell(_where(shown, device, half))
     return Models(
         shown, identity, side, **parts,
-        detector=eyes[0], segmenter=eyes[1], ip_adapter=ip_adapter,
+        detector=eyes[0], segmenter=eyes[1], ip_adapter=ip_adapter, described=name == "pocket",
     )  # fmt: skip
 
 

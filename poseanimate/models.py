@@ -16,6 +16,7 @@ from poseanimate.errors import ModelsError
 from poseanimate.ip_adapter import IPAdapter
 from poseanimate.method.image_prompt import ImagePrompt
 from poseanimate.poses.detect import PoseDetector
+from poseanimate.prompt import character_words, description
 from poseanimate.segment import Segmenter
 
 
@@ -25,6 +26,7 @@ class Models:
 
     identity: of the weights, for caches. side: of the square pictures that the family was trained on, px.
     ip_adapter: of the baseline IP+CtrlN; None where the family has none.
+    described: whether its cross-attention spreads the character over all that the prompt says of it, not over the noun.
     """
 
     name: str
@@ -39,6 +41,7 @@ class Models:
     detector: PoseDetector
     segmenter: Segmenter
     ip_adapter: IPAdapter | None = None
+    described: bool = False
 
     @property
     def device(self) -> torch.device:
@@ -98,6 +101,19 @@ class Models:
         room = self.tokenizer.model_max_length - 2  # without the marks of begin and end
         ids = self.tokenizer(text, add_special_tokens=False).input_ids
         return str(self.tokenizer.decode(ids[room:])).strip()
+
+    def character_positions(self, prompt: str, chosen: str = "") -> tuple[int, ...]:
+        """Positions in the prompt's embedding of the tokens that stand for the character (Sec. 3.4).
+
+        Those of the chosen words, else of the first noun phrase, or of the whole description where the family's
+        attention needs it: with the small words and commas between, on which much of it lies.
+        """
+        if self.described and not chosen.strip():
+            ids = self.tokenizer(
+                description(prompt), truncation=True, max_length=self.tokenizer.model_max_length
+            ).input_ids
+            return tuple(range(1, len(ids) - 1))
+        return self.token_positions(prompt, character_words(prompt, chosen))
 
     def token_positions(self, text: str, words: list[str]) -> tuple[int, ...]:
         """Positions in `text`'s embedding of the tokens of `words`, in the order of the text."""

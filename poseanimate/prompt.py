@@ -14,6 +14,7 @@ ENDS = set(
     "in on at with by near under over behind before of from as against inside and or who that which is are "  # noqa: SIM905
     "wearing holding standing sitting walking running dancing smiling looking playing".split()
 )
+PLACES = set("in on at near under over behind before inside".split())  # noqa: SIM905
 MEDIUM = re.compile(
     r"^\s*(?:(?:a|an|the)\s+)?(?:photo|picture|painting|drawing|image|portrait|illustration)\w*\s+of\s+"
 )
@@ -39,10 +40,16 @@ def is_text(text: str) -> bool:
     return True
 
 
-def character_words(prompt: str, chosen: str = "") -> list[str]:
-    """The chosen words, or the first noun phrase without its article: 'an iron man on the road' -> iron, man."""
+def character_words(prompt: str, chosen: str = "", described: bool = False) -> list[str]:
+    """The chosen words, or the first noun phrase without its article: 'an iron man on the road' -> iron, man.
+
+    Args:
+        described: take the words of `description` in place of the noun phrase.
+    """
     if chosen.strip():
         return re.findall(r"[\w'-]+", chosen.lower())
+    if described:
+        return all_words(description(prompt))
     phrase = re.split(r"[,.;:!?()]", MEDIUM.sub("", prompt.lower()))[0]
     words: list[str] = []
     for word in re.findall(r"[\w'-]+", phrase):
@@ -51,6 +58,13 @@ def character_words(prompt: str, chosen: str = "") -> list[str]:
         if word not in ARTICLES | ENDS:
             words.append(word)
     return words
+
+
+def description(prompt: str) -> str:
+    """A prompt without a last clause that tells a place: 'a boy, red shoes, in a room' -> a boy, red shoes."""
+    said, _, last = prompt.rpartition(",")
+    tells_a_place = bool(PLACES & set(last.lower().split()[:1]))
+    return said if said.strip() and tells_a_place else prompt
 
 
 def all_words(prompt: str) -> list[str]:

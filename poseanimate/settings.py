@@ -146,7 +146,8 @@ class Settings:
         1.5, "with both: width in hulls within which attention adds to the skeleton", low=1, high=4
     )
     character_words: str = knob(
-        "", "words of the prompt that name the character; empty: its first noun phrase"
+        "",
+        "words of the prompt that name the character; empty: its first noun phrase (pocket: all that describes it)",
     )
     # PATA
     transition_frames: int = knob(

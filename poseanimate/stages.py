@@ -44,7 +44,7 @@ from poseanimate.models import Models, to_pixels, to_tensor
 from poseanimate.poses.hull import Hull
 from poseanimate.poses.pata import Alignment
 from poseanimate.poses.skeleton import Pose, draw_pose
-from poseanimate.prompt import character_words, check_prompt
+from poseanimate.prompt import check_prompt
 from poseanimate.settings import Settings
 
 CACHE_VERSION = "1"
@@ -74,9 +74,7 @@ class Run:
         settings, models = self.settings, self.models
         self.ddim = DDIM.from_scheduler(models.scheduler, settings.num_inference_steps)
         self.poses = self.alignment.poses
-        self.tokens = models.token_positions(
-            self.prompt, character_words(self.prompt, settings.character_words)
-        )
+        self.tokens = models.character_positions(self.prompt, settings.character_words)
         self.keys = _Keys(self)
         height, width = self.character.picture.shape[:2]
         self.together = frames_together(

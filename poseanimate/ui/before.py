@@ -24,7 +24,7 @@ from poseanimate.media.clips import GIF_MAX_FPS
 from poseanimate.poses import preview
 from poseanimate.poses.pata import Alignment
 from poseanimate.poses.skeleton import JOINT_NAMES, Pose, draw_pose
-from poseanimate.prompt import all_words, character_words
+from poseanimate.prompt import all_words
 from poseanimate.settings import Settings
 from poseanimate.suggest import suggested
 from poseanimate.ui import joints as editor
@@ -91,17 +91,15 @@ class Before:
         known = [noun for noun in NOUNS if self.backend.knows(noun)]
         return gr.Button(texts.USE + suggested(character, (known or NOUNS)[0]), visible=True)
 
-    @staticmethod
-    def words(prompt: str, chosen: str) -> dict[str, Any]:
+    def words(self, prompt: str, chosen: str) -> dict[str, Any]:
         """A prompt's words, those that name the character marked."""
         words = all_words(prompt or "")[:MAX_WORDS]
-        naming = character_words(prompt or "", chosen or "")
+        naming = self.backend.naming(prompt or "", chosen or "")
         return gr.update(choices=words, value=[word for word in words if word in naming])
 
-    @staticmethod
-    def named(marked: list[str], prompt: str) -> str:
+    def named(self, marked: list[str], prompt: str) -> str:
         """The setting for the words that were marked; empty where they are those that are taken anyway."""
-        usual = character_words(prompt or "")
+        usual = self.backend.naming(prompt or "", "")
         return "" if set(marked) == set(usual) else " ".join(marked)
 
     def fit(self, view: str, picture: str | None, joints: str, *values: Any) -> Iterator[Outputs]:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tiny import tiny_models
 
 from poseanimate.errors import SettingsError
+from poseanimate.models import Models
 from poseanimate.prompt import (
     ARTICLES,
     MAX_PROMPT_CHARACTERS,
     all_words,
     character_words,
     check_prompt,
+    description,
 )
 
 
@@ -34,6 +39,40 @@ from poseanimate.prompt import (
 )
 def test_the_first_noun_phrase_is_the_character(prompt: str, words: list[str]) -> None:
     assert character_words(prompt) == words
+
+
+@pytest.mark.parametrize(
+    ("prompt", "said"),
+    [
+        (
+            "a girl with pale skin, in a red shirt, in the park",
+            "a girl with pale skin, in a red shirt",
+        ),
+        ("a girl in a white shirt, white trousers and red shoes",) * 2,
+        ("a girl on the beach",) * 2,
+        ("a girl,",) * 2,
+        (", in the park",) * 2,
+        ("",) * 2,
+    ],
+)
+def test_a_description_ends_before_the_place(prompt: str, said: str) -> None:
+    assert description(prompt) == said
+
+
+def test_a_family_may_take_the_whole_description() -> None:
+    prompt = "a girl with a red hat, on the beach"
+    assert character_words(prompt, described=True) == ["girl", "red", "hat"]
+    assert character_words(prompt, "hat", described=True) == ["hat"]
+    models = tiny_models()
+    words = models.tokenizer.convert_ids_to_tokens(models.tokenizer(prompt).input_ids)
+
+    def named(family: Models, chosen: str = "") -> list[str]:
+        return [words[i] for i in family.character_positions(prompt, chosen)]
+
+    assert named(models) == ["girl</w>"]
+    described = replace(models, described=True)
+    assert named(described) == words[1:7] and words[6] == "hat</w>"
+    assert named(described, "hat") == ["hat</w>"]
 
 
 @pytest.mark.parametrize(
