@@ -93,7 +93,7 @@ class Animator:
 
     def naming(self, prompt: str, chosen: str) -> list[str]:
         """The words of a prompt that name the character: the chosen ones, or those that are taken anyway."""
-        return character_words(prompt, chosen, self.models.described)
+        return character_words(prompt, chosen, self.models.places)
 
     def character(self, picture: Image.Image, people: Sequence[Pose] = ()) -> Character:
         """Brings a picture to the models' size and looks at it.

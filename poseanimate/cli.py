@@ -202,6 +202,10 @@ def evaluate(options: argparse.Namespace, report: Report) -> None:
         image_prompts=has_ip_adapter(options.models),
     )
     if options.protocol == "samples":
+        if options.captions != "full":
+            raise SettingsError(
+                "Samples are made from full captions.", "Leave --captions out, or measure pocket."
+            )
         models = _animator(options).models
         drawn = write_samples(
             models, options.split, options.first, options.characters, options.output

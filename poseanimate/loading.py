@@ -30,6 +30,7 @@ from poseanimate.hub import Repository, Tell, fetched, network_files, weights_va
 from poseanimate.ip_adapter import IPAdapter
 from poseanimate.models import Models, factor
 from poseanimate.pocket.perception import Perception, PerceptionNet
+from poseanimate.pocket.scene import WHERE
 from poseanimate.poses.detect import DETECTORS, OpenPoseDetector, PoseDetector
 from poseanimate.poses.dwpose import FILES as DWPOSE_FILES
 from poseanimate.poses.dwpose import DWPoseDetector
@@ -132,9 +133,11 @@ def load_models(
     shown = Path(name).resolve().name if os.path.isdir(name) else name
     if name != "pocket":
         tell(_where(shown, device, half))
+    # an own training of the pocket family is known by its eyes
+    places = tuple(WHERE.values()) if (base / PERCEPTION_FOLDER).is_dir() else ()
     return Models(
         shown, identity, side, **parts,
-        detector=eyes[0], segmenter=eyes[1], ip_adapter=ip_adapter, described=name == "pocket",
+        detector=eyes[0], segmenter=eyes[1], ip_adapter=ip_adapter, places=places,
     )  # fmt: skip
 
 

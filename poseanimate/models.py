@@ -16,7 +16,7 @@ from poseanimate.errors import ModelsError
 from poseanimate.ip_adapter import IPAdapter
 from poseanimate.method.image_prompt import ImagePrompt
 from poseanimate.poses.detect import PoseDetector
-from poseanimate.prompt import character_words, description
+from poseanimate.prompt import character_words
 from poseanimate.segment import Segmenter
 
 
@@ -26,7 +26,8 @@ class Models:
 
     identity: of the weights, for caches. side: of the square pictures that the family was trained on, px.
     ip_adapter: of the baseline IP+CtrlN; None where the family has none.
-    described: whether its cross-attention spreads the character over all that the prompt says of it, not over the noun.
+    places: the phrases that tell where a character is, for a family whose cross-attention spreads the character over
+        all else that a prompt says; empty where it lies on the noun.
     """
 
     name: str
@@ -41,7 +42,7 @@ class Models:
     detector: PoseDetector
     segmenter: Segmenter
     ip_adapter: IPAdapter | None = None
-    described: bool = False
+    places: tuple[str, ...] = ()
 
     @property
     def device(self) -> torch.device:
@@ -105,21 +106,20 @@ class Models:
     def character_positions(self, prompt: str, chosen: str = "") -> tuple[int, ...]:
         """Positions in the prompt's embedding of the tokens that stand for the character (Sec. 3.4).
 
-        Those of the chosen words, else of the first noun phrase, or of the whole description where the family's
-        attention needs it: with the small words and commas between, on which much of it lies.
+        Those of the chosen words, else of the first noun phrase; where the family has `places`, of all but these,
+        the small words and commas between included, on which much of the attention lies.
         """
-        if self.described and not chosen.strip():
-            ids = self.tokenizer(
-                description(prompt), truncation=True, max_length=self.tokenizer.model_max_length
-            ).input_ids
-            return tuple(range(1, len(ids) - 1))
-        return self.token_positions(prompt, character_words(prompt, chosen))
+        if chosen.strip() or not self.places:
+            return self.token_positions(prompt, character_words(prompt, chosen))
+        count = len(self._ids(prompt)) - 2  # without the marks of begin and end
+        elsewhere = {
+            *self.token_positions(prompt, [*self.places, *(f", {p}" for p in self.places)])
+        }
+        return tuple(sorted({*range(1, count + 1)} - elsewhere))
 
     def token_positions(self, text: str, words: list[str]) -> tuple[int, ...]:
-        """Positions in `text`'s embedding of the tokens of `words`, in the order of the text."""
-        ids = self.tokenizer(
-            text, truncation=True, max_length=self.tokenizer.model_max_length
-        ).input_ids
+        """Positions in `text`'s embedding of the tokens of `words` or phrases, in the order of the text."""
+        ids = self._ids(text)
         found: list[int] = []
         for word in words:
             own = self.tokenizer(word, add_special_tokens=False).input_ids
@@ -127,6 +127,13 @@ class Models:
                 if own and ids[start : start + len(own)] == own:
                     found += range(start, start + len(own))
         return tuple(sorted(set(found)))
+
+    def _ids(self, text: str) -> list[int]:
+        """A text's tokens, as many as are read, between the marks of begin and end."""
+        ids: list[int] = self.tokenizer(
+            text, truncation=True, max_length=self.tokenizer.model_max_length
+        ).input_ids
+        return ids
 
     @property
     def _shift(self) -> float:

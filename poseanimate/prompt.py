@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from poseanimate.errors import SettingsError
 
@@ -14,7 +15,6 @@ ENDS = set(
     "in on at with by near under over behind before of from as against inside and or who that which is are "  # noqa: SIM905
     "wearing holding standing sitting walking running dancing smiling looking playing".split()
 )
-PLACES = set("in on at near under over behind before inside".split())  # noqa: SIM905
 MEDIUM = re.compile(
     r"^\s*(?:(?:a|an|the)\s+)?(?:photo|picture|painting|drawing|image|portrait|illustration)\w*\s+of\s+"
 )
@@ -40,16 +40,17 @@ def is_text(text: str) -> bool:
     return True
 
 
-def character_words(prompt: str, chosen: str = "", described: bool = False) -> list[str]:
+def character_words(prompt: str, chosen: str = "", places: Sequence[str] = ()) -> list[str]:
     """The chosen words, or the first noun phrase without its article: 'an iron man on the road' -> iron, man.
 
     Args:
-        described: take the words of `description` in place of the noun phrase.
+        places: phrases that tell a place; where there are some, all words of the prompt but theirs are the character's.
     """
     if chosen.strip():
         return re.findall(r"[\w'-]+", chosen.lower())
-    if described:
-        return all_words(description(prompt))
+    if places:
+        anywhere = "|".join(rf"\b{re.escape(place)}\b" for place in places)
+        return all_words(re.sub(anywhere, " ", prompt.lower()))
     phrase = re.split(r"[,.;:!?()]", MEDIUM.sub("", prompt.lower()))[0]
     words: list[str] = []
     for word in re.findall(r"[\w'-]+", phrase):
@@ -58,13 +59,6 @@ def character_words(prompt: str, chosen: str = "", described: bool = False) -> l
         if word not in ARTICLES | ENDS:
             words.append(word)
     return words
-
-
-def description(prompt: str) -> str:
-    """A prompt without a last clause that tells a place: 'a boy, red shoes, in a room' -> a boy, red shoes."""
-    said, _, last = prompt.rpartition(",")
-    tells_a_place = bool(PLACES & set(last.lower().split()[:1]))
-    return said if said.strip() and tells_a_place else prompt
 
 
 def all_words(prompt: str) -> list[str]:

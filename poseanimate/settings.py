@@ -147,7 +147,7 @@ class Settings:
     )
     character_words: str = knob(
         "",
-        "words of the prompt that name the character; empty: its first noun phrase (pocket: all that describes it)",
+        "words of the prompt that name the character; empty: its first noun phrase (pocket: all but the place)",
     )
     # PATA
     transition_frames: int = knob(

@@ -206,8 +206,8 @@ def identity_error(made: Picture, truth: Picture, pose: Pose, radius: int = 2) -
     """
     places = [
         pose.body[0, :2],
-        *(_between(pose, 1, hip, at) for hip in (8, 11) for at in (0.25, 0.5, 0.75)),
-        *(_between(pose, hip, hip + 1, at) for hip in (8, 11) for at in (0.2, 0.5)),
+        *(place for hip in (8, 11) for place in _between(pose, 1, hip, 0.25, 0.5, 0.75)),
+        *(place for hip in (8, 11) for place in _between(pose, hip, hip + 1, 0.2, 0.5)),
         *(pose.body[ankle, :2] for ankle in (10, 13)),
     ]
     height, width = truth.shape[:2]
@@ -226,15 +226,18 @@ def garments_are_right(picture: Picture, character: Character, pose: Pose) -> bo
     """Whether shirt and trousers, shorts or skirt have the colours that the caption names.
 
     Around the true skeleton most pixels must be nearest to the named cloth colour. A patterned shirt, whose thin
-    stripes blend, must have the one colour that explains them best together with its pattern's.
+    stripes blend, must have the one colour that explains them best together with its pattern's. Not right where the
+    picture ends before either is seen.
     """
-    torso = [_between(pose, 1, hip, at) for hip in (8, 11) for at in (0.25, 0.4, 0.55, 0.7)]
-    if character.bottom_style == "skirt":
+    torso = [p for hip in (8, 11) for p in _between(pose, 1, hip, 0.25, 0.4, 0.55, 0.7)]
+    if character.bottom_style == "skirt" and pose.visible()[[8, 9, 11, 12]].all():
         hips = (pose.body[8, :2] + pose.body[11, :2]) / 2
         knees = (pose.body[9, :2] + pose.body[12, :2]) / 2
         legs = [hips + (knees - hips) * at for at in (0.1, 0.25, 0.4)]
     else:
-        legs = [_between(pose, hip, hip + 1, at) for hip in (8, 11) for at in (0.3, 0.45, 0.6)]
+        legs = [p for hip in (8, 11) for p in _between(pose, hip, hip + 1, 0.3, 0.45, 0.6)]
+    if not torso or not legs:
+        return False
     top, bottom = (_patches(picture, places) for places in (torso, legs))
     found = (
         _cloth_name(top)
@@ -257,8 +260,12 @@ def letter_is_right(picture: Picture, true: Picture, relettered: Sequence[Pictur
     return bool(error < min(others))
 
 
-def _between(pose: Pose, start: int, end: int, at: float) -> NDArray[np.float64]:
-    return pose.body[start, :2] + (pose.body[end, :2] - pose.body[start, :2]) * at
+def _between(pose: Pose, start: int, end: int, *shares: float) -> list[NDArray[np.float64]]:
+    """Places on the way from one joint to another; none where either is outside the picture."""
+    if not pose.visible()[[start, end]].all():
+        return []
+    one, other = pose.xy[start], pose.xy[end]
+    return [one + (other - one) * share for share in shares]
 
 
 def _patch(picture: Picture, place: NDArray[np.float64], radius: int) -> NDArray[np.float64]:

@@ -9,6 +9,7 @@ import io
 import json
 import re
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -92,10 +93,13 @@ def differences(results: Sequence[Result], base: str) -> dict[str, dict[str, Int
 
 
 def by_kind(results: Sequence[Result], kinds: Callable[[str], Sequence[str]]) -> dict[str, Summary]:
-    """Kind → summary of the results of its characters; `OTHERS` are those that are of none."""
+    """Kind and how many are of it → summary of its characters' results; `OTHERS` are those of no kind."""
     own = {name: kinds(name) or (OTHERS,) for name in {r.character for r in results}}
-    named = sorted({kind for of in own.values() for kind in of}, key=lambda k: (k == OTHERS, k))
-    return {kind: summarise([r for r in results if kind in own[r.character]]) for kind in named}
+    counts = Counter(kind for of in own.values() for kind in of)
+    return {
+        f"{kind} ({counts[kind]})": summarise([r for r in results if kind in own[r.character]])
+        for kind in sorted(counts, key=lambda kind: (kind == OTHERS, kind))
+    }
 
 
 def write_report(
@@ -108,7 +112,7 @@ def write_report(
 
     Args:
         missing: why what could not be measured could not.
-        kinds: of what kinds a character is; figures by kind go into kinds.json and onto the page.
+        kinds: of what kinds a character is; where there are any, figures by kind go into kinds.json and onto the page.
 
     Returns the page's path and its table in Markdown.
     """
@@ -119,10 +123,11 @@ def write_report(
     summary = {row: {**own, **whole[row]} for row, own in summary.items()}
     files = {"summary.json": _json(_plain(summary))}
     grouped = by_kind(results, kinds)
-    if set(grouped) - {OTHERS}:
+    if any(kinds(result.character) for result in results):
         files["kinds.json"] = _json({kind: _plain(own) for kind, own in grouped.items()})
     else:
         grouped = {}
+        (store.folder / "kinds.json").unlink(missing_ok=True)  # of rows that were asked for earlier
     files["results.csv"] = _csv(results).encode()
     drawn = {name: plots.plot(summary, name) for name in _measured(summary)}
     if trade := plots.trade(summary):
@@ -266,6 +271,7 @@ def _kinds(grouped: Mapping[str, Summary], row: str) -> Iterator[str]:
     own = {kind: summary[row] for kind, summary in grouped.items() if row in summary}
     if own:
         yield f"<h2>{html.escape(row)} by kind of character</h2>"
+        yield "<p>How many characters are of each kind in brackets; one may be of several.</p>"
         yield _table(own, _measured(own), first="kind")
 
 

@@ -136,8 +136,8 @@ def ask(
         image_prompts: whether the models have an IP-Adapter, for the row that needs one.
 
     Raises:
-        SettingsError: an unknown split, motion or row, a number out of range, a folder without what the protocol
-            looks for in it, or a sweep that can't be.
+        SettingsError: an unknown split, motion, row or kind of captions, a number out of range, a folder without what
+            the protocol looks for in it, or a sweep that can't be.
     """
     asked = _protocol(protocol, split, first, characters, motions, captions, data)
     if "ip-adapter" in rows.split(",") and not image_prompts:
@@ -176,7 +176,10 @@ def _protocol(
     captions: str,
     data: Path | None,
 ) -> Protocol:
-    told = _listed(captions, "kind of captions", CAPTIONS)[0]
+    if captions not in CAPTIONS:
+        raise SettingsError(
+            f"There are no {captions!r} captions.", f"Choose from {', '.join(CAPTIONS)}."
+        )
     if name == Pocket.name:
         if not (first >= 0 and 1 <= characters <= DRIVERS_FROM - first):
             raise SettingsError(
@@ -184,10 +187,11 @@ def _protocol(
                 f"Give whole numbers so that there is one at least, within the first {DRIVERS_FROM}.",
             )
         chosen = _listed(motions or POCKET_MOTIONS, "motion", tuple(MOTIONS))
-        return Pocket(_listed(split, "split", SPLITS)[0], characters, chosen, first, told)
-    if told != CAPTIONS[0]:
+        return Pocket(_listed(split, "split", SPLITS)[0], characters, chosen, first, captions)
+    if captions != CAPTIONS[0]:
         raise SettingsError(
-            f"Protocol {name} has no {told} captions.", "Leave it out, or choose protocol pocket."
+            f"Protocol {name} has no {captions} captions.",
+            "Leave them out, or choose protocol pocket.",
         )
     if first:
         raise SettingsError(

@@ -67,7 +67,7 @@ class Store:
             kept = folder / ASKED
             if kept.exists() and json.loads(kept.read_text()) != json.loads(json.dumps(asked)):
                 raise OutputError(
-                    f"{folder} holds an evaluation with other settings or models.",
+                    f"{folder} holds another evaluation: other settings, models, split or captions.",
                     "Choose another folder, or remove this one.",
                 )
             if not kept.exists():

@@ -1,4 +1,4 @@
-"""Frame masks M_i from cross-attention (Sec. 3.4): where the words that name the character look."""
+"""Frame masks M_i from cross-attention (Sec. 3.4): where the words that stand for the character look."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from poseanimate.method.mgdm import layer_grid
 class CrossAttentionMaps:
     """Sums the attention that the character's tokens receive, over heads, layers and passes.
 
-    tokens: positions of the character's words in the prompt.
+    tokens: positions in the prompt of what stands for the character.
     frames: how many there are; they are the last samples of a batch, the conditional branch.
     grid: (h, w) of the latents; `levels` are the halvings of it whose layers count (0 = the latents' own).
     """

@@ -16,6 +16,7 @@ from poseanimate.pocket.motions import MOTIONS
 from poseanimate.pocket.scene import Rendered, Scene, random_angles
 from poseanimate.poses.skeleton import Pose, draw_pose
 
+WORLD = 2  # goes up where scenes change, so that sets of the world before are not taken for theirs
 SHARE_EMPTY, SHARE_TWO = 0.04, 0.08
 CHUNK = 500
 
@@ -83,7 +84,7 @@ def training_angles(rng: np.random.Generator) -> Angles:
 
 def render_set(split: str, count: int, size: int, folder: Path, workers: int) -> RenderedSet:
     """Renders the first `count` pictures of a split into `folder`, or opens them where they lie already."""
-    target = folder / f"{split}-{size}-{count}"
+    target = folder / f"{split}-{WORLD}-{size}-{count}"
     if not (target / "captions.json").exists():
         target.mkdir(parents=True, exist_ok=True)
         files = _open(target, count, size, "w+")

@@ -174,7 +174,7 @@ class DiffusionTask(_Pictures):
     name = "diffusion"
     empty_tokens: Tensor
     guided = (0.10, 0.05)  # shares of captions and of skeletons that are dropped
-    brief = 0.15  # share of captions that lose some of their clauses
+    shortened = 0.15  # share of captions that lose some of their clauses
 
     def __init__(self, runs: Path, pictures: int, device: str) -> None:
         super().__init__(runs, pictures, device)
@@ -205,7 +205,7 @@ class DiffusionTask(_Pictures):
         count = len(rows)
         tokens = self.tokens[rows].clone()
         hints = self._hints(self.train, rows)
-        for at in np.flatnonzero(rng.random(count) < self.brief):
+        for at in np.flatnonzero(rng.random(count) < self.shortened):
             tokens[at] = self._tokens([shortened(self.train.captions[rows[at]], rng)])[0]
         tokens[torch.from_numpy(rng.random(count) < self.guided[0])] = self.empty_tokens
         hints[torch.from_numpy(rng.random(count) < self.guided[1])] = 0
@@ -301,7 +301,7 @@ class DiffusionTask(_Pictures):
 
 
 def shortened(caption: str, rng: np.random.Generator) -> str:
-    """A caption as people write it: "a boy" or "a girl" and some of what it says about them, in its order."""
+    """A caption as people write it: "a boy" or "a girl" and some of its clauses about them and the place, in order."""
     who, *more = caption.split(", ")
     clauses = [who if rng.random() < 0.5 else " ".join(who.split()[:2])]
     return ", ".join([*clauses, *(clause for clause in more if rng.random() < 0.5)])

@@ -99,8 +99,9 @@ class Before:
 
     def named(self, marked: list[str], prompt: str) -> str:
         """The setting for the words that were marked; empty where they are those that are taken anyway."""
-        usual = self.backend.naming(prompt or "", "")
-        return "" if set(marked) == set(usual) else " ".join(marked)
+        shown = all_words(prompt or "")[:MAX_WORDS]
+        usual = {*self.backend.naming(prompt or "", "")} & {*shown}
+        return "" if {*marked} == usual else " ".join(marked)
 
     def fit(self, view: str, picture: str | None, joints: str, *values: Any) -> Iterator[Outputs]:
         """The skeletons over the picture, the verdicts, and the settings that mend them, as values of `FITTED`.

@@ -123,8 +123,8 @@ def test_figures_are_told_by_kind_of_character() -> None:
     kinds = {"a": ("small", "lettered"), "b": ("small",)}
     found = by_kind(results, lambda name: kinds.get(name, ()))
     means = {kind: summary["full"]["psnr"].mean for kind, summary in found.items()}
-    assert means == {"lettered": 10, "small": 15, "others": 50}
-    assert list(found)[-1] == "others"
+    assert means == {"lettered (1)": 10, "small (2)": 15, "others (2)": 50}
+    assert list(found)[-1] == "others (2)"
 
 
 def test_change_is_counted_where_it_is_asked_for() -> None:
@@ -189,7 +189,11 @@ def test_figures_of_the_truth_itself_are_perfect() -> None:
     costs = {"seconds", "calls"}
     of_all = {*found, *learned, *of_run, *DISTANCES, *too_few_pixels, *without_truth, *costs}
     assert of_all == set(metrics.FIGURES) and not (too_few_pixels | without_truth) & found.keys()
-    assert found["psnr"] == 99 and found["ssim"] == pytest.approx(1) and found["dynamics"] == 100
+    assert (
+        found["psnr"] == 99
+        and found["ssim"] == pytest.approx(1)
+        and found["dynamics"] == pytest.approx(100)
+    )
     assert found["l1"] == found["identity"] == 0
     assert found["background_change"] < 0.1 and found["flicker"] < 0.1  # its shadow moves
     frozen = figures(animator.models, case, [case.source.picture] * 3)
@@ -268,7 +272,7 @@ def test_a_sweep_is_a_row_for_each_value() -> None:
     [
         ({"split": "train"}, "no split 'train'"),
         ({"motions": "walk,fly"}, "no motion 'fly'"),
-        ({"captions": "long"}, "no kind of captions 'long'"),
+        ({"captions": "long"}, "no 'long' captions"),
         ({"rows": "full,best"}, "no row 'best'"),
         ({"characters": 0}, "characters is 0"),
         ({"characters": 2, "first": 499}, "from number 499"),
@@ -347,9 +351,9 @@ def test_the_adapters_row_is_for_models_that_have_one() -> None:
 
 def test_a_folder_holds_one_evaluation(tmp_path: Path) -> None:
     small().store(tmp_path, "tiny", "1")
-    with pytest.raises(OutputError, match="other settings or models"):
+    with pytest.raises(OutputError, match="other settings, models"):
         small().store(tmp_path, "pocket", "1")
-    with pytest.raises(OutputError, match="other settings or models"):
+    with pytest.raises(OutputError, match="other settings, models"):
         small().store(tmp_path, "tiny", "2")  # trained on since
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match="can't be used"):
@@ -527,6 +531,12 @@ def test_the_report_needs_nothing_from_elsewhere(tmp_path: Path) -> None:
     assert {"psnr.svg", "trade.svg"} <= {path.name for path in (tmp_path / "plots").iterdir()}
     summary = json.loads((tmp_path / "summary.json").read_text())
     own = {r.row: r for r in store.results()}
+    kinds = json.loads((tmp_path / "kinds.json").read_text())
+    (kind, *others) = Scene.sample("validation", 0).kinds
+    assert kind == "lettered" and not others
+    assert kinds == {"lettered (1)": summary}
+    assert "full by kind of character" in text and "<td>lettered (1)</td>" in text
+    assert all(0 <= own[row].figures["letter"] <= 100 for row in own)
     assert summary["full"]["psnr"]["mean"] == pytest.approx(own["full"].figures["psnr"])
     with (tmp_path / "results.csv").open(newline="") as file:
         lines = list(csv.DictReader(file))
@@ -612,10 +622,11 @@ def test_what_was_not_measured_is_a_dash_and_no_number() -> None:
 
 
 def test_samples_are_drawn_above_the_truth(tmp_path: Path) -> None:
-    steps = write_samples(tiny_models(), "validation", 3, 1, tmp_path / "new")
+    steps = write_samples(tiny_models(), "validation", 0, 1, tmp_path / "new")
     assert [step.index for step in steps] == [1]
     told = (tmp_path / "new" / "samples.md").read_text()
     assert "1 plain samples" in told and re.search(r"both right \d \(.* of 1.*\)", told)
+    assert "Shirts' letters are right on" in told  # scene 0 has one
     assert (tmp_path / "new" / "samples.png").stat().st_size > 0
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match="can't be written"):
@@ -626,6 +637,8 @@ def test_the_command_refuses_in_a_sentence(tmp_path: Path, capsys: pytest.Captur
     told = ["evaluate", "pocket", "--rows", "best", "-o", str(tmp_path / "out")]
     assert cli.main(told) == 2
     assert "There is no row 'best'" in capsys.readouterr().err
+    assert cli.main(["evaluate", "samples", "--captions", "brief", "-o", str(tmp_path)]) == 2
+    assert "Samples are made from full captions." in capsys.readouterr().err
     told = ["evaluate", "pocket", "--networks", str(tmp_path / "typo"), "-o", str(tmp_path / "out")]
     assert cli.main(told) == 2
     assert "There is no folder of networks" in capsys.readouterr().err

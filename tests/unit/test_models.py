@@ -88,6 +88,7 @@ def test_the_pocket_family_is_loaded_by_the_same_loader() -> None:
     assert z.shape == (1, models.unet.config.in_channels, 16, 16)
     assert models.decode(z).shape == (1, 3, 128, 128)
     assert 0.6 < float(z.std()) < 1.6
+    assert "on the beach" in models.places  # what isn't the place is the character
 
 
 def test_the_pocket_weights_are_small_and_safe() -> None:

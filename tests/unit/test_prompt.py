@@ -10,14 +10,12 @@ from hypothesis import strategies as st
 from tiny import tiny_models
 
 from poseanimate.errors import SettingsError
-from poseanimate.models import Models
 from poseanimate.prompt import (
     ARTICLES,
     MAX_PROMPT_CHARACTERS,
     all_words,
     character_words,
     check_prompt,
-    description,
 )
 
 
@@ -41,38 +39,37 @@ def test_the_first_noun_phrase_is_the_character(prompt: str, words: list[str]) -
     assert character_words(prompt) == words
 
 
+PLACES = ("in the park", "on the beach")
+
+
 @pytest.mark.parametrize(
-    ("prompt", "said"),
+    ("prompt", "tokens"),
     [
-        (
-            "a girl with pale skin, in a red shirt, in the park",
-            "a girl with pale skin, in a red shirt",
-        ),
-        ("a girl in a white shirt, white trousers and red shoes",) * 2,
-        ("a girl on the beach",) * 2,
-        ("a girl,",) * 2,
-        (", in the park",) * 2,
-        ("",) * 2,
+        ("a girl with a red hat, on the beach", "a girl with a red hat"),
+        ("A boy, in a red shirt", "a boy , in a red shirt"),
+        ("a boy in the park", "a boy"),
+        ("in the park, a girl", ", a girl"),
+        ("a boy, red shoes, in the park, on the beach", "a boy , red shoes"),
+        ("on the beach", ""),
+        ("", ""),
     ],
 )
-def test_a_description_ends_before_the_place(prompt: str, said: str) -> None:
-    assert description(prompt) == said
-
-
-def test_a_family_may_take_the_whole_description() -> None:
-    prompt = "a girl with a red hat, on the beach"
-    assert character_words(prompt, described=True) == ["girl", "red", "hat"]
-    assert character_words(prompt, "hat", described=True) == ["hat"]
-    models = tiny_models()
+def test_a_family_may_take_all_but_the_place_for_the_character(prompt: str, tokens: str) -> None:
+    models = replace(tiny_models(), places=PLACES)
     words = models.tokenizer.convert_ids_to_tokens(models.tokenizer(prompt).input_ids)
+    found = [words[i].removesuffix("</w>") for i in models.character_positions(prompt)]
+    assert found == tokens.split()
+    named = character_words(prompt, places=PLACES)
+    assert set(named) == set(tokens.split()) - ARTICLES - {",", "in", "with"}
 
-    def named(family: Models, chosen: str = "") -> list[str]:
-        return [words[i] for i in family.character_positions(prompt, chosen)]
 
-    assert named(models) == ["girl</w>"]
-    described = replace(models, described=True)
-    assert named(described) == words[1:7] and words[6] == "hat</w>"
-    assert named(described, "hat") == ["hat</w>"]
+def test_chosen_words_stand_for_the_character_in_every_family() -> None:
+    prompt = "a girl with a red hat, on the beach"
+    assert character_words(prompt, "hat", PLACES) == ["hat"]
+    models = tiny_models()
+    hat = models.token_positions(prompt, ["hat"])
+    assert replace(models, places=PLACES).character_positions(prompt, "hat") == hat
+    assert models.character_positions(prompt) == models.token_positions(prompt, ["girl"])
 
 
 @pytest.mark.parametrize(

@@ -312,6 +312,14 @@ def test_from_rendered_pictures_to_a_family_that_animates(
     before, after = (tasks.DiffusionTask(r, 24, "cpu").networks.state_dict() for r in (runs, on))
     moved = max(float((before[name] - after[name]).abs().max()) for name in before)
     assert 0 < moved < 0.01  # it began where the shipped weights are, and went on
+    task, seen = tasks.DiffusionTask(on, 24, "cpu"), []
+    monkeypatch.setattr(task, "_error", lambda z, tokens, *_: seen.append(tokens) or z.float())
+    task.guided = (0.0, 0.0)
+    for task.shortened in (0.0, 1.0):
+        task.loss(np.arange(8), np.random.default_rng(0))
+    full = task.tokens[task.singles[:8]]
+    assert torch.equal(seen[0], full)
+    assert (seen[1] != full).any(dim=1).sum() >= 6  # a caption that loses nothing is rare
     with pytest.raises(FileExistsError, match="vae"):
         adopt(on, target)
 
@@ -326,7 +334,7 @@ def test_from_rendered_pictures_to_a_family_that_animates(
     assert "| decoder | 24 | 4 | 2 |" in (target / "README.md").read_text()
 
     models = load_models(str(target), "cpu")
-    assert (models.side, models.factor) == (128, 8)
+    assert (models.side, models.factor) == (128, 8) and models.places
     shipped = models.unet.conv_in.weight
     assert torch.equal(shipped, shipped.half().float())
     scene = scene_at_ease("held-out", 2, 128)
