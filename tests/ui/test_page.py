@@ -380,10 +380,10 @@ def test_a_prompt_is_suggested_and_its_words_are_marked(page: Page) -> None:
     expect(named).to_have_value("")
 
     prompt.fill("")
-    suggestion = page.get_by_role("button", name="Use: a girl in a white shirt, white trousers")
+    suggestion = page.get_by_role("button", name="Use: a girl in a white shirt, black trousers")
     expect(suggestion).to_be_visible()
     suggestion.click()
-    expect(prompt).to_have_value("a girl in a white shirt, white trousers and yellow shoes")
+    expect(prompt).to_have_value("a girl in a white shirt, black trousers and black shoes")
     expect(suggestion).to_be_hidden()
     expect(words.get_by_label("shirt")).to_be_checked()
 
