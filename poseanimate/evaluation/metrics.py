@@ -196,7 +196,7 @@ def motion(clip: Sequence[Picture]) -> float:
 def dynamics(clip: Sequence[Picture], truth: Sequence[Picture]) -> float:
     """Change from frame to frame, in per cent of the true clip's."""
     true = motion(truth)
-    return 100 * motion(clip) / true if true else 0.0
+    return 100 * (motion(clip) / true) if true else 0.0
 
 
 def identity_error(made: Picture, truth: Picture, pose: Pose, radius: int = 2) -> float:

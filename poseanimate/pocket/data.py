@@ -13,10 +13,9 @@ from numpy.typing import NDArray
 
 from poseanimate.pocket.body import Angles
 from poseanimate.pocket.motions import MOTIONS
-from poseanimate.pocket.scene import Rendered, Scene, random_angles
+from poseanimate.pocket.scene import WORLD, Rendered, Scene, random_angles
 from poseanimate.poses.skeleton import Pose, draw_pose
 
-WORLD = 2  # goes up where scenes change, so that sets of the world before are not taken for theirs
 SHARE_EMPTY, SHARE_TWO = 0.04, 0.08
 CHUNK = 500
 

@@ -20,6 +20,7 @@ from poseanimate.pocket.canvas import Canvas, shade
 from poseanimate.pocket.character import LETTERS, Character
 from poseanimate.poses.skeleton import Pose
 
+WORLD = 2  # goes up where scenes change, so that sets rendered before are not taken for theirs
 SHARE_SMALL, SHARE_AT_EDGE = 0.2, 0.2
 SMALL = 0.52  # of the picture's height: who is smaller is hard
 NEAR_EDGE = 0.26  # of its width: whose hips are nearer to a side is hard

@@ -189,11 +189,7 @@ def test_figures_of_the_truth_itself_are_perfect() -> None:
     costs = {"seconds", "calls"}
     of_all = {*found, *learned, *of_run, *DISTANCES, *too_few_pixels, *without_truth, *costs}
     assert of_all == set(metrics.FIGURES) and not (too_few_pixels | without_truth) & found.keys()
-    assert (
-        found["psnr"] == 99
-        and found["ssim"] == pytest.approx(1)
-        and found["dynamics"] == pytest.approx(100)
-    )
+    assert found["psnr"] == 99 and found["ssim"] == pytest.approx(1) and found["dynamics"] == 100
     assert found["l1"] == found["identity"] == 0
     assert found["background_change"] < 0.1 and found["flicker"] < 0.1  # its shadow moves
     frozen = figures(animator.models, case, [case.source.picture] * 3)
