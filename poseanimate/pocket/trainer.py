@@ -38,7 +38,8 @@ class Plan:
     workers: int
     device: str
     bf16: bool
-    flat: float = 0.5  # share of the time before the cosine begins
+    compiled: bool = False  # takes minutes to begin with
+    flat: float = 0.3  # share of the time before the cosine begins
 
 
 class Task(Protocol):
@@ -101,6 +102,9 @@ def train(task: Task, plan: Plan, rank: int) -> dict[str, float]:
         weight_decay=0.01,
         fused=True,
     )
+    if plan.compiled:
+        for network in networks.children():
+            network.compile()
     average, spent_s = Average(networks), 0.0
     folder = plan.runs / task.name
     checkpoint, summary = folder / "checkpoint.pt", folder / "summary.json"
@@ -179,7 +183,7 @@ def train(task: Task, plan: Plan, rank: int) -> dict[str, float]:
 def _evaluate(task: Task, networks: nn.Module, average: Average) -> dict[str, float]:
     own = average.swap(networks)
     networks.eval()
-    with torch.no_grad():
+    with torch.no_grad(), torch.compiler.set_stance("force_eager"):  # of other shapes
         figures = task.evaluate()
     networks.load_state_dict(own)
     networks.train()

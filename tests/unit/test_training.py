@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partialmethod
 from itertools import count, pairwise
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,6 +18,7 @@ import torch
 from PIL import Image
 from tiny import ToldEyes, scene_at_ease
 from torch import Tensor, nn
+from torch._dynamo.testing import CompileCounter
 
 from poseanimate.animator import Animator
 from poseanimate.events import Done
@@ -76,12 +78,38 @@ def plan(runs: Path, steps: int = 30, **changes) -> Plan:
 
 
 def test_the_learning_rate_is_flat_and_then_falls(tmp_path: Path) -> None:
-    rates = [learning_rate(progress, plan(tmp_path)) for progress in np.linspace(0, 1, 101)]
+    half = plan(tmp_path, flat=0.5)
+    rates = [learning_rate(progress, half) for progress in np.linspace(0, 1, 101)]
     assert rates[:50] == [0.1] * 50
     assert all(later < earlier for earlier, later in pairwise(rates[50:]))
     assert rates[75] == pytest.approx(0.1 * (0.01 + 0.99 / 2))
     assert rates[-1] == pytest.approx(0.001)
-    assert learning_rate(1.2, plan(tmp_path)) == pytest.approx(0.001)
+    assert learning_rate(1.2, half) == pytest.approx(0.001)
+
+
+def test_small_and_thin_characters_weigh_as_much_as_large_ones() -> None:
+    bodies = torch.zeros(3, 1, 16, 16)
+    bodies[0, :, 4:12, 4:12] = 1.0  # a quarter of the picture
+    bodies[1, :, 7:9, 7:9] = 1.0  # a small one
+    bodies[2, :, 7:9, 7:9] = 0.1  # and the same so thin that it fills no latent pixel
+    weight = tasks.balanced(bodies)
+    assert weight.mean(dim=(1, 2, 3)).tolist() == pytest.approx([1.0] * 3)
+    beyond = [float((w - w.min()).sum()) for w in weight]  # what the character has over the rest
+    assert beyond == pytest.approx([tasks.ON_BODIES * 256] * 3, rel=1e-5)
+
+
+def test_a_compiled_training_learns_the_same(tmp_path: Path, monkeypatch) -> None:
+    compiler = CompileCounter()
+    compiled = partialmethod(nn.Module.compile, backend=compiler)
+    monkeypatch.setattr(nn.Module, "compile", compiled)
+    monkeypatch.setattr(trainer, "REPORT_EVERY_S", 10.0)
+    results = []
+    for runs, choice in (("plain", False), ("compiled", True)):
+        task = Line()
+        train(task, plan(tmp_path / runs, compiled=choice), 0)
+        results.append(task.networks.state_dict())
+        assert compiler.frame_count == choice  # once: what evaluates is of other shapes
+    torch.testing.assert_close(*results)
 
 
 def test_a_shortened_caption_says_less_of_the_same_in_the_same_order() -> None:
