@@ -33,6 +33,7 @@ ROWS = {
     "less-pacm-pose": "less PACM's second optimisation",
     "less-dcam": "less DCAM and MGDM",
     "less-mgdm": "less MGDM",
+    "preset": "**`balanced`**, the preset",
     "fast": "**`fast`**: T=10, guidance 1, direct inversion",
     "direct": "no PACM, direct inversion",
     "partial": "Eq. 6 on the noisiest 40 % of the timesteps, no Alg. 1",

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from poseanimate.settings import Settings
 
 MODULES = ("pacm_source", "pacm_pose", "dcam", "mgdm")
+ALL: dict[str, object] = dict.fromkeys(MODULES, True)
 NONE: dict[str, object] = {**dict.fromkeys(MODULES, False), "background": "sampled"}
 
 
@@ -57,14 +58,18 @@ ROWS: dict[str, Row] = {
         "IP+CtrlN of Table 1: IP-Adapter, ControlNet and attention to frames 0 and i - 1, from random noise",
     ),
     "only-pacm-source": Row({**NONE, "pacm_source": True}, "the first optimisation alone"),
-    "full": Row({}, "the method as the preset has it"),
+    "full": Row(ALL, "the method with all of its modules, all else as the preset has it"),
     "less-direct": Row(
-        {"background": "sampled"}, "the paper's modules alone, without direct inversion"
+        {**ALL, "background": "sampled"}, "the paper's modules alone, without direct inversion"
     ),
-    "less-pacm": Row({"pacm_source": False, "pacm_pose": False}, "without both optimisations"),
-    "less-pacm-pose": Row({"pacm_pose": False}, "without the second optimisation"),
-    "less-dcam": Row({"dcam": False}, "without dual consistency attention, and so without MGDM"),
-    "less-mgdm": Row({"mgdm": False}, "without the decoupling of character and background"),
+    "less-pacm": Row(
+        {**ALL, "pacm_source": False, "pacm_pose": False}, "without both optimisations"
+    ),
+    "less-pacm-pose": Row({**ALL, "pacm_pose": False}, "without the second optimisation"),
+    "less-dcam": Row(
+        {**ALL, "dcam": False}, "without dual consistency attention, and so without MGDM"
+    ),
+    "less-mgdm": Row({**ALL, "mgdm": False}, "without the decoupling of character and background"),
     "fast": Row(
         {
             "num_inference_steps": 10,
@@ -96,16 +101,19 @@ ROWS: dict[str, Row] = {
         {"source_share": 0.4, "pacm_pose": False},
         "the first optimisation on the noisiest 40 % of the timesteps, without the second",
     ),
-    "one-pass": Row({"pose_in_generation": True}, "the second optimisation within the generation"),
-    "driven": Row({}, "the method with another character's motion, through PATA", "another"),
-    "driven-less-pata": Row({"pata": False}, "and the same without PATA", "another"),
+    "one-pass": Row(
+        {**ALL, "pose_in_generation": True}, "the second optimisation within the generation"
+    ),
+    "preset": Row({}, "the preset as it is"),
+    "driven": Row(ALL, "the method with another character's motion, through PATA", "another"),
+    "driven-less-pata": Row({**ALL, "pata": False}, "and the same without PATA", "another"),
 }
 
 
 def swept(text: str) -> dict[str, Row]:
-    """Rows of a sweep, "lambda_first=0.5,0.7,0.9": the full method with each of these values."""
+    """Rows of a sweep, "lambda_first=0.5,0.7,0.9": the preset with each of these values."""
     name, _, values = text.partition("=")
     return {
-        f"{name}={value}": Row({name: value}, f"the method with {name} {value}")
+        f"{name}={value}": Row({name: value}, f"the preset with {name} {value}")
         for value in values.split(",")
     }

@@ -245,6 +245,14 @@ def test_every_module_has_a_row_without_it() -> None:
     assert not ROWS["driven-less-pata"].settings(Settings()).pata
 
 
+def test_the_full_method_has_all_modules_whatever_the_preset_leaves_out() -> None:
+    bare = Settings().changed(dict.fromkeys(MODULES, False))
+    for row, without in (("full", set()), ("less-mgdm", {"mgdm"}), ("driven", set())):
+        found = ROWS[row].settings(bare)
+        assert {module for module in MODULES if not getattr(found, module)} == without
+    assert not any(getattr(ROWS["preset"].settings(bare), module) for module in MODULES)
+
+
 def test_the_fast_row_is_the_preset() -> None:
     fast, asked = ROWS["fast"].settings(Settings.preset("balanced")), Settings.preset("fast")
     optimised = ("source_start", "source_learning_rate")  # and nothing is
