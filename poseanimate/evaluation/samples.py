@@ -21,7 +21,7 @@ from poseanimate.pocket.data import training_angles
 from poseanimate.pocket.scene import Scene
 from poseanimate.poses.skeleton import draw_pose
 
-STEPS, GUIDANCE = 25, 3.0
+STEPS, GUIDANCE, CONTROL = 25, 3.0, 1.6  # CONTROL: ControlNet's scale, see docs/decisions.md
 COLUMNS, ROWS = 8, 3  # of the sheet
 
 
@@ -46,7 +46,7 @@ class Sample:
 
 
 def samples(models: Models, split: str, first: int, count: int) -> Iterator[Sample]:
-    """Samples with DDIM from random noise, guidance 3, `count` scenes of a split in random poses."""
+    """Samples with DDIM from random noise, `count` scenes of a split in random poses."""
     size = models.side
     ddim = DDIM.from_scheduler(models.scheduler, STEPS)
     for index in range(first, first + count):
@@ -56,7 +56,7 @@ def samples(models: Models, split: str, first: int, count: int) -> Iterator[Samp
         relettered = [s.render(angles, size, size).picture for s in scene.relettered()]
         eps = Denoiser(
             models.unet, models.controlnet, models.embed(scene.caption), models.embed(""), GUIDANCE,
-            controlnet_text="prompt",
+            controlnet_text="prompt", controlnet_scale=CONTROL,
         )  # fmt: skip
         drawing = to_tensor(draw_pose(rendered.pose, size, size)[None], models.device)
         side = size // models.factor
@@ -95,7 +95,7 @@ def write_samples(
     letters = [s.letter_right for s in made if s.letter_right is not None]
     read = f"Shirts' letters are right on {sum(letters)} of {len(letters)}. " if letters else ""
     told = (
-        f"{count} plain samples ({split}, DDIM T={STEPS}, w={GUIDANCE:g}, from random noise): pose right "
+        f"{count} plain samples ({split}, DDIM T={STEPS}, w={GUIDANCE:g}, ControlNet at {CONTROL:g}, from random noise): pose right "
         f"{sum(s.pose_right for s in made)}, garment colours right {sum(s.garments_right for s in made)}, "
         f"both right {sum(s.right for s in made)} ({_by_kind(made)}); the colour check passes "
         f"{sum(s.truth_passes for s in made)} of the true pictures. {read}Upper rows: made, lower rows: true."

@@ -210,11 +210,11 @@ def test_a_new_optimiser_begins_slowly(tmp_path: Path, monkeypatch: pytest.Monke
         return step(self, *args, **kwargs)
 
     monkeypatch.setattr(torch.optim.AdamW, "step", spy)
-    train(Line(), plan(tmp_path, 300), 0)
+    train(Line(), plan(tmp_path, 300, flat=0.5), 0)
     ramp = 0.1 * np.arange(1, trainer.RAMP_STEPS + 1) / trainer.RAMP_STEPS
     assert rates[: trainer.RAMP_STEPS + 20] == pytest.approx([*ramp, *[0.1] * 20])
     rates.clear()
-    train(Line(), plan(tmp_path, 640), 0)
+    train(Line(), plan(tmp_path, 640, flat=0.5), 0)
     assert rates[:5] == pytest.approx([0.1] * 5)  # the optimiser came with the checkpoint
 
 
