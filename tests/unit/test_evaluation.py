@@ -520,7 +520,8 @@ def test_the_report_needs_nothing_from_elsewhere(tmp_path: Path) -> None:
     assert "<script>" not in text and "tiny&lt;script&gt;" in text
     for row in (*REFERENCES, "controlnet", "full", "less-mgdm"):
         assert f"<td>{row}</td>" in text and f"| {row} |" in table
-    assert "without the decoupling of character and background (mgdm=False)" in text
+    changed = "pacm_source=True, pacm_pose=True, dcam=True, mgdm=False"
+    assert f"without the decoupling of character and background ({changed})" in text
     assert text.count("data:image/png") == 3 * 5
     sheets = sorted(path.name for path in (tmp_path / "sheets").iterdir())
     assert len(sheets) == 3 * 5 and "median-less-mgdm.png" in sheets
