@@ -95,8 +95,9 @@ def write_samples(
     letters = [s.letter_right for s in made if s.letter_right is not None]
     read = f"Shirts' letters are right on {sum(letters)} of {len(letters)}. " if letters else ""
     told = (
-        f"{count} plain samples ({split}, DDIM T={STEPS}, w={GUIDANCE:g}, ControlNet at {CONTROL:g}, from random noise): pose right "
-        f"{sum(s.pose_right for s in made)}, garment colours right {sum(s.garments_right for s in made)}, "
+        f"{count} plain samples ({split}, DDIM T={STEPS}, w={GUIDANCE:g}, ControlNet at {CONTROL:g}, "
+        f"from random noise): pose right {sum(s.pose_right for s in made)}, "
+        f"garment colours right {sum(s.garments_right for s in made)}, "
         f"both right {sum(s.right for s in made)} ({_by_kind(made)}); the colour check passes "
         f"{sum(s.truth_passes for s in made)} of the true pictures. {read}Upper rows: made, lower rows: true."
     )
