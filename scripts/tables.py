@@ -1,12 +1,9 @@
-"""Writes the tables of docs/results.md, each between its marks, from the folders that `evaluate pocket` filled.
-
-`scripts/tables EVALUATION FOLDER`, where EVALUATION is one of `TABLES`.
-"""
+"""Writes the tables of docs/results.md, each between its marks, from the folders that `evaluate pocket` filled."""
 
 from __future__ import annotations
 
+import argparse
 import json
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -72,11 +69,11 @@ def leads(base: str, *figures: str, over: Sequence[str] = tuple(ROWS)) -> Writer
 
 
 def kinds(row: str, *figures: str) -> Writer:
-    """A row's figures by kind of character, under them the autoencoder's."""
+    """A row's figures by kind of character, in brackets the autoencoder's."""
 
     def lines(results: Sequence[Result]) -> Iterator[str]:
         grouped = report.by_kind(results, Pocket("held-out", 0, ()).kinds)
-        yield from _header("kind (how many)", figures)
+        yield from _header("kind (how many), in brackets the autoencoder's", figures)
         for kind, summary in grouped.items():
             yield _line(kind, [_of_both(summary, row, name) for name in figures])
 
@@ -105,11 +102,17 @@ TABLES: Mapping[str, Mapping[str, Writer]] = {
 }
 
 
-def main(evaluation: str, folder: str) -> None:
-    home = Path(folder)
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="scripts/tables", description=__doc__)
+    parser.add_argument("evaluation", choices=TABLES, help="whose tables")
+    parser.add_argument("folder", type=Path, help="that `evaluate pocket -o` filled")
+    args = parser.parse_args()
+    evaluation, home = args.evaluation, args.folder
+    if not (home / ASKED).exists():
+        parser.error(f"{home} holds no evaluation.")
     results = Store(home, json.loads((home / ASKED).read_text())).results()
     order = [*REFERENCES, *ROWS]
-    results = sorted(results, key=lambda result: order.index(result.row))
+    results = sorted((r for r in results if r.row in ROWS), key=lambda r: order.index(r.row))
     page = PAGE.read_text()
     for name, lines in TABLES[evaluation].items():
         before, _, rest = page.partition(BEGIN.format(name))
@@ -150,8 +153,8 @@ def _signed(own: Interval | None, name: str) -> str:
 
 def _of_both(summary: Summary, row: str, name: str) -> str:
     cells = [f"{summary[each][name].mean:.{FIGURES[name].digits}f}" for each in (row, "bound")]
-    return "{} of {}".format(*cells)
+    return "{} ({})".format(*cells)
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()

@@ -45,7 +45,9 @@ def main() -> None:
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--workers", type=int, help="processes; on a CPU one per core")
     parser.add_argument("--no-bf16", action="store_true", help="float32 throughout")
-    parser.add_argument("--compile", action="store_true", help="five minutes, then a third faster")
+    parser.add_argument(
+        "--compile", action="store_true", help="5 to 7 minutes, then up to a third faster"
+    )
     args = parser.parse_args()
     if args.part in ("export", "adopt"):
         try:
