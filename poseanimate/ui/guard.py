@@ -1,4 +1,4 @@
-"""What Gradio's server would take from strangers and this page never sends."""
+"""What stands before Gradio's server: it refuses what the page never sends, and keeps the page's streams in order."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from poseanimate.ui.streams import Ordered
 
 RECORDING = "/gradio_api/process_recording"  # runs ffmpeg on whatever comes, outside any queue
 UPLOAD = "/gradio_api/upload"  # has a limit of its own
@@ -45,5 +47,5 @@ def guarded() -> dict[str, Any]:
     return {
         "openapi_url": None,
         "routes": [Route(path, _closed, methods=["POST"]) for path in (RECORDING, f"{RECORDING}/")],
-        "middleware": [Middleware(Bounded)],
+        "middleware": [Middleware(Bounded), Middleware(Ordered)],
     }

@@ -26,6 +26,7 @@ from poseanimate.ui.sharing import LINK, Sharing, shared_folder
 
 CACHE_SWEEP_S, CACHE_AGE_S = 1800, 3600
 WAITING_S = 2  # between two looks at the line
+IN_LINE = 40  # runs and looks together; a page that opens has five looks
 DIFFUSION: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "diffusion"}
 POSES: dict[str, Any] = {name: BESIDE[name] for name in DIFFUSION}
 
@@ -90,7 +91,7 @@ def create_demo(backend: Backend, shelf: Shelf | None = None) -> gr.Blocks:
         _share(demo, Sharing(handlers, shelf or Shelf(shared_folder())), shares, back)
         demo.unload(handlers.leave)
         _answer_programs(Api(handlers))
-    demo.queue(max_size=8, default_concurrency_limit=1, api_open=False)
+    demo.queue(max_size=IN_LINE, default_concurrency_limit=1, api_open=False)
     return demo
 
 

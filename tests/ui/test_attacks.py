@@ -39,6 +39,7 @@ from poseanimate.shelf import Shelf, Ticket
 from poseanimate.ui.api import Api
 from poseanimate.ui.guard import MAX_BODY_BYTES
 from poseanimate.ui.looks import EXAMPLES
+from poseanimate.ui.page import IN_LINE
 from poseanimate.ui.rate import VARIABLE
 from poseanimate.ui.reading import MOTION_NAMES, SETTING_NAMES
 
@@ -695,12 +696,14 @@ def test_more_runs_than_the_queue_holds_are_refused(target: Target, visitor: Vis
     target.animator.hold_at = 1
     assert visitor.join("generate", visitor.inputs(**QUICK)).status_code == 200
     assert target.animator.held.wait(HOLD_S)
-    waiting = [Visitor(target.url) for _ in range(8)]
+    waiting = [Visitor(target.url) for _ in range(IN_LINE)]
     for each in waiting:
         assert each.join("generate", each.inputs(frames=NAN)).status_code == 200
     refused = waiting[0].join("generate", waiting[0].inputs())
     assert refused.status_code == 503
-    assert refused.json()["detail"] == "Queue is full. Max size is 8 and size is 8."
+    assert (
+        refused.json()["detail"] == f"Queue is full. Max size is {IN_LINE} and size is {IN_LINE}."
+    )
     target.animator.go_on.set()
     assert visitor.answer().success
     assert all("must be a whole number" in each.answer().said for each in waiting)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import re
 import subprocess
@@ -15,11 +16,17 @@ from urllib.parse import urlparse
 import imageio_ffmpeg
 import numpy as np
 import pytest
-from browser import HOLD_S, App, opened, small
+from browser import HOLD_S, App, opened, serving, small
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
+from starlette.middleware import Middleware
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from poseanimate.media import read_video
+from poseanimate.shelf import Shelf
+from poseanimate.ui import page as served
+from poseanimate.ui.guard import guarded
+from poseanimate.ui.streams import DATA, END
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "characters"
 
@@ -229,7 +236,9 @@ def test_a_shared_clip_is_opened_by_its_link_and_taken_back(
     page.get_by_role("button", name="Generate").click()
     expect(page.locator("#bar")).to_contain_text("Done: 3 frames.")
     page.locator("#sharing").get_by_text("Share this clip").first.click()
-    page.get_by_role("button", name="Share this clip").last.click()
+    buttons = page.get_by_role("button", name="Share this clip")
+    expect(buttons).to_have_count(2)  # the accordion's own, and what it holds
+    buttons.last.click()
     expect(page.locator("#share-said")).to_contain_text("Shared.")
     shared = page.locator("#share-link :is(input, textarea)")
     expect(shared).to_have_value(re.compile(re.escape(app.url) + r"\?shared=[\w-]{22}$"))
@@ -265,6 +274,35 @@ def test_a_remedy_is_clicked(page: Page) -> None:
     expect(page.locator("#verdicts")).to_contain_text("leave the picture")
     page.get_by_role("button", name="Pin to the spot").click()
     expect(page.locator("#setting-anchor").get_by_label("pinned")).to_be_checked()
+
+
+class Late:
+    """A network that brings the end of a stream later than the answer to the request after it."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def late(message: Message) -> None:
+            if END in message.get("body", b""):
+                await asyncio.sleep(1)
+            await send(message)
+
+        await self.app(scope, receive, late if scope.get("path") == DATA else send)
+
+
+def test_results_come_though_the_end_of_a_stream_is_late(
+    app: App, browser: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inner = guarded()
+    behind = {**inner, "middleware": [Middleware(Late), *inner["middleware"]]}
+    monkeypatch.setattr(served, "guarded", lambda: behind)
+    with serving(app.animator, Shelf(tmp_path)) as url, browser.new_context() as context:
+        page = opened(context.new_page(), url)
+        for view in ("Fitted, all frames", "As it came, before PATA", "Fitted, playing"):
+            shown = str(page.locator("#alignment img").get_attribute("src"))
+            page.get_by_label(view).check()
+            expect(page.locator("#alignment img")).not_to_have_attribute("src", shown)
 
 
 def test_values_of_a_setting_are_compared_in_one_clip(page: Page) -> None:
