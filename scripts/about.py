@@ -33,7 +33,8 @@ def main() -> None:
     source = ROOT / "examples" / "characters" / f"{CHARACTER}.png"
     character = animator.character(load_picture(source))
     prompt = source.with_suffix(".txt").read_text().strip()
-    motion, settings = load_preset(MOTION), Settings.preset("balanced").changed({"frames": FRAMES})
+    motion = load_preset(MOTION)
+    settings = Settings.preset("balanced").changed({"frames": FRAMES, "pacm_pose": True})
 
     def run(**changed: object) -> list[np.ndarray]:
         events = animator.animate(character, motion, settings.changed(changed), prompt)

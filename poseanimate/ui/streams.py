@@ -76,7 +76,7 @@ async def _hung_up(receive: Receive) -> None:
         pass
 
 
-def _session(body: bytes) -> str:
+def _session(body: bytearray) -> str:
     try:
         asked = json.loads(body)
     except ValueError:

@@ -31,7 +31,7 @@ from poseanimate.poses.skeleton import Pose
 from poseanimate.settings import Settings
 
 FRAMES = 3
-QUICK = ["--frames", str(FRAMES), "--set", "num_inference_steps=2", "inner_steps=1"]
+QUICK = ["--frames", str(FRAMES), "--set", "num_inference_steps=2", "inner_steps=1", "pacm_pose=on"]
 CAPTION = "a girl on the street"
 
 CheckError = type[errors.PoseAnimateError]
