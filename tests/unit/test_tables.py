@@ -1,0 +1,64 @@
+"""scripts/tables: what it writes into docs/results.md, and what it leaves alone."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+from poseanimate.evaluation.store import Result, Store
+
+SCRIPT = Path(__file__).parents[2] / "scripts" / "tables.py"
+PSNR = {"bound": (31.0, 33.0), "controlnet": (24.0, 26.0), "full": (25.0, 28.0)}
+SAID = "What people wrote.\n\n{}And under it.\n"
+
+
+@pytest.fixture
+def tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    spec = importlib.util.spec_from_file_location("tables", SCRIPT)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    monkeypatch.setattr(module, "PAGE", tmp_path / "results.md")
+    monkeypatch.setattr(module, "PICTURES", tmp_path)
+    monkeypatch.setattr(sys, "argv", ["tables", "brief", str(tmp_path / "brief")])
+    store = Store(tmp_path / "brief", {})
+    for row, values in PSNR.items():
+        for number, psnr in enumerate(values):
+            own = Result(f"held-out-{number}", "walk", row, "own", {"psnr": psnr})
+            store.put(own, (np.zeros((8, 8, 3), np.uint8),))
+    return module
+
+
+def page(tables: ModuleType, *names: str) -> str:
+    marks = "".join(tables.BEGIN.format(n) + "old\n" + tables.END.format(n) for n in names)
+    return SAID.format(marks)
+
+
+def test_tables_are_written_between_their_marks(tables: ModuleType) -> None:
+    tables.PAGE.write_text(page(tables, "brief", "brief leads"))
+    tables.main()
+    once = tables.PAGE.read_text()
+    assert once.startswith("What people wrote.") and once.endswith("And under it.\n")
+    assert "old" not in once
+    rows = [line for line in once.splitlines() if line.startswith("|")]
+    assert "| **PoseAnimate**, all modules (`full`) | 26.5 ± 1.5 |" in "\n".join(rows)
+    # the characters' own differences are 1 and 2 dB
+    assert any(row.startswith("| `controlnet` | +1.50 (+1.00 to +2.00) |") for row in rows)
+    kept = json.loads((tables.PICTURES / "brief.json").read_text())
+    assert kept["full"]["psnr"]["mean"] == 26.5
+    tables.main()
+    assert tables.PAGE.read_text() == once
+
+
+def test_a_page_without_the_marks_is_left_alone(tables: ModuleType) -> None:
+    told = page(tables, "brief")
+    tables.PAGE.write_text(told)
+    with pytest.raises(SystemExit, match="no marks of brief leads"):
+        tables.main()
+    assert tables.PAGE.read_text() == told
