@@ -60,6 +60,8 @@ def leads(base: str, *figures: str, over: Sequence[str] = tuple(ROWS)) -> Writer
     """What a row has more than each of others on the same characters, with intervals."""
 
     def lines(results: Sequence[Result]) -> Iterator[str]:
+        if base not in {result.row for result in results}:
+            raise SystemExit(f"The evaluation has no row {base}, which others are compared with.")
         yield from _header(f"`{base}` less …", figures)
         for row, own in report.differences(results, base).items():
             if row in over:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlparse
 
 import pytest
 
@@ -63,3 +66,50 @@ def started(
             yield process
         finally:
             process.kill()
+
+
+@contextmanager
+def brought_late(url: str, piece: bytes, late_s: float) -> Iterator[str]:
+    """A local server behind a network that holds a piece of its answers back, and what follows on that connection.
+
+    Yields the server's URL there.
+    """
+    server_port, port = urlparse(url).port, free_port()
+    ready, loops = threading.Event(), []
+
+    async def carry(
+        reader: asyncio.StreamReader, writer: asyncio.StreamWriter, held: bytes
+    ) -> None:
+        try:
+            while data := await reader.read(1 << 16):
+                if held and held in data:
+                    await asyncio.sleep(late_s)
+                writer.write(data)
+                await writer.drain()
+        except OSError:
+            pass  # one of the two has hung up
+        finally:
+            writer.close()
+
+    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        of_server, to_server = await asyncio.open_connection("127.0.0.1", server_port)
+        await asyncio.gather(carry(reader, to_server, b""), carry(of_server, writer, piece))
+
+    async def network() -> None:
+        over = asyncio.Event()
+        loops.append((asyncio.get_running_loop(), over))
+        async with await asyncio.start_server(connected, "127.0.0.1", port):
+            ready.set()
+            await over.wait()
+            for task in asyncio.all_tasks() - {asyncio.current_task()}:
+                task.cancel()
+
+    thread = threading.Thread(target=lambda: asyncio.run(network()))
+    thread.start()
+    assert ready.wait(PATIENCE_S)
+    try:
+        yield f"http://127.0.0.1:{port}/"
+    finally:
+        loop, over = loops[0]
+        loop.call_soon_threadsafe(over.set)
+        thread.join()

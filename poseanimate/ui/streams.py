@@ -2,7 +2,7 @@
 
 Gradio's page asks for a result (/queue/join) and reads all results from one stream (/queue/data), which the server ends
 when it has nothing left to tell. A page that gets the answer to a next request before it has read that end takes the
-stream for open, and waits on it for good.
+stream for open, and waits on it until something else is asked for.
 """
 
 from __future__ import annotations
@@ -15,12 +15,17 @@ from urllib.parse import parse_qs
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 JOIN, DATA = "/gradio_api/queue/join", "/gradio_api/queue/data"
-END = b'"close_stream"'
+END = b'"msg":"close_stream"'
 NOTICE_S = 2.0  # after which a page that didn't hang up is taken to know
+PATIENCE_S = 5.0  # with a connection that takes nothing more
 
 
 class Ordered:
-    """Answers a session's next request only when its page has hung up on the stream that was ended."""
+    """Answers a session's next request only when its page has hung up on the stream that was ended.
+
+    A page hangs up as soon as it reads the end. So that it can be told from a server that did, the stream's last and
+    empty piece is held back until then.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -36,16 +41,16 @@ class Ordered:
             await self.app(scope, receive, send)
 
     async def _tell(self, scope: Scope, receive: Receive, send: Send) -> None:
-        session = parse_qs(scope["query_string"].decode("latin-1")).get("session_hash", [""])[0]
+        session = parse_qs(scope["query_string"].decode("latin-1")).get("session_hash", [""])[-1]
         known = asyncio.Event()
 
         async def told(message: Message) -> None:
             if END in message.get("body", b""):
                 self._ending[session] = known
-            await send(message)
-            if self._ending.get(session) is known and not message.get("more_body"):
+            elif self._ending.get(session) is known and not message.get("more_body"):
                 with suppress(TimeoutError):
                     await asyncio.wait_for(_hung_up(receive), NOTICE_S)
+            await send(message)
 
         try:
             await self.app(scope, receive, told)
@@ -63,9 +68,11 @@ class Ordered:
             return message
 
         async def answered(message: Message) -> None:
-            ending = self._ending.get(_session(body))
-            if ending is not None:
-                await ending.wait()
+            if self._ending and message["type"] == "http.response.start":
+                ending = self._ending.get(_session(body))
+                if ending is not None:
+                    with suppress(TimeoutError):
+                        await asyncio.wait_for(ending.wait(), PATIENCE_S)
             await send(message)
 
         await self.app(scope, read, answered)
@@ -79,6 +86,6 @@ async def _hung_up(receive: Receive) -> None:
 def _session(body: bytearray) -> str:
     try:
         asked = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return ""
     return str(asked.get("session_hash", "")) if isinstance(asked, dict) else ""

@@ -78,7 +78,8 @@ ALIGNED_ALT = "The poses of the clip as skeletons over the picture, one after th
 SETTINGS = "## 4 · Settings"
 SETTINGS_PRESET = "Start from"
 PRESET_HELP = (
-    "fast: guidance 1, where no embedding needs to be optimised. balanced: guidance 2, for which PACM optimises one. "
+    "fast: guidance 1, where no embedding needs to be optimised. "
+    "balanced: guidance 2, with PACM's first optimisation. Both have direct inversion. "
     "paper: the paper's values, slow. baseline-…: without the paper's modules, to compare with."
 )
 NORMALISE = "Give λ3 the rest"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
 import re
 import subprocess
@@ -19,14 +18,11 @@ import pytest
 from browser import HOLD_S, App, opened, serving, small
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
-from starlette.middleware import Middleware
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from served import brought_late
 
 from poseanimate.media import read_video
 from poseanimate.shelf import Shelf
-from poseanimate.ui import page as served
-from poseanimate.ui.guard import guarded
-from poseanimate.ui.streams import DATA, END
+from poseanimate.ui.streams import END
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "characters"
 
@@ -276,29 +272,15 @@ def test_a_remedy_is_clicked(page: Page) -> None:
     expect(page.locator("#setting-anchor").get_by_label("pinned")).to_be_checked()
 
 
-class Late:
-    """A network that brings the end of a stream later than the answer to the request after it."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def late(message: Message) -> None:
-            if END in message.get("body", b""):
-                await asyncio.sleep(1)
-            await send(message)
-
-        await self.app(scope, receive, late if scope.get("path") == DATA else send)
-
-
 def test_results_come_though_the_end_of_a_stream_is_late(
-    app: App, browser: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    app: App, browser: Browser, tmp_path: Path
 ) -> None:
-    inner = guarded()
-    behind = {**inner, "middleware": [Middleware(Late), *inner["middleware"]]}
-    monkeypatch.setattr(served, "guarded", lambda: behind)
-    with serving(app.animator, Shelf(tmp_path)) as url, browser.new_context() as context:
-        page = opened(context.new_page(), url)
+    with (
+        serving(app.animator, Shelf(tmp_path)) as url,
+        brought_late(url, END, 1.0) as there,
+        browser.new_context() as context,
+    ):
+        page = opened(context.new_page(), there)
         for view in ("Fitted, all frames", "As it came, before PATA", "Fitted, playing"):
             shown = str(page.locator("#alignment img").get_attribute("src"))
             page.get_by_label(view).check()

@@ -62,3 +62,15 @@ def test_a_page_without_the_marks_is_left_alone(tables: ModuleType) -> None:
     with pytest.raises(SystemExit, match="no marks of brief leads"):
         tables.main()
     assert tables.PAGE.read_text() == told
+    assert not (tables.PICTURES / "brief.json").exists()
+
+
+def test_leads_want_the_row_that_leads(tables: ModuleType) -> None:
+    told = page(tables, "brief", "brief leads")
+    tables.PAGE.write_text(told)
+    for path in (tables.PICTURES / "brief" / "results").iterdir():
+        if json.loads(path.read_text())["row"] == "full":
+            path.unlink()
+    with pytest.raises(SystemExit, match="no row full"):
+        tables.main()
+    assert tables.PAGE.read_text() == told
