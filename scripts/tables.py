@@ -9,7 +9,7 @@ from pathlib import Path
 
 from poseanimate.evaluation import report
 from poseanimate.evaluation.metrics import FIGURES
-from poseanimate.evaluation.plots import REFERENCES, Summary, heading, trade
+from poseanimate.evaluation.plots import REFERENCES, Summary, alone, heading, trade
 from poseanimate.evaluation.pocket import Pocket
 from poseanimate.evaluation.statistics import Interval
 from poseanimate.evaluation.store import ASKED, Result, Store
@@ -127,7 +127,7 @@ def main() -> None:
     plain = {row: {name: vars(own) for name, own in of.items()} for row, of in summary.items()}
     (PICTURES / f"{evaluation}.json").write_text(json.dumps(plain, indent=1) + "\n")
     if evaluation == "faster":
-        (PICTURES / "trade.svg").write_text(trade(summary))
+        (PICTURES / "trade.svg").write_text(alone(trade(summary)))
 
 
 def _header(first: str, figures: Sequence[str]) -> Iterator[str]:

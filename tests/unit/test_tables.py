@@ -7,6 +7,7 @@ import json
 import sys
 from pathlib import Path
 from types import ModuleType
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from poseanimate.evaluation.store import Result, Store
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "tables.py"
 PSNR = {"bound": (31.0, 33.0), "controlnet": (24.0, 26.0), "full": (25.0, 28.0)}
+SVG = "{http://www.w3.org/2000/svg}"
 SAID = "What people wrote.\n\n{}And under it.\n"
 
 
@@ -30,7 +32,8 @@ def tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     store = Store(tmp_path / "brief", {})
     for row, values in PSNR.items():
         for number, psnr in enumerate(values):
-            own = Result(f"held-out-{number}", "walk", row, "own", {"psnr": psnr})
+            seconds = {} if row == "bound" else {"generation": 1.0 + len(row)}
+            own = Result(f"held-out-{number}", "walk", row, "own", {"psnr": psnr}, seconds)
             store.put(own, (np.zeros((8, 8, 3), np.uint8),))
     return module
 
@@ -54,6 +57,18 @@ def test_tables_are_written_between_their_marks(tables: ModuleType) -> None:
     assert kept["full"]["psnr"]["mean"] == 26.5
     tables.main()
     assert tables.PAGE.read_text() == once
+
+
+def test_the_plot_is_a_picture_of_its_own(
+    tables: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["tables", "faster", str(tables.PICTURES / "brief")])
+    monkeypatch.setitem(tables.TABLES, "faster", {"faster": tables.means("psnr", "seconds")})
+    tables.PAGE.write_text(page(tables, "faster"))
+    tables.main()
+    plot = ElementTree.parse(tables.PICTURES / "trade.svg").getroot()
+    assert plot.tag == f"{SVG}svg"
+    assert {"controlnet", "full"} <= {text.text for text in plot.iter(f"{SVG}text")}
 
 
 def test_a_page_without_the_marks_is_left_alone(tables: ModuleType) -> None:
