@@ -256,6 +256,9 @@ def test_a_shared_clip_is_opened_by_its_link_and_taken_back(
 
 
 def test_a_remedy_is_clicked(page: Page) -> None:
+    page.get_by_text("Adjust").click()
+    shift = page.locator("#setting-shift-x input[type=number]")
+    expect(shift).to_be_visible()  # what is unfolded is made only then, and takes no number before
     small(page, frames=4)
     expect(page.locator("#verdicts")).to_contain_text("The clip shows")
     page.get_by_role("button", name="Show all of the motion").click()
@@ -263,8 +266,6 @@ def test_a_remedy_is_clicked(page: Page) -> None:
     before = page.locator("#alignment img").get_attribute("src")
     page.get_by_label("As it came, before PATA").check()
     expect(page.locator("#alignment img")).not_to_have_attribute("src", str(before))
-    page.get_by_text("Adjust").click()
-    shift = page.locator("#setting-shift-x input[type=number]")
     shift.fill("0.9")
     shift.press("Tab")
     expect(page.locator("#verdicts")).to_contain_text("leave the picture")
