@@ -1,4 +1,4 @@
-"""Servers in a process of their own, as people start them."""
+"""Servers in a process of their own, as people start them, and a network before one."""
 
 from __future__ import annotations
 
