@@ -6,7 +6,7 @@ in and which way is better.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -31,6 +31,7 @@ MARGIN_PX = 2  # around masks, where antialiasing and the autoencoder blend both
 OUTLINE_PX = 4  # from a character, half a token of the pocket models: what one token holds of both
 FEWEST_PX = 64  # a token of theirs: a figure of fewer pixels is chance
 FEWEST_LETTER_PX = 24  # that tell letters apart; fewer are what an arm leaves of them
+FEWEST_CLOTH_PX = 5  # that say what colour a garment has
 BLEND_RANGE = 40.0  # RGB distance from two colours' blends at which a pixel speaks for neither
 
 
@@ -222,29 +223,38 @@ def pose_is_right(found: Pose | None, truth: Pose) -> bool:
     return bool((joint_errors(found, truth) < PCK_RADIUS).mean() >= SHARE_OF_JOINTS)
 
 
-def garments_are_right(picture: Picture, character: Character, pose: Pose) -> bool:
+def garments_are_right(
+    picture: Picture, true: Picture, dyed: Mapping[str, Picture], character: Character
+) -> bool:
     """Whether shirt and trousers, shorts or skirt have the colours that the caption names.
 
-    Around the true skeleton most pixels must be nearest to the named cloth colour. A patterned shirt, whose thin
-    stripes blend, must have the one colour that explains them best together with its pattern's. Not right where the
-    picture ends before either is seen.
+    Most of the pixels that show the garment in the true picture must be nearest to the named cloth colour. A patterned
+    shirt, whose thin stripes blend, must have the one colour that explains them best together with its pattern's. Not
+    right where too little of either garment is seen.
+
+    Args:
+        picture: the picture that is looked at.
+        true: the picture as it was rendered.
+        dyed: the same rendered with another colour of "top", "trim" and "bottom" (`Scene.dyed`).
+        character: who is in it.
     """
-    torso = [p for hip in (8, 11) for p in _between(pose, 1, hip, 0.25, 0.4, 0.55, 0.7)]
-    if character.bottom_style == "skirt" and pose.visible()[[8, 9, 11, 12]].all():
-        hips = (pose.body[8, :2] + pose.body[11, :2]) / 2
-        knees = (pose.body[9, :2] + pose.body[12, :2]) / 2
-        legs = [hips + (knees - hips) * at for at in (0.1, 0.25, 0.4)]
-    else:
-        legs = [p for hip in (8, 11) for p in _between(pose, hip, hip + 1, 0.3, 0.45, 0.6)]
-    if not torso or not legs:
+    top = _differ(true, dyed["top"]) | _differ(true, dyed["trim"])
+    bottom = _differ(true, dyed["bottom"])
+    if min(top.sum(), bottom.sum()) < FEWEST_CLOTH_PX:
         return False
-    top, bottom = (_patches(picture, places) for places in (torso, legs))
+    shirt, legs = (picture[where].astype(np.float64) for where in (top, bottom))
     found = (
-        _cloth_name(top)
+        _cloth_name(shirt)
         if character.top_pattern == "plain"
-        else _cloth_name_beside(top, character.trim_colour)
+        else _cloth_name_beside(shirt, character.trim_colour)
     )
-    return (found, _cloth_name(bottom)) == (character.top_colour, character.bottom_colour)
+    return (found, _cloth_name(legs)) == (character.top_colour, character.bottom_colour)
+
+
+def _differ(one: Picture, other: Picture) -> NDArray[np.bool_]:
+    """Where two pictures differ by more than half of their largest difference: edges, which blend, left out."""
+    difference = np.abs(one.astype(np.float64) - other).sum(axis=2)
+    return difference > max(difference.max() / 2, 1.0)
 
 
 def letter_is_right(picture: Picture, true: Picture, relettered: Sequence[Picture]) -> bool | None:
@@ -281,11 +291,6 @@ def _patch(picture: Picture, place: NDArray[np.float64], radius: int) -> NDArray
 
 def _median(picture: Picture, place: NDArray[np.float64], radius: int) -> NDArray[np.float64]:
     return np.asarray(np.median(_patch(picture, place, radius), axis=0))
-
-
-def _patches(picture: Picture, places: list[NDArray[np.float64]]) -> NDArray[np.float64]:
-    """(pixels, 3) around all of the places."""
-    return np.concatenate([_patch(picture, place, 1) for place in places])
 
 
 def _cloth_name(pixels: NDArray[np.float64]) -> str:

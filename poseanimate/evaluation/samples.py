@@ -53,6 +53,7 @@ def samples(models: Models, split: str, first: int, count: int) -> Iterator[Samp
         scene = Scene.sample(split, index)
         angles = training_angles(np.random.default_rng([index, 11]))
         rendered = scene.render(angles, size, size)
+        dyed = {what: s.render(angles, size, size).picture for what, s in scene.dyed().items()}
         relettered = [s.render(angles, size, size).picture for s in scene.relettered()]
         eps = Denoiser(
             models.unet, models.controlnet, models.embed(scene.caption), models.embed(""), GUIDANCE,
@@ -73,8 +74,8 @@ def samples(models: Models, split: str, first: int, count: int) -> Iterator[Samp
             made,
             rendered.picture,
             pose_is_right(people[0] if people else None, rendered.pose),
-            garments_are_right(made, scene.character, rendered.pose),
-            garments_are_right(rendered.picture, scene.character, rendered.pose),
+            garments_are_right(made, rendered.picture, dyed, scene.character),
+            garments_are_right(rendered.picture, rendered.picture, dyed, scene.character),
             letter_is_right(made, rendered.picture, relettered) if relettered else None,
             scene.kinds,
         )

@@ -9,6 +9,7 @@ lookalike among the first 40 000 for training, the validation scenes none.
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from poseanimate.pocket.background import PLACES, draw_background
 from poseanimate.pocket.body import Angles, joints
 from poseanimate.pocket.canvas import Canvas, shade
-from poseanimate.pocket.character import LETTERS, Character
+from poseanimate.pocket.character import CLOTH, LETTERS, Character
 from poseanimate.poses.skeleton import Pose
 
 WORLD = 2  # goes up where scenes change, so that sets rendered before are not taken for theirs
@@ -103,6 +104,16 @@ class Scene:
             replace(self, character=replace(self.character, top_pattern=p)) for p in others
         )
 
+    def dyed(self) -> dict[str, Scene]:
+        """The same with the colour of "top", "trim" (what is on the top) or "bottom" as different as cloth can be."""
+        who = self.character
+        looks = {
+            "top": replace(who, top_colour=_unlike(who.top_colour)),
+            "trim": replace(who, trim_colour=_unlike(who.trim_colour)),
+            "bottom": replace(who, bottom_colour=_unlike(who.bottom_colour)),
+        }
+        return {what: replace(self, character=look) for what, look in looks.items()}
+
     @property
     def caption(self) -> str:
         return f"{self.character.caption()}, {WHERE[self.place]}"
@@ -151,6 +162,11 @@ def split_of(character: Character, place: str) -> str:
     """The split that an identity belongs to: one tenth held out, one tenth for validation."""
     digest = hashlib.sha256(repr((list(_look(character)), place)).encode()).digest()
     return {0: "held-out", 1: "validation"}.get(digest[0] % 10, "train")
+
+
+def _unlike(colour: str) -> str:
+    """The name of the cloth colour that is furthest from a named one."""
+    return max(CLOTH, key=lambda name: math.dist(CLOTH[name], CLOTH[colour]))
 
 
 def _look(character: Character) -> tuple[tuple[str, object], ...]:

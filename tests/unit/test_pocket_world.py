@@ -87,6 +87,17 @@ def test_letters_stand_on_the_shirt_alone_and_no_two_look_alike() -> None:
     assert plain.relettered() == ()
 
 
+def test_other_dyes_change_garments_alone() -> None:
+    for index in range(20):
+        scene = Scene.sample("train", index)
+        own, dyed = scene.render(Angles(), SIZE, SIZE), scene.dyed()
+        assert set(dyed) == {"top", "trim", "bottom"}
+        for what, other in dyed.items():
+            differs = (own.picture != other.render(Angles(), SIZE, SIZE).picture).any(axis=2)
+            assert (own.mask[differs] > 0).all()
+            assert differs.any() or (what == "trim" and scene.character.top_pattern == "plain")
+
+
 def test_captions_name_the_letter() -> None:
     character = replace(Scene.sample("train", 0).character, top_pattern="Z", trim_colour="white")
     assert " shirt with a white Z, " in character.caption()
