@@ -37,9 +37,7 @@ from poseanimate.pocket.perception import Perception, PerceptionNet, target_heat
 CHUNK = 500  # pictures that are encoded together
 VALIDATION = 1000  # pictures in each of validation and held-out
 EVALUATED = 96  # of them, for the error of the predicted noise
-ON_BODIES = 0.35  # share of the diffusion loss that is the characters' alone
-ON_ARMS = 0.15  # share that is their forearms' and hands' alone
-FOREARMS = ((3, 4), (6, 7))  # elbow and wrist, numbered as in COCO-18
+ON_BODIES = 0.4  # share of the diffusion loss that is the characters' alone
 
 
 def to_tensor(pictures: NDArray[np.uint8], device: str) -> Tensor:
@@ -216,7 +214,7 @@ class DiffusionTask(_Pictures):
         t = torch.from_numpy(
             ((rng.permutation(count) + rng.random(count)) / count * 1000).astype(np.int64)
         )
-        weight = balanced(self._bodies(self.train, rows), self._forearms(self.train, rows))
+        weight = balanced(self._bodies(self.train, rows))
         error = self._error(self.latents[rows], tokens, hints, t.to(self.device), None)
         snr = (self.alphas / (1 - self.alphas))[t.to(self.device)]
         per_sample = (weight * error).mean(dim=(1, 2, 3))
@@ -228,15 +226,14 @@ class DiffusionTask(_Pictures):
     def _figures(self, split: RenderedSet) -> dict[str, float]:
         """Mean error of the predicted noise over `EVALUATED` pictures, one timestep and noise for each.
 
-        "character" is the mean over what a character covers, "forearms" over forearms and hands; the others are over
-        the whole picture.
+        "character" is the mean over what a character covers; the others are over the whole picture.
         """
         fixed = split.single[:EVALUATED]
         z = _encoded(self.runs, split, 1)[fixed]
         t = torch.linspace(10, 990, len(fixed)).long().to(self.device)
         noise = torch.randn(z.shape, generator=torch.Generator().manual_seed(0))
         tokens, hints = self._tokenize(split)[fixed], self._hints(split, fixed)
-        parts = {"character": self._bodies(split, fixed), "forearms": self._forearms(split, fixed)}
+        bodies = self._bodies(split, fixed).cpu()
         figures = {}
         for name, words, skeletons in (
             ("eps_mse", tokens, hints),
@@ -244,26 +241,19 @@ class DiffusionTask(_Pictures):
             ("without_caption", self.empty_tokens.expand_as(tokens), hints),
         ):
             error = [
-                self._error(z[few], words[few], skeletons[few], t[few], noise[few])
-                for few in torch.arange(len(z)).split(24)
+                self._error(z[part], words[part], skeletons[part], t[part], noise[part])
+                for part in torch.arange(len(z)).split(24)
             ]
             each = torch.cat(error).cpu()
             figures[name] = float(each.mean())
             if name == "eps_mse":
-                for part, where in parts.items():
-                    covered = (where.cpu() * each).sum() / (where.sum().cpu() * each.shape[1])
-                    figures[part] = float(covered)
+                figures["character"] = float((bodies * each).sum() / (bodies.sum() * each.shape[1]))
         return figures
 
     def _bodies(self, split: RenderedSet, rows: NDArray[np.int64]) -> Tensor:
         """(n, 1, h, w): which part of each latent pixel a character covers."""
         masks = torch.from_numpy(split.masks[rows]).float()[:, None] / 255
         return avg_pool2d(masks, 8).to(self.device)
-
-    def _forearms(self, split: RenderedSet, rows: NDArray[np.int64]) -> Tensor:
-        """(n, 1, h, w): 1 for the latent pixels that the person's forearms and hands lie in."""
-        height, width = split.masks.shape[1:]
-        return forearms(split.joints[rows, 0], height // 8, width // 8).to(self.device)
 
     def finish(self, runs: Path) -> dict[str, float]:
         networks: dict[str, Any] = dict(self.networks.items())
@@ -311,39 +301,16 @@ class DiffusionTask(_Pictures):
         return _prepare_latents(runs, pictures, workers)
 
 
-def balanced(bodies: Tensor, arms: Tensor) -> Tensor:
-    """Weights of mean 1, (n, 1, h, w): parts of a picture's loss are what a character touches, and its arms.
+def balanced(bodies: Tensor) -> Tensor:
+    """Weights of mean 1, (n, 1, h, w), that spread `ON_BODIES` of a picture's loss over what a character touches.
 
-    So small characters count as much as large ones, and thin limbs as much as the body. Where no forearm is to be
-    seen, its share is the character's.
+    So small characters count as much as large ones, and thin limbs as much as the body.
 
     Args:
         bodies: which part of each latent pixel a character covers, (n, 1, h, w) in [0, 1]; some of it in each picture.
-        arms: 1 for the latent pixels that forearms lie in, else 0, (n, 1, h, w).
     """
     touched = (bodies > 0).to(bodies.dtype)
-    arms = torch.where(arms.amax(dim=(1, 2, 3), keepdim=True) > 0, arms, touched)
-    on_bodies, on_arms = (p / p.mean(dim=(1, 2, 3), keepdim=True) for p in (touched, arms))
-    return 1 - ON_BODIES - ON_ARMS + ON_BODIES * on_bodies + ON_ARMS * on_arms
-
-
-def forearms(joints: NDArray[np.float32], height: int, width: int) -> Tensor:
-    """(n, 1, height, width): 1 for the latent pixels that forearms and hands lie in, else 0.
-
-    Args:
-        joints: COCO-18 joints in pixels with confidence, (n, 18, 3); a latent pixel is 8 pixels wide.
-    """
-    found = torch.zeros(len(joints), 1, height, width)
-    along = np.linspace(0, 1.2, 25)[:, None]  # a hand reaches beyond the wrist
-    for elbow, wrist in FOREARMS:
-        for row, person in enumerate(joints):
-            if min(person[elbow, 2], person[wrist, 2]) <= 0:
-                continue
-            points = person[elbow, :2] + along * (person[wrist, :2] - person[elbow, :2])
-            x, y = (points // 8).astype(int).T
-            inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
-            found[row, 0, y[inside], x[inside]] = 1
-    return found
+    return 1 - ON_BODIES + ON_BODIES * touched / touched.mean(dim=(1, 2, 3), keepdim=True)
 
 
 def shortened(caption: str, rng: np.random.Generator) -> str:

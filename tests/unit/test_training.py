@@ -92,27 +92,10 @@ def test_small_and_thin_characters_weigh_as_much_as_large_ones() -> None:
     bodies[0, :, 4:12, 4:12] = 1.0  # a quarter of the picture
     bodies[1, :, 7:9, 7:9] = 1.0  # a small one
     bodies[2, :, 7:9, 7:9] = 0.1  # and the same so thin that it fills no latent pixel
-    arms = torch.zeros(3, 1, 16, 16)
-    arms[0, :, 5, 10:14] = 1.0  # half of it beyond the body
-    arms[1, :, 7, 7] = 1.0
-    weight = tasks.balanced(bodies, arms)
+    weight = tasks.balanced(bodies)
     assert weight.mean(dim=(1, 2, 3)).tolist() == pytest.approx([1.0] * 3)
     beyond = [float((w - w.min()).sum()) for w in weight]  # what the character has over the rest
-    both = tasks.ON_BODIES + tasks.ON_ARMS
-    assert beyond == pytest.approx([both * 256] * 3, rel=1e-5)
-    on_arms = float(weight[1, 0, 7, 7] - weight[1, 0, 8, 8])
-    assert on_arms == pytest.approx(tasks.ON_ARMS * 256, rel=1e-5)
-
-
-def test_forearms_lie_between_elbow_and_a_little_beyond_the_wrist() -> None:
-    joints = np.zeros((2, 18, 3), np.float32)
-    joints[0, 3], joints[0, 4] = (20, 36, 1), (60, 36, 1)  # 40 px to the right, a hand to 68
-    joints[0, 6], joints[0, 7] = (100, 100, 1), (100, 200, 0)  # a wrist that isn't seen
-    joints[1, 6], joints[1, 7] = (124, 60, 1), (144, 60, 1)  # out of the picture
-    found = tasks.forearms(joints, 16, 16)
-    assert found.shape == (2, 1, 16, 16)
-    assert found[0, 0].nonzero().tolist() == [[4, x] for x in range(2, 9)]
-    assert found[1, 0].nonzero().tolist() == [[7, 15]]
+    assert beyond == pytest.approx([tasks.ON_BODIES * 256] * 3, rel=1e-5)
 
 
 def test_a_compiled_training_learns_the_same(tmp_path: Path, monkeypatch) -> None:
