@@ -91,10 +91,8 @@ def test_garments_are_known_by_their_colours() -> None:
     """In any pose, arms before the shirt, and where pictures are soft, as models make them, and stripes blend."""
     wrong = []
     for index in range(40):
-        scene, angles = (
-            Scene.sample("validation", index),
-            training_angles(np.random.default_rng(index)),
-        )
+        scene = Scene.sample("validation", index)
+        angles = training_angles(np.random.default_rng(index))
         who = scene.character
         true = scene.render(angles, 128, 128).picture
         dyed = {what: s.render(angles, 128, 128).picture for what, s in scene.dyed().items()}
