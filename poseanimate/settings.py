@@ -45,6 +45,9 @@ class Settings:
     num_inference_steps: int = knob(15, "T, DDIM steps (paper: 50)", low=2, high=200)
     guidance_scale: float = knob(2.0, "w, classifier-free guidance (paper: 7.5)", low=1, high=20)
     controlnet_scale: float = knob(1.0, "weight of ControlNet's residuals", low=0, high=2)
+    controlnet_emphasis: float = knob(
+        1.0, "how many times that weight where the character is new (paper: 1)", low=0, high=3
+    )
     frames: int = knob(
         24, "frames of the clip, the source included (paper: 17)", low=2, high=MAX_FRAMES
     )
@@ -210,8 +213,9 @@ class Settings:
 
     @property
     def masked(self) -> bool:
-        """Whether frames need masks: MGDM apart from DCAM does nothing, and a held background must be known."""
-        return (self.dcam and self.mgdm) or self.background != "sampled"
+        """Whether frames need masks: for MGDM with DCAM, to hold the background, to know where the character is new."""
+        decoupled = self.dcam and self.mgdm
+        return decoupled or self.background != "sampled" or self.controlnet_emphasis != 1
 
     @property
     def follows_source(self) -> bool:

@@ -188,11 +188,14 @@ class Run:
         embeddings, maps = yield from self._pose_embeddings(
             first, poses, hints, inverted, source, start
         )
-        masks = self._masks(hull, poses, maps) if hull is not None else None
+        masks = control = None
+        if hull is not None:
+            masks = self._masks(hull, poses, maps)
+            control = self._control(hull, masks)
         pull = None
         if settings.pacm_pose and settings.pose_in_generation:
             pull = Pull(inverted, settings.pose_learning_rate)
-        chunk = sampler.chunk(embeddings, hints, masks, pull)
+        chunk = sampler.chunk(embeddings, hints, masks, pull, control)
         z_0 = yield from self._generate(first, chunk, len(poses), 1 if pull is None else 3)
         return _finite(z_0), masks
 
@@ -413,6 +416,15 @@ class Run:
             near = np.stack([wide.draw(pose, width, height) for pose in poses]) > 0
             seen = (seen & near) | (drawn > 0)
         return torch.from_numpy(seen.astype(np.float32)).to(self.models.device)
+
+    def _control(self, hull: Hull, masks: Tensor) -> Tensor | None:
+        """How many times ControlNet counts, (frames, 1, H, W): more where M_i is and the character was not."""
+        emphasis = self.settings.controlnet_emphasis
+        if emphasis == 1:
+            return None
+        drawn = hull.draw(self.poses[0], masks.shape[2], masks.shape[1])
+        before = torch.from_numpy(np.maximum(drawn, self.character.mask)).to(masks)
+        return 1 + (emphasis - 1) * (masks - before).clamp(min=0)[:, None]
 
     @property
     def _wants_attention(self) -> bool:

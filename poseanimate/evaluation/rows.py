@@ -9,7 +9,12 @@ from poseanimate.settings import Settings
 
 MODULES = ("pacm_source", "pacm_pose", "dcam", "mgdm")
 ALL: dict[str, object] = dict.fromkeys(MODULES, True)
-NONE: dict[str, object] = {**dict.fromkeys(MODULES, False), "background": "sampled"}
+OFF: dict[str, object] = dict.fromkeys(MODULES, False)
+NO_AIDS: dict[str, object] = {
+    "background": "sampled",
+    "controlnet_emphasis": 1.0,
+}  # as in the paper
+NONE: dict[str, object] = {**OFF, **NO_AIDS}
 
 
 @dataclass(frozen=True)
@@ -44,6 +49,10 @@ ROWS: dict[str, Row] = {
         {**NONE, "baseline_attention": "cross_frame", "background": "direct"},
         "the same with direct inversion, as the preset `balanced` has it",
     ),
+    "cross-frame-aided": Row(
+        {**OFF, "baseline_attention": "cross_frame"},
+        "the same with all that the preset has beyond the paper: direct inversion and ControlNet's emphasis",
+    ),
     "spatio-temporal": Row(
         {**NONE, "baseline_attention": "spatio_temporal"},
         "and every frame attends to frames 0 and i - 1; for the pocket models it stands in for IP+CtrlN",
@@ -59,8 +68,12 @@ ROWS: dict[str, Row] = {
     ),
     "only-pacm-source": Row({**NONE, "pacm_source": True}, "the first optimisation alone"),
     "full": Row(ALL, "the method with all of its modules, all else as the preset has it"),
-    "less-direct": Row(
-        {**ALL, "background": "sampled"}, "the paper's modules alone, without direct inversion"
+    "less-aids": Row(
+        {**ALL, **NO_AIDS}, "the paper's modules alone, without direct inversion and emphasis"
+    ),
+    "less-direct": Row({**ALL, "background": "sampled"}, "without direct inversion"),
+    "less-emphasis": Row(
+        {**ALL, "controlnet_emphasis": 1.0}, "without ControlNet's emphasis where it is new"
     ),
     "less-pacm": Row(
         {**ALL, "pacm_source": False, "pacm_pose": False}, "without both optimisations"

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 import torch
 from diffusers import ControlNetModel, UNet2DConditionModel
 from torch import Tensor, nn
+from torch.nn.functional import adaptive_avg_pool2d
 
 from poseanimate.method.image_prompt import ImagePrompt
 
@@ -64,13 +65,21 @@ class Denoiser:
         )
         return embedding
 
-    def predict(self, z_t: Tensor, timestep: int, embedding: Tensor, hints: Tensor) -> Tensor:
+    def predict(
+        self,
+        z_t: Tensor,
+        timestep: int,
+        embedding: Tensor,
+        hints: Tensor,
+        control: Tensor | None = None,
+    ) -> Tensor:
         """Guided noise (frames, c, h, w), float32 whatever the networks' precision.
 
         Args:
             z_t: latents (frames, c, h, w).
             embedding: optimised embeddings (frames or 1, L, d).
             hints: from `hints`, (frames or 1, c, h, w).
+            control: how many times ControlNet counts at each place, (frames or 1, 1, H, W); None is once everywhere.
         """
         frames, dtype = len(z_t), self.unet.dtype
         # made on the device: the networks would copy a number there, and a GPU's queue would run dry
@@ -81,6 +90,8 @@ class Denoiser:
         )
         told = optimised if self.controlnet_text == "optimised" else prompt
         down, mid = self._residuals(z_t, t, told, hints.expand(frames, -1, -1, -1))
+        if control is not None:
+            down, mid = [_weighted(r, control) for r in down], _weighted(mid, control)
         if self.embedding_role == "conditional":
             conditional, unconditional = optimised, null
         else:
@@ -125,6 +136,12 @@ class Denoiser:
                 mid_block_additional_residual=mid,
             ).sample
         return eps
+
+
+def _weighted(residual: Tensor, weights: Tensor) -> Tensor:
+    """A residual (frames, c, h, w) times the weights' (frames or 1, 1, H, W) means over its pixels."""
+    grid = (residual.shape[2], residual.shape[3])
+    return residual * adaptive_avg_pool2d(weights, grid).to(residual.dtype)
 
 
 @contextmanager

@@ -78,6 +78,7 @@ class Sampler:
         hints: Tensor,
         masks: Tensor | None,
         pull: Pull | None = None,
+        control: Tensor | None = None,
     ) -> Iterator[Step]:
         """Generates the next frames; the last step's z_0 are their clean latents (frames, c, h, w).
 
@@ -86,6 +87,7 @@ class Sampler:
             hints: of the target poses, (frames, c, h, w).
             masks: M_i, (frames, H, W) in [0, 1], or None where neither attention nor the background asks for them.
             pull: does Alg. 1 on the way; `embeddings` are then ∅_s.
+            control: how many times ControlNet counts at each place, (frames, 1, H, W); None is once everywhere.
         """
         z_t = self.start.expand(len(hints), -1, -1, -1)
         chunk_masks = None
@@ -97,7 +99,7 @@ class Sampler:
         for k in range(self.ddim.steps, 0, -1):
             embedding = (embeddings[:, k - 1] + pulled_by).requires_grad_(pull is not None)
             with torch.set_grad_enabled(pull is not None):
-                eps = self._predict(z_t, k, embedding, hints, masks=chunk_masks)
+                eps = self._predict(z_t, k, embedding, hints, masks=chunk_masks, control=control)
                 sampled = self.ddim.step(z_t, eps, k)
             if pull is not None:
                 pulled_by = pulled_by - pull.rate * pull.gradient(sampled, k, embedding)
@@ -149,6 +151,7 @@ class Sampler:
         embeddings: Tensor,
         hints: Tensor,
         masks: Tensor | None = None,
+        control: Tensor | None = None,
         recording: bool = False,
     ) -> Tensor:
         timestep = self.ddim.timestep(k)
@@ -157,4 +160,4 @@ class Sampler:
                 self.attention.timestep, self.attention.masks = timestep, masks
                 self.attention.recording = recording
                 scope.enter_context(self.attention.installed(self.denoiser.unet))
-            return self.denoiser.predict(z_t, timestep, embeddings, hints)
+            return self.denoiser.predict(z_t, timestep, embeddings, hints, control)

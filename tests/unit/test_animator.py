@@ -415,6 +415,7 @@ ALONE, OPTIMISED, EVERYTHING = (False, False, 0), (False, False, -1), (True, Tru
         ({"mask_form": "region"}, ALONE),
         ({"mask_threshold": 0.3}, ALONE),
         ({"mask_reach": 2.5}, ALONE),
+        ({"controlnet_emphasis": 2.0}, ALONE),
         ({"mask_levels": 2}, OPTIMISED),
         ({"chunk_frames": 4}, ALONE),
         ({"seed": 5}, ALONE),
@@ -652,6 +653,22 @@ def test_a_held_background_has_masks_without_mgdm_too(off: dict) -> None:
     assert differ(frames_of(held), frames_of(free))
 
 
+def test_emphasis_is_where_the_character_is_new() -> None:
+    """Not in its own pose; in another one without MGDM, too, whose masks it needs then."""
+    own = Animator(tiny_models()).character(picture()).pose
+    still = replace(walk(), poses=(own,) * 3, width=SIDE, height=SIDE)
+    for motion, changes in ((still, False), (walk(), True)):
+        plain, stressed = (
+            run(
+                fast(mgdm=False, pata=False, frame_masks="skeleton", controlnet_emphasis=e),
+                motion=motion,
+            )
+            for e in (1, 3)
+        )
+        assert differ(frames_of(plain), frames_of(stressed)) == changes
+        assert next(e for e in stressed if isinstance(e, Frame) and e.index).mask is not None
+
+
 def test_the_switches_cover_every_pair() -> None:
     for one, other in ((a, b) for i, a in enumerate(MODULES) for b in MODULES[:i]):
         assert len({(one in on, other in on) for on in SWITCHES}) == 4
@@ -663,6 +680,7 @@ def test_the_switches_cover_every_pair() -> None:
         {"embedding_role": "unconditional"},
         {"controlnet_text": "prompt"},
         {"controlnet_scale": 0.3},
+        {"controlnet_emphasis": 3.0},
         {"guidance_scale": 1.0},
         {"mask_form": "region"},
         {"frame_masks": "attention"},

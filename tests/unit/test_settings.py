@@ -185,10 +185,14 @@ def test_lambdas_that_do_not_sum_to_one_are_refused(values: dict[str, Any], tota
 # Presets ------------------------------------------------------------------------------------------
 
 
-def test_the_presets_are_there_and_balanced_changes_four_settings() -> None:
+def test_the_presets_are_there_and_balanced_changes_five_settings() -> None:
     assert preset_names() == ["balanced", *BASELINES, "fast", "paper"]
     assert Settings.preset("balanced") == Settings(
-        background="direct", pacm_pose=False, source_start="prompt", source_learning_rate=0.02
+        background="direct",
+        controlnet_emphasis=1.6,
+        pacm_pose=False,
+        source_start="prompt",
+        source_learning_rate=0.02,
     )
     fast = Settings.preset("fast")
     assert fast.num_inference_steps < Settings().num_inference_steps
