@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn.functional import adaptive_avg_pool2d
 
 from poseanimate.cache import StageCache, content_key
 from poseanimate.character import Character
@@ -191,7 +192,7 @@ class Run:
         masks = control = None
         if hull is not None:
             masks = self._masks(hull, poses, maps)
-            control = self._control(hull, masks)
+            control = self._control(hull, masks, (start.shape[2], start.shape[3]))
         pull = None
         if settings.pacm_pose and settings.pose_in_generation:
             pull = Pull(inverted, settings.pose_learning_rate)
@@ -417,14 +418,18 @@ class Run:
             seen = (seen & near) | (drawn > 0)
         return torch.from_numpy(seen.astype(np.float32)).to(self.models.device)
 
-    def _control(self, hull: Hull, masks: Tensor) -> Tensor | None:
-        """How many times ControlNet counts, (frames, 1, H, W): more where M_i is and the character was not."""
+    def _control(self, hull: Hull, masks: Tensor, grid: tuple[int, int]) -> Tensor | None:
+        """How many times ControlNet counts, (frames, 1, h, w): more where M_i is and the character was not.
+
+        By the square of a latent pixel's share in it: what is mostly background is hardly touched.
+        """
         emphasis = self.settings.controlnet_emphasis
         if emphasis == 1:
             return None
         drawn = hull.draw(self.poses[0], masks.shape[2], masks.shape[1])
         before = torch.from_numpy(np.maximum(drawn, self.character.mask)).to(masks)
-        return 1 + (emphasis - 1) * (masks - before).clamp(min=0)[:, None]
+        share = adaptive_avg_pool2d((masks - before).clamp(min=0)[:, None], grid)
+        return 1 + (emphasis - 1) * share**2
 
     @property
     def _wants_attention(self) -> bool:

@@ -79,7 +79,7 @@ class Denoiser:
             z_t: latents (frames, c, h, w).
             embedding: optimised embeddings (frames or 1, L, d).
             hints: from `hints`, (frames or 1, c, h, w).
-            control: how many times ControlNet counts at each place, (frames or 1, 1, H, W); None is once everywhere.
+            control: how many times ControlNet counts at each latent pixel, (frames or 1, 1, h, w); None: once.
         """
         frames, dtype = len(z_t), self.unet.dtype
         # made on the device: the networks would copy a number there, and a GPU's queue would run dry
@@ -139,7 +139,7 @@ class Denoiser:
 
 
 def _weighted(residual: Tensor, weights: Tensor) -> Tensor:
-    """A residual (frames, c, h, w) times the weights' (frames or 1, 1, H, W) means over its pixels."""
+    """A residual (frames, c, h, w) times the weights' (frames or 1, 1, h, w) means over its pixels."""
     grid = (residual.shape[2], residual.shape[3])
     return residual * adaptive_avg_pool2d(weights, grid).to(residual.dtype)
 

@@ -87,7 +87,7 @@ class Sampler:
             hints: of the target poses, (frames, c, h, w).
             masks: M_i, (frames, H, W) in [0, 1], or None where neither attention nor the background asks for them.
             pull: does Alg. 1 on the way; `embeddings` are then ∅_s.
-            control: how many times ControlNet counts at each place, (frames, 1, H, W); None is once everywhere.
+            control: how many times ControlNet counts at each latent pixel, (frames, 1, h, w); None: once.
         """
         z_t = self.start.expand(len(hints), -1, -1, -1)
         chunk_masks = None

@@ -26,10 +26,12 @@ from poseanimate.clock import Clock
 from poseanimate.errors import MotionError, NoCharacterError, SettingsError, SeveralCharactersError
 from poseanimate.events import Aligned, Done, Event, Frame, Note, Preview, Stage, Step
 from poseanimate.gauge import Learnt
+from poseanimate.method.denoiser import Denoiser
 from poseanimate.method.pacm import SourceEmbeddings
 from poseanimate.models import Models, to_pixels, to_tensor
 from poseanimate.pocket.body import Angles
 from poseanimate.pocket.scene import Scene
+from poseanimate.poses.hull import Hull
 from poseanimate.poses.motion import Motion, load_preset
 from poseanimate.poses.pata import Severity
 from poseanimate.poses.skeleton import Pose
@@ -653,20 +655,39 @@ def test_a_held_background_has_masks_without_mgdm_too(off: dict) -> None:
     assert differ(frames_of(held), frames_of(free))
 
 
-def test_emphasis_is_where_the_character_is_new() -> None:
-    """Not in its own pose; in another one without MGDM, too, whose masks it needs then."""
-    own = Animator(tiny_models()).character(picture()).pose
-    still = replace(walk(), poses=(own,) * 3, width=SIDE, height=SIDE)
-    for motion, changes in ((still, False), (walk(), True)):
-        plain, stressed = (
-            run(
-                fast(mgdm=False, pata=False, frame_masks="skeleton", controlnet_emphasis=e),
-                motion=motion,
-            )
-            for e in (1, 3)
-        )
-        assert differ(frames_of(plain), frames_of(stressed)) == changes
-        assert next(e for e in stressed if isinstance(e, Frame) and e.index).mask is not None
+def test_emphasis_is_where_the_character_is_new(monkeypatch) -> None:
+    """Transcribed literally; nowhere in its own pose, and elsewhere without MGDM, too, whose masks it needs."""
+    given, predict = [], Denoiser.predict
+
+    def watched(self, z_t, timestep, embedding, hints, control=None):
+        given.append(control)
+        return predict(self, z_t, timestep, embedding, hints, control)
+
+    monkeypatch.setattr(Denoiser, "predict", watched)
+    character = Animator(tiny_models()).character(picture())
+    still = replace(walk(), poses=(character.pose,) * 3, width=SIDE, height=SIDE)
+    few = fast(mgdm=False, pata=False, frame_masks="skeleton", chunk_frames=1)
+    hull = Hull.fitted(character.pose, character.mask)
+    for motion, anew in ((still, False), (walk(), True)):
+        plain = run(few, motion=motion)
+        assert all(control is None for control in given)
+        given.clear()
+        stressed = run(few.changed({"controlnet_emphasis": 3.0}), motion=motion)
+        assert differ(frames_of(plain), frames_of(stressed)) == anew
+
+        source = next(e.alignment.poses[0] for e in stressed if isinstance(e, Aligned))
+        before = np.maximum(hull.draw(source, SIDE, SIDE), character.mask)
+        masks = [e.mask for e in stressed if isinstance(e, Frame) and e.index]
+        steps = [control.numpy()[0, 0] for control in given if control is not None]
+        assert len(steps) == len(masks) * T
+        for i, mask in enumerate(masks):
+            new = np.clip(mask - before, 0, 1)
+            assert new.any() == anew
+            n = SIDE // len(steps[0])
+            shares = new.reshape(SIDE // n, n, SIDE // n, n).mean(axis=(1, 3))
+            for control in steps[i * T : (i + 1) * T]:
+                np.testing.assert_allclose(control, 1 + 2 * shares**2, rtol=1e-6)
+        given.clear()
 
 
 def test_the_switches_cover_every_pair() -> None:

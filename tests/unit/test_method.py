@@ -578,7 +578,7 @@ def test_direct_inversion_adds_what_the_source_misses() -> None:
 
 def test_control_that_counts_alike_everywhere_is_controlnets_scale() -> None:
     found = []
-    for scale, control in ((1.0, torch.full((1, 1, 64, 64), 1.7)), (1.7, None), (1.0, None)):
+    for scale, control in ((1.0, torch.full((1, 1, *GRID), 1.7)), (1.7, None), (1.0, None)):
         eps = denoiser(controlnet_scale=scale)
         sampler = Sampler(eps, DDIM.from_scheduler(build_scheduler(), T), latents(T + 1)[-1:])
         embeddings, hint = eps.prompt.expand(1, T, -1, -1), eps.hints(drawings(1))
@@ -593,14 +593,14 @@ def test_control_counts_by_its_mean_at_every_level() -> None:
     """Transcribed literally: ControlNet's residuals weighed pixel by pixel, then through the U-Net."""
     eps, z_t, t = denoiser(guidance_scale=1.0), latents(2), 500
     hints, text = eps.hints(drawings(2)), eps.prompt.expand(2, -1, -1)
-    control = 1 + torch.rand(2, 1, 64, 64, generator=torch.Generator().manual_seed(9))
+    control = 1 + torch.rand(2, 1, *GRID, generator=torch.Generator().manual_seed(9))
     found = eps.predict(z_t, t, eps.prompt, hints, control)
 
     down, mid = tiny_networks()["controlnet"](
         z_t, t, text, controlnet_cond=drawings(2), return_dict=False
     )
     for residual in (*down, mid):
-        side = 64 // residual.shape[-1]
+        side = GRID[1] // residual.shape[-1]
         for y, x in itertools.product(range(residual.shape[-2]), range(residual.shape[-1])):
             patch = control[:, :, y * side : (y + 1) * side, x * side : (x + 1) * side]
             residual[:, :, y, x] *= patch.mean(dim=(2, 3))
