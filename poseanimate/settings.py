@@ -46,7 +46,7 @@ class Settings:
     guidance_scale: float = knob(2.0, "w, classifier-free guidance (paper: 7.5)", low=1, high=20)
     controlnet_scale: float = knob(1.0, "weight of ControlNet's residuals", low=0, high=2)
     controlnet_emphasis: float = knob(
-        1.0, "how many times that weight where the character is new (paper: 1)", low=0, high=3
+        1.0, "times ControlNet's scale where the character is new (paper: 1)", low=0, high=3
     )
     frames: int = knob(
         24, "frames of the clip, the source included (paper: 17)", low=2, high=MAX_FRAMES

@@ -421,7 +421,8 @@ class Run:
     def _control(self, hull: Hull, masks: Tensor, grid: tuple[int, int]) -> Tensor | None:
         """How many times ControlNet counts, (frames, 1, h, w): more where M_i is and the character was not.
 
-        By the square of a latent pixel's share in it: what is mostly background is hardly touched.
+        By the square of a latent pixel's share in it: what is mostly background is hardly touched. Alg. 1's own pass
+        goes without, so that its embeddings don't depend on it.
         """
         emphasis = self.settings.controlnet_emphasis
         if emphasis == 1:

@@ -114,7 +114,7 @@ FIGURES: dict[str, Figure] = {
         "frame 0, latent", "dB", 1, "the same against what the autoencoder makes of the source"
     ),
     "frame_mask_iou": Figure(
-        "M_i IoU", "", 1, "of the masks that MGDM took for the frames with the true ones", 3
+        "M_i IoU", "", 1, "of the frame masks with the true ones", 3
     ),
     "seconds": Figure("seconds", "s", -1, "that the row takes alone, without loading"),
     "calls": Figure(

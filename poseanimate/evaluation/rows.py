@@ -10,11 +10,8 @@ from poseanimate.settings import Settings
 MODULES = ("pacm_source", "pacm_pose", "dcam", "mgdm")
 ALL: dict[str, object] = dict.fromkeys(MODULES, True)
 OFF: dict[str, object] = dict.fromkeys(MODULES, False)
-NO_AIDS: dict[str, object] = {
-    "background": "sampled",
-    "controlnet_emphasis": 1.0,
-}  # as in the paper
-NONE: dict[str, object] = {**OFF, **NO_AIDS}
+PAPER: dict[str, object] = {"background": "sampled", "controlnet_emphasis": 1.0}
+NONE: dict[str, object] = {**OFF, **PAPER}
 
 
 @dataclass(frozen=True)
@@ -43,19 +40,21 @@ ROWS: dict[str, Row] = {
     ),
     "controlnet": Row(NONE, "plain ControlNet per frame from the source's inverted noise"),
     "cross-frame": Row(
-        {**NONE, "baseline_attention": "cross_frame"}, "and every frame attends to frame 0 alone"
+        {**NONE, "baseline_attention": "cross_frame"},
+        "plain ControlNet from the inverted noise, every frame attending to frame 0 alone",
     ),
     "cross-frame-direct": Row(
         {**NONE, "baseline_attention": "cross_frame", "background": "direct"},
-        "the same with direct inversion, as the preset `balanced` has it",
+        "cross-frame attention with direct inversion, as the preset `balanced` has it",
     ),
     "cross-frame-aided": Row(
         {**OFF, "baseline_attention": "cross_frame"},
-        "the same with all that the preset has beyond the paper: direct inversion and ControlNet's emphasis",
+        "cross-frame attention with what the preset adds to the paper: direct inversion and ControlNet's emphasis",
     ),
     "spatio-temporal": Row(
         {**NONE, "baseline_attention": "spatio_temporal"},
-        "and every frame attends to frames 0 and i - 1; for the pocket models it stands in for IP+CtrlN",
+        "plain ControlNet from the inverted noise, every frame attending to frames 0 and i - 1; "
+        "for the pocket models it stands in for IP+CtrlN",
     ),
     "ip-adapter": Row(
         {
@@ -69,11 +68,12 @@ ROWS: dict[str, Row] = {
     "only-pacm-source": Row({**NONE, "pacm_source": True}, "the first optimisation alone"),
     "full": Row(ALL, "the method with all of its modules, all else as the preset has it"),
     "less-aids": Row(
-        {**ALL, **NO_AIDS}, "the paper's modules alone, without direct inversion and emphasis"
+        {**ALL, **PAPER}, "the paper's modules alone, without direct inversion and emphasis"
     ),
     "less-direct": Row({**ALL, "background": "sampled"}, "without direct inversion"),
     "less-emphasis": Row(
-        {**ALL, "controlnet_emphasis": 1.0}, "without ControlNet's emphasis where it is new"
+        {**ALL, "controlnet_emphasis": 1.0},
+        "without ControlNet's emphasis where the character is new",
     ),
     "less-pacm": Row(
         {**ALL, "pacm_source": False, "pacm_pose": False}, "without both optimisations"
@@ -90,8 +90,9 @@ ROWS: dict[str, Row] = {
             "pacm_source": False,
             "pacm_pose": False,
             "background": "direct",
+            "controlnet_emphasis": 1.6,
         },
-        "as the preset `fast`: fewer steps, no guidance and so nothing to optimise, direct inversion",
+        "as the preset `fast`: fewer steps, no guidance and so nothing to optimise, direct inversion, emphasis",
     ),
     "negative-prompt": Row(
         {

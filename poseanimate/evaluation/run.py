@@ -140,7 +140,8 @@ def ask(
             the protocol looks for in it, or a sweep that can't be.
     """
     asked = _protocol(protocol, split, first, characters, motions, captions, data)
-    if "ip-adapter" in rows.split(",") and not image_prompts:
+    makes = protocol != External.name
+    if makes and "ip-adapter" in rows.split(",") and not image_prompts:
         raise SettingsError(
             "Row ip-adapter needs models that have an IP-Adapter.", "Name the models sd15."
         )
@@ -154,7 +155,7 @@ def ask(
     )
     chosen = {name: known[name] for name in _listed(rows, "row", tuple(known))}
     if sweep:
-        if protocol == External.name:
+        if not makes:
             raise SettingsError(
                 "Clips of other systems have no settings to sweep.", "Leave --sweep out."
             )

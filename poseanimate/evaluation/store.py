@@ -25,7 +25,6 @@ from poseanimate.evaluation.metrics import Picture
 ASKED = "asked.json"
 TRUTH = "truth"  # the row that the true frames' features lie under
 SHARED = ("inversion", "pacm_source")  # stages that depend on the picture alone
-INVERT_OTHERWISE = ("ip-adapter", "fast")  # rows whose stages serve no other row
 
 
 @dataclass(frozen=True)
@@ -118,17 +117,20 @@ class Store:
 
 
 def _with_costs(result: Result, others: Sequence[Result]) -> Result:
-    """With what the row takes alone: stages that were cached count with what they took where they were worked out."""
+    """With what the row takes alone: stages that were cached count with what they took where they were worked out.
+
+    By the row itself, in another motion, or else by another row: that is where they were cached from.
+    """
     if not result.seconds:
         return result
-    own = [other for other in others if _shares_stages(result, other)]
+    own = [other for other in others if other.character == result.character]
     found = dict(result.figures)
     for name in ("seconds", "calls"):
         spent: dict[str, float] = getattr(result, name)
         total = sum(value for stage, value in spent.items() if stage not in result.cached)
         for stage in result.cached:
-            same = [
-                getattr(other, name).get(stage, 0.0)
+            made = [
+                other
                 for other in own
                 if stage not in other.cached
                 and (
@@ -136,15 +138,10 @@ def _with_costs(result: Result, others: Sequence[Result]) -> Result:
                     or (other.motion, other.driver) == (result.motion, result.driver)
                 )
             ]
-            total += max(same, default=0.0)
+            made = [other for other in made if other.row == result.row] or made
+            total += max((getattr(other, name).get(stage, 0.0) for other in made), default=0.0)
         found[name] = float(total)
     return replace(result, figures=found)
-
-
-def _shares_stages(one: Result, other: Result) -> bool:
-    """Whether what is cached for one row serves another: some invert otherwise."""
-    apart = [row if row in INVERT_OTHERWISE else "" for row in (one.row, other.row)]
-    return one.character == other.character and apart[0] == apart[1]
 
 
 def _natural(name: str) -> tuple[str, int]:

@@ -85,7 +85,7 @@ class Sampler:
         Args:
             embeddings: ∅̃, (frames, T, L, d).
             hints: of the target poses, (frames, c, h, w).
-            masks: M_i, (frames, H, W) in [0, 1], or None where neither attention nor the background asks for them.
+            masks: M_i, (frames, H, W) in [0, 1], or None where nothing asks for them.
             pull: does Alg. 1 on the way; `embeddings` are then ∅_s.
             control: how many times ControlNet counts at each latent pixel, (frames, 1, h, w); None: once.
         """

@@ -23,7 +23,7 @@ PROMPT_HELP = "What the picture shows. Begin with the character: those words are
 USE = "Use: "
 WORDS = "Words that name the character"
 WORDS_HELP = (
-    "MGDM finds the character by them where masks come from attention (Advanced, Frame masks)."
+    "The character is found by them where masks come from attention (Advanced, Frame masks)."
 )
 FOUND = "What was found"
 FOUND_ALT = "The picture with its joints, which can be dragged"
@@ -79,7 +79,8 @@ SETTINGS = "## 4 · Settings"
 SETTINGS_PRESET = "Start from"
 PRESET_HELP = (
     "fast: guidance 1, where no embedding needs to be optimised. "
-    "balanced: guidance 2, with PACM's first optimisation. Both have direct inversion. "
+    "balanced: guidance 2, with PACM's first optimisation. Both have direct inversion, and "
+    "ControlNet counts more where the character is new. "
     "paper: the paper's values, slow. baseline-…: without the paper's modules, to compare with."
 )
 NORMALISE = "Give λ3 the rest"

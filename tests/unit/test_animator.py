@@ -656,7 +656,7 @@ def test_a_held_background_has_masks_without_mgdm_too(off: dict) -> None:
 
 
 def test_emphasis_is_where_the_character_is_new(monkeypatch) -> None:
-    """Transcribed literally; nowhere in its own pose, and elsewhere without MGDM, too, whose masks it needs."""
+    """Transcribed literally; nowhere in its own pose, and in others with MGDM off as well."""
     given, predict = [], Denoiser.predict
 
     def watched(self, z_t, timestep, embedding, hints, control=None):

@@ -400,7 +400,14 @@ def test_a_row_counts_the_stages_that_it_took_from_the_cache(tmp_path: Path) -> 
     assert calls == {("walk", "one"): 70, ("walk", "two"): 90, ("wave", "two"): 70}
     put("fast", "walk", {"inversion": 1.0, "generation": 1.0})
     put("fast", "wave", {"generation": 1.0}, "inversion")  # its own, not the others' longer one
-    assert [r.figures["seconds"] for r in store.results() if r.row == "fast"] == [2.0, 2.0]
+    put("partial", "walk", {"pacm_source": 2.0, "generation": 1.0}, "inversion")
+    put("full", "walk", {"pacm_source": 5.0, "generation": 1.0}, "inversion")
+    put("partial", "wave", {"generation": 1.0}, "inversion", "pacm_source")
+    put("less", "wave", {"generation": 1.0}, "inversion", "pacm_source")
+    found = {(r.row, r.motion): r.figures["seconds"] for r in store.results()}
+    assert found["fast", "walk"] == found["fast", "wave"] == 2.0
+    assert found["partial", "walk"] == found["partial", "wave"] == 7.0
+    assert found["full", "walk"] == found["less", "wave"] == 10.0
 
 
 def test_characters_are_in_the_order_of_their_numbers(tmp_path: Path) -> None:
@@ -497,6 +504,8 @@ def test_systems_are_rows_that_can_be_chosen(tmp_path: Path) -> None:
     assert set(ask("external", FEW, data=tmp_path, rows="dark").rows) == {"dark"}
     with pytest.raises(SettingsError, match="no row 'full'"):
         ask("external", FEW, data=tmp_path, rows="full")
+    (tmp_path / "dark").rename(tmp_path / "ip-adapter")
+    assert set(ask("external", FEW, data=tmp_path, rows="ip-adapter").rows) == {"ip-adapter"}
     with pytest.raises(SettingsError, match="no settings to sweep"):
         ask("external", FEW, data=tmp_path, sweep="lambda_first=0.3,0.7")
 
