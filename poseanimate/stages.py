@@ -11,19 +11,18 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TypeVar
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn.functional import adaptive_avg_pool2d
 
-from poseanimate.cache import StageCache, content_key
+from poseanimate.cache import StageCache
 from poseanimate.character import Character
 from poseanimate.clock import Clock
 from poseanimate.errors import CacheError, DeviceError
 from poseanimate.events import Done, Event, Frame, Note, Preview, Stage
 from poseanimate.events import Step as StepEvent
+from poseanimate.frame_masks import FrameMasks
 from poseanimate.memory import frame_bytes, frames_together, free_bytes, is_out_of_memory, release
 from poseanimate.method.baselines import CrossFrame, SpatioTemporal
 from poseanimate.method.dcam import DualConsistency, Weights
@@ -32,23 +31,25 @@ from poseanimate.method.denoiser import Denoiser
 from poseanimate.method.frame_attention import FrameAttention
 from poseanimate.method.masks import CrossAttentionMaps
 from poseanimate.method.pacm import (
-    PoseOptimisation,
     Pull,
     SourceEmbeddings,
-    SourceOptimisation,
     Step,
     optimise_embeddings,
     pose_aware_inversion,
 )
 from poseanimate.method.sampler import Sampler
 from poseanimate.models import Models, to_pixels, to_tensor
-from poseanimate.poses.hull import Hull
 from poseanimate.poses.pata import Alignment
 from poseanimate.poses.skeleton import Pose, draw_pose
 from poseanimate.prompt import check_prompt
 from poseanimate.settings import Settings
+from poseanimate.stage_keys import (
+    StageKeys,
+    pose_optimisation,
+    source_optimisation,
+    wants_attention,
+)
 
-CACHE_VERSION = "1"
 PREVIEWS = "previews"
 PREVIEWS_PER_CHUNK = 4  # at most
 PREVIEW_SHARE = 0.02  # of a run's time
@@ -76,7 +77,7 @@ class Run:
         self.ddim = DDIM.from_scheduler(models.scheduler, settings.num_inference_steps)
         self.poses = self.alignment.poses
         self.tokens = models.character_positions(self.prompt, settings.character_words)
-        self.keys = _Keys(self)
+        self.keys = StageKeys(models.identity, self.character, self.prompt, self.tokens, settings)
         height, width = self.character.picture.shape[:2]
         self.together = frames_together(
             settings.chunk_frames,
@@ -130,13 +131,15 @@ class Run:
             yield Note(
                 "The prompt has no word that names the character: frame masks come from the skeleton alone."
             )
-        hull = Hull.fitted(self.character.pose, self.character.mask) if settings.masked else None
+        places = None
+        if settings.masked:
+            places = FrameMasks(self.character, self.poses[0], settings, self.models.device)
         first = 1
         while first < len(self.poses):
             poses = self.poses[first : first + self.together]
             try:
                 z_0, masks = yield from self._chunk(
-                    first, poses, sampler, hull, inverted, source, start
+                    first, poses, sampler, places, inverted, source, start
                 )
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error) or self.together == 1:
@@ -178,7 +181,7 @@ class Run:
         first: int,
         poses: tuple[Pose, ...],
         sampler: Sampler,
-        hull: Hull | None,
+        places: FrameMasks | None,
         inverted: Tensor,
         source: SourceEmbeddings,
         start: Tensor,
@@ -190,9 +193,9 @@ class Run:
             first, poses, hints, inverted, source, start
         )
         masks = control = None
-        if hull is not None:
-            masks = self._masks(hull, poses, maps)
-            control = self._control(hull, masks, (start.shape[2], start.shape[3]))
+        if places is not None:
+            masks = places.masks(poses, maps)
+            control = places.control(masks, (start.shape[2], start.shape[3]))
         pull = None
         if settings.pacm_pose and settings.pose_in_generation:
             pull = Pull(inverted, settings.pose_learning_rate)
@@ -265,7 +268,7 @@ class Run:
     ) -> Generator[Event, None, tuple[Tensor, Tensor | None]]:
         """∅̃ of a chunk's frames (Alg. 1) and the character's cross-attention (frames, h, w) on the way."""
         settings = self.settings
-        with_maps = self._wants_attention
+        with_maps = wants_attention(settings, self.tokens)
         if not settings.pose_before and not with_maps:
             return source.embeddings.expand(len(poses), -1, -1, -1), None
         keys = [self.keys.pose(pose) for pose in poses]
@@ -334,7 +337,7 @@ class Run:
             passes["pacm_source"] = 0.0 if keys.source in kept else cost
         if settings.follows_source:
             passes["frame_0"] = float(steps)
-        if settings.pose_before or self._wants_attention:
+        if settings.pose_before or wants_attention(settings, self.tokens):
             missing = sum(keys.pose(pose) not in kept for pose in self.poses[1:])
             passes["pacm_pose"] = steps * pose_optimisation(settings).cost * missing
         one_pass = settings.pacm_pose and settings.pose_in_generation
@@ -398,47 +401,6 @@ class Run:
             self.denoiser, self.ddim, start, attention, source_mask, settings.background, room, lockable
         )  # fmt: skip
 
-    def _masks(self, hull: Hull, poses: tuple[Pose, ...], attention: Tensor | None) -> Tensor:
-        """M_i of a chunk's frames, (frames, H, W) in {0, 1}.
-
-        "both" is the hull and, within a wider hull, what attention adds to it.
-        """
-        height, width = self.character.picture.shape[:2]
-        drawn = np.stack([hull.draw(pose, width, height) for pose in poses])
-        if attention is None or self.settings.frame_masks == "skeleton":
-            return torch.from_numpy(drawn).to(self.models.device)
-        maps = attention.cpu().numpy().astype(np.float32)
-        large = np.stack(
-            [cv2.resize(m, (width, height), interpolation=cv2.INTER_LINEAR) for m in maps]
-        )
-        seen = large > self.settings.mask_threshold
-        if self.settings.frame_masks == "both":
-            wide = hull.widened(self.settings.mask_reach)
-            near = np.stack([wide.draw(pose, width, height) for pose in poses]) > 0
-            seen = (seen & near) | (drawn > 0)
-        return torch.from_numpy(seen.astype(np.float32)).to(self.models.device)
-
-    def _control(self, hull: Hull, masks: Tensor, grid: tuple[int, int]) -> Tensor | None:
-        """How many times ControlNet counts, (frames, 1, h, w): more where M_i is and the character was not.
-
-        By the square of a latent pixel's share in it: what is mostly background is hardly touched. Alg. 1's own pass
-        goes without, so that its embeddings don't depend on it.
-        """
-        emphasis = self.settings.controlnet_emphasis
-        if emphasis == 1:
-            return None
-        drawn = hull.draw(self.poses[0], masks.shape[2], masks.shape[1])
-        before = torch.from_numpy(np.maximum(drawn, self.character.mask)).to(masks)
-        share = adaptive_avg_pool2d((masks - before).clamp(min=0)[:, None], grid)
-        return 1 + (emphasis - 1) * share**2
-
-    @property
-    def _wants_attention(self) -> bool:
-        """Whether cross-attention is kept: always beside Alg. 1, so that switching masks re-runs nothing."""
-        settings = self.settings
-        attended = settings.masked and settings.frame_masks != "skeleton"
-        return bool(self.tokens and (settings.pose_before or attended))
-
     def _hints(self, poses: tuple[Pose, ...]) -> Tensor:
         height, width = self.character.picture.shape[:2]
         drawings = np.stack([draw_pose(pose, width, height) for pose in poses])
@@ -476,59 +438,6 @@ def _finite(result: Tensor) -> Tensor:
             "Start with --precision full, or use another checkpoint or autoencoder.",
         )
     return result
-
-
-class _Keys:
-    """What each cached stage depends on, and nothing else."""
-
-    def __init__(self, run: Run) -> None:
-        settings = run.settings
-        self.inversion = content_key(
-            CACHE_VERSION, "inversion", run.models.identity, run.character.picture, run.prompt,
-            *_arrays(run.character.pose), settings.num_inference_steps, settings.controlnet_scale,
-            settings.image_prompt,
-        )  # fmt: skip
-        self.source = content_key(
-            "source", self.inversion, settings.guidance_scale, settings.embedding_role,
-            settings.controlnet_text, settings.inner_steps, settings.source_learning_rate,
-            settings.source_tolerance, settings.source_share, settings.source_start,
-        )  # fmt: skip
-        how = pose_optimisation(settings)
-        step = (how.learning_rate, how.optimiser, how.resample) if how.steps else None
-        self._pose = content_key(
-            "pose", self.source if settings.pacm_source else self.inversion, settings.pacm_source,
-            settings.guidance_scale, settings.embedding_role, settings.controlnet_text, how.steps,
-            step, settings.seed if settings.start == "random" else None,
-            run._wants_attention and settings.mask_levels, run.tokens,
-        )  # fmt: skip
-
-    def pose(self, pose: Pose) -> str:
-        return content_key(self._pose, *_arrays(pose))
-
-
-def source_optimisation(settings: Settings) -> SourceOptimisation:
-    """Eq. 6 as the settings want it."""
-    return SourceOptimisation(
-        settings.inner_steps,
-        settings.source_learning_rate,
-        settings.source_tolerance,
-        settings.source_share,
-        settings.source_start,
-    )
-
-
-def pose_optimisation(settings: Settings) -> PoseOptimisation:
-    """Alg. 1 as the settings want it; without PACM's second optimisation no step is made."""
-    return PoseOptimisation(
-        settings.pose_steps if settings.pose_before else 0,
-        settings.pose_learning_rate,
-        settings.pose_optimiser,
-        settings.pose_resample,
-    )
-
-
-def _arrays(pose: Pose) -> tuple[NDArray | None, ...]:
-    return pose.body, pose.left_hand, pose.right_hand, pose.face
 
 
 def psnr_db(
