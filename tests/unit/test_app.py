@@ -34,20 +34,32 @@ def surroundings(folder: Path, **variables: str) -> dict[str, str]:
 
 @pytest.mark.parametrize(
     ("variable", "value", "words"),
-    [
-        ("POSEANIMATE_MODELS", "nowhere", "'nowhere' is no models folder"),
-        ("POSEANIMATE_MAX_SIDE", "96", "128 to 256"),
-        (FOLDER_VARIABLE, "file", "cache"),
-    ],
+    [("POSEANIMATE_MAX_SIDE", "96", "128 to 256"), (FOLDER_VARIABLE, "file", "cache")],
 )
 def test_what_can_not_be_used_gets_a_sentence(
-    variable: str, value: str, words: str, tmp_path: Path
+    variable: str,
+    value: str,
+    words: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "file").touch()
+    monkeypatch.setenv("POSEANIMATE_MODELS", "pocket")
+    monkeypatch.setenv(variable, value)
+    assert app.main([]) == 2
+    said = capsys.readouterr()
+    [sentence] = said.err.splitlines()
+    assert words in sentence and sentence.endswith(".")
+    assert said.out == ""
+
+
+def test_the_process_ends_with_one_sentence(tmp_path: Path) -> None:
     ended = subprocess.run(
         [sys.executable, str(APP)],
         cwd=tmp_path,
-        env=surroundings(tmp_path, **{variable: value}),
+        env=surroundings(tmp_path, POSEANIMATE_MODELS="nowhere"),
         capture_output=True,
         text=True,
         timeout=PATIENCE_S,
@@ -55,7 +67,7 @@ def test_what_can_not_be_used_gets_a_sentence(
     )
     assert ended.returncode == 2
     [sentence] = ended.stderr.splitlines()
-    assert words in sentence and sentence.endswith(".")
+    assert "'nowhere' is no models folder" in sentence and sentence.endswith(".")
     assert ended.stdout == ""
 
 

@@ -29,7 +29,7 @@ from poseanimate.models import Models
 from poseanimate.prompt import character_words
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-SIDE = 256
+SIDE = 128
 GRID = (SIDE // 8, SIDE // 8)
 CLOSE = {"atol": 1e-4, "rtol": 1e-3}
 
@@ -126,7 +126,7 @@ def test_chunks_give_what_all_frames_at_once_give(models: Models) -> None:
     trajectory = noise(steps + 1, 4, *GRID)
     masks = torch.zeros(frames + 1, SIDE, SIDE)
     for i, mask in enumerate(masks):
-        mask[40:220, 60 + 30 * i : 140 + 30 * i] = 1
+        mask[20:110, 30 + 15 * i : 70 + 15 * i] = 1
     found = []
     for sizes in ([1, 1], [2]):
         eps = denoiser(models)
