@@ -41,7 +41,7 @@ def wants_attention(settings: Settings, tokens: tuple[int, ...]) -> bool:
 
 
 class StageKeys:
-    """What each cached stage depends on, and nothing else.
+    """Keys of the cached stages; each holds what the stage depends on, and nothing else.
 
     models: their identity. tokens: positions in the prompt of what stands for the character.
     """
@@ -74,6 +74,7 @@ class StageKeys:
         )  # fmt: skip
 
     def pose(self, pose: Pose) -> str:
+        """The key of one pose's embeddings (Alg. 1) and of the cross-attention seen on the way."""
         return content_key(self._pose, *_arrays(pose))
 
 

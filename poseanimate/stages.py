@@ -131,15 +131,15 @@ class Run:
             yield Note(
                 "The prompt has no word that names the character: frame masks come from the skeleton alone."
             )
-        places = None
+        frame_masks = None
         if settings.masked:
-            places = FrameMasks(self.character, self.poses[0], settings, self.models.device)
+            frame_masks = FrameMasks(self.character, self.poses[0], settings, self.models.device)
         first = 1
         while first < len(self.poses):
             poses = self.poses[first : first + self.together]
             try:
                 z_0, masks = yield from self._chunk(
-                    first, poses, sampler, places, inverted, source, start
+                    first, poses, sampler, frame_masks, inverted, source, start
                 )
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error) or self.together == 1:
@@ -181,7 +181,7 @@ class Run:
         first: int,
         poses: tuple[Pose, ...],
         sampler: Sampler,
-        places: FrameMasks | None,
+        frame_masks: FrameMasks | None,
         inverted: Tensor,
         source: SourceEmbeddings,
         start: Tensor,
@@ -193,9 +193,9 @@ class Run:
             first, poses, hints, inverted, source, start
         )
         masks = control = None
-        if places is not None:
-            masks = places.masks(poses, maps)
-            control = places.control(masks, (start.shape[2], start.shape[3]))
+        if frame_masks is not None:
+            masks = frame_masks.masks(poses, maps)
+            control = frame_masks.control(masks, (start.shape[2], start.shape[3]))
         pull = None
         if settings.pacm_pose and settings.pose_in_generation:
             pull = Pull(inverted, settings.pose_learning_rate)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import http.client
-import signal
 import socket
 import subprocess
 import threading
@@ -54,21 +53,9 @@ def started(
     ready: Callable[[], bool],
 ) -> Iterator[subprocess.Popen[bytes]]:
     """A process, once it is ready; what it says goes into a file. At the end it is ended, if it hasn't."""
-
-    def hears_interrupts() -> None:
-        """As in a terminal: a test run in a shell's background ignores them, and would pass that on."""
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-
     with (
         said.open("w") as file,
-        subprocess.Popen(
-            command,
-            cwd=folder,
-            env=variables,
-            stdout=file,
-            stderr=file,
-            preexec_fn=hears_interrupts,
-        ) as process,
+        subprocess.Popen(command, cwd=folder, env=variables, stdout=file, stderr=file) as process,
     ):
         try:
             give_up_s = time.monotonic() + PATIENCE_S

@@ -46,8 +46,8 @@ def test_what_can_not_be_used_gets_a_sentence(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "file").touch()
-    monkeypatch.setenv("POSEANIMATE_MODELS", "pocket")
-    monkeypatch.setenv(variable, value)
+    chosen = {"POSEANIMATE_MODELS": "pocket", variable: value}
+    monkeypatch.setattr(os, "environ", surroundings(tmp_path, **chosen))
     assert app.main([]) == 2
     said = capsys.readouterr()
     [sentence] = said.err.splitlines()
