@@ -15,13 +15,13 @@ if ON_ZERO_GPU:
     import spaces  # noqa: F401  it must come before torch
 
 from poseanimate.animator import Animator
-from poseanimate.backend import Backend
-from poseanimate.cache import StageCache, default_folder, default_size
-from poseanimate.cli_arguments import add_models, chosen_models
+from poseanimate.cli.arguments import add_models, chosen_models
+from poseanimate.engines.engine import Engine
+from poseanimate.engines.zero_gpu import ZeroGPU
 from poseanimate.errors import PoseAnimateError
-from poseanimate.loading import default_models, load_models
+from poseanimate.models.loading import default_models, load_models
+from poseanimate.storage.stage_cache import StageCache, default_folder, default_size
 from poseanimate.ui.page import check_mcp, create_demo, serve
-from poseanimate.zero_gpu import ZeroGPU
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -66,7 +66,7 @@ def _name_and_password(text: str) -> tuple[str, str]:
     return name, password
 
 
-def backend(options: argparse.Namespace) -> Backend:
+def backend(options: argparse.Namespace) -> Engine:
     """The engine: on ZeroGPU the one whose runs borrow a GPU.
 
     Args:

@@ -13,17 +13,17 @@ from PIL import Image
 from torch import Tensor
 
 from poseanimate.animator import Animator
-from poseanimate.cache import StageCache
-from poseanimate.character import Character
 from poseanimate.events import Event
+from poseanimate.inputs.character import Character
 from poseanimate.method.ddim import DDIM, invert
 from poseanimate.method.denoiser import Denoiser
-from poseanimate.models import Models, to_pixels, to_tensor
+from poseanimate.models.family import Models, to_pixels, to_tensor
+from poseanimate.pipeline.run import Run
 from poseanimate.poses.motion import Motion
-from poseanimate.poses.pata import Alignment
+from poseanimate.poses.pata.alignment import Alignment
 from poseanimate.poses.skeleton import Pose, draw_pose
 from poseanimate.settings import Settings
-from poseanimate.stages import Run
+from poseanimate.storage.stage_cache import StageCache
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,7 +3,7 @@
 `python benchmarks/gpu.py [--models pocket|sd15-random|FOLDER] [--device cpu|cuda] [--parts engine,chunked] [--json]`
 
 Every figure is of the same models, picture, poses, T and n, so that the ratios hold whatever else the machine does.
-`sd15-random` is Stable Diffusion 1.5 with random weights (sd15_random.py): its speed without its pictures.
+`sd15-random` is Stable Diffusion 1.5 with random lambdas (sd15_random.py): its speed without its pictures.
 """
 
 from __future__ import annotations
@@ -44,16 +44,16 @@ from watch import (
     timed,
 )
 
-from poseanimate.cache import StageCache
 from poseanimate.errors import PoseAnimateError
-from poseanimate.loading import load_models
 from poseanimate.media import load_picture
-from poseanimate.memory import release
 from poseanimate.method.ddim import DDIM
 from poseanimate.method.pacm import pose_aware_inversion
+from poseanimate.models.loading import load_models
+from poseanimate.pipeline.memory import release
+from poseanimate.pipeline.run import psnr_db, source_optimisation
 from poseanimate.poses.motion import load_preset, preset_names
 from poseanimate.settings import Settings
-from poseanimate.stages import psnr_db, source_optimisation
+from poseanimate.storage.stage_cache import StageCache
 
 PARTS = ("engine", "regenerate", "chunked", "literal", "nulltext", "memory", "profile")
 RATIOS = {

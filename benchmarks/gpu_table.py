@@ -33,7 +33,7 @@ def table(figures: dict[str, Any]) -> str:
     if about["models"] == "sd15-random":
         lines += [
             "",
-            "Random weights: seconds, FLOP and memory are the real models', what depends on PSNR is not.",
+            "Random lambdas: seconds, FLOP and memory are the real models', what depends on PSNR is not.",
         ]
     lines += ["", *_ratios(figures)]
     for part, written in (

@@ -18,13 +18,13 @@ import torch
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
-from poseanimate.character import Character
-from poseanimate.method.dcam import DualConsistency, Weights
+from poseanimate.inputs.character import Character
+from poseanimate.method.cross_frame import KeysValues
+from poseanimate.method.dcam import DualConsistency, Lambdas
 from poseanimate.method.ddim import DDIM, Predict, invert
-from poseanimate.method.frame_attention import KeysValues
 from poseanimate.method.mgdm import layer_grid, regions
-from poseanimate.models import Models, to_tensor
-from poseanimate.poses.hull import Hull
+from poseanimate.models.family import Models, to_tensor
+from poseanimate.poses.silhouette import Silhouette
 from poseanimate.poses.skeleton import Pose, draw_pose
 from poseanimate.settings import Settings
 
@@ -67,8 +67,8 @@ class SixAttentions(DualConsistency):
             :, None, None, :, None
         ]
         dca_c = dca_b = torch.zeros_like(q)
-        weights = (self.weights.first, self.weights.prev, self.weights.self)
-        for weight, (k, v), mask in zip(weights, (first, previous, own), inside, strict=True):
+        lambdas = (self.lambdas.first, self.lambdas.prev, self.lambdas.self)
+        for weight, (k, v), mask in zip(lambdas, (first, previous, own), inside, strict=True):
             m = mask.to(k.dtype)
             dca_c = dca_c + weight * scaled_dot_product_attention(q, k * m, v * m)
             dca_b = dca_b + weight * scaled_dot_product_attention(q, k * (1 - m), v * (1 - m))
@@ -163,10 +163,10 @@ class LiteralLoop:
     ) -> list[SixAttentions]:
         """DC attention of both guidance branches, with the keys and values of frame 0."""
         settings = self.settings
-        weights = Weights(settings.lambda_first, settings.lambda_prev, settings.lambda_self)
+        lambdas = Lambdas(settings.lambda_first, settings.lambda_prev, settings.lambda_self)
         grid = (inverted.shape[2], inverted.shape[3])
         attentions = [
-            SixAttentions(weights=weights, branches=1, latent_grid=grid) for _ in range(2)
+            SixAttentions(lambdas=lambdas, branches=1, latent_grid=grid) for _ in range(2)
         ]
         for attention in attentions:
             attention.recording, attention.masks = True, mask.expand(3, -1, -1)
@@ -255,7 +255,7 @@ class LiteralLoop:
     def _masks(self, poses: tuple[Pose, ...]) -> Tensor:
         """M_0 … M_N, (frames, H, W): the source's own, then the skeletons' hulls."""
         height, width = self.character.picture.shape[:2]
-        hull = Hull.fitted(self.character.pose, self.character.mask)
+        hull = Silhouette.fitted(self.character.pose, self.character.mask)
         drawn = [hull.draw(pose, width, height) for pose in poses[1:]]
         return torch.from_numpy(np.stack([self.character.mask, *drawn])).to(self.models.device)
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from poseanimate.method.ddim import DDIM
-from poseanimate.models import Models
+from poseanimate.models.family import Models
 
 LEARNING_RATE, LEARNING_RATE_OVER = 1e-2, 100  # lr = 1e-2 · (1 - i / 100)
 TOLERANCE, TOLERANCE_RISE = 1e-5, 2e-5  # stops below 1e-5 + i · 2e-5

@@ -21,21 +21,21 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
-from browser import PATIENCE_MS, chromium, opened
+from helpers.browser import TIMEOUT_MS, chromium, opened
+from helpers.served import free_port, listens, started
 from PIL import Image
 from playwright.sync_api import Page, expect
-from served import free_port, listens, started
 
 from poseanimate.animator import Animator
 from poseanimate.events import Event, Preview
-from poseanimate.loading import load_models
 from poseanimate.media import load_picture
+from poseanimate.models.loading import load_models
 from poseanimate.poses.motion import load_preset
 from poseanimate.settings import Settings
-from poseanimate.ui.looks import EXAMPLES, caption, example_names
+from poseanimate.ui.contact_sheet import PREDICTED_RGB
 from poseanimate.ui.parts import FIRST_MOTION, FIRST_PRESET
-from poseanimate.ui.run import Run
-from poseanimate.ui.sheet import PREDICTED_RGB
+from poseanimate.ui.run_view import Run
+from poseanimate.ui.theme import EXAMPLES, caption, example_names
 
 RUNS = 3
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -86,10 +86,10 @@ def _used(page: Page, url: str) -> dict[str, float]:
     seconds = {"open_to_usable": time.monotonic() - began}
     page.get_by_role("button", name="Generate").click()
     clicked = time.monotonic() - began
-    page.wait_for_function(PREDICTED, arg=list(PREDICTED_RGB), polling=50, timeout=PATIENCE_MS)
+    page.wait_for_function(PREDICTED, arg=list(PREDICTED_RGB), polling=50, timeout=TIMEOUT_MS)
     seconds["open_to_preview"] = time.monotonic() - began
     page.wait_for_function(
-        "document.querySelector('#clip video')?.readyState >= 2", timeout=PATIENCE_MS
+        "document.querySelector('#clip video')?.readyState >= 2", timeout=TIMEOUT_MS
     )
     seconds["open_to_clip"] = time.monotonic() - began
     expect(page.locator("#bar")).to_contain_text("Done")

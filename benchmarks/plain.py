@@ -9,7 +9,7 @@ import torch
 from diffusers import DDIMScheduler, StableDiffusionControlNetPipeline
 from torch import Tensor
 
-from poseanimate.models import Models
+from poseanimate.models.family import Models
 
 
 @dataclass(frozen=True, eq=False)

@@ -21,13 +21,13 @@ from literal import LiteralLoop
 from PIL import Image
 
 from poseanimate.animator import Animator
-from poseanimate.cache import StageCache
 from poseanimate.events import Done, Frame
-from poseanimate.loading import load_models
 from poseanimate.media import load_picture
+from poseanimate.models.loading import load_models
 from poseanimate.poses.motion import Motion, load_preset, preset_names
 from poseanimate.poses.skeleton import Pose
 from poseanimate.settings import Settings
+from poseanimate.storage.stage_cache import StageCache
 
 CHARACTERS = Path(__file__).resolve().parent.parent / "examples" / "characters"
 CACHE_BYTES = 2_000_000_000

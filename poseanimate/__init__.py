@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from poseanimate.animator import Animator
-    from poseanimate.loading import load_models
-    from poseanimate.models import Models
+    from poseanimate.models.family import Models
+    from poseanimate.models.loading import load_models
     from poseanimate.poses.motion import Motion, load_preset
     from poseanimate.settings import Settings
 
@@ -21,10 +21,10 @@ __all__ = ["Animator", "Models", "Motion", "Settings", "load_models", "load_pres
 
 _HOMES = {
     "Animator": "animator",
-    "Models": "models",
+    "Models": "models.family",
     "Motion": "poses.motion",
     "Settings": "settings",
-    "load_models": "loading",
+    "load_models": "models.loading",
     "load_preset": "poses.motion",
 }
 

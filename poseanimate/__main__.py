@@ -1,8 +1,8 @@
-"""`python -m poseanimate`: see `poseanimate.cli`."""
+"""`python -m poseanimate`: see `poseanimate.cli.main`."""
 
 import sys
 
-from poseanimate.cli import main
+from poseanimate.cli.main import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -17,24 +17,24 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from poseanimate.cache import StageCache
-from poseanimate.character import Character, found, placed
 from poseanimate.errors import DeviceError, MotionError, SettingsError, first_line
 from poseanimate.events import Aligned, Event, Forecast, Note, Stage
-from poseanimate.gauge import Gauge, Learnt
+from poseanimate.inputs.character import Character, found, placed
+from poseanimate.inputs.prompt import character_words
 from poseanimate.media import fit_size, rgb_over_white
-from poseanimate.memory import is_out_of_memory, release
 from poseanimate.method.denoiser import branches
-from poseanimate.models import Models
-from poseanimate.poses.detect import PoseDetector
+from poseanimate.models.family import Models
+from poseanimate.models.pose_detection import PoseDetector
+from poseanimate.models.segmentation import Segmenter
+from poseanimate.pipeline.cost import CostModel, MemoryMonitor
+from poseanimate.pipeline.memory import is_out_of_memory, release
+from poseanimate.pipeline.run import Run
 from poseanimate.poses.motion import Motion
-from poseanimate.poses.pata import Alignment, PataSettings, Severity, align
+from poseanimate.poses.pata.alignment import Alignment, PataSettings, Severity, align
+from poseanimate.poses.pata.findings import clip_length, nobody_in_clip
 from poseanimate.poses.skeleton import Pose
-from poseanimate.poses.verdicts import clip_length, nobody_in_clip
-from poseanimate.prompt import character_words
-from poseanimate.segment import Segmenter
 from poseanimate.settings import MAX_FRAMES, Settings
-from poseanimate.stages import Run
+from poseanimate.storage.stage_cache import StageCache
 
 __all__ = ["Animator", "Character"]
 
@@ -65,7 +65,7 @@ class Animator:
         self.models = models
         self.cache = cache
         self.max_side = max_side
-        self.learnt: Learnt | None = None  # from the last run
+        self.learnt: CostModel | None = None  # from the last run
 
     @property
     def identity(self) -> str:
@@ -130,7 +130,7 @@ class Animator:
             alignment = alignment.repeated(settings.frames)
         poses = len(motion.poses)
         notes = clip_length(settings.frames, alignment.transition, poses, MAX_FRAMES, settings.loop)
-        return replace(alignment, verdicts=(*alignment.verdicts, *notes))
+        return replace(alignment, findings=(*alignment.findings, *notes))
 
     def _aligned(self, character: Character, motion: Motion, settings: Settings) -> Alignment:
         height, width = character.picture.shape[:2]
@@ -174,17 +174,17 @@ class Animator:
         yield Stage("alignment", 1)
         alignment = self.align(character, motion, settings)
         yield Aligned(alignment, character.picture, character.mask)
-        for verdict in alignment.verdicts:
-            if verdict.severity is Severity.ERROR:
-                raise MotionError(verdict.message, verdict.remedy)
-            yield Note(str(verdict), verdict.severity is Severity.WARNING)
+        for finding in alignment.findings:
+            if finding.severity is Severity.ERROR:
+                raise MotionError(finding.message, finding.remedy)
+            yield Note(str(finding), finding.severity is Severity.WARNING)
         if len(alignment.poses) < 2:
             raise MotionError(
                 "The motion has no frames.", "Choose a motion with at least one pose."
             )
         run = Run(self.models, self.cache, character, alignment, settings, prompt)
         run.seconds |= {"character": seen - started, "alignment": time.monotonic() - seen}
-        gauge, guided = Gauge(self.models.device), branches(settings.guidance_scale)
+        gauge, guided = MemoryMonitor(self.models.device), branches(settings.guidance_scale)
         try:
             with closing(run.events()) as events:  # what it holds is given back below
                 for event in events:

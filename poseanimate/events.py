@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from poseanimate.poses.pata import Alignment
+from poseanimate.poses.pata.alignment import Alignment
 
 Picture = NDArray[np.uint8]
 
@@ -50,7 +50,7 @@ class Step:
 
 @dataclass(frozen=True, eq=False)
 class Aligned:
-    """PATA is done: poses, verdicts, and the source picture on the clip's canvas."""
+    """PATA is done: poses, findings, and the source picture on the clip's canvas."""
 
     alignment: Alignment
     picture: Picture

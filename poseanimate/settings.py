@@ -7,13 +7,12 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import Field, dataclass, field, fields, replace
 from difflib import get_close_matches
-from pathlib import Path
 from typing import Any
 
 from poseanimate.errors import SettingsError
-from poseanimate.prompt import is_text
+from poseanimate.resources import resource_folder
 
-PRESETS = Path(__file__).resolve().parent.parent / "presets" / "settings"
+PRESETS = resource_folder("presets") / "settings"
 MAX_FRAMES = 240
 MAX_TEXT_CHARACTERS = 200
 LAMBDAS = ("lambda_first", "lambda_prev", "lambda_self")
@@ -284,6 +283,15 @@ class Settings:
 def preset_names() -> list[str]:
     """The names of the presets of settings, in alphabetical order."""
     return sorted(path.stem for path in PRESETS.glob("*.json"))
+
+
+def is_text(text: str) -> bool:
+    """Whether it can be written as UTF-8, which half of a surrogate pair can't; JSON lets such halves through."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def allowed(about: Field[Any]) -> str:

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from poseanimate.character import Character
-from poseanimate.evaluation.metrics import (
+from poseanimate.evaluation.metrics.figures import (
     PCK_RADIUS,
     Inside,
     Mask,
@@ -28,10 +27,11 @@ from poseanimate.evaluation.metrics import (
     ssim,
 )
 from poseanimate.events import Done
-from poseanimate.models import Models, to_pixels, to_tensor
+from poseanimate.inputs.character import Character
+from poseanimate.models.family import Models, to_pixels, to_tensor
+from poseanimate.pipeline.run import psnr_db
 from poseanimate.poses.motion import Motion
 from poseanimate.poses.skeleton import Pose
-from poseanimate.stages import psnr_db
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save
 
-from poseanimate.cache import content_key
 from poseanimate.errors import OutputError
-from poseanimate.evaluation.metrics import Picture
+from poseanimate.evaluation.metrics.figures import Picture
+from poseanimate.storage.stage_cache import content_key
 
 ASKED = "asked.json"
 TRUTH = "truth"  # the row that the true frames' features lie under

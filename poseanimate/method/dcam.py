@@ -8,13 +8,13 @@ import torch
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
-from poseanimate.method.attention import is_self_attention_of_up_blocks
-from poseanimate.method.frame_attention import FrameAttention, KeysValues
-from poseanimate.method.mgdm import Split, decoupled_attention, layer_grid, regions
+from poseanimate.method.cross_frame import FrameAttention, KeysValues
+from poseanimate.method.mgdm import RegionIndex, decoupled_attention, layer_grid, regions
+from poseanimate.method.processors import is_self_attention_of_up_blocks
 
 
 @dataclass(frozen=True)
-class Weights:
+class Lambdas:
     """λ1, λ2, λ3 of Eq. 8: shares of frame 0, of the previous frame and of the frame itself."""
 
     first: float = 0.7
@@ -30,10 +30,12 @@ class DualConsistency(FrameAttention):
     mask_form: see mgdm.decoupled_attention; None without MGDM.
     """
 
-    weights: Weights
+    lambdas: Lambdas
     latent_grid: tuple[int, int]
     mask_form: str | None = "hadamard"
-    _splits: dict[int, tuple[Split, Split, Split]] = field(default_factory=dict)  # by tokens
+    _splits: dict[int, tuple[RegionIndex, RegionIndex, RegionIndex]] = field(
+        default_factory=dict
+    )  # by tokens
     _split_of: Tensor | None = None  # the masks that they are of
 
     @staticmethod
@@ -47,9 +49,9 @@ class DualConsistency(FrameAttention):
         seen = self._split(q.shape[2])
         dca = torch.zeros_like(q)
         for weight, (k_j, v_j), which in (
-            (self.weights.first, first, 0),
-            (self.weights.prev, previous, 1),
-            (self.weights.self, own, 2),
+            (self.lambdas.first, first, 0),
+            (self.lambdas.prev, previous, 1),
+            (self.lambdas.self, own, 2),
         ):
             if weight == 0:
                 continue
@@ -60,7 +62,7 @@ class DualConsistency(FrameAttention):
             dca = dca + weight * cfa
         return dca
 
-    def _split(self, tokens: int) -> tuple[Split, Split, Split] | None:
+    def _split(self, tokens: int) -> tuple[RegionIndex, RegionIndex, RegionIndex] | None:
         """Regions, of branches·frames each, of frame 0, of each frame's previous one and of itself."""
         if self.masks is None or self.mask_form is None:
             return None
@@ -71,8 +73,8 @@ class DualConsistency(FrameAttention):
             first, previous, own = seen[:1].expand(len(seen) - 2, -1), seen[1:-1], seen[2:]
             repeat = (self.branches, 1)
             self._splits[tokens] = (
-                Split(first.repeat(repeat)),
-                Split(previous.repeat(repeat)),
-                Split(own.repeat(repeat)),
+                RegionIndex(first.repeat(repeat)),
+                RegionIndex(previous.repeat(repeat)),
+                RegionIndex(own.repeat(repeat)),
             )
         return self._splits[tokens]

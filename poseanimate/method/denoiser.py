@@ -16,7 +16,7 @@ from diffusers import ControlNetModel, UNet2DConditionModel
 from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d
 
-from poseanimate.method.image_prompt import ImagePrompt
+from poseanimate.method.extras.ip_attention import ImagePrompt
 
 
 def branches(guidance_scale: float) -> int:

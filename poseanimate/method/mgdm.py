@@ -44,7 +44,7 @@ def layer_grid(latent_grid: tuple[int, int], tokens: int) -> tuple[int, int]:
 
 
 def decoupled_attention(
-    q: Tensor, k: Tensor, v: Tensor, queries: Split, keys: Split, form: str
+    q: Tensor, k: Tensor, v: Tensor, queries: RegionIndex, keys: RegionIndex, form: str
 ) -> Tensor:
     """CFA^c where the query is the character's and CFA^b elsewhere, Eqs. 9, 10.
 
@@ -67,7 +67,7 @@ def decoupled_attention(
 
 
 def sorted_attention(
-    q: Tensor, k: Tensor, v: Tensor, queries: Split, keys: Split, form: str
+    q: Tensor, k: Tensor, v: Tensor, queries: RegionIndex, keys: RegionIndex, form: str
 ) -> Tensor:
     """`decoupled_attention` with the tokens sorted by region."""
     parts, place = queries.as_queries
@@ -84,7 +84,7 @@ def sorted_attention(
 
 
 @dataclass(frozen=True, eq=False)
-class Taken:
+class GatheredKeys:
     """The keys that one region's queries see, padded to one length m for all frames.
 
     rows: (frames, m) which tokens they are. real: (frames, 1, m, 1) bool, False for padding and for the key of 0.
@@ -97,7 +97,7 @@ class Taken:
 
 
 @dataclass(frozen=True, eq=False)
-class Split:
+class RegionIndex:
     """Tokens of frames, split into character and background.
 
     inside: (frames, tokens) bool, True for the character's. What is worked out of it is kept, for many layers and
@@ -106,7 +106,7 @@ class Split:
 
     inside: Tensor
 
-    def shared(self, keys: Split) -> Tensor:
+    def shared(self, keys: RegionIndex) -> Tensor:
         """Which keys a query may see, (frames, 1, q, k) bool: those of its region, or all where that is empty."""
         same = self.inside[:, :, None] == keys.inside[:, None, :]
         empty = ~same.any(dim=-1, keepdim=True)
@@ -121,7 +121,7 @@ class Split:
         behind = most[0] + most[1] - tokens  # longer parts overlap
         return rows, torch.where(self.inside, place, place + behind)
 
-    def as_keys(self, form: str) -> tuple[Taken, Taken]:
+    def as_keys(self, form: str) -> tuple[GatheredKeys, GatheredKeys]:
         """What the character's queries see, and what the background's."""
         if form not in self._kept:
             self._kept[form] = (
@@ -130,7 +130,7 @@ class Split:
             )
         return self._kept[form]
 
-    def _taken(self, rows: Tensor, count: Tensor, most: int, form: str) -> Taken:
+    def _taken(self, rows: Tensor, count: Tensor, most: int, form: str) -> GatheredKeys:
         tokens = rows.shape[1]
         if form == "region" and 0 in self._fewest:
             count, most = torch.where(count == 0, tokens, count), tokens
@@ -142,10 +142,10 @@ class Split:
         if form == "hadamard":
             nothing = (tokens - count).float().log()[:, None]
             logits = torch.where(column == count[:, None], nothing, logits)
-        return Taken(rows, real[:, None, :, None], logits[:, None, None])
+        return GatheredKeys(rows, real[:, None, :, None], logits[:, None, None])
 
     @cached_property
-    def _kept(self) -> dict[str, tuple[Taken, Taken]]:
+    def _kept(self) -> dict[str, tuple[GatheredKeys, GatheredKeys]]:
         return {}
 
     @cached_property

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from poseanimate.method.attention_maps import CrossAttentionMaps
 from poseanimate.method.ddim import DDIM
 from poseanimate.method.denoiser import Denoiser
-from poseanimate.method.masks import CrossAttentionMaps
 
 
 @dataclass(frozen=True)

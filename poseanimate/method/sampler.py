@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import adaptive_max_pool2d
 
+from poseanimate.method.cross_frame import FrameAttention
 from poseanimate.method.ddim import DDIM
 from poseanimate.method.denoiser import Denoiser
-from poseanimate.method.frame_attention import FrameAttention
 from poseanimate.method.pacm import Pull, Step
 
 
@@ -27,9 +27,9 @@ class Sampler:
         inverted trajectory, so that a frame in the source's pose is the source; or "blended" (Avrahami et al.
         2023): the source's latents. With masks this is done where the character is in neither the source nor the frame.
     source_mask: M_s, (1, H, W) in [0, 1], where frames come with masks.
-    room_bytes: what the device has for keys and values of frame 0, of the frame before a chunk and of its last one;
-        where they are more, the main memory keeps them. None is as much as it takes.
-    lockable_bytes: what of the main memory may be page-locked for that, and so copied on the side.
+    device_budget_bytes: what the device has for keys and values of frame 0, of the frame before a chunk and of
+        its last one; where they are more, the main memory keeps them. None is as much as it takes.
+    pinned_budget_bytes: what of the main memory may be page-locked for that, and so copied on the side.
     """
 
     denoiser: Denoiser
@@ -38,11 +38,11 @@ class Sampler:
     attention: FrameAttention | None = None
     source_mask: Tensor | None = None
     background: str = "sampled"
-    room_bytes: int | None = None
-    lockable_bytes: int = 0
+    device_budget_bytes: int | None = None
+    pinned_budget_bytes: int = 0
     _last_mask: Tensor | None = field(default=None)
     _trajectory: Tensor = field(default_factory=lambda: torch.empty(0))
-    _missed_by: dict[int, Tensor] = field(default_factory=dict)
+    _deviation: dict[int, Tensor] = field(default_factory=dict)
 
     @property
     def follows_source(self) -> bool:
@@ -67,7 +67,7 @@ class Sampler:
                 eps = self._predict(
                     z_t, k, embeddings[k - 1 : k], hint, masks=masks, recording=True
                 )
-            self._missed_by[k] = trajectory[k - 1 : k] - self.ddim.step(z_t, eps, k)
+            self._deviation[k] = trajectory[k - 1 : k] - self.ddim.step(z_t, eps, k)
             if k == self.ddim.steps:
                 self._find_room()
             yield Step(k, self.ddim.predict_z0(z_t, eps, k))
@@ -121,18 +121,18 @@ class Sampler:
 
     def _find_room(self) -> None:
         """After frame 0's first timestep, which tells what all take."""
-        if self.attention is None or self.room_bytes is None:
+        if self.attention is None or self.device_budget_bytes is None:
             return
         frames = 3  # the first, the one before a chunk, and its last
         needed = frames * self.ddim.steps * self.attention.memory.nbytes()
-        if needed > self.room_bytes:
-            # a lock takes up to twice as much, see FrameMemory
-            self.attention.memory.move_to_main_memory(2 * needed <= self.lockable_bytes)
+        if needed > self.device_budget_bytes:
+            # a lock takes up to twice as much, see KeyValueCache
+            self.attention.memory.offload(2 * needed <= self.pinned_budget_bytes)
 
     def _held(self, z_t: Tensor, k: int, where: Tensor) -> Tensor:
         """Z_{k-1} of frames with their background held to the source's."""
         if self.background == "direct":
-            return z_t + where * self._missed_by[k]
+            return z_t + where * self._deviation[k]
         if self.background == "blended":
             return z_t + where * (self._trajectory[k - 1 : k] - z_t)
         return z_t

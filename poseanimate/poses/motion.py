@@ -18,8 +18,9 @@ from poseanimate.poses.keypoints import (
     read_keypoints,
 )
 from poseanimate.poses.skeleton import Pose
+from poseanimate.resources import resource_folder
 
-PRESETS_FOLDER = Path(__file__).resolve().parents[2] / "presets" / "motions"
+PRESETS_FOLDER = resource_folder("presets") / "motions"
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import base64
 from html import escape
-from pathlib import Path
 
 import gradio as gr
 
+from poseanimate.resources import resource_folder
 from poseanimate.ui import texts
 
-PICTURES = Path(__file__).resolve().parents[2] / "examples" / "about"
+PICTURES = resource_folder("examples") / "about"
 
 
 def about() -> None:

@@ -21,13 +21,13 @@ from gradio_client.utils import is_file_obj_with_meta
 from poseanimate.errors import MotionError, PoseAnimateError, SettingsError
 from poseanimate.events import Stage, Step
 from poseanimate.poses.motion import Motion, load_preset, preset_names
-from poseanimate.poses.pata import Alignment
+from poseanimate.poses.pata.alignment import Alignment
 from poseanimate.settings import Settings
 from poseanimate.ui import texts
-from poseanimate.ui.before import drawn
 from poseanimate.ui.handlers import Handlers
-from poseanimate.ui.reading import MotionChoice
-from poseanimate.ui.run import Run
+from poseanimate.ui.input_cache import MotionChoice
+from poseanimate.ui.previews import drawn
+from poseanimate.ui.run_view import RunView
 
 _log = logging.getLogger(__name__)
 
@@ -73,7 +73,7 @@ class Figures(TypedDict):
 
 
 class Finding(TypedDict):
-    """A verdict on an alignment; see `Verdict`."""
+    """A finding of the alignment; see `poses.pata.Finding`."""
 
     severity: str
     message: str
@@ -173,7 +173,7 @@ class Api:
             stride: every nth frame of it is used, from 1.
 
         Returns:
-            skeletons over the picture (GIF), and verdicts; while a video is looked through, neither.
+            skeletons over the picture (GIF), and findings; while a video is looked through, neither.
         """
         with _sentences():
             how = _settings(preset, settings)
@@ -286,7 +286,7 @@ def _progress(event: Stage | Step) -> Progress:
     return {"stage": event.stage, "step": event.index, "steps": event.total, "left_s": event.left_s}
 
 
-def _figures(run: Run) -> Figures:
+def _figures(run: RunView) -> Figures:
     assert run.done is not None, "events end with Done"
     return {
         "frames": len(run.frames),
@@ -308,5 +308,5 @@ def _findings(alignment: Alignment) -> list[Finding]:
             "remedy": each.remedy,
             "mend": dict(each.mend),
         }
-        for each in alignment.verdicts
+        for each in alignment.findings
     ]

@@ -24,10 +24,10 @@ from poseanimate.events import Stage, Step
 from poseanimate.media import tiled, write_clip
 from poseanimate.settings import Settings
 from poseanimate.ui import texts
+from poseanimate.ui.contact_sheet import enlargement
 from poseanimate.ui.handlers import Handlers, Outputs
-from poseanimate.ui.reading import SETTING_NAMES, MotionChoice
-from poseanimate.ui.run import Run
-from poseanimate.ui.sheet import enlargement
+from poseanimate.ui.input_cache import SETTING_NAMES, MotionChoice
+from poseanimate.ui.run_view import RunView
 
 _log = logging.getLogger(__name__)
 
@@ -120,7 +120,7 @@ class Comparison:
 
     def _clip_of(
         self,
-        whole: Run,
+        whole: RunView,
         of: str,
         source: tuple[str | None, str],
         prompt: str,
@@ -128,7 +128,7 @@ class Comparison:
         settings: Settings,
     ) -> Generator[Outputs, None, list[Picture]]:
         """One variant's frames; stops where the whole comparison is stopped."""
-        run = Run(begun=True)
+        run = RunView(begun=True)
         run.begin()
         character = self.handlers.reader.character(*source)
         choice = MotionChoice.of(motion)
@@ -142,7 +142,9 @@ class Comparison:
         whole.fps = run.fps
         return run.frames
 
-    def _tiles(self, clips: dict[str, list[Picture]], run: Run) -> Generator[Outputs, None, None]:
+    def _tiles(
+        self, clips: dict[str, list[Picture]], run: RunView
+    ) -> Generator[Outputs, None, None]:
         with TemporaryDirectory(prefix="poseanimate-") as folder:
             path = Path(folder) / "poseanimate-comparison.mp4"
             write_clip(side_by_side(clips), path, run.fps)

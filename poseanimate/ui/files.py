@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from poseanimate.bundle import MAX_BYTES, Bundle
 from poseanimate.errors import BundleError
+from poseanimate.inputs.bundle import MAX_BYTES, Bundle
 from poseanimate.media import read_video, write_clip
 from poseanimate.media.clips import GIF_MAX_FPS
 from poseanimate.ui import texts
-from poseanimate.ui.sheet import enlargement
+from poseanimate.ui.contact_sheet import enlargement
 
 Picture = NDArray[np.uint8]
 

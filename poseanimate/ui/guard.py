@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from poseanimate.ui.streams import Ordered
+from poseanimate.ui.middleware import Ordered
 
 RECORDING = "/gradio_api/process_recording"  # runs ffmpeg on whatever comes, outside any queue
 UPLOAD = "/gradio_api/upload"  # has a limit of its own

@@ -19,20 +19,20 @@ from typing import Any, cast
 
 import gradio as gr
 
-from poseanimate.backend import Backend
-from poseanimate.bundle import Bundle
-from poseanimate.character import Character
+from poseanimate.engines.engine import Engine
 from poseanimate.errors import PoseAnimateError
 from poseanimate.events import Event, Frame
+from poseanimate.inputs.bundle import Bundle
+from poseanimate.inputs.character import Character
 from poseanimate.settings import Settings
 from poseanimate.ui import texts
 from poseanimate.ui.files import bundled, downloads, laid_out, read_bundle
+from poseanimate.ui.input_cache import MOTION_NAMES, SETTING_NAMES, InputCache, MotionChoice
 from poseanimate.ui.player import NOTHING
-from poseanimate.ui.rate import Rate
-from poseanimate.ui.reading import MOTION_NAMES, SETTING_NAMES, MotionChoice, Reader
+from poseanimate.ui.rate_limit import Rate
 from poseanimate.ui.review import frames_shown, seen
-from poseanimate.ui.run import Run
-from poseanimate.ui.runs import Runs
+from poseanimate.ui.run_queue import RunQueue
+from poseanimate.ui.run_view import RunView
 
 _log = logging.getLogger(__name__)
 
@@ -42,11 +42,11 @@ Outputs = tuple[Any, ...]
 class Handlers:
     """The handlers of one page, for all of its sessions."""
 
-    def __init__(self, backend: Backend) -> None:
+    def __init__(self, backend: Engine) -> None:
         self.backend = backend
-        self.reader = Reader(backend)
+        self.reader = InputCache(backend)
         self.rate = Rate.from_environment()
-        self.runs = Runs()
+        self.runs = RunQueue()
 
     def begin(self, request: gr.Request) -> Outputs:
         """Answers the click at once; the run itself may have to wait for its turn."""
@@ -136,7 +136,7 @@ class Handlers:
             if not self._overtaken(run, request):
                 yield gr.skip(), gr.skip(), gr.update(value=made, visible=True)
 
-    def _overtaken(self, run: Run, request: gr.Request) -> bool:
+    def _overtaken(self, run: RunView, request: gr.Request) -> bool:
         """Whether the session's next run has begun, whose results are to be seen and no longer this one's."""
         following = self.runs.of(_session(request))
         begun = following is not None and following.begun
@@ -178,11 +178,16 @@ class Handlers:
             where = (texts.FROM_FILE, gr.skip(), motion, 0, None, 1)
             yield said, None, picture, job.joints, job.prompt, *where, clip, *values
 
-    def _last_of(self, request: gr.Request) -> Run | None:
+    def _last_of(self, request: gr.Request) -> RunView | None:
         return self.runs.last(_session(request))
 
     def events(
-        self, run: Run, character: Character, prompt: str, choice: MotionChoice, settings: Settings
+        self,
+        run: RunView,
+        character: Character,
+        prompt: str,
+        choice: MotionChoice,
+        settings: Settings,
     ) -> Generator[Event, None, None]:
         """The motion's steps, where it must be looked for in a video, and then the engine's."""
         motion = (yield from self.reader.motion(choice)).motion
@@ -198,7 +203,7 @@ class Handlers:
     def _followed(
         self,
         request: gr.Request,
-        run: Run,
+        run: RunView,
         picture: str | None,
         joints: str,
         prompt: str,
@@ -229,7 +234,7 @@ class Handlers:
             return texts.INTERNAL
         return ""
 
-    def _news(self, run: Run, event: Event) -> dict[str, Any]:
+    def _news(self, run: RunView, event: Event) -> dict[str, Any]:
         """What an event changes. The last run's clip goes when this one has passed all checks."""
         changed: dict[str, Any] = {"bar": run.bar}
         if isinstance(event, Frame) and len(run.frames) == 1:
@@ -239,7 +244,7 @@ class Handlers:
             changed["sheet"] = sheet
         return changed
 
-    def _ended(self, run: Run, trouble: str) -> Iterator[Outputs]:
+    def _ended(self, run: RunView, trouble: str) -> Iterator[Outputs]:
         """The page after a run, with the clip of what is finished."""
         with TemporaryDirectory(prefix="poseanimate-") as folder:
             try:
@@ -260,7 +265,7 @@ class Handlers:
                 changed["clip"] = path
             yield shown(**changed)
 
-    def start(self, request: gr.Request) -> Run:
+    def start(self, request: gr.Request) -> RunView:
         """The turn of a session's run has come."""
         return self.runs.begin(_session(request))
 

@@ -8,21 +8,21 @@ from typing import Any
 
 import gradio as gr
 
-from poseanimate.backend import Backend
+from poseanimate.engines.engine import Engine
 from poseanimate.errors import SettingsError
 from poseanimate.media import VideoLimits
 from poseanimate.poses.motion import PRESETS_FOLDER
-from poseanimate.shelf import Shelf
+from poseanimate.storage.shared_clips import SharedClips
 from poseanimate.ui import parts, texts
 from poseanimate.ui.about import about
 from poseanimate.ui.api import Api
-from poseanimate.ui.before import ALIGNMENT_SETTINGS, Before
 from poseanimate.ui.compare import Comparison
 from poseanimate.ui.guard import guarded
 from poseanimate.ui.handlers import Handlers
-from poseanimate.ui.looks import EXAMPLES, style, theme
 from poseanimate.ui.parts import BESIDE, QUIET
+from poseanimate.ui.previews import ALIGNMENT_SETTINGS, PreviewHandlers
 from poseanimate.ui.sharing import LINK, Sharing, shared_folder
+from poseanimate.ui.theme import EXAMPLES, style, theme
 
 CACHE_SWEEP_S, CACHE_AGE_S = 1800, 3600
 WAITING_S = 2  # between two looks at the line
@@ -36,7 +36,7 @@ class Inputs:
     """The components that a run reads, by part of the page."""
 
     source: parts.Source
-    motion: parts.Moves
+    motion: parts.MotionSection
     settings: parts.Controls
 
     @property
@@ -46,7 +46,7 @@ class Inputs:
         return [*seen, *self.motion.chosen, *self.settings.values()]
 
 
-def create_demo(backend: Backend, shelf: Shelf | None = None) -> gr.Blocks:
+def create_demo(backend: Engine, shelf: SharedClips | None = None) -> gr.Blocks:
     """The page for a backend; see `serve` for how to launch it.
 
     Args:
@@ -57,7 +57,7 @@ def create_demo(backend: Backend, shelf: Shelf | None = None) -> gr.Blocks:
     """
     gr.set_static_paths([str(PRESETS_FOLDER), str(EXAMPLES)])
     handlers = Handlers(backend)
-    before = Before(backend, handlers.reader)
+    before = PreviewHandlers(backend, handlers.reader)
     with gr.Blocks(
         title=texts.TITLE,
         analytics_enabled=False,
@@ -88,7 +88,7 @@ def create_demo(backend: Backend, shelf: Shelf | None = None) -> gr.Blocks:
         back = [restored, source.example, source.picture, source.joints, source.prompt]
         back += [*motion.chosen, result.clip, *settings.values()]
         bundle.upload(handlers.restore, bundle, back, **BESIDE)
-        _share(demo, Sharing(handlers, shelf or Shelf(shared_folder())), shares, back)
+        _share(demo, Sharing(handlers, shelf or SharedClips(shared_folder())), shares, back)
         demo.unload(handlers.leave)
         _answer_programs(Api(handlers))
     demo.queue(max_size=IN_LINE, default_concurrency_limit=1, api_open=False)
@@ -140,7 +140,7 @@ def check_mcp(auth: bool) -> None:
 
 
 def _look_ahead(
-    demo: gr.Blocks, before: Before, inputs: Inputs, fit: parts.Fit, forecast: gr.HTML
+    demo: gr.Blocks, before: PreviewHandlers, inputs: Inputs, fit: parts.Fit, forecast: gr.HTML
 ) -> None:
     """Joints, alignment and forecast follow their inputs; they have a queue of their own."""
     common: dict[str, Any] = {**BESIDE, "trigger_mode": "always_last"}
@@ -180,7 +180,7 @@ def _look_ahead(
     gr.on(changes, *forecasts, **common)
 
 
-def _run(handlers: Handlers, before: Before, inputs: Inputs, result: parts.Result) -> None:
+def _run(handlers: Handlers, before: PreviewHandlers, inputs: Inputs, result: parts.Result) -> None:
     aside: dict[str, Any] = {"outputs": result.outputs, **QUIET}
     result.generate.click(handlers.begin, None, **aside)
     run = result.generate.click(

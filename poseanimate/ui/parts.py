@@ -8,15 +8,15 @@ from typing import Any, cast
 
 import gradio as gr
 
+from poseanimate.inputs.prompt import MAX_PROMPT_CHARACTERS
 from poseanimate.poses.motion import preset_names as motion_names
-from poseanimate.prompt import MAX_PROMPT_CHARACTERS
 from poseanimate.settings import MAX_TEXT_CHARACTERS, Settings, preset_names
 from poseanimate.ui import texts
-from poseanimate.ui.before import ALIGNMENT_SETTINGS, MENDED, Before
 from poseanimate.ui.compare import MAX_VALUES_CHARACTERS, SWEPT
 from poseanimate.ui.joints import editor
-from poseanimate.ui.looks import EXAMPLES, caption, example_names
 from poseanimate.ui.player import player
+from poseanimate.ui.previews import ALIGNMENT_SETTINGS, MENDED, PreviewHandlers
+from poseanimate.ui.theme import EXAMPLES, caption, example_names
 
 FIRST_PRESET = "fast"
 FIRST_MOTION = "walk"
@@ -59,7 +59,7 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Moves:
+class MotionSection:
     """Part 2: which motion."""
 
     chosen: list[gr.components.Component]  # as MOTION_NAMES
@@ -191,7 +191,7 @@ def character() -> Source:
     return Source(example, picture, joints, prompt, suggestion, words, said)
 
 
-def motion() -> Moves:
+def motion() -> MotionSection:
     """Part 2: which motion."""
     gr.Markdown(texts.MOTION)
     source = gr.Radio(
@@ -226,8 +226,8 @@ def motion() -> Moves:
         **QUIET,
     )
     timeline = player("timeline", texts.TIMELINE)
-    timeline.change(Before.trim, timeline, [start, end], **QUIET)
-    return Moves([source, preset, file, start, end, stride], timeline)
+    timeline.change(PreviewHandlers.trim, timeline, [start, end], **QUIET)
+    return MotionSection([source, preset, file, start, end, stride], timeline)
 
 
 def alignment() -> Fit:
@@ -246,7 +246,7 @@ def alignment() -> Fit:
         height=320,
         elem_id="alignment",
     )
-    verdicts = gr.HTML(elem_id="verdicts")
+    findings = gr.HTML(elem_id="findings")
     mends = gr.State({})
     with gr.Row(elem_id="mends"):
         buttons = {
@@ -257,10 +257,10 @@ def alignment() -> Fit:
         }
     with gr.Accordion(texts.ADJUST, open=False), gr.Row(elem_classes="pa-grid pa-wide"):
         controls = _controls(ADJUSTMENTS)
-    return Fit(view, [picture, verdicts, mends, *buttons.values()], buttons, controls)
+    return Fit(view, [picture, findings, mends, *buttons.values()], buttons, controls)
 
 
-def settings(before: Before, adjustments: Controls, image_prompts: bool) -> Controls:
+def settings(before: PreviewHandlers, adjustments: Controls, image_prompts: bool) -> Controls:
     """Part 4: all settings, those of the alignment among them, in the order of their names."""
     gr.Markdown(texts.SETTINGS)
     controls = dict(adjustments)
@@ -300,7 +300,7 @@ def settings(before: Before, adjustments: Controls, image_prompts: bool) -> Cont
 
 
 def mending(fit: Fit, controls: Controls) -> None:
-    """A click on a verdict's remedy changes the setting that it names."""
+    """A click on a finding's remedy changes the setting that it names."""
 
     def mended(name: str) -> Callable[[dict[str, Any]], Any]:
         return lambda mends: mends.get(name, gr.skip())

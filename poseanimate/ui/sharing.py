@@ -9,9 +9,9 @@ from typing import Any
 
 import gradio as gr
 
-from poseanimate.cache import default_folder
 from poseanimate.errors import PoseAnimateError
-from poseanimate.shelf import Shelf, Ticket
+from poseanimate.storage.shared_clips import SharedClips, ShareToken
+from poseanimate.storage.stage_cache import default_folder
 from poseanimate.ui import texts
 from poseanimate.ui.handlers import Handlers, Outputs, nothing_restored
 
@@ -30,7 +30,7 @@ def shared_folder() -> Path:
 class Sharing:
     """The handlers of sharing; a session can take back what it shared last."""
 
-    def __init__(self, handlers: Handlers, shelf: Shelf) -> None:
+    def __init__(self, handlers: Handlers, shelf: SharedClips) -> None:
         self.handlers, self.shelf = handlers, shelf
 
     def share(self, request: gr.Request) -> Outputs:
@@ -54,7 +54,7 @@ class Sharing:
 
     def unshare(self, ticket: tuple[str, str] | None) -> Outputs:
         """Takes back what the session shared."""
-        gone = ticket is not None and self.shelf.remove(Ticket(*ticket))
+        gone = ticket is not None and self.shelf.remove(ShareToken(*ticket))
         said = (texts.TAKEN_BACK, "good") if gone else (texts.NOT_THERE, "warning")
         return shared(
             ticket=None,

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from html import escape
 
 from poseanimate.events import Done, Forecast
-from poseanimate.poses.pata import Alignment, Severity
+from poseanimate.poses.pata.alignment import Alignment, Severity
 
 TITLE = "PoseAnimate"
 INTRO = (
@@ -67,7 +67,7 @@ ALIGNMENT_VIEWS = [
 ]
 ALIGNMENT_VIEW = "What is shown"
 ADJUST = "Adjust"
-MEND = {  # settings that a click on a verdict's remedy changes
+MEND = {  # settings that a click on a finding's remedy changes
     "anchor": "Pin to the spot",
     "mirror": "Mirror the motion",
     "frames": "Show all of the motion",
@@ -130,7 +130,7 @@ SHARE_HELP = (
     "settings, for 30 days at most."
 )
 IS_SHARED = "Shared. Copy the link; while this page is open you can take the clip back here."
-TAKEN_BACK = "Taken back: the link leads nowhere any more."
+TAKEN_BACK = "GatheredKeys back: the link leads nowhere any more."
 NOT_THERE = "It isn't shared any more."
 NOTHING_TO_SHARE = "There is no clip yet that was made here. Generate one first."
 OPENED = "Somebody shared this clip with you. Upload your own picture to see it move like that."
@@ -344,11 +344,11 @@ def duration(seconds: float) -> str:
     return f"{whole} s" if whole < 60 else f"{whole // 60} min {whole % 60} s"
 
 
-def verdicts(alignment: Alignment) -> str:
+def findings(alignment: Alignment) -> str:
     """What PATA has to say, or that it found nothing to object to; notes come after either."""
-    notes = [str(v) for v in alignment.verdicts if v.severity is Severity.NOTE]
-    if len(notes) < len(alignment.verdicts):
-        return sentences((str(v), v.severity.value) for v in alignment.verdicts)
+    notes = [str(v) for v in alignment.findings if v.severity is Severity.NOTE]
+    if len(notes) < len(alignment.findings):
+        return sentences((str(v), v.severity.value) for v in alignment.findings)
     count, lead = len(alignment.poses), min(alignment.transition, len(alignment.poses) - 1)
     seconds = count / alignment.fps
     text = f"The motion fits. {count} frames at {alignment.fps:g} per second, {seconds:.1f} s"
@@ -357,7 +357,7 @@ def verdicts(alignment: Alignment) -> str:
 
 
 def mend(name: str, value: object) -> str:
-    """A button that changes a setting to mend what a verdict says."""
+    """A button that changes a setting to mend what a finding says."""
     return f"{MEND[name]} ({value} frames)" if name == "frames" and value else MEND[name]
 
 
@@ -394,7 +394,7 @@ def figures(done: Done) -> str:
         **reconstruction,
         f"Time, {sum(done.seconds.values()):.1f} s": stages,
         "Samples through the networks": calls,
-        "Taken from the cache": cached or "nothing",
+        "GatheredKeys from the cache": cached or "nothing",
     }
     return _table(rows)
 

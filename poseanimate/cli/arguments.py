@@ -1,0 +1,220 @@
+"""What the command line may be told: one parser for every command."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from poseanimate.models.pose_detection import DETECTORS
+from poseanimate.models.segmentation import REMBG_MODELS
+from poseanimate.settings import preset_names
+from poseanimate.storage.stage_cache import FOLDER_VARIABLE
+
+SHOWN_SIDE_PX = 512
+
+
+def parser(
+    animate: Callable[..., None],
+    align: Callable[..., None],
+    motions: Callable[..., None],
+    settings: Callable[..., None],
+    cache: Callable[..., None],
+    evaluate: Callable[..., None],
+) -> argparse.ArgumentParser:
+    """The parser of `python -m poseanimate`; what a command does is found under `command`."""
+    whole = argparse.ArgumentParser(
+        "python -m poseanimate", description="Animate a still character with a motion."
+    )
+    commands = whole.add_subparsers(metavar="COMMAND", required=True)
+
+    for command in (animate, align):
+        make = _command(commands, command)
+        _add_inputs(make)
+        _add_settings(make)
+        _add_machine(make)
+        if command is animate:
+            make.add_argument(
+                "--prompt",
+                help="what the picture shows; default: the text in the .txt of CHARACTER's name",
+            )
+            make.add_argument(
+                "--enlarge",
+                type=int,
+                metavar="K",
+                help=f"enlarge the clip K times; default: to a short side of about {SHOWN_SIDE_PX}",
+            )
+
+    measure = _command(commands, evaluate)
+    _add_evaluation(measure)
+    _add_settings(measure)
+    _add_machine(measure)
+
+    _command(commands, motions)
+    _add_preset(_command(commands, settings))
+    empty = _command(commands, cache)
+    empty.add_argument("--cache", type=Path, metavar="FOLDER", help="another folder")
+    empty.add_argument("--clear", action="store_true", help="delete all results")
+    return whole
+
+
+def _command(commands: Any, function: Any) -> argparse.ArgumentParser:
+    about = function.__doc__.splitlines()[0]
+    parser: argparse.ArgumentParser = commands.add_parser(
+        function.__name__, help=about, description=about
+    )
+    parser.set_defaults(command=function)
+    return parser
+
+
+def _add_inputs(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("character", type=Path, metavar="CHARACTER", help="PNG, JPEG or WebP")
+    parser.add_argument(
+        "--joints",
+        type=Path,
+        metavar="FILE",
+        help="the character's joints as OpenPose keypoint JSON, where they can't be found in the picture; of several "
+        "people in it the first is the character",
+    )
+    parser.add_argument(
+        "--max-side",
+        type=int,
+        metavar="PX",
+        default=os.environ.get("POSEANIMATE_MAX_SIDE"),
+        help="pictures larger than the models' keep their size, up to the area of a square with this side "
+        "(POSEANIMATE_MAX_SIDE)",
+    )
+    parser.add_argument(
+        "motion", metavar="MOTION", help="a preset (see `motions`), a video, or pose JSON"
+    )
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        required=True,
+        metavar="OUT",
+        help="NAME.mp4, .webm, .gif, .png (a sheet), .zip (of PNGs), or a name without suffix for a folder of PNGs",
+    )
+    part = parser.add_argument_group("part of the motion")
+    part.add_argument("--start", type=float, default=0.0, metavar="S", help="from this second")
+    part.add_argument("--end", type=float, metavar="S", help="up to this second")
+    part.add_argument("--stride", type=int, default=1, metavar="K", help="every K-th frame")
+
+
+def _add_evaluation(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "protocol",
+        choices=("pocket", "in-the-wild", "tiktok", "ted-talks", "external", "samples"),
+        help="pocket: rendered characters, whose true clips are known; in-the-wild: a folder's pictures in "
+        "every motion; tiktok, ted-talks: videos that move their own first frame; external: clips of other systems; "
+        "samples: single pictures, to see what the models know",
+    )
+    parser.add_argument(
+        "--data",
+        type=Path,
+        metavar="FOLDER",
+        help="where the pictures of a protocol lie (docs/evaluation.md)",
+    )
+    for name, kind, default, words in (
+        ("--split", str, "held-out", "validation or held-out"),
+        ("--characters", int, 8, "how many"),
+        (
+            "--first",
+            int,
+            0,
+            "number of the first, for pocket and samples; processes may share a folder, each with its own",
+        ),
+        (
+            "--motions",
+            str,
+            "",
+            "with commas; pocket takes walk, wave, jumping-jacks and squat by itself",
+        ),
+        (
+            "--captions",
+            str,
+            "full",
+            "full, or brief: pocket's prompts without a word about looks",
+        ),
+        ("--rows", str, "", "with commas; default: all"),
+        (
+            "--networks",
+            str,
+            "",
+            "what the paper's figures look through (CLIP, RAFT, …): a folder, or hub",
+        ),
+        ("--sweep", str, "", "rows for values of a setting, as lambda_first=0.5,0.7,0.9"),
+    ):
+        parser.add_argument(
+            name,
+            type=kind,
+            default=default,
+            help=words if default == "" else f"{words}; default: {default}",
+        )
+    parser.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="FOLDER", help="results and report.html"
+    )
+
+
+def _add_preset(parser: Any) -> None:
+    names = ", ".join(preset_names())
+    parser.add_argument("--preset", default="balanced", help=f"{names}; default: balanced")
+
+
+def _add_settings(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("settings")
+    _add_preset(group)
+    group.add_argument(
+        "--set",
+        nargs="+",
+        action="extend",
+        metavar="NAME=VALUE",
+        help="change settings (see `settings`), as lambda_first=0.6 dcam=off",
+    )
+    group.add_argument("--frames", metavar="N", help="frames of the clip, the picture included")
+    group.add_argument("--seed", metavar="S", help="of the noise where start=random")
+
+
+def add_models(parser: argparse.ArgumentParser) -> None:
+    """Options that say which models are loaded; variables of the environment say where they don't."""
+    group = parser.add_argument_group("models")
+    for name, words in _MODELS.items():
+        variable = f"POSEANIMATE_{name.upper()}"
+        group.add_argument(
+            f"--{name.replace('_', '-')}",
+            default=os.environ.get(variable, ""),
+            metavar="NAME",
+            help=f"{words} ({variable})",
+        )
+
+
+def chosen_models(options: argparse.Namespace) -> dict[str, str]:
+    """What `add_models` was told, as `loading.load_models` takes it."""
+    return {name: getattr(options, name) for name in _MODELS if name != "models"}
+
+
+def _add_machine(parser: argparse.ArgumentParser) -> None:
+    add_models(parser)
+    parser.add_argument("--device", choices=("cpu", "cuda"), help="default: CUDA where it is found")
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument(
+        "--cache", type=Path, metavar="FOLDER", help=f"of results; default: ${FOLDER_VARIABLE}, or "
+        "the system's place for caches"
+    )  # fmt: skip
+    where.add_argument("--no-cache", action="store_true", help="keep no results for later runs")
+    parser.add_argument("--json", action="store_true", help="print events as JSON lines")
+
+
+_MODELS = {
+    "models": "pocket, sd15, a folder in diffusers' layout, or OWNER/NAME[@REVISION] of a fine-tune of Stable "
+    "Diffusion 1.5 on the Hugging Face hub; default: sd15 where there is a GPU, else pocket",
+    "controlnet": "folder or OWNER/NAME of another OpenPose ControlNet",
+    "vae": "folder or OWNER/NAME of another autoencoder",
+    "detector": f"what finds poses: {'; '.join(f'{name}: {what}' for name, what in DETECTORS.items())}; "
+    "default: the models' own, or the first of these",
+    "segmenter": f"what cuts characters out: {'; '.join(f'{name}: {what}' for name, what in REMBG_MODELS.items())}; "
+    "default: the models' own, or the first of these",
+    "precision": "half or full; default: half on a GPU",
+}

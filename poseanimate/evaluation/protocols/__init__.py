@@ -1,0 +1,1 @@
+"""What is measured: which characters in which motions."""

@@ -1,0 +1,218 @@
+"""Protocols whose pictures lie in a folder: in-the-wild, the datasets of Table 2, and clips of other systems.
+
+A clip is a video file or a folder of frames, in the order of their names; a frame of a picture dataset may lie in its
+`images`. A text file beside a picture or clip is its prompt.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from poseanimate.animator import Animator
+from poseanimate.errors import MotionError, PictureError, SettingsError
+from poseanimate.evaluation.case import Case, Truth
+from poseanimate.evaluation.metrics.figures import Picture
+from poseanimate.evaluation.protocols.protocol import Protocol
+from poseanimate.evaluation.rows import Row
+from poseanimate.inputs.motion import read_motion
+from poseanimate.media import load_picture, read_video
+from poseanimate.poses.motion import Motion
+from poseanimate.poses.motion import preset_names as motion_names
+from poseanimate.poses.skeleton import Pose
+from poseanimate.settings import MAX_FRAMES, Settings
+
+PICTURES = (".png", ".jpg", ".jpeg", ".webp")
+VIDEOS = (".mp4", ".webm", ".mov", ".gif")
+MOTIONS = (*VIDEOS, ".json")
+DATASET_FPS = 30.0
+SOURCES, TRUTHS = "source", "truth"  # folders of protocol `external`; every other one is a system's
+
+
+@dataclass(frozen=True)
+class _Folder(Protocol):
+    folder: Path
+
+    def asked(self) -> dict[str, Any]:
+        return super().asked() | {"folder": self.folder.name}
+
+
+@dataclass(frozen=True)
+class InTheWild(_Folder):
+    """Every picture of a folder in every motion: presets, or files in its `motions`."""
+
+    motions: tuple[str, ...]
+    name = "in-the-wild"
+    references = ("copy",)
+    drives = True
+
+    def names(self) -> tuple[tuple[str, str], ...]:
+        return tuple(product(_entries(self.folder, PICTURES), self.motions))
+
+    def case(self, animator: Animator, character: str, motion: str, settings: Settings) -> Case:
+        picture = _one(self.folder, character, PICTURES)
+        source = animator.character(load_picture(picture))
+        driver = _driver(animator, self.folder / "motions", motion)
+        alignment = animator.align(
+            source, driver, replace(settings, pata=True, transition_frames=0)
+        )
+        for error in alignment.errors:
+            raise MotionError(f"{character} in {motion}: {error.message}", error.remedy)
+        height, width = source.picture.shape[:2]
+        own = Motion(alignment.poses[1:], width, height, driver.fps, motion)
+        return Case(motion, _prompt(picture), source, own, driver)
+
+
+@dataclass(frozen=True)
+class Videos(_Folder):
+    """TikTok's and TED-talks' protocol: a video's first frame moves as the rest of the video does."""
+
+    name: str
+    references = ("bound", "copy")
+
+    def names(self) -> tuple[tuple[str, str], ...]:
+        return tuple((clip, "itself") for clip in _entries(self.folder, VIDEOS, folders=True))
+
+    def case(self, animator: Animator, character: str, motion: str, settings: Settings) -> Case:
+        path = _one(self.folder, character, VIDEOS, folders=True)
+        shown = _fitted(animator, path, settings.frames)
+        if len(shown) < 2:
+            raise MotionError(f"{character} has a single frame.", "Give clips of two and more.")
+        source = animator.character(Image.fromarray(shown[0]))
+        truth = tuple(_looked_at(animator, picture) for picture in shown[1:])
+        return Case(motion, _prompt(path), source, _motion(truth, motion), None, truth)
+
+
+@dataclass(frozen=True)
+class External(_Folder):
+    """Clips that other systems made: SYSTEM/NAME beside source/NAME.png and, where it is known, truth/NAME.
+
+    A clip's frames answer those of the truth one by one; the source is no frame of either.
+    """
+
+    name = "external"
+    references = ("copy",)
+
+    @property
+    def systems(self) -> tuple[str, ...]:
+        return tuple(
+            n for n in _entries(self.folder, (), folders=True) if n not in (SOURCES, TRUTHS)
+        )
+
+    def names(self) -> tuple[tuple[str, str], ...]:
+        return tuple((name, "itself") for name in _entries(self.folder / SOURCES, PICTURES))
+
+    def rows(self, made: dict[str, Row]) -> dict[str, Row]:
+        if not self.systems:
+            raise SettingsError(
+                f"In {self.folder} are no systems.",
+                f"Give each a folder beside {SOURCES} and {TRUTHS}, with its clips.",
+            )
+        return {system: Row({}, f"clips that {system} made") for system in self.systems}
+
+    def case(self, animator: Animator, character: str, motion: str, settings: Settings) -> Case:
+        picture = _one(self.folder / SOURCES, character, PICTURES)
+        source = animator.character(load_picture(picture))
+        path = _one(self.folder / TRUTHS, character, VIDEOS, folders=True, must=False)
+        if path is not None:
+            truth = tuple(_looked_at(animator, each) for each in _fitted(animator, path))
+            return Case(motion, _prompt(picture), source, _motion(truth, motion), None, truth)
+        first = self._clip(animator, self.systems[0], character)
+        height, width = source.picture.shape[:2]
+        unknown = Motion((Pose.absent(),) * len(first), width, height, DATASET_FPS, motion)
+        return Case(motion, _prompt(picture), source, unknown)
+
+    def finished(
+        self, animator: Animator, case: Case, character: str, row: str
+    ) -> tuple[Picture, ...]:
+        clip = self._clip(animator, row, character)
+        frames, (height, width) = len(case.own.poses), case.source.picture.shape[:2]
+        if len(clip) != frames or clip[0].shape[:2] != (height, width):
+            raise MotionError(
+                f"{row}'s clip of {character} has {len(clip)} frames of {clip[0].shape[1]}x{clip[0].shape[0]}, but "
+                f"{frames} of {width}x{height} are to be compared.",
+                "Give one frame for each true one, in the source's shape, and not the source itself.",
+            )
+        return clip
+
+    def _clip(self, animator: Animator, system: str, name: str) -> tuple[Picture, ...]:
+        return _fitted(animator, _one(self.folder / system, name, VIDEOS, folders=True))
+
+
+def known_motions(folder: Path) -> tuple[str, ...]:
+    """What `InTheWild` can be asked for: the folder's own motions, then the presets."""
+    own = folder / "motions"
+    return (*(_entries(own, MOTIONS) if own.is_dir() else ()), *motion_names())
+
+
+def _driver(animator: Animator, folder: Path, name: str) -> Motion:
+    path = _one(folder, name, MOTIONS, must=False)
+    return read_motion(path or name, animator.models.detector)
+
+
+def _entries(folder: Path, suffixes: tuple[str, ...], folders: bool = False) -> tuple[str, ...]:
+    """Names without suffix, in order.
+
+    Raises:
+        SettingsError: there is no such folder, or nothing of the kind in it.
+    """
+    wanted = ", ".join([*(["folders"] if folders else []), *suffixes])
+    if not folder.is_dir():
+        raise SettingsError(f"There is no folder {folder}.", f"Give --data a folder with {wanted}.")
+    found = [
+        e for e in folder.iterdir() if e.suffix.lower() in suffixes or (folders and e.is_dir())
+    ]
+    if not found:
+        raise SettingsError(f"In {folder} is nothing to evaluate.", f"It must hold {wanted}.")
+    return tuple(sorted({e.name if e.is_dir() else e.stem for e in found}))
+
+
+def _one(
+    folder: Path, name: str, suffixes: tuple[str, ...], folders: bool = False, must: bool = True
+) -> Any:
+    """The folder's entry of a name; None where it may be missing and is."""
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        if path.is_file() and path.stem == name and path.suffix.lower() in suffixes:
+            return path
+        if folders and path.is_dir() and path.name == name:
+            return path
+    if must:
+        raise SettingsError(f"There is no {name} in {folder}.", "Every clip needs one there.")
+    return None
+
+
+def _fitted(animator: Animator, clip: Path, most: int = MAX_FRAMES) -> tuple[Picture, ...]:
+    """The first frames of a clip at the models' size.
+
+    Raises:
+        PictureError, VideoError: they can't be read.
+    """
+    if clip.is_file():
+        frames = read_video(clip).frames[:most]
+        return tuple(animator.fitted(Image.fromarray(frame)) for frame in frames)
+    folder = clip / "images" if (clip / "images").is_dir() else clip
+    files = sorted(e for e in folder.iterdir() if e.suffix.lower() in PICTURES)[:most]
+    if not files:
+        raise PictureError(f"There are no frames in {folder}.", f"Give {', '.join(PICTURES)}.")
+    return tuple(animator.fitted(load_picture(file)) for file in files)
+
+
+def _prompt(path: Path) -> str:
+    text = path.with_suffix(".txt")
+    return " ".join(text.read_text(encoding="utf-8").split()) if text.is_file() else ""
+
+
+def _looked_at(animator: Animator, picture: Picture) -> Truth:
+    """A true frame with the pose and mask that are found in it."""
+    people = animator.models.detector.detect(picture)
+    mask = animator.models.segmenter.segment(picture)
+    return Truth(picture, mask, people[0] if people else Pose.absent())
+
+
+def _motion(truth: tuple[Truth, ...], name: str) -> Motion:
+    height, width = truth[0].picture.shape[:2]
+    return Motion(tuple(t.pose for t in truth), width, height, DATASET_FPS, name)

@@ -1,0 +1,92 @@
+"""Protocol `pocket`: characters of the rendered world in motions whose true frames are known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+from PIL import Image
+
+from poseanimate.animator import Animator
+from poseanimate.evaluation.case import Case, Truth
+from poseanimate.evaluation.protocols.protocol import Protocol
+from poseanimate.models.family import Models
+from poseanimate.pocket.world.body import Angles
+from poseanimate.pocket.world.motions import FPS
+from poseanimate.pocket.world.motions import frames as motion_frames
+from poseanimate.pocket.world.scene import Rendered, Scene
+from poseanimate.poses.motion import Motion
+from poseanimate.poses.skeleton import Pose
+from poseanimate.settings import Settings
+
+SPLITS = ("validation", "held-out")
+CAPTIONS = ("full", "brief")
+DRIVERS_FROM = 500  # a split's scenes from here on drive the others
+
+
+@dataclass(frozen=True)
+class Pocket(Protocol):
+    """Characters of a split, from number `first` on, in motions of the presets.
+
+    captions: of `CAPTIONS`; a brief one says nothing of looks, so that they can come from the source alone.
+    """
+
+    split: str
+    characters: int
+    motions: tuple[str, ...]
+    first: int = 0
+    captions: str = "full"
+    name = "pocket"
+    references = ("bound", "copy")
+    drives = True
+
+    def names(self) -> tuple[tuple[str, str], ...]:
+        characters = (f"{self.split}-{i}" for i in self._numbers)
+        return tuple(product(characters, self.motions))
+
+    @property
+    def _numbers(self) -> range:
+        return range(self.first, self.first + self.characters)
+
+    def asked(self) -> dict[str, Any]:
+        return super().asked() | {"split": self.split, "captions": self.captions}
+
+    def kinds(self, character: str) -> tuple[str, ...]:
+        return Scene.sample(self.split, _number(character)).kinds
+
+    def case(self, animator: Animator, character: str, motion: str, settings: Settings) -> Case:
+        """The character in a motion; the clip's frames are spread over one loop of it."""
+        side, models = animator.models.side, animator.models
+        index = _number(character)
+        scene, other = (Scene.sample(self.split, i) for i in (index, DRIVERS_FROM + index))
+        angles = motion_frames(motion, settings.frames - 1)
+        truth = tuple(scene.render(a, side, side) for a in angles)
+        relettered = [
+            tuple(s.render(a, side, side).picture for s in scene.relettered()) for a in angles
+        ]
+        return Case(
+            motion=motion,
+            prompt=scene.caption if self.captions == "full" else scene.brief_caption,
+            source=animator.character(Image.fromarray(scene.render(Angles(), side, side).picture)),
+            own=Motion(tuple(t.pose for t in truth), side, side, FPS, motion),
+            another=_found(models, [other.render(a, side, side) for a in angles], motion),
+            truth=tuple(
+                Truth(t.picture, t.mask, t.pose, others)
+                for t, others in zip(truth, relettered, strict=True)
+            ),
+        )
+
+
+def _number(character: str) -> int:
+    return int(character.rpartition("-")[2])
+
+
+def _found(models: Models, driver: list[Rendered], name: str) -> Motion:
+    """The largest person's poses in pictures of a driver, as a video's would be found."""
+    poses = []
+    for each in driver:
+        people = models.detector.detect(each.picture)
+        poses.append(people[0] if people else Pose.absent())
+    height, width = driver[0].picture.shape[:2]
+    return Motion(tuple(poses), width, height, FPS, name)

@@ -1,0 +1,1 @@
+"""What a person brings: a picture's character, a motion, a prompt, a saved project."""

@@ -1,0 +1,1 @@
+"""The networks: one family of diffusion models, pose detectors and segmenters, and how they are loaded."""

@@ -1,0 +1,159 @@
+"""One family of models, ready: its networks, and the border between pictures and latents."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from diffusers import ControlNetModel, DDIMScheduler, UNet2DConditionModel
+from numpy.typing import NDArray
+from torch import Tensor
+from transformers import CLIPTextModel, CLIPTokenizer
+
+from poseanimate.errors import ModelsError
+from poseanimate.inputs.prompt import character_words
+from poseanimate.method.extras.ip_attention import ImagePrompt
+from poseanimate.models.ip_adapter import IPAdapter
+from poseanimate.models.pose_detection import PoseDetector
+from poseanimate.models.segmentation import Segmenter
+
+
+@dataclass(frozen=True, eq=False)
+class Models:
+    """One family, frozen and ready.
+
+    identity: of the weights, for caches. side: of the square pictures that the family was trained on, px.
+    ip_adapter: of the baseline IP+CtrlN; None where the family has none.
+    places: the phrases that tell where a character is, for a family whose cross-attention spreads the character over
+        all else that a prompt says; empty where it lies on the noun.
+    """
+
+    name: str
+    identity: str
+    side: int
+    vae: Any
+    unet: UNet2DConditionModel
+    controlnet: ControlNetModel
+    text_encoder: CLIPTextModel
+    tokenizer: CLIPTokenizer
+    scheduler: DDIMScheduler
+    detector: PoseDetector
+    segmenter: Segmenter
+    ip_adapter: IPAdapter | None = None
+    places: tuple[str, ...] = ()
+
+    @property
+    def device(self) -> torch.device:
+        device: torch.device = self.unet.device
+        return device
+
+    @property
+    def factor(self) -> int:
+        """How many pixels a latent's side covers."""
+        return factor(self.vae)
+
+    @torch.no_grad()
+    def encode(self, pictures: Tensor) -> Tensor:
+        """Latents (n, c, h, w) of pictures (n, 3, H, W) in [0, 1], scaled as the U-Net expects."""
+        encoded = self.vae.encode((pictures * 2 - 1).to(self.device, self.unet.dtype))
+        if hasattr(encoded, "latent_dist"):
+            z: Tensor = encoded.latent_dist.mode()
+        else:
+            z = encoded.latent if hasattr(encoded, "latent") else encoded.latents
+        return (z - self._shift) * self.vae.config.scaling_factor
+
+    @torch.no_grad()
+    def decode(self, latents: Tensor) -> Tensor:
+        """Pictures (n, 3, H, W) in [0, 1] of latents (n, c, h, w)."""
+        z = latents.to(self.device, self.unet.dtype) / self.vae.config.scaling_factor + self._shift
+        pictures: Tensor = self.vae.decode(z).sample
+        return (pictures.float() / 2 + 0.5).clamp(0, 1)
+
+    @torch.no_grad()
+    def embed(self, text: str) -> Tensor:
+        """Text embedding (1, L, d)."""
+        ids = self.tokenizer(
+            text,
+            padding="max_length",
+            max_length=self.tokenizer.model_max_length,
+            truncation=True,
+            return_tensors="pt",
+        ).input_ids
+        embedding: Tensor = self.text_encoder(ids.to(self.device)).last_hidden_state.float()
+        return embedding
+
+    def image_prompt(self, picture: NDArray[np.uint8], scale: float) -> ImagePrompt:
+        """A picture (H, W, 3) as a prompt beside the text.
+
+        Raises:
+            ModelsError: the family has no IP-Adapter, or it can't be had.
+        """
+        if self.ip_adapter is None:
+            raise ModelsError(
+                f"The models {self.name!r} have no IP-Adapter.",
+                "Set image_prompt to 0, or use the models sd15.",
+            )
+        return self.ip_adapter.prompt(self.unet, picture, scale)
+
+    def unread(self, text: str) -> str:
+        """The end of a prompt that the text encoder doesn't read, for it takes so many tokens and no more."""
+        room = self.tokenizer.model_max_length - 2  # without the marks of begin and end
+        ids = self.tokenizer(text, add_special_tokens=False).input_ids
+        return str(self.tokenizer.decode(ids[room:])).strip()
+
+    def character_positions(self, prompt: str, chosen: str = "") -> tuple[int, ...]:
+        """Positions in the prompt's embedding of the tokens that stand for the character (Sec. 3.4).
+
+        Those of the chosen words, else of the first noun phrase; where the family has `places`, of all but these,
+        the small words and commas between included, on which much of the attention lies.
+        """
+        if chosen.strip() or not self.places:
+            return self.token_positions(prompt, character_words(prompt, chosen))
+        count = len(self._ids(prompt)) - 2  # without the marks of begin and end
+        elsewhere = {
+            *self.token_positions(prompt, [*self.places, *(f", {p}" for p in self.places)])
+        }
+        return tuple(sorted({*range(1, count + 1)} - elsewhere))
+
+    def token_positions(self, text: str, words: list[str]) -> tuple[int, ...]:
+        """Positions in `text`'s embedding of the tokens of `words` or phrases, in the order of the text."""
+        ids = self._ids(text)
+        found: list[int] = []
+        for word in words:
+            own = self.tokenizer(word, add_special_tokens=False).input_ids
+            for start in range(len(ids) - len(own) + 1):
+                if own and ids[start : start + len(own)] == own:
+                    found += range(start, start + len(own))
+        return tuple(sorted(set(found)))
+
+    def _ids(self, text: str) -> list[int]:
+        """A text's tokens, as many as are read, between the marks of begin and end."""
+        ids: list[int] = self.tokenizer(
+            text, truncation=True, max_length=self.tokenizer.model_max_length
+        ).input_ids
+        return ids
+
+    @property
+    def _shift(self) -> float:
+        return float(getattr(self.vae.config, "shift_factor", None) or 0.0)
+
+
+def factor(vae: Any) -> int:
+    """How many pixels a side of an autoencoder's latents covers."""
+    levels = 2 ** (len(getattr(vae.config, "block_out_channels", ())) - 1)
+    return int(getattr(vae, "spatial_compression_ratio", None) or levels)
+
+
+def to_pixels(pictures: Tensor) -> NDArray[np.uint8]:
+    """(n, 3, H, W) in [0, 1] -> (n, H, W, 3) uint8."""
+    array: NDArray[np.uint8] = (
+        (pictures * 255).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
+    )
+    return array
+
+
+def to_tensor(pictures: NDArray[np.uint8], device: torch.device) -> Tensor:
+    """(n, H, W, 3) uint8 -> (n, 3, H, W) in [0, 1]."""
+    return torch.from_numpy(np.array(pictures)).to(device).permute(0, 3, 1, 2).float() / 255

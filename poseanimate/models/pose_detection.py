@@ -1,0 +1,239 @@
+"""Poses from pictures and videos: the detector's interface, OpenPose behind it, one person out."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Protocol
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from poseanimate.errors import ModelsError, NoCharacterError, SeveralCharactersError
+from poseanimate.media import Video
+from poseanimate.poses.motion import Motion
+from poseanimate.poses.skeleton import (
+    FACE_POINTS,
+    HAND_POINTS,
+    JOINTS,
+    NECK,
+    FloatArray,
+    Pose,
+)
+
+if TYPE_CHECKING:
+    from controlnet_aux.open_pose import OpenposeDetector, PoseResult
+    from controlnet_aux.open_pose.body import Keypoint
+
+OPENPOSE_SIDE_PX = 512
+DETECTORS = {
+    "openpose": "OpenPose, the body; licensed for non-commercial research only",
+    "openpose-whole": "OpenPose, body, hands and face; licensed for non-commercial research only",
+    "dwpose": "DWPose, the body, with confidences; Apache licence",
+    "dwpose-whole": "DWPose, body, hands and face; Apache licence",
+}
+"""Detectors that may be named, and what they are."""
+
+
+class PoseDetector(Protocol):
+    """Finds people in a picture."""
+
+    @property
+    def identity(self) -> str:
+        """Names the model and its version: equal identities give equal poses."""
+
+    def detect(self, image: NDArray[np.uint8]) -> list[Pose]:
+        """The people in an RGB picture (height, width, 3), in its pixels, largest first."""
+
+
+class OpenPoseDetector:
+    """controlnet_aux's OpenPose. Its licence allows non-commercial use only.
+
+    The detector gives no confidences: a joint that it finds has 1, others have 0.
+
+    Args:
+        detector: a loaded `controlnet_aux.OpenposeDetector`; see also `load`.
+        name: what it was loaded from; part of `identity`.
+        hands, face: whether to look for them too (the detector must have these networks).
+    """
+
+    def __init__(
+        self, detector: OpenposeDetector, name: str, hands: bool = False, face: bool = False
+    ) -> None:
+        self._detector = detector
+        self._hands = hands
+        self._face = face
+        self._name = name
+
+    @classmethod
+    def load(
+        cls, source: str, device: str = "cpu", hands: bool = False, face: bool = False
+    ) -> OpenPoseDetector:
+        """Load the three networks from a folder or a Hugging Face repository.
+
+        Args:
+            source: for instance "lllyasviel/Annotators", or a folder with body_pose_model.pth,
+                hand_pose_model.pth and facenet.pth.
+            device: "cpu", "cuda", ...
+
+        Raises:
+            ModelsError: controlnet-aux isn't installed, or the networks can't be fetched or loaded.
+        """
+        try:
+            with warnings.catch_warnings():  # its import warns about parts that aren't used here
+                warnings.simplefilter("ignore")
+                from controlnet_aux.open_pose import OpenposeDetector
+        except ImportError as error:
+            raise ModelsError(
+                "OpenPose can't be used here.", "Install it with: pip install controlnet-aux."
+            ) from error
+        try:
+            detector = OpenposeDetector.from_pretrained(source).to(device)
+        except Exception as error:  # fetching and parsing fail in the ways of several libraries
+            raise ModelsError(
+                f"OpenPose can't be fetched or loaded from {source}.",
+                "Check the name and the connection, or give a folder with its three .pth files.",
+            ) from error
+        return cls(detector, source, hands, face)
+
+    @property
+    def identity(self) -> str:
+        """The source and which parts are looked for."""
+        return f"openpose:{self._name}:hands={self._hands}:face={self._face}"
+
+    def detect(self, image: NDArray[np.uint8]) -> list[Pose]:
+        """The people in an RGB picture (height, width, 3), in its pixels, largest first."""
+        height, width = image.shape[:2]
+        factor = OPENPOSE_SIDE_PX / math.sqrt(width * height)
+        size = (max(1, round(width * factor)), max(1, round(height * factor)))
+        how = cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC
+        resized = cv2.resize(image, size, interpolation=how)
+        results = self._detector.detect_poses(resized, self._hands, self._face)
+        poses = [_pose(result, width, height) for result in results]
+        return sorted(poses, key=person_size, reverse=True)
+
+
+def _pose(result: PoseResult, width: int, height: int) -> Pose:
+    body = _points(result.body.keypoints, JOINTS, width, height)
+    return Pose(
+        body=np.zeros((JOINTS, 3)) if body is None else body,
+        left_hand=_points(result.left_hand, HAND_POINTS, width, height),
+        right_hand=_points(result.right_hand, HAND_POINTS, width, height),
+        face=_points(result.face, FACE_POINTS, width, height),
+    )
+
+
+def _points(
+    keypoints: Iterable[Keypoint | None] | None, count: int, width: int, height: int
+) -> FloatArray | None:
+    """(count, 3) in pixels; None where nothing was found. A missing point is None or negative."""
+    points = np.zeros((count, 3))
+    for row, keypoint in zip(points, keypoints or (), strict=False):
+        if keypoint is not None and keypoint.x >= 0 and keypoint.y >= 0:
+            row[:] = keypoint.x * width, keypoint.y * height, min(max(keypoint.score, 0.0), 1.0)
+    return points if points[:, 2].any() else None
+
+
+def person_size(pose: Pose) -> float:
+    """The diagonal in pixels of the box around a person's visible joints; 0 with none."""
+    seen = pose.xy[pose.visible()]
+    return float(np.hypot(*np.ptp(seen, axis=0))) if len(seen) else 0.0
+
+
+def one_person(people: list[Pose], what: str) -> Pose:
+    """The only person there.
+
+    Args:
+        people: what a detector found.
+        what: what was looked at, as it reads after "in": "the picture".
+
+    Raises:
+        NoCharacterError, SeveralCharactersError: there isn't exactly one.
+    """
+    if not people:
+        raise NoCharacterError(
+            f"Nobody was found in {what}.",
+            "Choose one that shows a single character from head to hips at least, not too small.",
+        )
+    if len(people) > 1:
+        raise SeveralCharactersError(
+            f"{len(people)} people were found in {what}.",
+            "Crop it to the one that is meant.",
+        )
+    return people[0]
+
+
+class PeopleCounter:
+    """A detector that remembers the most people it has seen in one picture."""
+
+    def __init__(self, detector: PoseDetector) -> None:
+        self._detector = detector
+        self.most = 0
+
+    @property
+    def identity(self) -> str:
+        return self._detector.identity
+
+    def detect(self, image: NDArray[np.uint8]) -> list[Pose]:
+        people = self._detector.detect(image)
+        self.most = max(self.most, sum(bool(pose.visible().any()) for pose in people))
+        return people
+
+
+def iter_detect(video: Video, detector: PoseDetector) -> Iterator[Pose]:
+    """Yield one person's pose per frame: the largest first, then whoever is nearest to the last.
+
+    A frame in which nobody is visible yields an absent pose (all confidences 0); the person is
+    looked for again from where they were last seen.
+    """
+    last_xy: FloatArray | None = None
+    for frame in video.frames:
+        people = [pose for pose in detector.detect(frame) if pose.visible().any()]
+        if not people:
+            yield Pose.absent()
+            continue
+        if last_xy is None:
+            person = people[0]
+        else:
+            distances = [float(np.hypot(*(_place(pose) - last_xy))) for pose in people]
+            person = people[int(np.argmin(distances))]
+        last_xy = _place(person)
+        yield person
+
+
+def _place(pose: Pose) -> FloatArray:
+    """(2,): where somebody is: the neck, or the mean of the visible joints."""
+    seen = pose.visible()
+    return pose.xy[NECK] if seen[NECK] else np.asarray(pose.xy[seen].mean(axis=0))
+
+
+def motion_from_poses(poses: Iterable[Pose], video: Video, name: str, people: int = 1) -> Motion:
+    """The motion that a video's poses make, on the video's canvas and at its rate.
+
+    Args:
+        people: the most that were seen in one frame.
+
+    Raises:
+        NoCharacterError: nobody is in any of them.
+    """
+    poses = tuple(poses)
+    if not any(pose.visible().any() for pose in poses):
+        raise NoCharacterError(
+            f"Nobody was found in any frame of {name}.",
+            "Choose a video that shows one person, whole and not too small.",
+        )
+    height, width = video.frames[0].shape[:2]
+    return Motion(poses, width, height, video.fps, name, people)
+
+
+def detect_motion(video: Video, detector: PoseDetector, name: str) -> Motion:
+    """Detect and follow one person through a video; `iter_detect` and `motion_from_poses` in one.
+
+    Raises:
+        NoCharacterError: nobody is in any frame.
+    """
+    census = PeopleCounter(detector)
+    poses = tuple(iter_detect(video, census))
+    return motion_from_poses(poses, video, name, census.most)

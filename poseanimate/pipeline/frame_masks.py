@@ -1,0 +1,71 @@
+"""Where the character is in each frame (M_i of Sec. 3.4), and how much ControlNet counts there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.functional import adaptive_avg_pool2d
+
+from poseanimate.inputs.character import Character
+from poseanimate.poses.silhouette import Silhouette
+from poseanimate.poses.skeleton import Pose
+from poseanimate.settings import Settings
+
+
+@dataclass(frozen=True)
+class FrameMasks:
+    """What a run's frame masks are made from: the source, its pose in frame 0, and the settings."""
+
+    character: Character
+    source_pose: Pose
+    settings: Settings
+    device: torch.device
+
+    def masks(self, poses: tuple[Pose, ...], attention: Tensor | None) -> Tensor:
+        """M_i of some frames, (frames, H, W) in {0, 1}.
+
+        attention: what the character's words receive, (frames, h, w) in [0, 1]; None where nothing was watched.
+        "both" is the hull and, within a wider hull, what attention adds to it.
+        """
+        settings = self.settings
+        drawn = self._drawn(self._hull, poses)
+        if attention is None or settings.frame_masks == "skeleton":
+            return torch.from_numpy(drawn).to(self.device)
+        height, width = drawn.shape[1:]
+        maps = attention.cpu().numpy().astype(np.float32)
+        large = np.stack(
+            [cv2.resize(m, (width, height), interpolation=cv2.INTER_LINEAR) for m in maps]
+        )
+        seen = large > settings.mask_threshold
+        if settings.frame_masks == "both":
+            near = self._drawn(self._hull.widened(settings.mask_reach), poses) > 0
+            seen = (seen & near) | (drawn > 0)
+        return torch.from_numpy(seen.astype(np.float32)).to(self.device)
+
+    def control(self, masks: Tensor, grid: tuple[int, int]) -> Tensor | None:
+        """How many times ControlNet counts, (frames, 1, h, w) of a latent grid (h, w); None: once, everywhere.
+
+        It counts more where M_i is and the character was not, by the square of a latent pixel's share in it: what is
+        mostly background is hardly touched. Alg. 1's own pass goes without, so that its embeddings don't depend on it.
+        """
+        emphasis = self.settings.controlnet_emphasis
+        if emphasis == 1:
+            return None
+        drawn = self._drawn(self._hull, (self.source_pose,))[0]
+        before = torch.from_numpy(np.maximum(drawn, self.character.mask)).to(masks)
+        share = adaptive_avg_pool2d((masks - before).clamp(min=0)[:, None], grid)
+        return 1 + (emphasis - 1) * share**2
+
+    @cached_property
+    def _hull(self) -> Silhouette:
+        return Silhouette.fitted(self.character.pose, self.character.mask)
+
+    def _drawn(self, hull: Silhouette, poses: tuple[Pose, ...]) -> NDArray[np.float32]:
+        height, width = self.character.picture.shape[:2]
+        return np.stack([hull.draw(pose, width, height) for pose in poses])

@@ -1,0 +1,52 @@
+"""A run's clock: what stages took, and what is left."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+from poseanimate.events import Step
+
+
+@dataclass
+class ProgressTimer:
+    """Times stages and forecasts what is left, in passes of one frame through the networks.
+
+    Only the engine's own time counts, not what the reader of the events does between two of them.
+
+    planned: passes to do. steps: T. seconds: by stage, added to.
+    """
+
+    planned: float
+    steps: int
+    seconds: dict[str, float]
+    done: float = 0.0
+    worked_s: float = 0.0
+    last_s: float = field(default_factory=time.monotonic)
+
+    def tick(self, stage: str, cost: float, index: int) -> Step:
+        """One step of a stage is done, which took `cost` passes."""
+        self.spend(stage)
+        self.done += cost
+        left_s = max(self.planned - self.done, 0.0) * self.worked_s / self.done
+        return Step(stage, index, self.steps, left_s)
+
+    @property
+    def pace_s(self) -> float | None:
+        """Seconds of a pass so far; None before the first is done."""
+        return self.worked_s / self.done if self.done else None
+
+    def spend(self, stage: str) -> None:
+        """What passed since the last call was spent on a stage."""
+        now = time.monotonic()
+        self.worked_s += now - self.last_s
+        self.seconds[stage] = self.seconds.get(stage, 0.0) + now - self.last_s
+        self.last_s = now
+
+    def affords(self, stage: str, share: float) -> bool:
+        """Whether a stage has had less than its share of the work's time so far."""
+        return self.seconds.get(stage, 0.0) <= share * self.worked_s
+
+    def resume(self) -> None:
+        """The reader asks for the next event."""
+        self.last_s = time.monotonic()

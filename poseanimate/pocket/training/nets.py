@@ -1,0 +1,180 @@
+"""The pocket family's networks: Stable Diffusion 1.5's classes, only small, and diffusers' AutoencoderDC.
+
+Notable: the autoencoder reduces by 8 to 12 channels, so 128 px pictures become 16 x 16 latents; words of the
+captions are whole tokens of a CLIP tokenizer; both U-Net and ControlNet have cross-attention at every level.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from itertools import pairwise
+from pathlib import Path
+
+import torch
+from diffusers import AutoencoderDC, ControlNetModel, DDIMScheduler, UNet2DConditionModel
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+
+from poseanimate.pocket.world.doll import (
+    CLOTH,
+    HAIR_COLOURS,
+    HAIR_STYLES,
+    HATS,
+    LETTERS,
+    SKINS,
+)
+from poseanimate.pocket.world.scene import WHERE
+
+PICTURE_SIZE = 128
+LATENT_CHANNELS = 12
+TEXT_WIDTH = 128
+MAX_TOKENS = 40
+START, END = "<|startoftext|>", "<|endoftext|>"
+
+
+def build_vae() -> AutoencoderDC:
+    return AutoencoderDC(
+        latent_channels=LATENT_CHANNELS,
+        encoder_block_types="ResBlock",
+        decoder_block_types="ResBlock",
+        encoder_block_out_channels=(16, 32, 64, 128),
+        decoder_block_out_channels=(16, 32, 64, 128),
+        encoder_layers_per_block=(0, 1, 2, 2),
+        decoder_layers_per_block=(0, 3, 3, 4),
+        encoder_qkv_multiscales=((), (), (), ()),
+        decoder_qkv_multiscales=((), (), (), ()),
+        downsample_block_type="pixel_unshuffle",
+        upsample_block_type="pixel_shuffle",
+        encoder_out_shortcut=False,
+        decoder_in_shortcut=False,
+    )
+
+
+def grown(vae: AutoencoderDC) -> AutoencoderDC:
+    """The autoencoder with as many layers as `build_vae` gives it; layers that are new change nothing yet."""
+    larger = build_vae()
+    missing, unknown = larger.load_state_dict(vae.state_dict(), strict=False)
+    if unknown:
+        raise ValueError(f"the autoencoder has layers that its larger form lacks: {unknown[:3]}")
+    weights = dict(larger.named_parameters())
+    for name in missing:
+        if ".norm." in name:  # the last of a residual block
+            torch.nn.init.zeros_(weights[name])
+    return larger
+
+
+def build_unet() -> UNet2DConditionModel:
+    return UNet2DConditionModel(
+        sample_size=PICTURE_SIZE // 8,
+        in_channels=LATENT_CHANNELS,
+        out_channels=LATENT_CHANNELS,
+        down_block_types=("CrossAttnDownBlock2D",) * 3,
+        up_block_types=("CrossAttnUpBlock2D",) * 3,
+        block_out_channels=(64, 96, 160),
+        layers_per_block=1,
+        cross_attention_dim=TEXT_WIDTH,
+        attention_head_dim=(2, 3, 5),
+        norm_num_groups=16,
+    )
+
+
+def build_controlnet(unet: UNet2DConditionModel) -> ControlNetModel:
+    """ControlNet with the U-Net's encoder.
+
+    Differs from the original: the zero convolutions start small instead of at zero, since both networks are
+    trained together from scratch.
+    """
+    controlnet = ControlNetModel.from_unet(
+        unet, conditioning_embedding_out_channels=(8, 16, 32, 64)
+    )
+    zero_layers = [*controlnet.controlnet_down_blocks, controlnet.controlnet_mid_block]
+    for layer in (*zero_layers, controlnet.controlnet_cond_embedding.conv_out):
+        torch.nn.init.xavier_uniform_(layer.weight, gain=0.3)
+    return controlnet
+
+
+def build_text_encoder() -> CLIPTextModel:
+    words = len(vocabulary())
+    return CLIPTextModel(
+        CLIPTextConfig(
+            vocab_size=words,
+            hidden_size=TEXT_WIDTH,
+            intermediate_size=4 * TEXT_WIDTH,
+            projection_dim=TEXT_WIDTH,
+            num_hidden_layers=2,
+            num_attention_heads=4,
+            max_position_embeddings=MAX_TOKENS,
+            bos_token_id=words - 2,
+            eos_token_id=words - 1,
+            pad_token_id=words - 1,
+        )
+    )
+
+
+def caption_words() -> list[str]:
+    """Every word that a caption of the pocket world can hold."""
+    styles = dict.fromkeys(style for kind in HAIR_STYLES.values() for style in kind)
+    named = [*SKINS, *HAIR_COLOURS, *styles, *(h for h in HATS if h != "none"), *CLOTH]
+    people = ["a", "boy", "girl", "with", "skin", "hair", "and", "in"]
+    clothes = ["shirt", "stripes", "star", "trousers", "shorts", "skirt", "shoes"]
+    places = " ".join(WHERE.values()).split()
+    letters = [letter.lower() for letter in LETTERS]  # as CLIP's tokenizer reads them
+    return list(dict.fromkeys([*people, *clothes, *letters, *named, *places, ","]))
+
+
+def byte_pairs(words: list[str]) -> list[tuple[str, str]]:
+    """Byte-pair merges, the most frequent pair first, until every word is a single token."""
+    pieces = [[*word[:-1], f"{word[-1]}</w>"] for word in words]
+    merges = []
+    while any(len(word) > 1 for word in pieces):
+        pairs = Counter(pair for word in pieces for pair in pairwise(word))
+        merge = min(pairs, key=lambda pair: (-pairs[pair], pair))
+        merges.append(merge)
+        for word in pieces:
+            at = 0
+            while at < len(word) - 1:
+                if (word[at], word[at + 1]) == merge:
+                    word[at : at + 2] = ["".join(merge)]
+                at += 1
+    return merges
+
+
+def vocabulary() -> list[str]:
+    """Tokens in the order of their ids: single characters, what the merges make, two marks."""
+    letters = sorted(set("abcdefghijklmnopqrstuvwxyz0123456789,.'-"))
+    merged = ["".join(pair) for pair in byte_pairs(caption_words())]
+    return [*letters, *(f"{letter}</w>" for letter in letters), *merged, START, END]
+
+
+def build_tokenizer(folder: Path) -> CLIPTokenizer:
+    """Writes CLIP's vocabulary and merges so that each word of a caption is one token, and loads them.
+
+    An unknown word falls apart into shorter pieces.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    vocab, merges = folder / "vocab.json", folder / "merges.txt"
+    vocab.write_text(json.dumps({token: number for number, token in enumerate(vocabulary())}))
+    lines = ["#version: 0.2", *(" ".join(pair) for pair in byte_pairs(caption_words()))]
+    merges.write_text("\n".join(lines) + "\n")
+    return CLIPTokenizer(
+        str(vocab),
+        str(merges),
+        unk_token=END,
+        bos_token=START,
+        eos_token=END,
+        pad_token=END,
+        model_max_length=MAX_TOKENS,
+    )
+
+
+def build_scheduler() -> DDIMScheduler:
+    """Stable Diffusion 1.5's own noise schedule."""
+    return DDIMScheduler(
+        beta_start=0.00085,
+        beta_end=0.012,
+        beta_schedule="scaled_linear",
+        clip_sample=False,
+        set_alpha_to_one=False,
+        steps_offset=1,
+        timestep_spacing="leading",
+    )

@@ -1,0 +1,427 @@
+"""What is trained: autoencoder, its decoder alone, diffusion (U-Net, ControlNet, text encoder), perception."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import diffusers
+import numpy as np
+import torch
+from diffusers import AutoencoderDC, ControlNetModel, UNet2DConditionModel
+from numpy.typing import NDArray
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.nn.functional import avg_pool2d, binary_cross_entropy_with_logits
+from transformers import CLIPTextModel
+
+from poseanimate.pocket.perception import Perception, PerceptionNet, target_heat
+from poseanimate.pocket.training.augment import joined, nobody, rendered, varied, worn
+from poseanimate.pocket.training.data import RenderedSet, render_set
+from poseanimate.pocket.training.nets import (
+    PICTURE_SIZE,
+    build_controlnet,
+    build_scheduler,
+    build_text_encoder,
+    build_tokenizer,
+    build_unet,
+    build_vae,
+    grown,
+)
+
+CHUNK = 500  # pictures that are encoded together
+VALIDATION = 1000  # pictures in each of validation and held-out
+EVALUATED = 96  # of them, for the error of the predicted noise
+ON_BODIES = 0.4  # share of the diffusion loss that is the characters' alone
+
+
+def to_tensor(pictures: NDArray[np.uint8], device: str) -> Tensor:
+    """(n, H, W, 3) uint8 -> (n, 3, H, W) in [-1, 1]."""
+    return torch.from_numpy(np.array(pictures)).to(device).permute(0, 3, 1, 2).float() / 127.5 - 1
+
+
+def psnr(a: Tensor, b: Tensor) -> float:
+    """Mean over pictures of the peak signal-to-noise ratio in dB, for values in [-1, 1]."""
+    error = ((a.clamp(-1, 1) - b) / 2).square().mean(dim=(1, 2, 3))
+    return float((-10 * error.log10()).mean())
+
+
+def _finished(network: Any, weights: Path) -> Any:
+    """The network of a class as an earlier run left it, in float32; None where there was none."""
+    return network.from_pretrained(weights).float() if weights.exists() else None
+
+
+class _Pictures:
+    """The rendered splits that every task reads."""
+
+    def __init__(self, runs: Path, pictures: int, device: str) -> None:
+        self.device = device
+        self.train, self.validation, self.held_out = self.prepare(runs, pictures, 1)
+
+    @staticmethod
+    def prepare(
+        runs: Path, pictures: int, workers: int
+    ) -> tuple[RenderedSet, RenderedSet, RenderedSet]:
+        counts = {"train": pictures, "validation": VALIDATION, "held-out": VALIDATION}
+        train, validation, held_out = (
+            render_set(split, count, PICTURE_SIZE, runs / "data", workers)
+            for split, count in counts.items()
+        )
+        return train, validation, held_out
+
+
+class VaeTask(_Pictures):
+    """Reconstruction: L1, gradients, pooled L1 and MSE, the character weighted; latents kept near unit deviation."""
+
+    name = "vae"
+
+    def __init__(self, runs: Path, pictures: int, device: str) -> None:
+        super().__init__(runs, pictures, device)
+        self.vae = _finished(AutoencoderDC, runs / "vae" / "weights") or build_vae()
+        self.networks = nn.ModuleDict({"vae": self.vae})
+
+    def count(self) -> int:
+        return len(self.train.pictures)
+
+    def loss(self, indices: NDArray[np.int64], rng: np.random.Generator) -> Tensor:
+        x = to_tensor(self.train.pictures[indices], self.device)
+        mask = torch.from_numpy(self.train.masks[indices]).to(self.device).float()[:, None] / 255
+        z = self.vae.encode(x).latent.float()
+        mean, deviation = z.mean(dim=(0, 2, 3)), z.std(dim=(0, 2, 3))
+        near_unit = (mean.square() + (deviation - 1).square()).mean()
+        return self._distance(self._decoded(z), x, mask) + 0.01 * near_unit
+
+    def _decoded(self, z: Tensor) -> Tensor:
+        """Pictures of latents that are a little off, as those that a U-Net makes are."""
+        pictures: Tensor = self.vae.decode(z + 0.05 * torch.randn_like(z)).sample
+        return pictures.float()
+
+    @staticmethod
+    def _distance(y: Tensor, x: Tensor, mask: Tensor) -> Tensor:
+        weight = (1 + 1.5 * mask) / (1 + 1.5 * mask).mean()
+        error = (y - x).abs()
+        loss = (weight * error).mean() + 2.5 * (weight * error.square()).mean()
+        for dim in (2, 3):
+            loss = loss + 0.5 * (y.diff(dim=dim) - x.diff(dim=dim)).abs().mean()
+        return loss + 0.5 * (avg_pool2d(y, 4) - avg_pool2d(x, 4)).abs().mean()
+
+    def evaluate(self) -> dict[str, float]:
+        return self._figures(self.validation, 96)
+
+    def _figures(self, split: RenderedSet, count: int) -> dict[str, float]:
+        total = []
+        for first in range(0, count, 16):
+            x = to_tensor(split.pictures[first : first + 16], self.device)
+            total.append(psnr(self.vae.decode(self.vae.encode(x).latent).sample, x))
+        return {"psnr_db": float(np.mean(total))}
+
+    def finish(self, runs: Path) -> dict[str, float]:
+        """Scales the latents to unit deviation per channel and saves the network."""
+        self.vae.eval()
+        z = torch.cat(
+            [
+                self.vae.encode(to_tensor(self.train.pictures[i : i + 16], self.device)).latent
+                for i in range(0, min(self.count(), 512), 16)
+            ]
+        )
+        deviation = z.std(dim=(0, 2, 3))
+        self.vae.encoder.conv_out.weight /= deviation[:, None, None, None]
+        self.vae.encoder.conv_out.bias /= deviation
+        self.vae.decoder.conv_in.weight *= deviation[None, :, None, None]
+        self.vae.save_pretrained(runs / "vae" / "weights")
+        figures = {f"held_out_{k}": v for k, v in self._figures(self.held_out, 512).items()}
+        largest_mean = float((z.mean(dim=(0, 2, 3)) / deviation).abs().max())
+        return {**figures, "largest_channel_mean": largest_mean}
+
+
+class DecoderTask(VaeTask):
+    """The autoencoder's decoder alone: its latents stay, and so the networks that were trained on them stay valid.
+
+    A finished decoder of fewer layers grows to what `build_vae` makes, the new layers passing on what they get.
+    """
+
+    name = "decoder"
+
+    def __init__(self, runs: Path, pictures: int, device: str) -> None:
+        super().__init__(runs, pictures, device)
+        self.vae = grown(self.vae).to(device)
+        self.networks = nn.ModuleDict({"decoder": self.vae.decoder})
+        self.latents = _encoded(runs, self.train, 1)
+
+    @staticmethod
+    def prepare(
+        runs: Path, pictures: int, workers: int
+    ) -> tuple[RenderedSet, RenderedSet, RenderedSet]:
+        return _prepare_latents(runs, pictures, workers)
+
+    def loss(self, indices: NDArray[np.int64], rng: np.random.Generator) -> Tensor:
+        x = to_tensor(self.train.pictures[indices], self.device)
+        mask = torch.from_numpy(self.train.masks[indices]).to(self.device).float()[:, None] / 255
+        return self._distance(self._decoded(self.latents[indices].to(self.device).float()), x, mask)
+
+    def finish(self, runs: Path) -> dict[str, float]:
+        self.vae.save_pretrained(runs / "vae" / "weights")
+        return {f"held_out_{k}": v for k, v in self._figures(self.held_out, 512).items()}
+
+
+class DiffusionTask(_Pictures):
+    """Noise prediction (Eq. 3) by U-Net, ControlNet and text encoder together, from scratch."""
+
+    name = "diffusion"
+    empty_tokens: Tensor
+    guided = (0.10, 0.05)  # shares of captions and of skeletons that are dropped
+    shortened = 0.15  # share of captions that lose some of their clauses
+
+    def __init__(self, runs: Path, pictures: int, device: str) -> None:
+        super().__init__(runs, pictures, device)
+        weights = runs / "diffusion" / "weights"
+        unet = _finished(UNet2DConditionModel, weights / "unet") or build_unet()
+        self.networks = nn.ModuleDict(
+            {
+                "unet": unet,
+                "controlnet": _finished(ControlNetModel, weights / "controlnet")
+                or build_controlnet(unet),
+                "text_encoder": _finished(CLIPTextModel, weights / "text_encoder")
+                or build_text_encoder(),
+            }
+        )
+        with TemporaryDirectory() as folder:
+            self.tokenizer = build_tokenizer(Path(folder))
+        self.runs = runs
+        self.alphas = build_scheduler().alphas_cumprod.to(device)
+        self.singles = self.train.single
+        self.latents = _encoded(runs, self.train, 1)
+        self.tokens = self._tokenize(self.train)
+
+    def count(self) -> int:
+        return len(self.singles)
+
+    def loss(self, indices: NDArray[np.int64], rng: np.random.Generator) -> Tensor:
+        rows = self.singles[indices]
+        count = len(rows)
+        tokens = self.tokens[rows].clone()
+        hints = self._hints(self.train, rows)
+        for at in np.flatnonzero(rng.random(count) < self.shortened):
+            tokens[at] = self._tokens([shortened(self.train.captions[rows[at]], rng)])[0]
+        tokens[torch.from_numpy(rng.random(count) < self.guided[0])] = self.empty_tokens
+        hints[torch.from_numpy(rng.random(count) < self.guided[1])] = 0
+        # stratified: one timestep from each of `count` equal parts of the schedule
+        t = torch.from_numpy(
+            ((rng.permutation(count) + rng.random(count)) / count * 1000).astype(np.int64)
+        )
+        weight = balanced(self._bodies(self.train, rows))
+        error = self._error(self.latents[rows], tokens, hints, t.to(self.device), None)
+        snr = (self.alphas / (1 - self.alphas))[t.to(self.device)]
+        per_sample = (weight * error).mean(dim=(1, 2, 3))
+        return (per_sample * snr.clamp(max=5.0) / snr).mean()
+
+    def evaluate(self) -> dict[str, float]:
+        return self._figures(self.validation)
+
+    def _figures(self, split: RenderedSet) -> dict[str, float]:
+        """Mean error of the predicted noise over `EVALUATED` pictures, one timestep and noise for each.
+
+        "character" is the mean over what a character covers; the others are over the whole picture.
+        """
+        fixed = split.single[:EVALUATED]
+        z = _encoded(self.runs, split, 1)[fixed]
+        t = torch.linspace(10, 990, len(fixed)).long().to(self.device)
+        noise = torch.randn(z.shape, generator=torch.Generator().manual_seed(0))
+        tokens, hints = self._tokenize(split)[fixed], self._hints(split, fixed)
+        bodies = self._bodies(split, fixed).cpu()
+        figures = {}
+        for name, words, skeletons in (
+            ("eps_mse", tokens, hints),
+            ("without_skeleton", tokens, torch.zeros_like(hints)),
+            ("without_caption", self.empty_tokens.expand_as(tokens), hints),
+        ):
+            error = [
+                self._error(z[part], words[part], skeletons[part], t[part], noise[part])
+                for part in torch.arange(len(z)).split(24)
+            ]
+            each = torch.cat(error).cpu()
+            figures[name] = float(each.mean())
+            if name == "eps_mse":
+                figures["character"] = float((bodies * each).sum() / (bodies.sum() * each.shape[1]))
+        return figures
+
+    def _bodies(self, split: RenderedSet, rows: NDArray[np.int64]) -> Tensor:
+        """(n, 1, h, w): which part of each latent pixel a character covers."""
+        masks = torch.from_numpy(split.masks[rows]).float()[:, None] / 255
+        return avg_pool2d(masks, 8).to(self.device)
+
+    def finish(self, runs: Path) -> dict[str, float]:
+        networks: dict[str, Any] = dict(self.networks.items())
+        for name, network in networks.items():
+            home = runs / "diffusion" / "weights" / name
+            shutil.rmtree(home, ignore_errors=True)  # shards that were adopted would stay beside
+            network.save_pretrained(home)
+        build_scheduler().save_pretrained(runs / "diffusion" / "weights" / "scheduler")
+        return {f"held_out_{k}": v for k, v in self._figures(self.held_out).items()}
+
+    def _error(
+        self, z: Tensor, tokens: Tensor, hints: Tensor, t: Tensor, noise: Tensor | None
+    ) -> Tensor:
+        """Squared error of the predicted noise, (n, c, h, w)."""
+        z = z.to(self.device).float()
+        noise = torch.randn_like(z) if noise is None else noise.to(self.device)
+        alpha = self.alphas[t][:, None, None, None]
+        z_t = alpha.sqrt() * z + (1 - alpha).sqrt() * noise
+        text = self.networks["text_encoder"](tokens.to(self.device)).last_hidden_state
+        down, mid = self.networks["controlnet"](
+            z_t, t, text, controlnet_cond=hints.to(self.device), return_dict=False
+        )
+        eps = self.networks["unet"](
+            z_t, t, text, down_block_additional_residuals=down, mid_block_additional_residual=mid
+        ).sample
+        return (eps.float() - noise).square()
+
+    def _hints(self, split: RenderedSet, rows: NDArray[np.int64]) -> Tensor:
+        """Skeletons as ControlNet takes them: (n, 3, H, W) in [0, 1]."""
+        return torch.from_numpy(split.hints(rows)).permute(0, 3, 1, 2).float() / 255
+
+    def _tokenize(self, split: RenderedSet) -> Tensor:
+        self.empty_tokens = self._tokens([""])[0]
+        return self._tokens(split.captions)
+
+    def _tokens(self, captions: list[str]) -> Tensor:
+        return self.tokenizer(
+            captions, padding="max_length", truncation=True, return_tensors="pt"
+        ).input_ids
+
+    @staticmethod
+    def prepare(
+        runs: Path, pictures: int, workers: int
+    ) -> tuple[RenderedSet, RenderedSet, RenderedSet]:
+        return _prepare_latents(runs, pictures, workers)
+
+
+def balanced(bodies: Tensor) -> Tensor:
+    """Weights of mean 1, (n, 1, h, w), that spread `ON_BODIES` of a picture's loss over what a character touches.
+
+    So small characters count as much as large ones, and thin limbs as much as the body.
+
+    Args:
+        bodies: which part of each latent pixel a character covers, (n, 1, h, w) in [0, 1]; some of it in each picture.
+    """
+    touched = (bodies > 0).to(bodies.dtype)
+    return 1 - ON_BODIES + ON_BODIES * touched / touched.mean(dim=(1, 2, 3), keepdim=True)
+
+
+def shortened(caption: str, rng: np.random.Generator) -> str:
+    """A caption as people write it: "a boy" or "a girl" and some of its clauses about them and the place, in order."""
+    who, *more = caption.split(", ")
+    clauses = [who if rng.random() < 0.5 else " ".join(who.split()[:2])]
+    return ", ".join([*clauses, *(clause for clause in more if rng.random() < 0.5)])
+
+
+def _prepare_latents(
+    runs: Path, pictures: int, workers: int
+) -> tuple[RenderedSet, RenderedSet, RenderedSet]:
+    """Renders the splits and encodes them."""
+    splits = _Pictures.prepare(runs, pictures, workers)
+    for split in splits:
+        _encoded(runs, split, workers)
+    return splits
+
+
+def _encoded(runs: Path, split: RenderedSet, workers: int) -> Tensor:
+    """Latents (N, c, h, w) of a split in float16, kept beside the autoencoder whose encoder made them."""
+    count = len(split.pictures)
+    weights = load_file(runs / "vae" / "weights" / "diffusion_pytorch_model.safetensors")
+    digest = hashlib.sha256()
+    for name in sorted(weights):
+        if name.startswith("encoder."):
+            digest.update(weights[name].float().numpy().tobytes())
+    path = runs / "vae" / f"latents-{split.name}-{count}-{digest.hexdigest()[:8]}.safetensors"
+    if not path.exists():
+        parts = [split.pictures[i : i + CHUNK] for i in range(0, count, CHUNK)]
+        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+            encoded = list(pool.map(_encode, [runs] * len(parts), parts))
+        save_file({"latents": torch.cat([torch.from_numpy(part) for part in encoded])}, path)
+    return load_file(path)["latents"]
+
+
+@torch.no_grad()
+def _encode(runs: Path, pictures: NDArray[np.uint8]) -> NDArray[np.float16]:
+    torch.set_num_threads(1)
+    diffusers.utils.logging.set_verbosity_error()
+    vae = AutoencoderDC.from_pretrained(runs / "vae" / "weights").eval()
+    parts = [
+        vae.encode(to_tensor(pictures[i : i + 16], "cpu")).latent.half()
+        for i in range(0, len(pictures), 16)
+    ]
+    return np.asarray(torch.cat(parts).contiguous().numpy())
+
+
+class PerceptionTask(_Pictures):
+    """Heat maps and mask, on the pictures of augment.py: crowds, small people, nobody, all of them worn."""
+
+    name = "perception"
+
+    def __init__(self, runs: Path, pictures: int, device: str) -> None:
+        super().__init__(runs, pictures, device)
+        weights = runs / "perception" / "weights"
+        self.net = PerceptionNet.load(weights).train() if weights.exists() else PerceptionNet()
+        self.networks = nn.ModuleDict({"net": self.net})
+
+    def count(self) -> int:
+        return len(self.train.pictures)
+
+    def loss(self, indices: NDArray[np.int64], rng: np.random.Generator) -> Tensor:
+        seen = [varied(self.train, int(i), rng) for i in indices]
+        pictures = np.stack([worn(one.picture, rng) for one in seen])
+        target = np.stack([target_heat(one.joints, PICTURE_SIZE) for one in seen])
+        masks = np.stack([one.mask for one in seen])
+        mask = torch.from_numpy(masks).to(self.device).float()[:, None] / 255
+        heat, logits = self.net(to_tensor(pictures, self.device))
+        truth = torch.from_numpy(target).to(self.device)
+        # joints cover little of a heat map: weigh them up
+        weighted = (heat.float().sigmoid() - truth).square() * (1 + 20 * truth)
+        return 30 * weighted.mean() + binary_cross_entropy_with_logits(logits.float(), mask)
+
+    def evaluate(self) -> dict[str, float]:
+        return self._figures(self.validation, 96)
+
+    def _figures(self, split: RenderedSet, count: int) -> dict[str, float]:
+        eyes = Perception(self.net)
+        errors, found, iou, counted = [], [], [], []
+        rng = np.random.default_rng(0)
+        pairs, none = [], []
+        for i in range(count):
+            people = eyes.detect(split.pictures[i])
+            counted.append(len(people) == split.people[i])
+            empty = nobody(rendered(split, i), rng)
+            none.append(not eyes.detect(empty.picture))
+            if i + 1 < count and split.people[i] == split.people[i + 1] == 1:
+                pair = joined([rendered(split, i), rendered(split, i + 1)], 2)
+                pairs.append(len(eyes.detect(pair.picture)) == 2)
+            truth_mask = split.masks[i] > 127
+            seen_mask = eyes.segment(split.pictures[i]) > 0.5
+            if split.people[i] != 1 or not people:
+                continue
+            iou.append((truth_mask & seen_mask).sum() / max((truth_mask | seen_mask).sum(), 1))
+            truth = split.joints[i, 0]
+            both = (truth[:, 2] > 0) & (people[0].body[:, 2] > 0)
+            found.append(both.sum() / (truth[:, 2] > 0).sum())
+            errors += list(np.linalg.norm(people[0].body[both, :2] - truth[both, :2], axis=1))
+        return {
+            "joint_error_px": float(np.mean(errors)) if errors else float("nan"),
+            "joints_found": float(np.mean(found)) if found else 0.0,
+            "mask_iou": float(np.mean(iou)) if iou else 0.0,
+            "people_counted": float(np.mean(counted)),
+            "pairs_counted": float(np.mean(pairs)) if pairs else float("nan"),
+            "nobody_refused": float(np.mean(none)),
+        }
+
+    def finish(self, runs: Path) -> dict[str, float]:
+        self.net.save(runs / "perception" / "weights")
+        return {f"held_out_{k}": v for k, v in self._figures(self.held_out, 500).items()}
+
+
+TASKS = {task.name: task for task in (VaeTask, DecoderTask, DiffusionTask, PerceptionTask)}

@@ -1,0 +1,131 @@
+"""Writes the files that come with the program: preset motions, example characters and videos.
+
+    python -m poseanimate.pocket.world.assets [FOLDER]
+
+Everything is made from the pocket world, so that the same files come out everywhere.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from poseanimate.media import write_clip
+from poseanimate.pocket.world.body import Angles
+from poseanimate.pocket.world.motions import AVERAGE, FPS, MOTIONS, frames, loop_frames, poses
+from poseanimate.pocket.world.scene import Scene
+from poseanimate.poses.motion import Motion
+from poseanimate.poses.skeleton import Pose, draw_pose
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+
+PRESET_SIDE_PX, PRESET_HEIGHT, PRESET_GROUND = 512, 0.7, 0.9
+THUMBNAIL_SIDE_PX, THUMBNAIL_MARGIN, THUMBNAIL_PEN_PX = 96, 0.08, 9
+DRAWING_SIDE_PX = 6 * THUMBNAIL_SIDE_PX
+CHARACTER_SIDE_PX, VIDEO_SIDE_PX = 128, 256
+
+CHARACTERS: dict[str, tuple[str, int]] = {
+    "beach-girl": ("held-out", 291),
+    "park-girl": ("held-out", 93),
+    "room-boy": ("held-out", 30),
+    "snow-boy": ("held-out", 118),
+    "street-boy": ("held-out", 57),
+    "street-girl": ("held-out", 223),
+}
+"""File name: split and index of the scene. Nobody among them looks like anybody in a training picture."""
+
+VIDEOS: dict[str, tuple[str, tuple[str, int]]] = {
+    "room-girl-wave": ("wave", ("validation", 243)),
+    "snow-boy-jumping-jacks": ("jumping-jacks", ("validation", 263)),
+    "street-boy-dance-disco": ("dance-disco", ("validation", 270)),
+}
+"""File name: motion, and split and index of the scene."""
+
+
+def preset(name: str) -> Motion:
+    """One loop of a motion, performed by an average doll in the middle of a square canvas."""
+    someone = Scene.sample("train", 0)
+    doll = replace(
+        someone,
+        character=replace(someone.character, proportions=AVERAGE),
+        height=PRESET_HEIGHT,
+        x=0.5,
+        ground=PRESET_GROUND,
+    )
+    loop = poses(doll, name, loop_frames(name), PRESET_SIDE_PX, PRESET_SIDE_PX)
+    rounded = tuple(Pose(pose.body.round(2)) for pose in loop)
+    return Motion(rounded, PRESET_SIDE_PX, PRESET_SIDE_PX, float(FPS), name)
+
+
+def thumbnail(motion: Motion) -> list[NDArray[np.uint8]]:
+    """The motion's skeletons on black, (96, 96, 3) uint8 RGB each; drawn bold."""
+    seen = np.concatenate([pose.xy[pose.visible()] for pose in motion.poses])
+    low, high = seen.min(axis=0), seen.max(axis=0)
+    side = (1 + 2 * THUMBNAIL_MARGIN) * float((high - low).max())
+    left, top = (low + high - side) / 2
+    scale, pen = DRAWING_SIDE_PX / side, np.ones((THUMBNAIL_PEN_PX, THUMBNAIL_PEN_PX), np.uint8)
+    pictures = []
+    for pose in motion.poses:
+        placed = pose.shifted(-left, -top).scaled(scale, scale)
+        bold = cv2.dilate(draw_pose(placed, DRAWING_SIDE_PX, DRAWING_SIDE_PX), pen)
+        small = cv2.resize(bold, (THUMBNAIL_SIDE_PX,) * 2, interpolation=cv2.INTER_AREA)
+        pictures.append(np.asarray(small, np.uint8))
+    return pictures
+
+
+def video(name: str) -> list[NDArray[np.uint8]]:
+    """The frames of one of `VIDEOS`, (256, 256, 3) uint8 RGB each."""
+    motion, (split, index) = VIDEOS[name]
+    scene, side = Scene.sample(split, index), VIDEO_SIDE_PX
+    return [
+        scene.render(angles, side, side).picture for angles in frames(motion, loop_frames(motion))
+    ]
+
+
+def write_all(folder: Path) -> Iterator[Path]:
+    """Writes every file below `folder` and yields each one's path."""
+    motions, characters, videos = (
+        folder / "presets" / "motions",
+        folder / "examples" / "characters",
+        folder / "examples" / "videos",
+    )
+    for place in (motions, characters, videos):
+        place.mkdir(parents=True, exist_ok=True)
+    for name in MOTIONS:
+        motion = preset(name)
+        path = motions / f"{name}.json"
+        path.write_text(motion.to_json() + "\n", encoding="utf-8")
+        yield path
+        write_clip(thumbnail(motion), path.with_suffix(".gif"), FPS)
+        yield path.with_suffix(".gif")
+    for name, (split, index) in CHARACTERS.items():
+        scene = Scene.sample(split, index)
+        path = characters / f"{name}.png"
+        picture = scene.render(Angles(), CHARACTER_SIDE_PX, CHARACTER_SIDE_PX).picture
+        Image.fromarray(picture).save(path, optimize=True)
+        yield path
+        path.with_suffix(".txt").write_text(scene.caption + "\n", encoding="utf-8")
+        yield path.with_suffix(".txt")
+    for name in VIDEOS:
+        path = videos / f"{name}.mp4"
+        write_clip(video(name), path, FPS)
+        yield path
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("folder", nargs="?", type=Path, default=REPOSITORY)
+    for path in write_all(parser.parse_args().folder):
+        print(f"{path.stat().st_size:8d}  {path}")
+
+
+if __name__ == "__main__":
+    main()

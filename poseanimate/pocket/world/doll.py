@@ -1,0 +1,451 @@
+"""The pocket world's people: what they look like, how they are drawn in any pose, how a caption names them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from poseanimate.pocket.world.body import FOOT, Angles, Proportions, head_frame
+from poseanimate.pocket.world.canvas import Canvas, Colour, shade
+
+FloatArray = NDArray[np.float64]
+
+SKINS: dict[str, Colour] = {
+    "pale": (250, 215, 185),
+    "tan": (228, 180, 140),
+    "brown": (176, 122, 84),
+    "dark": (132, 86, 60),
+}
+HAIR_COLOURS: dict[str, Colour] = {
+    "black": (44, 38, 42),
+    "brown": (92, 54, 34),
+    "blond": (238, 200, 104),
+    "red": (196, 84, 44),
+    "gray": (168, 168, 176),
+}
+HAIR_STYLES = {"boy": ("short", "curly", "spiky"), "girl": ("long", "long", "curly", "short")}
+HATS = ("none", "none", "none", "cap", "beanie", "hat")
+CLOTH: dict[str, Colour] = {
+    "red": (214, 52, 56),
+    "orange": (244, 146, 46),
+    "yellow": (248, 214, 72),
+    "green": (72, 164, 84),
+    "blue": (58, 108, 206),
+    "purple": (136, 84, 184),
+    "pink": (244, 146, 182),
+    "white": (244, 244, 240),
+    "black": (52, 52, 60),
+}
+LETTERS: dict[str, tuple[tuple[float, float], ...]] = {
+    "H": ((-0.6, -1), (-0.6, 1), (-0.6, 0), (0.6, 0), (0.6, -1), (0.6, 1)),
+    "L": ((-0.5, -1), (-0.5, 1), (0.6, 1)),
+    "O": ((0, -1), (0.65, -0.5), (0.65, 0.5), (0, 1), (-0.65, 0.5), (-0.65, -0.5), (0, -1)),
+    "T": ((-0.7, -1), (0.7, -1), (0, -1), (0, 1)),
+    "X": ((-0.65, -1), (0.65, 1), (0, 0), (0.65, -1), (-0.65, 1)),
+    "Z": ((-0.6, -1), (0.6, -1), (-0.6, 1), (0.6, 1)),
+}
+"""Each letter in one stroke, (x, y) in halves of its height; words of one letter are tokens already."""
+TOP_PATTERNS = (
+    *("plain",) * 9,
+    *("H", "L", "O"),
+    *("striped",) * 6,
+    *("star",) * 3,
+    *("T", "X", "Z"),
+)
+BOTTOM_STYLES = ("trousers", "shorts", "skirt")
+BOTTOM_COLOURS = ("blue", "black", "white", "red", "green", "purple")
+SHOE_COLOURS = ("black", "white", "red", "blue", "yellow")
+INK: Colour = (48, 36, 40)
+
+
+@dataclass(frozen=True)
+class Doll:
+    """Everything that makes one person of the pocket world; colours by the names that captions use."""
+
+    kind: str  # boy or girl
+    skin: str
+    hair_style: str
+    hair_colour: str
+    hat: str
+    hat_colour: str
+    top_pattern: str  # one of TOP_PATTERNS
+    top_colour: str
+    trim_colour: str  # of stripes, star or letter
+    long_sleeves: bool
+    bottom_style: str
+    bottom_colour: str
+    shoe_colour: str
+    proportions: Proportions
+
+    @staticmethod
+    def sample(rng: np.random.Generator) -> Doll:
+        def pick(options: tuple[str, ...]) -> str:
+            return options[int(rng.integers(len(options)))]
+
+        colours = tuple(CLOTH)
+        kind = pick(("boy", "girl"))
+        top_colour = pick(colours)
+        trim = ("white", "black", "yellow", "red", "blue")
+        bottoms = BOTTOM_STYLES if kind == "girl" else BOTTOM_STYLES[:2]
+        stout, tall = rng.uniform(0.85, 1.2), rng.uniform(0.92, 1.08)
+        return Doll(
+            kind=kind,
+            skin=pick(tuple(SKINS)),
+            hair_style=pick(HAIR_STYLES[kind]),
+            hair_colour=pick(tuple(HAIR_COLOURS)),
+            hat=pick(HATS),
+            hat_colour=pick(colours),
+            top_pattern=pick(TOP_PATTERNS),
+            top_colour=top_colour,
+            trim_colour=pick(tuple(c for c in trim if c != top_colour)),
+            long_sleeves=bool(rng.random() < 0.5),
+            bottom_style=pick(bottoms),
+            bottom_colour=pick(tuple(c for c in BOTTOM_COLOURS if c != top_colour)),
+            shoe_colour=pick(SHOE_COLOURS),
+            proportions=Proportions(
+                head=0.155 * rng.uniform(0.92, 1.08),
+                shoulder=0.088 * stout,
+                hip=0.055 * stout,
+                torso=0.245 * tall,
+                upper_arm=0.125 * rng.uniform(0.93, 1.1),
+                forearm=0.115 * rng.uniform(0.93, 1.1),
+                thigh=0.155 * tall * rng.uniform(0.93, 1.07),
+                shin=0.15 * tall * rng.uniform(0.93, 1.07),
+                limb=0.036 * stout,
+            ),
+        )
+
+    def caption(self) -> str:
+        """The character's part of the caption, a noun phrase that begins with 'a boy' or 'a girl'."""
+        hat = "" if self.hat == "none" else f" and a {self.hat_colour} {self.hat}"
+        trim = {
+            "plain": "",
+            "striped": f" with {self.trim_colour} stripes",
+            "star": f" with a {self.trim_colour} star",
+        }.get(self.top_pattern, f" with a {self.trim_colour} {self.top_pattern}")
+        article = "a " if self.bottom_style == "skirt" else ""
+        return (
+            f"a {self.kind} with {self.skin} skin, {self.hair_style} {self.hair_colour} hair{hat}, "
+            f"in a {self.top_colour} shirt{trim}, {article}{self.bottom_colour} {self.bottom_style} "
+            f"and {self.shoe_colour} shoes"
+        )
+
+    def draw(self, canvas: Canvas, xy: FloatArray, angles: Angles, height_px: float) -> None:
+        """Draws the character with its joints `xy` (18, 2) in pixels of the canvas."""
+        _Drawing(self, canvas, xy, angles, height_px).draw()
+
+
+class _Drawing:
+    """One drawing of one character: the parts from back to front."""
+
+    def __init__(
+        self, character: Doll, canvas: Canvas, xy: FloatArray, angles: Angles, size: float
+    ) -> None:
+        self.who, self.canvas, self.xy, self.angles, self.size = character, canvas, xy, angles, size
+        self.outline = 0.011 * size
+        self.skin = SKINS[character.skin]
+        self.hair = HAIR_COLOURS[character.hair_colour]
+        self.top = CLOTH[character.top_colour]
+        self.trim = CLOTH[character.trim_colour]
+        self.bottom = CLOTH[character.bottom_colour]
+        body = character.proportions
+        in_px = Proportions(**{name: value * size for name, value in vars(body).items()})
+        self.body = in_px
+        self.centre, self.across, self.up = head_frame(in_px, angles, xy[1])
+
+    def draw(self) -> None:
+        # turned to the picture's right, the doll's right side is the near one
+        far, near = ("left", "right") if self.angles.turn > 0 else ("right", "left")
+        turned = abs(self.angles.turn) > 0.25
+        self.hair_behind()
+        if turned:
+            self.arm(far)
+        self.leg(far)
+        self.leg(near)
+        self.torso()
+        arms = [near] if turned else [far, near]
+        for side in arms:
+            if not self.raised(side):
+                self.arm(side)
+        self.head()
+        for side in arms:
+            if self.raised(side):
+                self.arm(side)
+
+    def raised(self, side: str) -> bool:
+        """Whether the hand is above its shoulder: then the arm is in front of the head, otherwise behind."""
+        shoulder = 2 if side == "right" else 5
+        return bool(self.xy[shoulder + 2, 1] < self.xy[shoulder, 1])
+
+    def limb(self, start: FloatArray, end: FloatArray, radius: float, colour: Colour) -> None:
+        edge = self.outline
+        self.canvas.capsule(start, end, radius + edge, radius * 0.88 + edge, shade(colour, 0.62))
+        self.canvas.capsule(start, end, radius, radius * 0.88, colour)
+
+    def arm(self, side: str) -> None:
+        first = 2 if side == "right" else 5
+        shoulder, elbow, wrist = self.xy[first : first + 3]
+        radius = self.body.limb
+        sleeve = self.top if self.who.long_sleeves else self.skin
+        self.limb(elbow, wrist, radius * 0.92, sleeve)
+        hand = wrist + 0.35 * radius * _unit(wrist - elbow)
+        self.canvas.circle(hand, radius * 1.12 + self.outline, shade(self.skin, 0.62))
+        self.canvas.circle(hand, radius * 1.12, self.skin)
+        self.limb(shoulder, elbow, radius, self.skin if not self.who.long_sleeves else self.top)
+        if not self.who.long_sleeves:
+            self.limb(shoulder, shoulder + 0.6 * (elbow - shoulder), radius * 1.15, self.top)
+        else:
+            self.canvas.capsule(elbow, elbow, radius * 0.86, radius * 0.86, self.top)
+
+    def leg(self, side: str) -> None:
+        first, outwards = (8, -1.0) if side == "right" else (11, 1.0)
+        hip, knee, ankle = self.xy[first : first + 3]
+        radius = self.body.limb * 1.25
+        trousers = self.who.bottom_style == "trousers"
+        self.limb(knee, ankle, radius * 0.9, self.bottom if trousers else self.skin)
+        self.limb(hip, knee, radius, self.bottom if trousers else self.skin)
+        self.canvas.circle(knee, radius * 0.86, self.bottom if trousers else self.skin)
+        if self.who.bottom_style == "shorts":
+            self.limb(hip, hip + 0.72 * (knee - hip), radius * 1.12, self.bottom)
+        toes = outwards * (1 - abs(self.angles.turn)) + self.angles.turn * 1.2
+        shin = _unit(ankle - knee)
+        foot = ankle + shin * FOOT * self.size * 0.35
+        tip = foot + np.array([toes * 0.035 * self.size, 0.0]) + shin * 0.004 * self.size
+        self.limb(foot, tip, FOOT * self.size * 0.85, CLOTH[self.who.shoe_colour])
+
+    def torso(self) -> None:
+        neck, hips = self.xy[1], (self.xy[8] + self.xy[11]) / 2
+        right, left = self.xy[2], self.xy[5]
+        pad = self.body.limb
+        across = _unit(left - right)
+        down = _unit(hips - neck)
+        width_top = float(np.linalg.norm(left - right) / 2) + pad * 0.62
+        width_hip = float(np.linalg.norm(self.xy[11] - self.xy[8]) / 2) + pad * 1.35
+
+        def outline_at(fraction: float, grow: float = 0.0) -> tuple[FloatArray, FloatArray]:
+            middle = neck + (hips - neck) * fraction
+            width = width_top + (width_hip - width_top) * fraction + grow
+            return middle - across * width, middle + across * width
+
+        def shape(start: float, end: float, grow: float) -> FloatArray:
+            upper, lower = outline_at(start, grow), outline_at(end, grow)
+            lifted = [p - down * grow for p in upper]
+            lowered = [p + down * grow for p in lower]
+            return np.array([lifted[0], lifted[1], lowered[1], lowered[0]])
+
+        hem = 0.94
+        if self.who.bottom_style == "skirt":
+            hem = 0.8
+            self.skirt(outline_at(0.76), down, across)
+        else:
+            self.canvas.polygon(shape(0.8, 1.12, self.outline), shade(self.bottom, 0.62))
+            self.canvas.polygon(shape(0.8, 1.12, 0.0), self.bottom)
+        self.canvas.polygon(shape(0.02, hem, self.outline), shade(self.top, 0.62))
+        self.canvas.polygon(shape(0.02, hem, 0.0), self.top)
+        if self.who.top_pattern == "striped":
+            for start in (0.18, 0.46, 0.74):
+                self.canvas.polygon(shape(start, min(start + 0.13, hem), 0.0), self.trim)
+            return
+        centre = neck + (hips - neck) * 0.5 + self.angles.turn * width_top * 0.3 * across
+        if self.who.top_pattern == "star":
+            self.star(centre, width_top * 0.55, across, down)
+        elif self.who.top_pattern in LETTERS:
+            self.letter(centre, width_top * 0.62, across, down)
+
+    def star(self, centre: FloatArray, radius: float, across: FloatArray, down: FloatArray) -> None:
+        turn = np.arange(10) * np.pi / 5 - np.pi / 2
+        reach = radius * np.where(np.arange(10) % 2 == 0, 1.0, 0.45)
+        points = centre + reach[:, None] * (
+            np.cos(turn)[:, None] * across + np.sin(turn)[:, None] * down
+        )
+        self.canvas.polygon(points, self.trim)
+
+    def letter(self, centre: FloatArray, half: float, across: FloatArray, down: FloatArray) -> None:
+        strokes = LETTERS[self.who.top_pattern]
+        self.canvas.line(
+            [centre + half * (x * across + y * down) for x, y in strokes], half * 0.42, self.trim
+        )
+
+    def skirt(
+        self, waist: tuple[FloatArray, FloatArray], down: FloatArray, across: FloatArray
+    ) -> None:
+        spread = abs(self.xy[12] - self.xy[9]) @ np.abs(across)
+        length = self.body.thigh * 0.82
+        half = np.linalg.norm(waist[1] - waist[0]) / 2 + max(0.05 * self.size, spread * 0.28)
+        middle = (waist[0] + waist[1]) / 2 + down * length
+        for grow, colour in ((self.outline, shade(self.bottom, 0.62)), (0.0, self.bottom)):
+            wide = half + grow
+            hem = [middle + across * wide + down * grow, middle - across * wide + down * grow]
+            self.canvas.polygon(
+                np.array([waist[0] - across * grow, waist[1] + across * grow, *hem]), colour
+            )
+
+    def at(self, x: float, y: float) -> FloatArray:
+        """A point of the head in radii: x to the picture's right, y upwards."""
+        return self.centre + self.body.head * (x * self.across + y * self.up)
+
+    def hair_behind(self) -> None:
+        if self.who.hair_style != "long":
+            return
+        radius = self.body.head
+        side = -0.25 * self.angles.turn
+        tips = self.at(side, -1.0)
+        self.canvas.capsule(
+            self.at(side, 0.1), tips, radius * 1.1, radius * 0.72, shade(self.hair, 0.7)
+        )
+
+    def head(self) -> None:
+        canvas, radius, turn = self.canvas, self.body.head, self.angles.turn
+        canvas.capsule(
+            self.xy[1], self.at(0, -0.6), radius * 0.3, radius * 0.3, shade(self.skin, 0.8)
+        )
+        if self.who.hair_style == "curly":
+            for azimuth in range(-20, 201, 22):
+                angle = np.deg2rad(azimuth)
+                canvas.circle(
+                    self.at(np.cos(angle) * 0.9, np.sin(angle) * 0.9 + 0.1),
+                    radius * 0.34,
+                    self.hair,
+                )
+        for joint in (16, 17):
+            away = -1 if joint == 16 else 1
+            if np.cos(np.deg2rad(78 * away + 55 * turn)) > -0.3:
+                canvas.circle(self.xy[joint], radius * 0.2, shade(self.skin, 0.8))
+        canvas.circle(self.centre, radius + self.outline, shade(self.skin, 0.62))
+        canvas.circle(self.centre, radius, self.skin)
+        self.face()
+        self.hair_in_front()
+        self.hat()
+
+    def face(self) -> None:
+        canvas, radius = self.canvas, self.body.head
+        for eye in (14, 15):
+            away = -1 if eye == 14 else 1
+            narrow = max(np.cos(np.deg2rad(24 * away + 55 * self.angles.turn)), 0.3)
+            tilt = float(np.rad2deg(np.arctan2(self.across[1], self.across[0])))
+            spot = self.xy[eye] - self.up * radius * 0.1
+            canvas.ellipse(spot, (radius * 0.13 * narrow, radius * 0.19), INK, tilt)
+            if self.who.kind == "girl":
+                lash = spot + radius * (0.1 * away * self.across + 0.12 * self.up)
+                canvas.line(
+                    [lash, lash + radius * (0.14 * away * self.across + 0.08 * self.up)],
+                    radius * 0.07,
+                    INK,
+                )
+            canvas.circle(
+                spot + radius * (0.04 * self.across + 0.07 * self.up),
+                radius * 0.05,
+                (255, 255, 255),
+            )
+        shift = np.sin(np.deg2rad(55 * self.angles.turn))
+        for away in (-1, 1):
+            sideways = np.sin(np.deg2rad(40 * away + 55 * self.angles.turn)) * 0.92
+            if np.cos(np.deg2rad(40 * away + 55 * self.angles.turn)) > 0.2:
+                canvas.ellipse(
+                    self.at(sideways, -0.33), (radius * 0.15, radius * 0.1), _blush(self.skin)
+                )
+        mouth = [self.at(shift * 0.9 + x, y) for x, y in ((-0.17, -0.4), (0, -0.48), (0.17, -0.4))]
+        canvas.line(mouth, radius * 0.09, shade(self.skin, 0.45))
+
+    def hair_in_front(self) -> None:
+        canvas, turn = self.canvas, self.angles.turn
+        style = self.who.hair_style
+        brow = 0.34 + 0.08 * (style == "spiky")
+        arc = [np.deg2rad(a) for a in range(-8, 189, 12)]
+        rim = [self.at(1.06 * np.cos(a), 1.06 * np.sin(a) + 0.02) for a in arc]
+        fringe = [
+            self.at(x, y)
+            for x, y in (
+                (-0.86, 0.12),
+                (-0.55 + 0.35 * turn, brow),
+                (0.1 + 0.45 * turn, brow + 0.14),
+                (0.6 + 0.3 * turn, brow),
+                (0.86, 0.12),
+            )
+        ]
+        canvas.polygon(np.array(rim + fringe), self.hair)
+        if style == "spiky":
+            for azimuth in range(20, 161, 20):
+                angle = np.deg2rad(azimuth)
+                base = np.array([np.cos(angle), np.sin(angle)])
+                sideways = np.array([-base[1], base[0]]) * 0.24
+                tip = base * 1.38
+                points = [
+                    self.at(*(base * 0.92 + sideways)),
+                    self.at(*tip),
+                    self.at(*(base * 0.92 - sideways)),
+                ]
+                canvas.polygon(np.array(points), self.hair)
+        elif style == "long":
+            for away in (-1, 1):
+                x = 0.95 * away - 0.12 * turn
+                canvas.capsule(
+                    self.at(x, 0.15),
+                    self.at(x * 1.02, -0.75),
+                    0.2 * self.body.head,
+                    0.14 * self.body.head,
+                    self.hair,
+                )
+        gloss = self.at(-0.35 + 0.3 * turn, 0.72)
+        tilt = float(np.rad2deg(np.arctan2(self.across[1], self.across[0]))) - 24
+        canvas.ellipse(
+            gloss, (0.26 * self.body.head, 0.08 * self.body.head), shade(self.hair, 1.28), tilt
+        )
+
+    def hat(self) -> None:
+        canvas, turn = self.canvas, self.angles.turn
+        colour = CLOTH[self.who.hat_colour]
+        dark = shade(colour, 0.68)
+        dome = [np.deg2rad(a) for a in range(0, 181, 12)]
+        if self.who.hat == "cap":
+            canvas.polygon(
+                np.array([self.at(1.1 * np.cos(a), 1.02 * np.sin(a) + 0.28) for a in dome]), colour
+            )
+            brim = 0.62 * turn
+            canvas.capsule(
+                self.at(brim - 0.62, 0.34),
+                self.at(brim + 0.62, 0.34),
+                0.13 * self.body.head,
+                0.13 * self.body.head,
+                dark,
+            )
+        elif self.who.hat == "beanie":
+            canvas.polygon(
+                np.array([self.at(1.1 * np.cos(a), 1.1 * np.sin(a) + 0.3) for a in dome]), colour
+            )
+            canvas.capsule(
+                self.at(-0.98, 0.42),
+                self.at(0.98, 0.42),
+                0.17 * self.body.head,
+                0.17 * self.body.head,
+                shade(colour, 1.35),
+            )
+            canvas.circle(self.at(0, 1.5), 0.24 * self.body.head, shade(colour, 1.35))
+        elif self.who.hat == "hat":
+            crown = [
+                self.at(x, y) for x, y in ((-0.72, 0.5), (-0.6, 1.42), (0.6, 1.42), (0.72, 0.5))
+            ]
+            canvas.polygon(np.array(crown), colour)
+            band = [
+                self.at(x, y) for x, y in ((-0.72, 0.52), (-0.69, 0.76), (0.69, 0.76), (0.72, 0.52))
+            ]
+            canvas.polygon(np.array(band), dark)
+            canvas.capsule(
+                self.at(-1.2, 0.5),
+                self.at(1.2, 0.5),
+                0.1 * self.body.head,
+                0.1 * self.body.head,
+                colour,
+            )
+
+
+def _unit(vector: FloatArray) -> FloatArray:
+    length = float(np.linalg.norm(vector))
+    return vector / length if length > 1e-9 else np.array([0.0, 1.0])
+
+
+def _blush(skin: Colour) -> Colour:
+    red, green, blue = skin
+    return min(red + 8, 255), round(green * 0.8), round(blue * 0.8)

@@ -1,0 +1,206 @@
+"""One scene of the pocket world: a character before a background, in every pose that one asks for.
+
+A scene is made by its split and index alone, so the same scene can be rendered in every pose of a motion: the
+true animation. Splits share no identity: a character's look and its place decide the split they belong to. The
+same look may return in another place, with other proportions: one of the first 1000 held-out scenes (47) has a
+lookalike among the first 40 000 for training, the validation scenes none.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from poseanimate.pocket.world.background import PLACES, draw_background
+from poseanimate.pocket.world.body import Angles, joints
+from poseanimate.pocket.world.canvas import Canvas, shade
+from poseanimate.pocket.world.doll import CLOTH, LETTERS, Doll
+from poseanimate.poses.skeleton import Pose
+
+WORLD = 2  # goes up where scenes change, so that sets rendered before are not taken for theirs
+SHARE_SMALL, SHARE_AT_EDGE = 0.2, 0.2
+SMALL = 0.52  # of the picture's height: who is smaller is hard
+NEAR_EDGE = 0.26  # of its width: whose hips are nearer to a side is hard
+SPLITS = ("train", "validation", "held-out")
+WHERE = {
+    "street": "on the street",
+    "park": "in the park",
+    "beach": "on the beach",
+    "room": "in a room",
+    "snow": "in the snow",
+}
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """picture (H, W, 3) uint8 RGB; mask (H, W) float32 in [0, 1]; pose in pixels of the picture."""
+
+    picture: NDArray[np.uint8]
+    mask: NDArray[np.float32]
+    pose: Pose
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A character, a place, and where in it the character stands (fractions of the picture's height)."""
+
+    character: Doll
+    place: str
+    place_seed: int
+    height: float  # of the character
+    x: float  # of its hips, fraction of the width
+    ground: float  # of its soles
+
+    @staticmethod
+    def sample(split: str, index: int) -> Scene:
+        """The scene number `index` of a split; the same arguments give the same scene everywhere."""
+        rng = np.random.default_rng([SPLITS.index(split), index])
+        while True:
+            character = Doll.sample(rng)
+            place = tuple(PLACES)[int(rng.integers(len(PLACES)))]
+            if split_of(character, place) == split:
+                break
+        height = float(rng.uniform(SMALL, 0.8))
+        scene = Scene(
+            character=character,
+            place=place,
+            place_seed=int(rng.integers(2**31)),
+            height=height,
+            x=float(np.clip(rng.normal(0.5, 0.12), NEAR_EDGE, 1 - NEAR_EDGE)),
+            ground=float(rng.uniform(max(0.84, height + 0.1), 0.97)),
+        )
+        if rng.random() < SHARE_SMALL:
+            scene = replace(scene, height=float(rng.uniform(0.36, SMALL)))
+        if rng.random() < SHARE_AT_EDGE:
+            left = float(rng.uniform(0.12, NEAR_EDGE))
+            scene = replace(scene, x=left if rng.random() < 0.5 else 1 - left)
+        return scene
+
+    @property
+    def look(self) -> tuple[tuple[str, object], ...]:
+        """What one recognises the character by, wherever it is: everything but its proportions."""
+        return _look(self.character)
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """What makes it hard: any of "small", "at the edge" and "lettered"."""
+        hard = {
+            "small": self.height < SMALL,
+            "at the edge": not NEAR_EDGE <= self.x <= 1 - NEAR_EDGE,
+            "lettered": self.character.top_pattern in LETTERS,
+        }
+        return tuple(kind for kind, so in hard.items() if so)
+
+    def relettered(self) -> tuple[Scene, ...]:
+        """The same with every other letter on the shirt, and with none; nothing where the shirt has no letter."""
+        if self.character.top_pattern not in LETTERS:
+            return ()
+        others = [p for p in ("plain", *LETTERS) if p != self.character.top_pattern]
+        return tuple(
+            replace(self, character=replace(self.character, top_pattern=p)) for p in others
+        )
+
+    def dyed(self) -> dict[str, Scene]:
+        """The same with the colour of "top", "trim" (what is on the top) or "bottom" as different as cloth can be."""
+        who = self.character
+        looks = {
+            "top": replace(who, top_colour=_unlike(who.top_colour)),
+            "trim": replace(who, trim_colour=_unlike(who.trim_colour)),
+            "bottom": replace(who, bottom_colour=_unlike(who.bottom_colour)),
+        }
+        return {what: replace(self, character=look) for what, look in looks.items()}
+
+    @property
+    def caption(self) -> str:
+        return f"{self.character.caption()}, {WHERE[self.place]}"
+
+    @property
+    def brief_caption(self) -> str:
+        """Who it is and where, without a word about looks."""
+        return f"a {self.character.kind}, {WHERE[self.place]}"
+
+    def background(self, width: int, height: int) -> Canvas:
+        """The empty place, ready to be pasted under a character."""
+        canvas = Canvas(width, height)
+        draw_background(self.place, canvas, np.random.default_rng(self.place_seed))
+        return canvas
+
+    def pose(self, angles: Angles, width: int, height: int) -> Pose:
+        """The exact 18 joints in pixels; confidence 1 where they can be seen, joints outside are absent."""
+        xy, seen = joints(self.character.proportions, angles)
+        xy = xy * self.height * height + np.array([self.x * width, self.ground * height])
+        inside = (xy >= 0).all(axis=1) & (xy < [width, height]).all(axis=1)
+        confidence = (seen & inside).astype(np.float64)
+        return Pose(np.concatenate([xy, np.ones((18, 1))], axis=1) * confidence[:, None])
+
+    def draw(self, canvas: Canvas, angles: Angles) -> None:
+        """Draws the character with its shadow on the ground over what is there."""
+        xy, _ = joints(self.character.proportions, angles)
+        size = self.height * canvas.height
+        foot_x, foot_y = self.x * canvas.width, self.ground * canvas.height
+        spread = abs(xy[13, 0] - xy[10, 0]) / 2
+        middle = (xy[13, 0] + xy[10, 0]) / 2
+        radii = np.array([(0.1 + spread) * size, 0.024 * size]) * (1 - 1.2 * min(angles.lift, 0.4))
+        canvas.ellipse(
+            (foot_x + middle * size, foot_y - 0.008 * size), radii, shade((120, 112, 116), 1.0)
+        )
+        canvas.masked = True
+        self.character.draw(canvas, xy * size + np.array([foot_x, foot_y]), angles, size)
+        canvas.masked = False
+
+    def render(self, angles: Angles, width: int = 128, height: int = 128) -> Rendered:
+        canvas = self.background(width, height)
+        self.draw(canvas, angles)
+        return Rendered(canvas.picture(), canvas.mask(), self.pose(angles, width, height))
+
+
+def split_of(character: Doll, place: str) -> str:
+    """The split that an identity belongs to: one tenth held out, one tenth for validation."""
+    digest = hashlib.sha256(repr((list(_look(character)), place)).encode()).digest()
+    return {0: "held-out", 1: "validation"}.get(digest[0] % 10, "train")
+
+
+def _unlike(colour: str) -> str:
+    """The name of the cloth colour that is furthest from a named one."""
+    return max(CLOTH, key=lambda name: math.dist(CLOTH[name], CLOTH[colour]))
+
+
+def _look(character: Doll) -> tuple[tuple[str, object], ...]:
+    return tuple(sorted((k, v) for k, v in vars(character).items() if k != "proportions"))
+
+
+def random_angles(rng: np.random.Generator) -> Angles:
+    """A plausible pose: from standing at ease to the wide poses of dances and sports."""
+    wide = rng.random() < 0.55
+
+    def arm() -> tuple[float, float]:
+        if rng.random() < (0.2 if wide else 0.6):
+            return rng.uniform(0, 40), rng.uniform(-30, 60)
+        return rng.uniform(-25, 178), rng.uniform(-100, 120)
+
+    def leg() -> tuple[float, float]:
+        if rng.random() < (0.35 if wide else 0.75):
+            return rng.uniform(-4, 14), rng.uniform(-8, 4)
+        hip = rng.uniform(-28, 75)
+        return hip, rng.uniform(-hip - 25, 15) if hip > 0 else rng.uniform(-20, 40)
+
+    (right_shoulder, right_elbow), (left_shoulder, left_elbow) = arm(), arm()
+    (right_hip, right_knee), (left_hip, left_knee) = leg(), leg()
+    return Angles(
+        lean=rng.normal(0, 7),
+        head=rng.normal(0, 7),
+        right_shoulder=right_shoulder,
+        right_elbow=right_elbow,
+        left_shoulder=left_shoulder,
+        left_elbow=left_elbow,
+        right_hip=right_hip,
+        right_knee=right_knee,
+        left_hip=left_hip,
+        left_knee=left_knee,
+        turn=0.0 if rng.random() < 0.45 else rng.uniform(-1, 1),
+        lift=rng.uniform(0, 0.14) if rng.random() < 0.2 else 0.0,
+    )

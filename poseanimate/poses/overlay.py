@@ -1,0 +1,101 @@
+"""Previews of an alignment: skeletons over the source picture, as a strip and as a video."""
+
+from __future__ import annotations
+
+import math
+
+import cv2
+import numpy as np
+
+from poseanimate.errors import PictureError
+from poseanimate.media.tiles import tiled
+from poseanimate.poses.pata.alignment import Alignment
+from poseanimate.poses.skeleton import ByteArray, Pose, draw_pose
+
+MIN_SIDE_PX = 256
+"""Smaller pictures are enlarged by a whole factor until their short side has this many pixels."""
+
+_PICTURE_DIMMING = 0.6
+_LIGHTENING = 50.0
+_GAP_PX = 4
+_MAX_STRIP_SIDE_PX = 8192
+
+
+def overlay(picture: ByteArray, pose: Pose) -> ByteArray:
+    """The skeleton over the dimmed picture.
+
+    Args:
+        picture: (H, W, 3) uint8 RGB.
+        pose: in pixels of the picture.
+
+    Returns:
+        (k·H, k·W, 3) uint8 RGB with the smallest whole k that makes the short side at least 256.
+
+    Raises:
+        PictureError: the picture is no such array.
+    """
+    return _over(_enlarged(picture), pose, _factor(picture))
+
+
+def drawn_over(picture: ByteArray, pose: Pose) -> ByteArray:
+    """The skeleton over a picture (H, W, 3) as it is, without dimming or enlarging it."""
+    return _over(picture, pose, 1, 1.0)
+
+
+def frames(picture: ByteArray, alignment: Alignment) -> list[ByteArray]:
+    """Every pose of the alignment over the picture: the frames of a video at `alignment.fps`."""
+    background, factor = _enlarged(picture), _factor(picture)
+    return [_over(background, pose, factor) for pose in alignment.poses]
+
+
+def strip(picture: ByteArray, alignment: Alignment, columns: int = 8) -> ByteArray:
+    """All poses over the picture as one contact strip, row by row, (H, W, 3) uint8 RGB.
+
+    Tiles are reduced where the strip would be larger than 8192 pixels on a side.
+    """
+    tiles = frames(picture, alignment)
+    columns = max(1, min(columns, len(tiles)))
+    rows = math.ceil(len(tiles) / columns)
+    height, width = tiles[0].shape[:2]
+    reduction = min(
+        1.0,
+        (_MAX_STRIP_SIDE_PX / columns - _GAP_PX) / width,
+        (_MAX_STRIP_SIDE_PX / rows - _GAP_PX) / height,
+    )
+    if reduction < 1.0:
+        width, height = max(1, int(width * reduction)), max(1, int(height * reduction))
+        tiles = [_resized(tile, width, height, cv2.INTER_AREA) for tile in tiles]
+    return tiled(tiles, columns, _GAP_PX)
+
+
+def _factor(picture: ByteArray) -> int:
+    if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3 or not picture.size:
+        raise PictureError(
+            f"A preview needs an RGB picture, not {picture.dtype} of shape {picture.shape}.",
+            "Give an array of height x width x 3 bytes.",
+        )
+    return math.ceil(MIN_SIDE_PX / min(picture.shape[:2])) or 1
+
+
+def _enlarged(picture: ByteArray) -> ByteArray:
+    factor = _factor(picture)
+    height, width = picture.shape[:2]
+    if factor == 1:
+        return picture
+    return _resized(picture, width * factor, height * factor, cv2.INTER_CUBIC)
+
+
+def _resized(picture: ByteArray, width: int, height: int, interpolation: int) -> ByteArray:
+    return np.asarray(cv2.resize(picture, (width, height), interpolation=interpolation), np.uint8)
+
+
+def _over(
+    background: ByteArray, pose: Pose, factor: int, dimming: float = _PICTURE_DIMMING
+) -> ByteArray:
+    height, width = background.shape[:2]
+    skeleton = draw_pose(pose.scaled(factor, factor), width, height).astype(np.float64)
+    # The lightest channel is how much of the pixel the skeleton covers: smooth at its edges.
+    cover = np.clip(skeleton.max(axis=2, keepdims=True) / 150.0, 0.0, 1.0)
+    # Lightened, because the map's dark blues would be lost over a picture.
+    mixed = background * dimming * (1 - cover) + skeleton + _LIGHTENING * cover
+    return mixed.clip(0, 255).round().astype(np.uint8)

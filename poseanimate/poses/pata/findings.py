@@ -1,0 +1,331 @@
+"""Findings on an alignment before any expensive work (pose alignment, step 10).
+
+Codes with a severity, a sentence and a remedy, and the two functions that reach them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+import numpy as np
+
+from poseanimate.poses.pata.track import PataSettings, Track
+from poseanimate.poses.skeleton import (
+    L_HIP,
+    L_KNEE,
+    L_SHOULDER,
+    NECK,
+    NOSE,
+    R_HIP,
+    R_KNEE,
+    R_SHOULDER,
+)
+
+# In torso heights: how wide shoulders must be to tell front from back, how far the nose must
+# stick out to tell left from right, how far knees hang below the hips of sitters and standers.
+_FACING_WIDTH = 0.2
+_LOOKING_WIDTH = 0.15
+_SITTING_BELOW = 0.35
+_STANDING_ABOVE = 0.65
+
+
+class Severity(Enum):
+    """How much a finding weighs."""
+
+    ERROR = "error"
+    """There is nothing to animate; the work must not start."""
+    WARNING = "warning"
+    """The clip can be made, but is likely to disappoint."""
+    NOTE = "note"
+    """Nothing is wrong; good to know before the clip is made."""
+
+
+class FindingCode(Enum):
+    """What was found. The values are stable: they may be stored and compared."""
+
+    NOBODY_IN_PICTURE = "nobody_in_picture"
+    NOBODY_IN_MOTION = "nobody_in_motion"
+    SEVERAL_PEOPLE = "several_people"
+    TORSO_MISSING = "torso_missing"
+    GAPS_IN_MOTION = "gaps_in_motion"
+    FACING_FLIPPED = "facing_flipped"
+    SCALE_OUT_OF_RANGE = "scale_out_of_range"
+    LEAVES_CANVAS = "leaves_canvas"
+    SITTING_AGAINST_STANDING = "sitting_against_standing"
+    SHOWN_IN_PART = "shown_in_part"
+    SHORTER_THAN_ASKED = "shorter_than_asked"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One finding: what is the matter (`message`) and what to do about it (`remedy`).
+
+    mend: settings that do it, where some can.
+    """
+
+    code: FindingCode
+    severity: Severity
+    message: str
+    remedy: str
+    mend: Mapping[str, object] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.remedy}"
+
+
+def nobody_in_picture() -> Finding:
+    """No joint of the source pose counts."""
+    return Finding(
+        FindingCode.NOBODY_IN_PICTURE,
+        Severity.ERROR,
+        "Nobody was found in the picture.",
+        "Choose a picture that shows one person clearly, best from head to feet.",
+    )
+
+
+def nobody_in_motion() -> Finding:
+    """No joint of any of the motion's poses counts."""
+    return Finding(
+        FindingCode.NOBODY_IN_MOTION,
+        Severity.ERROR,
+        "Nobody was found in the whole motion.",
+        "Choose a video that shows one person clearly, or one of the preset motions.",
+    )
+
+
+def nobody_in_clip(frames: int) -> Finding:
+    """No joint counts in the part of the motion that the clip has room for."""
+    return Finding(
+        FindingCode.NOBODY_IN_MOTION,
+        Severity.ERROR,
+        f"Nobody is seen in the {frames} frames of the motion that the clip would show.",
+        "Start the motion later, or ask for more frames.",
+    )
+
+
+def several_people(count: int) -> Finding:
+    """The motion shows more than one person; in a picture, looking for the character finds that."""
+    return Finding(
+        FindingCode.SEVERAL_PEOPLE,
+        Severity.WARNING,
+        f"Up to {count} people are seen in the motion; the largest is followed.",
+        "Cut or crop the motion to the one that is meant.",
+    )
+
+
+def neck_missing(where: str) -> Finding:
+    """Neither a neck nor both shoulders count in the picture or in the whole motion."""
+    return Finding(
+        FindingCode.TORSO_MISSING,
+        Severity.ERROR,
+        f"The {where} shows neither a neck nor both shoulders, so nothing can be placed.",
+        f"Choose a {where} in which the upper body is seen.",
+    )
+
+
+def torso_uncertain() -> Finding:
+    """The scale had to be guessed from something else than shoulders and hips."""
+    return Finding(
+        FindingCode.TORSO_MISSING,
+        Severity.WARNING,
+        "Shoulders and hips are not seen together in the picture and the motion, "
+        "so the size is estimated from other bones.",
+        "Choose a picture and a motion that show the person at least down to the hips.",
+    )
+
+
+def gaps_in_motion(empty: int, frames: int) -> Finding:
+    """Some of the motion's frames show nobody."""
+    return Finding(
+        FindingCode.GAPS_IN_MOTION,
+        Severity.WARNING,
+        f"Nobody is seen in {empty} of the motion's {frames} frames that the clip shows.",
+        "Cut the motion to the passage in which the person is seen.",
+    )
+
+
+def facing_flipped(in_profile: bool) -> Finding:
+    """Picture and motion show the person from opposite sides; in_profile: left and right."""
+    return Finding(
+        FindingCode.FACING_FLIPPED,
+        Severity.WARNING,
+        "The person in the picture and the one in the motion face opposite ways.",
+        "Mirror the motion, or choose one seen from the same side."
+        if in_profile
+        else "Choose a picture and a motion seen from the same side.",
+        {"mirror": True} if in_profile else {},
+    )
+
+
+def scale_out_of_range(scale: float) -> Finding:
+    """The driver must be scaled a lot to fit the character."""
+    return Finding(
+        FindingCode.SCALE_OUT_OF_RANGE,
+        Severity.WARNING,
+        f"The person in the motion must be made {scale:.2g} times as large to fit the picture.",
+        "Choose or crop the two so that both people fill about the same part of the frame.",
+    )
+
+
+def leaves_canvas(share: float, pinned: bool) -> Finding:
+    """Too many joints of the aligned motion lie outside the picture."""
+    return Finding(
+        FindingCode.LEAVES_CANVAS,
+        Severity.WARNING,
+        f"{share:.0%} of the moving joints leave the picture.",
+        "Pin the person to the spot, choose a calmer motion, or leave more room around the person.",
+        {} if pinned else {"anchor": "pinned"},
+    )
+
+
+def sitting_against_standing(sitter: str, stander: str) -> Finding:
+    """One of picture and motion shows somebody sitting, the other somebody standing."""
+    return Finding(
+        FindingCode.SITTING_AGAINST_STANDING,
+        Severity.WARNING,
+        f"The person in the {sitter} sits while the one in the {stander} stands.",
+        f"Choose a {sitter} of somebody standing, or a {stander} of somebody sitting.",
+    )
+
+
+def clip_length(
+    asked: int, transition: int, poses: int, at_most: int, loop: bool = False
+) -> tuple[Finding, ...]:
+    """Whether a clip of as many frames as were asked for shows the whole motion, and no less than that.
+
+    Args:
+        asked: frames of the clip, the source included.
+        transition: frames that lead into the motion.
+        poses: of the whole motion.
+        at_most: frames that a clip can have.
+        loop: whether the motion is repeated until the clip is full.
+    """
+    whole = 1 + transition + poses
+    if asked == whole or (loop and asked > whole):
+        return ()
+    if asked < whole:
+        shown = max(asked - 1 - transition, 0)
+        part = f"the first {shown}" if shown else "none"
+        remedy = (
+            f"With {whole} frames it shows all of them."
+            if whole <= at_most
+            else f"A clip has {at_most} frames at most: cut the motion, or take every nth frame of the video."
+        )
+        message = f"The clip shows {part} of the motion's {poses} poses."
+        mend = {"frames": whole} if whole <= at_most else {}
+        return (Finding(FindingCode.SHOWN_IN_PART, Severity.NOTE, message, remedy, mend),)
+    return (
+        Finding(
+            FindingCode.SHORTER_THAN_ASKED,
+            Severity.NOTE,
+            f"The motion gives {whole} frames, not {asked}.",
+            "Where the clip shall be longer, turn on loop, or choose a longer motion.",
+            {"loop": True},
+        ),
+    )
+
+
+def find_errors(character: Track, driver: Track, settings: PataSettings) -> tuple[Finding, ...]:
+    """What makes an alignment impossible: nobody, or nothing that can be placed."""
+    errors = []
+    for track, nobody, where in (
+        (character, nobody_in_picture, "picture"),
+        (driver, nobody_in_motion, "motion"),
+    ):
+        if not track.seen.any():
+            errors.append(
+                nobody() if not track.noticed(settings.confidence) else neck_missing(where)
+            )
+    return tuple(errors)
+
+
+def judge(
+    character: Track,
+    compared: Track,
+    aligned: Track,
+    scale: float,
+    certain: bool,
+    canvas: tuple[int, int],
+    settings: PataSettings,
+) -> tuple[Finding, ...]:
+    """What is likely to disappoint.
+
+    Args:
+        character: p_s as a track of one frame.
+        compared: the driver's frame that p_s was compared with.
+        aligned: as much of the result as is kept, in pixels of the canvas.
+        scale: the driver's scale before clipping.
+        certain: whether shoulders and hips were measured.
+        canvas: width and height.
+    """
+    if not aligned.seen.any():
+        return (nobody_in_clip(len(aligned.seen)),)
+    found = []
+    if not certain:
+        found.append(torso_uncertain())
+    empty = int((~aligned.seen.any(axis=1)).sum())
+    if empty:
+        found.append(gaps_in_motion(empty, len(aligned.seen)))
+    if (in_profile := _faces_away(character, compared)) is not None:
+        found.append(facing_flipped(in_profile))
+    low, high = settings.scale_expected
+    if not low <= scale <= high:
+        found.append(scale_out_of_range(scale))
+    joints_xy = aligned.xy[aligned.seen]
+    outside = float(((joints_xy < 0) | (joints_xy >= canvas)).any(axis=1).mean())
+    if outside > settings.leaving_share:
+        found.append(leaves_canvas(outside, settings.anchor == "pinned"))
+    picture, motion = _posture(character), _posture(compared)
+    if {picture, motion} == {"sitting", "standing"}:
+        places = ("picture", "motion") if picture == "sitting" else ("motion", "picture")
+        found.append(sitting_against_standing(*places))
+    return tuple(found)
+
+
+def _torso_px(track: Track) -> float | None:
+    """Distance of the neck from the middle of the hips in the first frame; None where unseen."""
+    if not track.seen[0, [NECK, R_HIP, L_HIP]].all():
+        return None
+    middle = track.xy[0, [R_HIP, L_HIP]].mean(axis=0)
+    length = float(np.linalg.norm(middle - track.xy[0, NECK]))
+    return length if length > 1.0 else None
+
+
+def _faces_away(a: Track, b: Track) -> bool | None:
+    """False for front against back, True for left against right where both are seen from the side; else None."""
+    (front_a, look_a), (front_b, look_b) = _facing(a), _facing(b)
+    if front_a * front_b < 0:
+        return False
+    return True if front_a == front_b == 0 and look_a * look_b < 0 else None
+
+
+def _facing(track: Track) -> tuple[int, int]:
+    """1 front, -1 back, 0 side or unknown; and 1 right, -1 left, 0 straight or unknown."""
+    torso_px = _torso_px(track)
+    if torso_px is None:
+        return 0, 0
+    x, seen = track.xy[0, :, 0] / torso_px, track.seen[0]
+    width = x[L_SHOULDER] - x[R_SHOULDER] if seen[[L_SHOULDER, R_SHOULDER]].all() else 0.0
+    nose = x[NOSE] - x[NECK] if seen[NOSE] else 0.0
+    return (
+        int(np.sign(width)) * int(abs(width) > _FACING_WIDTH),
+        int(np.sign(nose)) * int(abs(nose) > _LOOKING_WIDTH),
+    )
+
+
+def _posture(track: Track) -> str | None:
+    """'sitting', 'standing', or None where hips and knees don't tell."""
+    torso_px = _torso_px(track)
+    drops = [
+        (track.xy[0, knee, 1] - track.xy[0, hip, 1]) / torso_px
+        for hip, knee in ((R_HIP, R_KNEE), (L_HIP, L_KNEE))
+        if torso_px is not None and track.seen[0, knee]
+    ]
+    if not drops:
+        return None
+    drop = float(np.mean(drops))
+    if drop < _SITTING_BELOW:
+        return "sitting"
+    return "standing" if drop > _STANDING_ABOVE else None

@@ -1,0 +1,113 @@
+"""A character's outline drawn around its skeleton: thick limbs, a filled torso, a head disc.
+
+The thickness is fitted to the source picture, where both skeleton and mask are known, and then drawn around every
+pose. (The paper takes frame masks from cross-attention alone; a hull is sharper where attention is coarse.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from poseanimate.poses.skeleton import PARENTS, Pose
+
+FloatArray = NDArray[np.float64]
+Mask = NDArray[np.float32]
+
+TORSO = (2, 5, 11, 8)
+ENDS = (4, 7, 10, 13)  # wrists and ankles: hands and feet reach further
+FACE = (0, 14, 15, 16, 17)
+LIMBS = np.array([0.06, 0.09, 0.12, 0.16, 0.2, 0.25])  # half-width, in torso lengths
+USUAL_LIMB, USUAL_HEAD = 0.16, 0.6
+HEADS = np.array([0.3, 0.4, 0.5, 0.6, 0.7, 0.85, 1.0])  # radius, likewise
+
+
+@dataclass(frozen=True)
+class Silhouette:
+    """limb: half-width of limbs; head: radius of the head disc; both in pixels of the canvas."""
+
+    limb: float
+    head: float
+
+    @staticmethod
+    def fitted(pose: Pose, mask: Mask) -> Silhouette:
+        """The hull that overlaps best with the source's mask (H, W)."""
+        torso = torso_length(pose)
+        truth = mask > 0.5
+
+        def overlap(limb: float, head: float) -> float:
+            drawn = Silhouette(limb, head).draw(pose, *mask.shape[::-1]) > 0.5
+            return float((drawn & truth).sum() / max((drawn | truth).sum(), 1))
+
+        sizes = [(limb * torso, head * torso) for limb, head in product(LIMBS, HEADS)]
+        return Silhouette(*max(sizes, key=lambda size: overlap(*size)))
+
+    @staticmethod
+    def usual(pose: Pose) -> Silhouette:
+        """Where there is no mask to fit to: limbs and head as people mostly have them."""
+        torso = torso_length(pose)
+        return Silhouette(USUAL_LIMB * torso, USUAL_HEAD * torso)
+
+    def widened(self, factor: float) -> Silhouette:
+        return Silhouette(self.limb * factor, self.head * factor)
+
+    def draw(self, pose: Pose, width: int, height: int) -> Mask:
+        """(height, width), 1 inside and 0 outside."""
+        mask = np.zeros((height, width), np.uint8)
+        xy, seen = pose.body[:, :2], pose.visible()
+        thickness = max(round(2 * self.limb), 1)
+        for joint, parent in enumerate(PARENTS):
+            if parent >= 0 and seen[joint] and seen[parent]:
+                end = xy[joint]
+                if joint in ENDS:  # hands and feet lie beyond the last joint
+                    bone = xy[joint] - xy[parent]
+                    end = end + bone / max(np.linalg.norm(bone), 1e-6) * self.limb
+                cv2.line(mask, _point(xy[parent]), _point(end), 1, thickness)
+        if seen[list(TORSO)].all():
+            corners = np.array([_point(xy[joint]) for joint in TORSO], np.int32)
+            cv2.fillPoly(mask, [corners], 1)
+            cv2.polylines(mask, [corners], True, 1, thickness)
+        face = [joint for joint in FACE if seen[joint]]
+        if face:
+            cv2.circle(mask, _point(xy[face].mean(axis=0)), max(round(self.head), 1), 1, -1)
+        return mask.astype(np.float32)
+
+
+def nearest(pose: Pose, others: Sequence[Pose], width: int, height: int) -> Mask:
+    """(height, width): 1 where the pose's bones are nearer than those of all others, else 0."""
+
+    def distance(each: Pose) -> Mask:
+        bones = Silhouette(0.5, 0.5).draw(each, width, height)
+        if not bones.any():
+            return np.full((height, width), np.inf, np.float32)
+        away = cv2.distanceTransform(
+            (bones == 0).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE
+        )
+        return np.asarray(away, np.float32)
+
+    own = distance(pose)
+    near = np.ones((height, width), np.float32)
+    for each in others:
+        near[distance(each) < own] = 0
+    return near
+
+
+def torso_length(pose: Pose) -> float:
+    """Neck to the middle of the hips in pixels; without hips, twice the neck to the nose."""
+    xy, seen = pose.body[:, :2], pose.visible()
+    hips = [joint for joint in (8, 11) if seen[joint]]
+    if seen[1] and hips:
+        return max(float(np.linalg.norm(xy[hips].mean(axis=0) - xy[1])), 1.0)
+    if seen[1] and seen[0]:
+        return max(2 * float(np.linalg.norm(xy[0] - xy[1])), 1.0)
+    extent = np.ptp(xy[seen], axis=0).max() if seen.any() else 1.0
+    return max(float(extent) / 2, 1.0)
+
+
+def _point(xy: FloatArray) -> tuple[int, int]:
+    return round(float(xy[0])), round(float(xy[1]))

@@ -1,0 +1,142 @@
+"""Clips that somebody chose to share: bundles in a folder, each under an id that can't be guessed.
+
+Notable: who shares a clip gets a key beside the id and can take it back with it; the folder knows the key's hash
+alone. Bounded: what is too old goes, and then the oldest.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import hmac
+import logging
+import os
+import re
+import secrets
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from poseanimate.errors import BundleError, OutputError
+
+_log = logging.getLogger(__name__)
+
+MAX_BYTES = 1_000_000_000
+MAX_AGE_S = 30 * 24 * 3600.0
+
+_ID = re.compile(r"[A-Za-z0-9_-]{22}")
+_PART_SUFFIX = ".shelf-part"
+_ABANDONED_AFTER_S = 600.0
+
+
+@dataclass(frozen=True)
+class ShareToken:
+    """id: in the link. key: takes the clip back."""
+
+    id: str
+    key: str
+
+
+class SharedClips:
+    """Shared bundles.
+
+    Args:
+        folder: is made where it isn't there.
+        max_bytes: of all bundles together; a new one that is larger alone is refused.
+
+    Raises:
+        OutputError: the folder can't be used.
+    """
+
+    def __init__(
+        self, folder: Path, max_bytes: int = MAX_BYTES, max_age_s: float = MAX_AGE_S
+    ) -> None:
+        self.folder, self.max_bytes, self.max_age_s = folder, max_bytes, max_age_s
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(
+                f"The folder of shared clips, {folder}, can't be used ({type(error).__name__}).",
+                "Choose another one with POSEANIMATE_SHARED.",
+            ) from error
+
+    def put(self, bundle: bytes) -> ShareToken:
+        """Keeps a bundle.
+
+        Raises:
+            OutputError: it is too large, or the folder can't be written to.
+        """
+        if len(bundle) > self.max_bytes:
+            raise OutputError(
+                f"The clip has {len(bundle) / 1e6:.0f} MB, and {self.max_bytes / 1e6:.0f} are kept.",
+                "Share a shorter one.",
+            )
+        ticket = ShareToken(secrets.token_urlsafe(16), secrets.token_urlsafe(16))
+        part = self.folder / f"{secrets.token_hex(8)}{_PART_SUFFIX}"
+        try:
+            part.write_bytes(bundle)
+            os.replace(part, self.folder / f"{ticket.id}.{_hashed(ticket.key)}.zip")
+            self._sweep()
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                part.unlink(missing_ok=True)
+            _log.warning("A shared clip can't be kept in %s: %s", self.folder, error)
+            # where the folder is doesn't concern who shares a clip
+            raise OutputError(
+                f"The clip can't be kept ({type(error).__name__}).",
+                "Try again later; whoever runs this page chooses the folder with POSEANIMATE_SHARED.",
+            ) from error
+        return ticket
+
+    def get(self, id: str) -> bytes:
+        """The bundle of this id.
+
+        Raises:
+            BundleError: there is none, or not any more.
+        """
+        self._sweep()
+        path = self._path(id)
+        try:
+            if path is not None:
+                return path.read_bytes()
+        except OSError:
+            pass
+        raise BundleError(
+            "There is no shared clip under this link.",
+            "It may have been taken back or be too old: ask for a new link.",
+        )
+
+    def remove(self, ticket: ShareToken) -> bool:
+        """Takes a clip back; False where it isn't there or the key is another's."""
+        path = self._path(ticket.id)
+        if path is None or not hmac.compare_digest(path.suffixes[0][1:], _hashed(ticket.key)):
+            return False
+        path.unlink(missing_ok=True)
+        return True
+
+    def _path(self, id: str) -> Path | None:
+        if not _ID.fullmatch(id):
+            return None
+        return next(self.folder.glob(f"{id}.*.zip"), None)
+
+    def _sweep(self) -> None:
+        """Lets go what is too old, then the oldest until the rest has room, then abandoned parts."""
+        now, room = time.time(), self.max_bytes
+        found = []
+        for path in self.folder.glob("*.zip"):
+            with contextlib.suppress(OSError):
+                about = path.stat()
+                found.append((about.st_mtime, about.st_size, path))
+        for mtime, size, path in sorted(found, reverse=True):
+            room -= size
+            if room < 0 or now - mtime > self.max_age_s:
+                with contextlib.suppress(OSError):
+                    path.unlink(missing_ok=True)
+        for path in self.folder.glob(f"*{_PART_SUFFIX}"):
+            with contextlib.suppress(OSError):
+                if now - path.stat().st_mtime > _ABANDONED_AFTER_S:
+                    path.unlink()
+
+
+def _hashed(key: str) -> str:
+    return hashlib.sha256(key.encode()).hexdigest()

@@ -1,0 +1,147 @@
+"""What a page's inputs mean: the character in a picture, the motion that was chosen; each read once.
+
+Notable: what was read from a file is remembered by its path: uploads are stored under the hash of their content, so
+equal paths are equal files.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, fields
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from poseanimate.engines.engine import Engine
+from poseanimate.errors import MotionError, PictureError
+from poseanimate.events import Stage, Step
+from poseanimate.inputs.character import Character, found, placed
+from poseanimate.inputs.motion import iter_motion, open_motion
+from poseanimate.media import Video, load_picture
+from poseanimate.poses.keypoints import read_people
+from poseanimate.poses.motion import Motion
+from poseanimate.poses.skeleton import Pose
+from poseanimate.settings import Settings
+from poseanimate.ui import texts
+
+REMEMBERED = 8
+REMEMBERED_PIXELS = 4_000_000  # of a video's frames together
+SETTING_NAMES = tuple(each.name for each in fields(Settings))
+MOTION_NAMES = ("motion_from", "motion_preset", "motion_file", "start_s", "end_s", "stride")
+
+
+@dataclass(frozen=True)
+class MotionChoice:
+    """What was chosen as motion: a preset's name or an uploaded file, and which part of it."""
+
+    name_or_path: str
+    start_s: float = 0.0
+    end_s: float | None = None
+    stride: int = 1
+
+    @staticmethod
+    def of(values: Sequence[Any]) -> MotionChoice:
+        """From the values of `MOTION_NAMES`.
+
+        Raises:
+            MotionError: nothing is chosen.
+        """
+        source, preset, file, start_s, end_s, stride = values
+        if source == texts.FROM_FILE and file:
+            return MotionChoice(str(file), float(start_s or 0), end_s or None, int(stride or 1))
+        if source == texts.FROM_PRESET and preset:
+            return MotionChoice(str(preset))
+        raise MotionError("There is no motion yet.", texts.NO_MOTION)
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """A motion, and the frames that it was found in, (H, W, 3) uint8, reduced; none where it is no video's."""
+
+    motion: Motion
+    frames: tuple[NDArray[np.uint8], ...] = ()
+
+
+class InputCache:
+    """Reads the inputs of all sessions."""
+
+    def __init__(self, backend: Engine) -> None:
+        self.backend = backend
+        self.seen = lru_cache(maxsize=REMEMBERED)(self._looked_at)
+        self._character = lru_cache(maxsize=REMEMBERED)(self._placed)
+        self._motions: OrderedDict[MotionChoice, Seen] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def character(self, picture: str | None, joints: str = "") -> Character:
+        """The character in a picture, where it was found or where its joints are said to be.
+
+        Raises:
+            PictureError: there is no picture, it can't be used, or the joints can't be.
+            NoCharacterError, SeveralCharactersError: see `Animator.character`.
+        """
+        if not isinstance(joints or "", str):  # Gradio lets anything pass
+            raise PictureError("The picture's joints are no text.", "Give OpenPose keypoint JSON.")
+        return self._character(self.path(picture), joints or "")
+
+    @staticmethod
+    def path(picture: str | None) -> str:
+        """Of a picture that is there."""
+        if not picture:
+            raise PictureError("There is no picture yet.", texts.NO_PICTURE)
+        return str(picture)
+
+    def _looked_at(self, path: str) -> tuple[tuple[int, int], NDArray[np.uint8], list[Pose]]:
+        """A picture's own width and height, its pixels on the clip's canvas, and who is there."""
+        if not os.path.isfile(path):
+            raise PictureError("The picture isn't there any more.", texts.UPLOAD_AGAIN)
+        picture = load_picture(Path(path))
+        pixels = self.backend.fitted(picture)
+        return picture.size, pixels, self.backend.detector.detect(pixels)
+
+    def _placed(self, path: str, joints: str) -> Character:
+        _, pixels, people = self.seen(path)
+        segmenter = self.backend.segmenter
+        if not joints:
+            return found(pixels, people, segmenter)
+        height, width = pixels.shape[:2]
+        return placed(pixels, read_people(joints, width, height), segmenter)
+
+    def known_motion(self, choice: MotionChoice) -> Seen | None:
+        """A motion that was read already."""
+        with self._lock:
+            return self._motions.get(choice)
+
+    def motion(self, choice: MotionChoice) -> Generator[Stage | Step, None, Seen]:
+        """The chosen motion; steps are told while a video is looked through."""
+        seen = self.known_motion(choice)
+        if seen is None:
+            name = choice.name_or_path
+            if os.path.isabs(name) and not os.path.isfile(name):  # a preset's name is no path
+                raise MotionError("The motion's file isn't there any more.", texts.UPLOAD_AGAIN)
+            source = open_motion(name, choice.start_s, choice.end_s, choice.stride)
+            motion = yield from iter_motion(source, self.backend.detector, Path(name).name)
+            frames = source.frames if isinstance(source, Video) else ()
+            seen = Seen(motion, tuple(_reduced(frame, len(frames)) for frame in frames))
+            with self._lock:
+                self._motions[choice] = seen
+                while len(self._motions) > REMEMBERED:
+                    self._motions.popitem(last=False)
+        return seen
+
+
+def _reduced(frame: NDArray[np.uint8], count: int) -> NDArray[np.uint8]:
+    """A frame that is small enough for all of a video's to be remembered."""
+    height, width = frame.shape[:2]
+    factor = math.sqrt(REMEMBERED_PIXELS / (count * width * height))
+    if factor >= 1:
+        return frame
+    size = (max(1, round(width * factor)), max(1, round(height * factor)))
+    return np.asarray(cv2.resize(frame, size, interpolation=cv2.INTER_AREA), np.uint8)

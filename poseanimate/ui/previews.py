@@ -1,0 +1,255 @@
+"""What the page shows before any diffusion model is touched: joints, alignment, and what a run would take."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import gradio as gr
+
+from poseanimate.engines.engine import Engine
+from poseanimate.errors import (
+    MotionError,
+    NoCharacterError,
+    PoseAnimateError,
+    SeveralCharactersError,
+)
+from poseanimate.events import Stage, Step
+from poseanimate.inputs.character import Character
+from poseanimate.inputs.prompt import all_words
+from poseanimate.inputs.suggest import suggested
+from poseanimate.media import write_clip
+from poseanimate.media.clips import GIF_MAX_FPS
+from poseanimate.poses import overlay
+from poseanimate.poses.pata.alignment import Alignment
+from poseanimate.poses.skeleton import JOINT_NAMES, Pose, draw_pose
+from poseanimate.settings import Settings
+from poseanimate.ui import joints as editor
+from poseanimate.ui import player, texts
+from poseanimate.ui.input_cache import SETTING_NAMES, InputCache, MotionChoice, Seen
+
+ALIGNMENT_SETTINGS = (
+    "frames",
+    "pata",
+    "transition_frames",
+    "anchor",
+    "retarget_limbs",
+    "smooth",
+    "mirror",
+    "motion_scale",
+    "shift_x",
+    "shift_y",
+    "loop",
+)
+MENDED = tuple(texts.MEND)
+NOUNS = ("person", "girl")  # the first that the models know as one word
+MAX_WORDS = 60
+TIMELINE_PX = 256  # width of a frame where a motion has no video
+FITTED = ("alignment", "findings", "mends", *MENDED)
+
+Outputs = tuple[Any, ...]
+
+
+class PreviewHandlers:
+    """The handlers of what comes before a run."""
+
+    def __init__(self, backend: Engine, reader: InputCache) -> None:
+        self.backend, self.reader = backend, reader
+
+    def look(self, picture: str | None, joints: str = "") -> tuple[dict[str, Any], str]:
+        """What the editor of joints shows, and a sentence about it."""
+        people: list[Pose] = []
+        mask, pixels = None, None
+        try:
+            given, pixels, people = self.reader.seen(self.reader.path(picture))
+            character = self.reader.character(picture, joints)
+        except NoCharacterError as error:
+            said = texts.sentence(f"{error.message} {texts.PLACE_ONE}", "error")
+        except SeveralCharactersError as error:
+            said = texts.sentence(f"{error.message} {texts.CHOOSE_ONE}", "warning")
+        except PoseAnimateError as error:
+            said = texts.sentence(str(error), "error" if picture else "plain")
+        else:
+            mask = character.mask
+            height, width = pixels.shape[:2]
+            count = int(character.pose.visible().sum())
+            said = texts.found(count, bool(joints), character.outlined, given, (width, height))
+        shown = player.NOTHING if pixels is None else editor.shown(pixels, people, mask)
+        return gr.update(shown=shown), said
+
+    def suggestion(self, picture: str | None, joints: str, prompt: str) -> gr.Button:
+        """A prompt to begin with, where there is none yet."""
+        if (prompt or "").strip():
+            return gr.Button(visible=False)
+        try:
+            character = self.reader.character(picture, joints)
+        except PoseAnimateError:
+            return gr.Button(visible=False)
+        known = [noun for noun in NOUNS if self.backend.knows(noun)]
+        return gr.Button(texts.USE + suggested(character, (known or NOUNS)[0]), visible=True)
+
+    def words(self, prompt: str, chosen: str) -> dict[str, Any]:
+        """A prompt's words, those that name the character marked."""
+        words = all_words(prompt or "")[:MAX_WORDS]
+        naming = self.backend.naming(prompt or "", chosen or "")
+        return gr.update(choices=words, value=[word for word in words if word in naming])
+
+    def named(self, marked: list[str], prompt: str) -> str:
+        """The setting for the words that were marked; empty where they are those that are taken anyway."""
+        shown = all_words(prompt or "")[:MAX_WORDS]
+        usual = {*self.backend.naming(prompt or "", "")} & {*shown}
+        return "" if {*marked} == usual else " ".join(marked)
+
+    def fit(self, view: str, picture: str | None, joints: str, *values: Any) -> Iterator[Outputs]:
+        """The skeletons over the picture, the findings, and the settings that mend them, as values of `FITTED`.
+
+        Args:
+            view: texts.PLAYING, texts.IN_A_STRIP, or texts.AS_IT_CAME, before PATA.
+            values: of `MOTION_NAMES`, then of `ALIGNMENT_SETTINGS`.
+        """
+        try:
+            character = self.reader.character(picture, joints)
+        except PoseAnimateError:
+            yield fitted(None, texts.sentence(texts.NO_CHARACTER))
+            return
+        try:
+            choice = MotionChoice.of(values[:6])
+        except MotionError:
+            yield fitted(None, texts.sentence(texts.NO_MOTION))
+            return
+        try:
+            settings = Settings(**dict(zip(ALIGNMENT_SETTINGS, values[6:], strict=True)))
+            motion = (yield from self._told(self.reader.motion(choice))).motion
+            alignment = self.backend.align(character, motion, settings)
+            shown = alignment
+            if view == texts.AS_IT_CAME:
+                shown = self.backend.align(character, motion, settings.changed({"pata": False}))
+            with TemporaryDirectory(prefix="poseanimate-") as folder:
+                path = drawn(character, shown, Path(folder), view == texts.IN_A_STRIP)
+                yield fitted(path, texts.findings(alignment), _mends(alignment))
+        except PoseAnimateError as error:
+            yield fitted(None, texts.sentence(str(error), "error"))
+
+    def timeline(self, *values: Any) -> dict[str, Any]:
+        """A file's motion as it was found, frame by frame, and no chosen part yet; nothing where there is none.
+
+        Args:
+            values: of `MOTION_NAMES`.
+        """
+        seen, start_s = None, 0.0
+        try:
+            choice = MotionChoice.of(values)
+            if values[0] == texts.FROM_FILE:  # a preset's thumbnail says enough
+                for _ in self.reader.motion(choice):
+                    pass  # told beside the alignment
+                seen, start_s = self.reader.known_motion(choice), choice.start_s
+        except PoseAnimateError:
+            pass  # said beside the alignment
+        shown = player.NOTHING if seen is None else _timeline(seen, start_s)
+        return gr.update(shown=shown, value="")
+
+    @staticmethod
+    def trim(part: str) -> tuple[Any, Any]:
+        """Start and end of the part that was chosen on the timeline, s."""
+        try:
+            chosen = json.loads(part or "{}")
+            start_s, end_s = float(chosen["start_s"]), float(chosen["end_s"])
+        except (ValueError, KeyError, TypeError):
+            return gr.skip(), gr.skip()
+        return start_s, end_s
+
+    def forecast(self, picture: str | None, joints: str, prompt: str, *values: Any) -> str:
+        """What Generate would take; nothing where it would not begin, or the motion is still looked for.
+
+        Args:
+            values: of `MOTION_NAMES`, then of `SETTING_NAMES`.
+        """
+        try:
+            settings = Settings(**dict(zip(SETTING_NAMES, values[6:], strict=True)))
+            choice = MotionChoice.of(values[:6])
+            character = self.reader.character(picture, joints)
+            seen = self.reader.known_motion(choice)
+            if seen is None:
+                return ""
+            found = self.backend.forecast(character, seen.motion, settings, prompt or "")
+        except PoseAnimateError:
+            return ""
+        return "" if found is None else texts.forecast(found)
+
+    @staticmethod
+    def preset(name: str) -> list[Any]:
+        """A preset's values, in the order of `SETTING_NAMES`."""
+        settings = Settings.preset(name)
+        return [getattr(settings, each) for each in SETTING_NAMES]
+
+    @staticmethod
+    def weigh(*lambdas: float) -> str:
+        """What λ1, λ2 and λ3 sum to."""
+        return texts.lambda_sum(sum(value or 0 for value in lambdas))
+
+    @staticmethod
+    def normalise(first: float, prev: float) -> tuple[float, float, float]:
+        """λ1 as it is, λ2 as far as there is room, and λ3 as what is left of 1; in hundredths."""
+        first = min(round(first or 0, 2), 1.0)
+        prev = min(round(prev or 0, 2), round(1 - first, 2))
+        return first, prev, round(1 - first - prev, 2)
+
+    def _told(self, steps: Generator[Stage | Step, None, Seen]) -> Generator[Outputs, None, Seen]:
+        """Reports on a video that is looked through; the last preview stays."""
+        while True:
+            try:
+                event = next(steps)
+            except StopIteration as end:
+                seen: Seen = end.value
+                return seen
+            if isinstance(event, Step):
+                share = event.index / event.total
+                about = texts.step_detail(event.index, event.total, None)
+                said = texts.progress(texts.stage(event.stage), share, about)
+                yield fitted(gr.skip(), said)
+
+
+def drawn(character: Character, alignment: Alignment, folder: Path, strip: bool = False) -> str:
+    """Writes the aligned skeletons over the picture, as a GIF or as a strip (PNG); returns the file."""
+    path = folder / ("alignment.png" if strip else "alignment.gif")
+    if strip:
+        write_clip([overlay.strip(character.picture, alignment)], path, alignment.fps)
+    else:
+        pictures = overlay.frames(character.picture, alignment)
+        write_clip(pictures, path, min(alignment.fps, GIF_MAX_FPS))
+    return str(path)
+
+
+def _timeline(seen: Seen, start_s: float) -> dict[str, Any]:
+    motion, frames = seen.motion, seen.frames
+    if frames:
+        label, (height, width) = texts.VIDEO_SEEN, frames[0].shape[:2]
+    else:
+        label, width = texts.POSES_SEEN, TIMELINE_PX
+        height = max(1, round(motion.height * width / motion.width))
+    poses = [pose.scaled(width / motion.width, height / motion.height) for pose in motion.poses]
+    pictures = (
+        [overlay.drawn_over(frame, pose) for frame, pose in zip(frames, poses, strict=True)]
+        if frames
+        else [draw_pose(pose, width, height) for pose in poses]
+    )
+    joints = [int(pose.visible().sum()) for pose in poses]
+    notes = [texts.JOINTS_SEEN.format(count) if count else texts.NOBODY_SEEN for count in joints]
+    marks = [count / len(JOINT_NAMES) for count in joints]
+    return player.shown({label: pictures}, motion.fps, start_s, notes, marks, trims=True)
+
+
+def _mends(alignment: Alignment) -> dict[str, object]:
+    return {name: value for each in alignment.findings for name, value in each.mend.items()}
+
+
+def fitted(picture: Any, findings: str, mends: dict[str, object] | None = None) -> Outputs:
+    """Values of `FITTED`; a button for every setting that mends something."""
+    mends = mends or {}
+    buttons = (
+        gr.Button(texts.mend(name, mends.get(name)), visible=name in mends) for name in MENDED
+    )
+    return picture, findings, mends, *buttons

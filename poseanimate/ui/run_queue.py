@@ -1,0 +1,95 @@
+"""Which sessions run, wait, or have run, and how long one waits for its turn."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict, deque
+from statistics import mean
+
+from poseanimate.ui.input_cache import REMEMBERED
+from poseanimate.ui.run_view import RunView
+
+TYPICAL_OF = 5  # runs that tell how long one takes
+
+
+class RunQueue:
+    """At most one run of each session, in the order of asking; the last finished ones are remembered."""
+
+    def __init__(self) -> None:
+        self._runs: dict[str, RunView] = {}
+        self._finished: OrderedDict[str, RunView] = OrderedDict()
+        self._took_s: deque[float] = deque(maxlen=TYPICAL_OF)
+        self._lock = threading.Lock()
+
+    def ask(self, session: str) -> None:
+        """A session asks for a run; one that has begun goes on."""
+        with self._lock:
+            run = self._runs.get(session)
+            if run is None or not run.begun:
+                self._put(session, RunView())
+
+    def begin(self, session: str) -> RunView:
+        """The turn of a session's run has come."""
+        with self._lock:
+            run = self._runs.get(session)
+            if run is None or run.begun:
+                run = self._put(session, RunView())
+            run.begin()
+            return run
+
+    def of(self, session: str) -> RunView | None:
+        """The run that a session waits for or has begun."""
+        with self._lock:
+            return self._runs.get(session)
+
+    def end(self, session: str) -> RunView | None:
+        """A session's run is over, or will never begin."""
+        with self._lock:
+            run = self._runs.pop(session, None)
+            if run is not None and run.done is not None:
+                self._took_s.append(time.monotonic() - run.begun_s)
+            return run
+
+    def leave(self, session: str) -> None:
+        """The session is over: its run stops, and is not remembered."""
+        run = self.end(session)
+        if run is not None:
+            run.stopped = True
+        with self._lock:
+            self._finished.pop(session, None)
+
+    def ahead(self, session: str) -> tuple[int, float | None]:
+        """How many runs come before a session's, and after how many seconds they are over, where that is known."""
+        with self._lock:
+            line = list(self._runs)
+            asked = line[: line.index(session)] if session in line else line
+            before = [
+                run
+                for who, run in self._runs.items()
+                if who != session and (run.begun or who in asked) and not run.stopped
+            ]
+            typical_s = mean(self._took_s) if self._took_s else None
+        left = [typical_s if run.left_s is None else run.left_s for run in before]
+        known = [seconds for seconds in left if seconds is not None]
+        return len(before), sum(known) if len(known) == len(left) else None
+
+    def remember(self, session: str, run: RunView) -> None:
+        """Keeps what a session has made last; what a run without frames leaves is the one before it."""
+        if len(run.frames) < 2:
+            return
+        with self._lock:
+            self._finished[session] = run
+            self._finished.move_to_end(session)
+            while len(self._finished) > REMEMBERED:
+                self._finished.popitem(last=False)
+
+    def last(self, session: str) -> RunView | None:
+        """What a session has made last."""
+        with self._lock:
+            return self._finished.get(session)
+
+    def _put(self, session: str, run: RunView) -> RunView:
+        self._runs.pop(session, None)  # a new one is the last in the line
+        self._runs[session] = run
+        return run

@@ -1,0 +1,124 @@
+"""One animation of one session, as far as it is: what the page shows of the engine's events."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from poseanimate.events import Aligned, Done, Event, Frame, Note, Preview, Stage, Step
+from poseanimate.inputs.bundle import Bundle
+from poseanimate.media import write_clip
+from poseanimate.poses import overlay
+from poseanimate.ui import texts
+from poseanimate.ui.contact_sheet import Sheet, enlargement
+
+Picture = NDArray[np.uint8]
+
+SHEETS_PER_S = 2.0
+
+
+@dataclass
+class RunView:
+    """Follows a run.
+
+    name: of the clip's file; never text that came from outside. share: how far it is, 0 to 1.
+    left_s: for how long it goes on, where that is known.
+    job: what its clip is made of, as soon as that is known. joints: the character's, as they were put right.
+    begun: it isn't waiting any more. stopped: somebody asked it to end.
+    """
+
+    name: str = "clip"
+    fps: float = 12.0
+    frames: list[Picture] = field(default_factory=list)
+    notes: list[Note] = field(default_factory=list)
+    aligned: Aligned | None = None
+    done: Done | None = None
+    job: Bundle | None = None
+    joints: str = ""
+    begun: bool = False
+    begun_s: float = 0.0
+    stopped: bool = False
+    share: float = 0.0
+    left_s: float | None = None
+    bar: str = texts.progress(texts.READING, 0.0)
+    _sheet: Sheet | None = None
+    _sheet_changed: bool = False
+    _sheet_shown_s: float = -1.0
+    _frames: tuple[int, int] | None = None
+    _last: int | None = None
+
+    def begin(self) -> None:
+        """Its turn has come."""
+        self.begun, self.begun_s = True, time.monotonic()
+
+    def take(self, event: Event) -> None:
+        """Follows what the engine reports."""
+        match event:
+            case Stage(name, steps, cached):
+                self._frames = event.frames
+                about = "from the cache" if cached else f"{steps} steps" if steps > 1 else ""
+                self.bar = texts.progress(self._doing(name), self.share, about)
+            case Step(name, index, total, left_s):
+                if left_s is not None:
+                    passed_s = time.monotonic() - self.begun_s
+                    self.left_s = left_s
+                    self.share = passed_s / max(passed_s + left_s, 1e-6)
+                about = texts.step_detail(index, total, left_s)
+                self.bar = texts.progress(self._doing(name), self.share, about)
+            case Aligned(alignment, picture):
+                self.aligned = event
+                self.fps, self._last = alignment.fps, len(alignment.poses) - 1
+                height, width = picture.shape[:2]
+                self._sheet = Sheet(overlay.frames(picture, alignment), width, height)
+                self._sheet_changed = True
+            case Preview(index, picture) if self._sheet is not None:
+                self._sheet.predict(index, picture)
+                self._sheet_changed = True
+            case Frame(index=index, picture=picture):
+                self.frames.append(picture)
+                if self._sheet is not None:
+                    self._sheet.finish(index, picture)
+                    self._sheet_changed = True
+            case Note():
+                self.notes.append(event)
+            case Done():
+                self.done = event
+
+    def sheet(self, now_s: float | None = None) -> Picture | None:
+        """The contact sheet where it has changed; at most `SHEETS_PER_S` where the time is given."""
+        if self._sheet is None or not self._sheet_changed:
+            return None
+        if now_s is not None:
+            if now_s - self._sheet_shown_s < 1 / SHEETS_PER_S:
+                return None
+            self._sheet_shown_s = now_s
+        self._sheet_changed = False
+        return self._sheet.picture()
+
+    def write(self, folder: Path) -> str | None:
+        """The clip of the finished frames; None where there is none but the source.
+
+        Raises:
+            OutputError: it can't be written.
+        """
+        if len(self.frames) < 2:
+            return None
+        path = folder / f"poseanimate-{self.name}.mp4"
+        height, width = self.frames[0].shape[:2]
+        write_clip(self.frames, path, self.fps, enlargement(width, height))
+        return str(path)
+
+    def report(self) -> str:
+        """Notes, and the figures of a finished run."""
+        notes = texts.sentences(
+            (note.text, "warning" if note.warning else "note") for note in self.notes
+        )
+        return notes + (texts.figures(self.done) if self.done is not None else "")
+
+    def _doing(self, stage: str) -> str:
+        """What is done, and for which frames."""
+        return texts.stage(stage, self._frames, self._last)

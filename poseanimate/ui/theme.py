@@ -1,0 +1,57 @@
+"""How the page looks: its theme, its style sheet, and the examples' pictures on their tiles."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import gradio as gr
+
+from poseanimate.poses.motion import PRESETS_FOLDER
+from poseanimate.poses.motion import preset_names as motion_names
+from poseanimate.resources import resource_folder
+
+STYLE = Path(__file__).with_name("style.css")
+EXAMPLES = resource_folder("examples") / "characters"
+
+
+def example_names() -> list[str]:
+    """Characters that can be picked, in alphabetical order."""
+    return sorted(path.stem for path in EXAMPLES.glob("*.png"))
+
+
+def caption(name: str | None) -> str:
+    """The prompt that belongs to an example; empty where it has none."""
+    path = EXAMPLES / f"{name}.txt"
+    return path.read_text(encoding="utf-8").strip() if path.is_file() else ""
+
+
+def style() -> str:
+    """The style sheet, with an example's picture or a preset's moving thumbnail on its tile."""
+    pictures = [("example", name, EXAMPLES / f"{name}.png") for name in example_names()]
+    pictures += [("motion", name, PRESETS_FOLDER / f"{name}.gif") for name in motion_names()]
+    rule = '\n#{} label:has(input[value="{}"])::before {{ background-image: url("{}"); }}'
+    tiles = (rule.format(group, name, f"gradio_api/file={path}") for group, name, path in pictures)
+    return STYLE.read_text(encoding="utf-8") + "".join(tiles)
+
+
+def theme() -> gr.themes.Base:
+    """Fonts of the system: the page asks no other machine for any. Colours are told apart as WCAG 2.2 AA asks."""
+    colours = {
+        "body_text_color_subdued": "*neutral_600",
+        "body_text_color_subdued_dark": "*neutral_400",
+        "block_info_text_color": "*neutral_600",
+        "block_info_text_color_dark": "*neutral_400",
+        "link_text_color_dark": "*secondary_400",
+        "checkbox_border_color": "*neutral_500",
+        "checkbox_border_color_dark": "*neutral_400",
+        "button_primary_background_fill": "*primary_600",
+        "button_primary_background_fill_hover": "*primary_700",
+        "button_cancel_background_fill": "#b91c1c",
+        "button_cancel_background_fill_hover": "#991b1b",
+    }
+    return gr.themes.Default(
+        primary_hue=gr.themes.colors.indigo,
+        neutral_hue=gr.themes.colors.slate,
+        font=["system-ui", "sans-serif"],
+        font_mono=["ui-monospace", "monospace"],
+    ).set(**colours)

@@ -1,0 +1,479 @@
+"""The page in a real Chromium, served in-process on the pocket models."""
+
+from __future__ import annotations
+
+import math
+import re
+import subprocess
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from urllib.parse import urlparse
+
+import imageio_ffmpeg
+import numpy as np
+import pytest
+from helpers.browser import HOLD_S, App, opened, serving, small
+from helpers.served import brought_late
+from PIL import Image
+from playwright.sync_api import Browser, Page, expect
+
+from poseanimate.media import read_video
+from poseanimate.storage.shared_clips import SharedClips
+from poseanimate.ui.middleware import END
+
+EXAMPLES = Path(__file__).parents[2] / "examples" / "characters"
+
+
+@dataclass
+class Visit:
+    """What a page did behind the scenes."""
+
+    hosts: set[str] = field(default_factory=set)
+    errors: list[str] = field(default_factory=list)
+
+
+@pytest.fixture
+def page(app: App, browser: Browser) -> Iterator[Page]:
+    """The page, ready; afterwards it must have stayed on this machine and without script errors."""
+    app.animator.unheld()
+    visit = Visit()
+    with browser.new_context(viewport={"width": 1360, "height": 900}) as context:
+        context.on("request", lambda request: visit.hosts.add(urlparse(request.url).hostname or ""))
+        context.on("weberror", lambda error: visit.errors.append(str(error.error)))
+        yield opened(context.new_page(), app.url)
+        app.animator.go_on.set()
+    assert visit.hosts <= {"127.0.0.1", ""}, "the page asked other machines"
+    assert visit.errors == []
+
+
+def _downloaded(page: Page, folder: Path, suffix: str) -> Path:
+    with page.expect_download() as download:
+        page.locator(f"#downloads a[download$='{suffix}']").first.click()
+    path = folder / download.value.suggested_filename
+    download.value.save_as(path)
+    return path
+
+
+def _frames(video: Path) -> np.ndarray:
+    return np.stack(read_video(video).frames)
+
+
+def _first_frame(video: Path) -> np.ndarray:
+    """Of a clip, at the size of the examples."""
+    return np.asarray(Image.fromarray(_frames(video)[0]).resize((128, 128)), np.float64)
+
+
+WATCH_THE_SHEET = """() => {
+    window.sheets = new Set();
+    const look = () => {
+        const sheet = document.querySelector("#sheet img");
+        if (sheet) window.sheets.add(sheet.src);
+    };
+    const all = {subtree: true, childList: true, attributes: true};
+    new MutationObserver(look).observe(document.querySelector("#sheet"), all);
+}"""
+
+
+def test_the_whole_way(
+    app: App, page: Page, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "poseanimate.ui.run_view.SHEETS_PER_S", math.inf
+    )  # however fast the machine
+
+    # a character: an example, then one's own picture, with a joint put right
+    page.get_by_role("radio", name="park girl").check()
+    expect(page.locator("#picture")).to_contain_text("park-girl")
+    expect(page.locator("#prompt textarea")).to_have_value(re.compile("^a girl .* in the park"))
+    page.locator("#picture").get_by_label("Clear").click()
+    page.locator("#picture input[type=file]").set_input_files(EXAMPLES / "room-boy.png")
+    expect(page.locator("#found-text")).to_contain_text("joints seen")
+    page.get_by_role("button", name="Use: a girl in a red shirt").click()
+    _dragged(page, 4, -12, -16)
+    expect(page.locator("#found-text")).to_contain_text("as you put them")
+
+    # a motion: what is none, then a preset
+    text = tmp_path / "dance.mp4"
+    text.write_text("this is text")
+    page.get_by_role("radio", name="A video or pose file").check()
+    page.locator("#motion-file input[type=file]").set_input_files(text)
+    expect(page.locator("#findings").get_by_role("alert")).to_contain_text("Choose an MP4")
+    page.get_by_role("radio", name="A preset").check()
+    page.get_by_role("radio", name="squat").check()
+
+    # the alignment: a finding and its remedy
+    small(page, frames=4, steps=4)
+    expect(page.locator("#findings")).to_contain_text("The clip shows")
+    page.get_by_role("button", name="Show all of the motion").click()
+    expect(page.locator("#findings")).to_contain_text("The motion fits.")
+    page.get_by_role("button", name="Advanced").click()
+    chunk = page.locator("#setting-chunk-frames input[type=number]")
+    expect(chunk).to_be_visible()  # what is unfolded is made only then, and takes no number before
+    small(page, frames=5, steps=4)
+    page.get_by_label("PACM · source").check()
+    chunk.fill("2")
+    chunk.press("Tab")
+    expect(chunk).to_have_value("2")
+    expect(page.locator("#forecast")).to_contain_text("to do: inverting the picture")
+
+    # a run: previews come and change; it is stopped, and what is finished is kept
+    app.animator.hold_at = 3
+    page.evaluate(WATCH_THE_SHEET)
+    page.get_by_role("button", name="Generate").click()
+    expect(page.get_by_role("button", name="Stop")).to_be_enabled()
+    assert app.animator.held.wait(HOLD_S)
+    assert page.evaluate("window.sheets.size") >= 3
+    page.get_by_role("button", name="Stop").click()
+    expect(page.locator("#bar")).to_contain_text("Stopping")
+    app.animator.go_on.set()
+    expect(page.locator("#bar")).to_contain_text("Stopped. The 3 finished frames are kept")
+    expect(page.locator("#clip video")).to_be_visible()
+
+    # again: what was done is not done again
+    app.animator.hold_at = None
+    expect(page.locator("#forecast")).to_contain_text("cached: inverting the picture")
+    page.get_by_role("button", name="Generate").click()
+    expect(page.locator("#bar")).to_contain_text("Done: 5 frames.")
+    expect(page.locator("#report")).to_contain_text(
+        re.compile("GatheredKeys from the cache *inverting the picture, learning to reconstruct")
+    )
+    expect(page.locator("#report")).to_contain_text("dB PSNR")
+    expect(page.locator("#seen")).to_contain_text("torso lengths")
+    assert page.locator("#clip video").evaluate("video => video.loop && video.autoplay")
+
+    # the result frame by frame
+    frames = page.locator("#frames")
+    expect(frames.locator(".pa-strip button")).to_have_count(5)
+    frames.get_by_role("button", name="frame 3").click()
+    expect(frames.get_by_role("slider")).to_have_value("2")
+    expect(frames.get_by_role("img", name="clip, frame 3")).to_be_visible()
+    frames.get_by_role("slider").press("ArrowRight")
+    expect(frames.get_by_role("img", name="poses, frame 4")).to_be_visible()
+    frames.get_by_role("button", name="Play").click()
+    expect(frames.get_by_role("img", name="clip, frame 2")).to_be_visible()
+
+    # every download
+    clip = _downloaded(page, tmp_path, ".mp4")
+    assert clip.name == "poseanimate-squat.mp4"
+    video = read_video(clip)
+    assert len(video.frames) == 5 and min(video.frames[0].shape[:2]) >= 448
+    for suffix in (".gif", ".webm"):
+        other = read_video(_downloaded(page, tmp_path, suffix))
+        assert len(other.frames) == 5 and other.fps == pytest.approx(video.fps, rel=0.02)
+    alpha = _alpha(tmp_path / "poseanimate-squat.webm")
+    assert len(alpha) == 5
+    assert (alpha < 20).mean() > 0.5 and (alpha > 235).mean() > 0.05
+    with zipfile.ZipFile(_downloaded(page, tmp_path, "-frames.zip")) as pictures:
+        assert len(pictures.namelist()) == 5
+        for name in pictures.namelist():
+            with pictures.open(name) as file, Image.open(file) as picture:
+                assert picture.size == (128, 128)
+
+    # the bundle in a fresh session
+    bundle = _downloaded(page, tmp_path, "-bundle.zip")
+    fresh = opened(page.context.new_page(), app.url)
+    fresh.get_by_text("Go on from a bundle").click()
+    fresh.locator("#bundle input[type=file]").set_input_files(bundle)
+    expect(fresh.locator("#restored")).to_contain_text("are back")
+    expect(fresh.locator("#clip video")).to_be_visible()
+    expect(fresh.locator("#setting-frames input[type=number]")).to_have_value("5")
+    expect(fresh.locator("#found-text")).to_contain_text("as you put them")
+    fresh.get_by_role("button", name="Generate").click()
+    expect(fresh.locator("#bar")).to_contain_text("Done: 5 frames.")
+    again = _downloaded(fresh, tmp_path, ".mp4")
+    assert again.read_bytes() == clip.read_bytes()
+
+
+def _alpha(video: Path) -> np.ndarray:
+    """Of a WebM's frames, (n, H, W) uint8; only libvpx's own decoder reads it."""
+    decode = f"-v error -c:v libvpx-vp9 -i {video} -f rawvideo -pix_fmt rgba -".split()
+    raw = subprocess.run(
+        [imageio_ffmpeg.get_ffmpeg_exe(), *decode], stdout=subprocess.PIPE, check=True
+    ).stdout
+    height, width = read_video(video).frames[0].shape[:2]
+    return np.frombuffer(raw, np.uint8).reshape(-1, height, width, 4)[..., 3]
+
+
+def test_two_visitors_at_once_get_their_own_clips(
+    app: App, page: Page, browser: Browser, tmp_path: Path
+) -> None:
+    app.animator.hold_at = 2
+    page.get_by_role("radio", name="room boy").check()
+    expect(page.locator("#prompt textarea")).to_have_value(re.compile("in a room"))
+    small(page, frames=3)
+    page.get_by_role("button", name="Generate").click()
+    assert app.animator.held.wait(HOLD_S)
+    with browser.new_context() as context:
+        other = opened(context.new_page(), app.url)
+        other.get_by_role("radio", name="snow boy").check()
+        expect(other.locator("#prompt textarea")).to_have_value(re.compile("in the snow"))
+        small(other, frames=4)
+        other.get_by_role("button", name="Generate").click()
+        expect(other.locator("#bar")).to_contain_text("Waiting for its turn")
+        expect(other.locator("#bar")).to_contain_text("1 run before it")
+        app.animator.go_on.set()
+        expect(page.locator("#bar")).to_contain_text("Done: 3 frames.")
+        expect(other.locator("#bar")).to_contain_text("Done: 4 frames.")
+        for visitor, name in ((page, "room-boy"), (other, "snow-boy")):
+            folder = tmp_path / name
+            folder.mkdir()
+            first = _first_frame(_downloaded(visitor, folder, ".mp4"))
+            with Image.open(EXAMPLES / f"{name}.png") as picture:
+                own = np.asarray(picture.convert("RGB"), np.float64)
+            assert np.abs(first - own).mean() < 10
+
+
+def test_a_shared_clip_is_opened_by_its_link_and_taken_back(
+    app: App, page: Page, browser: Browser
+) -> None:
+    page.get_by_role("radio", name="park girl").check()
+    small(page, frames=3)
+    page.get_by_role("button", name="Generate").click()
+    expect(page.locator("#bar")).to_contain_text("Done: 3 frames.")
+    page.locator("#sharing").get_by_text("Share this clip").first.click()
+    buttons = page.get_by_role("button", name="Share this clip")
+    expect(buttons).to_have_count(2)  # the accordion's own, and what it holds
+    buttons.last.click()
+    expect(page.locator("#share-said")).to_contain_text("Shared.")
+    shared = page.locator("#share-link :is(input, textarea)")
+    expect(shared).to_have_value(re.compile(re.escape(app.url) + r"\?shared=[\w-]{22}$"))
+    link = shared.input_value()
+
+    with browser.new_context() as context:
+        guest = context.new_page()
+        guest.goto(link)
+        expect(guest.locator("#restored")).to_contain_text("Somebody shared this clip with you.")
+        expect(guest.locator("#clip video")).to_be_visible()
+        expect(guest.get_by_label("Prompt")).to_have_value(re.compile("in the park"))
+        expect(guest.locator("#setting-frames input[type=number]")).to_have_value("3")
+
+        page.get_by_role("button", name="Take it back").click()
+        expect(page.locator("#share-said")).to_contain_text("GatheredKeys back")
+        expect(page.locator("#share-link")).to_be_hidden()
+        guest.goto(link)
+        expect(guest.locator("#restored").get_by_role("alert")).to_contain_text("no shared clip")
+
+
+def test_a_remedy_is_clicked(page: Page) -> None:
+    page.get_by_text("Adjust").click()
+    shift = page.locator("#setting-shift-x input[type=number]")
+    expect(shift).to_be_visible()  # what is unfolded is made only then, and takes no number before
+    small(page, frames=4)
+    expect(page.locator("#findings")).to_contain_text("The clip shows")
+    page.get_by_role("button", name="Show all of the motion").click()
+    expect(page.locator("#findings")).to_contain_text("The motion fits.")
+    before = page.locator("#alignment img").get_attribute("src")
+    page.get_by_label("As it came, before PATA").check()
+    expect(page.locator("#alignment img")).not_to_have_attribute("src", str(before))
+    shift.fill("0.9")
+    shift.press("Tab")
+    expect(page.locator("#findings")).to_contain_text("leave the picture")
+    page.get_by_role("button", name="Pin to the spot").click()
+    expect(page.locator("#setting-anchor").get_by_label("pinned")).to_be_checked()
+
+
+def test_results_come_though_the_end_of_a_stream_is_late(
+    app: App, browser: Browser, tmp_path: Path
+) -> None:
+    with (
+        serving(app.animator, SharedClips(tmp_path)) as url,
+        brought_late(url, END, 1.0) as there,
+        browser.new_context() as context,
+    ):
+        page = opened(context.new_page(), there)
+        for view in ("Fitted, all frames", "As it came, before PATA", "Fitted, playing"):
+            shown = str(page.locator("#alignment img").get_attribute("src"))
+            page.get_by_label(view).check()
+            expect(page.locator("#alignment img")).not_to_have_attribute("src", shown)
+
+
+def test_values_of_a_setting_are_compared_in_one_clip(page: Page) -> None:
+    small(page, frames=3)
+    page.get_by_label("Values of a setting").check()
+    page.get_by_label("Values, with commas").fill("0, 1")
+    page.get_by_role("button", name="Compare").click()
+    expect(page.get_by_role("button", name="Generate")).to_be_disabled()
+    expect(page.locator("#bar")).to_contain_text("Done: 2 clips.")
+    size = page.locator("#grid video").evaluate(
+        "video => new Promise(done => video.readyState ? done([video.videoWidth, video.videoHeight])"
+        " : video.onloadedmetadata = () => done([video.videoWidth, video.videoHeight]))"
+    )
+    assert size == [512, 256 + 24]
+    expect(page.get_by_role("button", name="Compare")).to_be_enabled()
+
+
+def test_a_picture_that_is_none_gets_a_sentence(page: Page, tmp_path: Path) -> None:
+    text = tmp_path / "picture.png"
+    text.write_text("this is text")
+    page.locator("#picture").get_by_label("Clear").click()
+    page.locator("#picture input[type=file]").set_input_files(text)
+    expect(page.locator("#found-text").get_by_role("alert")).to_contain_text(
+        "This is not a picture that can be read. Choose a PNG, JPEG or WebP file."
+    )
+    expect(page.locator("#findings")).to_contain_text("Waits for a picture")
+    expect(page.locator("#joints image")).to_have_count(0)
+    expect(page.get_by_role("button", name="Place a skeleton")).to_be_hidden()
+    page.get_by_role("radio", name="park girl").check()
+    expect(page.locator("#found-text")).to_contain_text("joints seen")
+
+
+def _dragged(page: Page, joint: int, dx: float, dy: float) -> None:
+    box = page.locator(f"#joints [data-joint='{joint}']").bounding_box()
+    assert box is not None
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + dx, y + dy, steps=4)
+    page.mouse.up()
+
+
+def _joint(page: Page, joint: int) -> list[float]:
+    handle = page.locator(f"#joints [data-joint='{joint}']")
+    return [float(handle.get_attribute(name) or "nan") for name in ("cx", "cy")]
+
+
+def test_a_joint_is_dragged_moved_by_keys_hidden_and_put_back(page: Page) -> None:
+    expect(page.locator("#found-text")).to_contain_text("all 18 joints seen")
+    found = _joint(page, 4)
+    before = page.locator("#alignment img").get_attribute("src")
+    scale = page.locator("#joints image").evaluate("image => image.getScreenCTM().a")
+    _dragged(page, 4, -20, -30)
+    moved = [found[0] - 20 / scale, found[1] - 30 / scale]
+    assert _joint(page, 4) == pytest.approx(moved, abs=0.6)
+    expect(page.locator("#found-text")).to_contain_text("as you put them")
+    expect(page.locator("#alignment img")).not_to_have_attribute("src", str(before))
+
+    page.locator("#joints [data-joint='4']").focus()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowDown")
+    assert _joint(page, 4) == pytest.approx([moved[0], moved[1] + 2], abs=0.6)
+    page.keyboard.press("Delete")
+    expect(page.locator("#found-text")).to_contain_text("17 of 18 joints")
+    expect(page.locator("#joints [data-joint='4']")).to_be_focused()
+    page.get_by_role("button", name="As found").click()
+    expect(page.locator("#found-text")).to_contain_text("all 18 joints seen")
+    assert _joint(page, 4) == pytest.approx(found)
+
+    _dragged(page, 7, 10, 0)
+    expect(page.locator("#found-text")).to_contain_text("as you put them")
+    page.get_by_role("radio", name="park girl").check()
+    expect(page.locator("#found-text")).to_contain_text("all 18 joints seen")
+
+
+def test_one_of_two_people_is_clicked(page: Page, tmp_path: Path) -> None:
+    two = tmp_path / "two.png"
+    pictures = [Image.open(EXAMPLES / f"{name}.png") for name in ("room-boy", "park-girl")]
+    Image.fromarray(np.hstack([np.asarray(each.convert("RGB")) for each in pictures])).save(two)
+    page.locator("#picture").get_by_label("Clear").click()
+    page.locator("#picture input[type=file]").set_input_files(two)
+    expect(page.locator("#found-text")).to_contain_text("Click the one that is meant.")
+    expect(page.locator("#findings")).to_contain_text("Waits for a picture")
+    page.get_by_role("button", name="person 2").click()
+    expect(page.locator("#found-text")).to_contain_text("as you put them")
+    expect(page.locator("#findings")).to_contain_text("motion fits")
+    page.get_by_role("button", name="As found").click()
+    expect(page.locator("#found-text")).to_contain_text("Click the one that is meant.")
+
+
+def test_where_nobody_is_found_a_skeleton_is_placed(page: Page, tmp_path: Path) -> None:
+    empty = tmp_path / "empty.png"
+    Image.new("RGB", (128, 128), (90, 140, 200)).save(empty)
+    page.locator("#picture").get_by_label("Clear").click()
+    page.locator("#picture input[type=file]").set_input_files(empty)
+    expect(page.locator("#found-text").get_by_role("alert")).to_contain_text("Place a skeleton")
+    page.get_by_role("button", name="Place a skeleton").click()
+    expect(page.locator("#found-text")).to_contain_text("All 18 joints, as you put them.")
+    expect(page.locator("#found-text")).to_contain_text("it is drawn around the joints")
+    expect(page.locator("#findings")).to_contain_text("motion fits")
+
+
+def test_a_prompt_is_suggested_and_its_words_are_marked(page: Page) -> None:
+    prompt, words = page.locator("#prompt textarea"), page.locator("#words")
+    for word in ("girl", "skin", "shoes"):  # the pocket models need all that describes her
+        expect(words.get_by_label(word)).to_be_checked()
+    expect(words.get_by_label("beach")).not_to_be_checked()
+    words.get_by_label("beach").check()
+    page.get_by_role("button", name="Advanced").click()
+    named = page.locator("#setting-character-words textarea")
+    expect(named).to_have_value(re.compile("^girl .* beach$"))
+    words.get_by_label("beach").uncheck()
+    expect(named).to_have_value("")
+
+    prompt.fill("")
+    suggestion = page.get_by_role("button", name="Use: a girl in a white shirt, black trousers")
+    expect(suggestion).to_be_visible()
+    suggestion.click()
+    expect(prompt).to_have_value("a girl in a white shirt, black trousers and black shoes")
+    expect(suggestion).to_be_hidden()
+    expect(words.get_by_label("shirt")).to_be_checked()
+
+
+def test_lambdas_that_do_not_sum_to_one_get_a_sentence(page: Page) -> None:
+    first = page.locator("#setting-lambda-first input[type=number]")
+    first.fill("0.9")
+    first.press("Tab")
+    expect(page.locator("#lambda-sum").get_by_role("alert")).to_contain_text("1.2, but must be 1")
+    page.get_by_role("button", name="Generate").click()
+    expect(page.locator("#bar").get_by_role("alert")).to_contain_text("for instance 0.7, 0.15")
+    expect(page.get_by_role("button", name="Generate")).to_be_enabled()
+    page.get_by_role("button", name="Give λ3 the rest").click()
+    expect(page.locator("#lambda-sum")).to_contain_text("λ1 + λ2 + λ3 = 1")
+    expect(first).to_have_value("0.9")
+    expect(page.locator("#setting-lambda-self input[type=number]")).to_have_value("0")
+
+
+def test_a_video_is_a_motion_and_a_part_of_it_is_chosen_on_its_timeline(page: Page) -> None:
+    video = Path(__file__).parents[2] / "examples" / "videos" / "room-girl-wave.mp4"
+    page.get_by_role("radio", name="A video or pose file").check()
+    expect(page.locator("#findings")).to_contain_text("upload a video or a pose file")
+    expect(page.locator("#findings").get_by_role("alert")).to_have_count(0)
+    page.locator("#motion-file input[type=file]").set_input_files(video)
+    expect(page.get_by_role("img", name="skeletons over the picture")).to_be_visible()
+    expect(page.locator("#findings").get_by_role("alert")).to_have_count(0)
+
+    timeline = page.locator("#timeline")
+    expect(timeline).to_contain_text("frame 1 of 24 · 0.00 s · 18 of 18 joints")
+    timeline.get_by_role("slider").fill("6")
+    timeline.get_by_role("button", name="Start here").click()
+    expect(page.get_by_label("Start, s")).to_have_value("0.5")
+    expect(timeline).to_contain_text("frame 7 of 18 · 1.00 s")
+    timeline.get_by_role("button", name="End here").click()
+    expect(timeline).to_contain_text("of 7 ·")
+    timeline.get_by_role("button", name="Whole motion").click()
+    expect(timeline).to_contain_text("of 24")
+    page.get_by_role("radio", name="A preset").check()
+    expect(timeline.locator(".pa-player")).to_be_hidden()
+
+
+def test_presets_fill_the_settings(page: Page) -> None:
+    steps = page.locator("#setting-num-inference-steps input[type=number]")
+    page.get_by_role("radio", name="paper").check()
+    expect(steps).to_have_value("50")
+    page.get_by_role("radio", name="fast").check()
+    expect(steps).not_to_have_value("50")
+
+
+def test_the_keyboard_reaches_examples_and_motions(page: Page) -> None:
+    for group in ("#example", "#motion"):
+        tiles = page.locator(f"{group} input[type=radio]")
+        tiles.nth(1).press("Space")
+        expect(tiles.nth(1)).to_be_checked()
+        page.keyboard.press("Tab")
+        expect(tiles.nth(2)).to_be_focused()
+
+
+def test_a_phone_shows_one_column_without_scrolling_sideways(app: App, browser: Browser) -> None:
+    with browser.new_context(
+        viewport={"width": 390, "height": 844}, color_scheme="dark"
+    ) as context:
+        page = opened(context.new_page(), app.url)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        tops = [page.get_by_role("heading", name=str(n)).bounding_box() for n in range(1, 6)]
+        assert all(a and b and a["y"] < b["y"] for a, b in pairwise(tops))
+        generate = page.get_by_role("button", name="Generate")
+        expect(generate).to_be_in_viewport()
+        page.get_by_role("heading", name="5").scroll_into_view_if_needed()
+        expect(generate).to_be_in_viewport()

@@ -1,0 +1,115 @@
+"""The page served in-process on the pocket models, and a Chromium that opens it: for tests and for pictures of it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from helpers.served import free_port
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from poseanimate.animator import Animator
+from poseanimate.events import Event, Frame, Preview
+from poseanimate.models.loading import load_models
+from poseanimate.storage.shared_clips import SharedClips
+from poseanimate.storage.stage_cache import StageCache
+from poseanimate.ui.page import create_demo, serve
+
+CHROMIUM = Path("/usr/bin/chromium")
+FLAGS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
+    "--disable-background-networking", "--disable-component-update",
+]  # fmt: skip
+TIMEOUT_MS = 120_000
+HOLD_S = 120.0
+
+
+class Paced(Animator):
+    """An animator whose runs can be held, until `go_on` is set.
+
+    hold_at: once so many frames are finished; None: not. hold_on: Preview to hold where a frame so far is predicted.
+    """
+
+    hold_at: int | None = None
+    hold_on: type[Frame] | type[Preview] = Frame
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.held, self.go_on, self.closed = (threading.Event() for _ in range(3))
+
+    def unheld(self) -> None:
+        """As at first."""
+        self.hold_at, self.hold_on = None, Frame
+        for event in (self.held, self.go_on, self.closed):
+            event.clear()
+
+    def animate(self, *args: Any, **more: Any) -> Iterator[Event]:
+        try:
+            for event in super().animate(*args, **more):
+                yield event
+                if self.hold_at is None or not isinstance(event, self.hold_on):
+                    continue
+                if event.index + 1 >= self.hold_at:
+                    self.held.set()
+                    self.go_on.wait(HOLD_S)
+        finally:
+            self.closed.set()
+
+
+@dataclass
+class App:
+    url: str
+    animator: Paced
+
+
+@contextmanager
+def serving(animator: Animator, shelf: SharedClips, mcp: bool = False) -> Iterator[str]:
+    """The page of an animator, in a thread of its own; yields its URL."""
+    demo = create_demo(animator, shelf)
+    try:
+        _, url, _ = serve(demo, mcp, server_port=free_port(), prevent_thread_lock=True, quiet=True)
+        yield url
+    finally:
+        demo.close()
+
+
+@contextmanager
+def app_in(folder: Path) -> Iterator[App]:
+    """The page with its cache and its shelf in a folder."""
+    animator = Paced(load_models("pocket", "cpu"), StageCache(folder / "cache", 10**9))
+    with serving(animator, SharedClips(folder / "shared")) as url:
+        yield App(url, animator)
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    if not CHROMIUM.exists():
+        raise FileNotFoundError(f"There is no {CHROMIUM}. Install it: apt-get install chromium.")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
+        yield browser
+        browser.close()
+
+
+def opened(page: Page, url: str) -> Page:
+    """The page, once the motion is seen over the first example."""
+    page.set_default_timeout(TIMEOUT_MS)
+    expect.set_options(timeout=TIMEOUT_MS)
+    page.goto(url)
+    # a phone loads pictures only when they come near
+    page.locator("#alignment").scroll_into_view_if_needed()
+    expect(page.get_by_role("img", name="skeletons over the picture")).to_be_visible()
+    page.evaluate("window.scrollTo(0, 0)")
+    return page
+
+
+def small(page: Page, frames: int, steps: int = 2) -> None:
+    """Settings for a run of seconds."""
+    for name, value in (("frames", frames), ("num-inference-steps", steps), ("inner-steps", 1)):
+        number = page.locator(f"#setting-{name} input[type=number]")
+        number.fill(str(value))
+        number.press("Tab")

@@ -1,0 +1,793 @@
+"""The method against literal transcriptions of the paper's formulas, and against its own properties."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import itertools
+from collections import Counter
+
+import pytest
+import torch
+from diffusers import ControlNetModel, UNet2DConditionModel
+from diffusers.models.attention import BasicTransformerBlock
+from diffusers.models.transformers.transformer_2d import Transformer2DModel
+from helpers.tiny import tiny_networks
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from poseanimate.method import mgdm
+from poseanimate.method.attention_maps import CrossAttentionMaps
+from poseanimate.method.cross_frame import FrameAttention
+from poseanimate.method.dcam import DualConsistency, Lambdas
+from poseanimate.method.ddim import DDIM, invert
+from poseanimate.method.denoiser import Denoiser
+from poseanimate.method.extras.baselines import CrossFrame, SpatioTemporal
+from poseanimate.method.mgdm import (
+    RegionIndex,
+    decoupled_attention,
+    layer_grid,
+    regions,
+    sorted_attention,
+)
+from poseanimate.method.pacm import (
+    PoseOptimisation,
+    Pull,
+    SourceOptimisation,
+    optimise_embeddings,
+    pose_aware_inversion,
+)
+from poseanimate.method.processors import is_self_attention_of_up_blocks
+from poseanimate.method.sampler import Sampler
+from poseanimate.models.loading import POCKET
+from poseanimate.pocket.training.nets import build_scheduler
+
+T, GRID, TOKENS = 3, (16, 16), 6
+CLOSE = {"atol": 2e-4, "rtol": 1e-3}
+
+
+def denoiser(guidance_scale: float = 4.0, **options) -> Denoiser:
+    networks = tiny_networks()
+    generator = torch.Generator().manual_seed(5)
+    prompt, null = (torch.randn(1, TOKENS, 16, generator=generator) for _ in range(2))
+    return Denoiser(
+        networks["unet"], networks["controlnet"], prompt, null, guidance_scale, **options
+    )
+
+
+def drawings(count: int, seed: int = 1) -> Tensor:
+    return torch.rand(count, 3, 64, 64, generator=torch.Generator().manual_seed(seed))
+
+
+def latents(count: int, seed: int = 2) -> Tensor:
+    return torch.randn(count, 3, *GRID, generator=torch.Generator().manual_seed(seed))
+
+
+def finish(steps):
+    """Runs a generator to its end and returns its result."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value
+
+
+# --- the schedule: Eqs. 2, 4, 5 ---
+
+
+@given(st.integers(2, 60), st.integers(0, 2**16))
+@settings(max_examples=30, deadline=None)
+def test_a_step_is_eq_4(steps: int, seed: int) -> None:
+    ddim = DDIM.from_scheduler(build_scheduler(), steps)
+    generator = torch.Generator().manual_seed(seed)
+    k = 1 + seed % steps
+    z_t, eps = (torch.randn(1, 3, 4, 4, generator=generator, dtype=torch.float64) for _ in range(2))
+    a_t, a_prev = ddim.alpha_bar[k], ddim.alpha_bar[k - 1]
+    z_0 = (z_t - torch.sqrt(1 - a_t) * eps) / torch.sqrt(a_t)
+    expected = torch.sqrt(a_prev) * z_0 + torch.sqrt(1 - a_prev) * eps
+    torch.testing.assert_close(ddim.step(z_t, eps, k), expected)
+    torch.testing.assert_close(ddim.predict_z0(z_t, eps, k), z_0)
+
+
+def test_the_schedule_is_diffusers_own() -> None:
+    scheduler = build_scheduler()
+    scheduler.set_timesteps(10)
+    ddim = DDIM.from_scheduler(scheduler, 10)
+    z, eps = latents(1), latents(1, seed=9)
+    for k in range(10, 0, -1):
+        assert ddim.timestep(k) == int(scheduler.timesteps[10 - k])
+        expected = scheduler.step(eps, scheduler.timesteps[10 - k], z).prev_sample
+        torch.testing.assert_close(ddim.step(z, eps, k), expected, atol=1e-5, rtol=1e-5)
+
+
+def test_inversion_is_undone_by_sampling() -> None:
+    ddim = DDIM.from_scheduler(build_scheduler(), 50)
+    z_0, eps = latents(1), latents(1, seed=3)
+    trajectory = list(invert(ddim, z_0, lambda z, t: eps))
+    assert len(trajectory) == 51
+    z = trajectory[-1]
+    for k in range(50, 0, -1):
+        z = ddim.step(z, eps, k)
+        torch.testing.assert_close(z, trajectory[k - 1], atol=1e-4, rtol=1e-4)
+
+
+def test_sampling_undoes_inversion_up_to_an_error_that_falls_with_the_step() -> None:
+    """With noise that depends on the latents, the networks' own at guidance 1, it is only nearly undone.
+
+    Over the less noisy half of the schedule: towards its end 1/√ᾱ magnifies what random networks predict.
+    """
+    eps, z_0 = denoiser(1.0), latents(1)
+    hint = eps.hints(drawings(1))
+
+    @torch.no_grad()
+    def predict(z: Tensor, timestep: int) -> Tensor:
+        return eps.predict(z, timestep, eps.prompt, hint)
+
+    def error(steps: int) -> float:
+        """Of z_0, root mean square, relative to how far inversion leads away from it."""
+        whole, half = DDIM.from_scheduler(build_scheduler(), steps), steps // 2
+        ddim = DDIM(whole.timesteps[:half], whole.alpha_bar[: half + 1])
+        *_, z_t = invert(ddim, z_0, predict)
+        z = z_t
+        for k in range(half, 0, -1):
+            z = ddim.step(z, predict(z, ddim.timestep(k)), k)
+        return float((z - z_0).norm() / (z_t - z_0).norm())
+
+    coarse, middling, fine = (error(steps) for steps in (10, 50, 200))
+    assert coarse < 0.2 and middling < 0.05 and fine < 0.015
+    assert coarse > 2 * middling > 4 * fine
+
+
+def test_inversion_asks_for_the_target_timestep() -> None:
+    ddim = DDIM.from_scheduler(build_scheduler(), 5)
+    asked: list[int] = []
+
+    def predict(z: Tensor, timestep: int) -> Tensor:
+        asked.append(timestep)
+        return torch.zeros_like(z)
+
+    list(invert(ddim, latents(1), predict))
+    assert asked == [ddim.timestep(k) for k in range(1, 6)]
+
+
+# --- ε_θ under guidance ---
+
+
+@pytest.mark.parametrize("role", ["conditional", "unconditional"])
+@pytest.mark.parametrize("text", ["optimised", "prompt"])
+@pytest.mark.parametrize("scale", [1.0, 7.5])
+def test_guidance_is_the_formula(role: str, text: str, scale: float) -> None:
+    eps = denoiser(scale, embedding_role=role, controlnet_text=text)
+    z, optimised = (
+        latents(1),
+        torch.randn(1, TOKENS, 16, generator=torch.Generator().manual_seed(8)),
+    )
+    drawing = drawings(1)
+    told = optimised if text == "optimised" else eps.prompt
+    down, mid = eps.controlnet(z, 500, told, controlnet_cond=drawing, return_dict=False)
+
+    def branch(embedding: Tensor) -> Tensor:
+        return eps.unet(
+            z,
+            500,
+            embedding,
+            down_block_additional_residuals=down,
+            mid_block_additional_residual=mid,
+        ).sample
+
+    conditional = optimised if role == "conditional" else eps.prompt
+    unconditional = eps.null if role == "conditional" else optimised
+    expected = branch(unconditional) + scale * (branch(conditional) - branch(unconditional))
+    found = eps.predict(z, 500, optimised, eps.hints(drawing))
+    torch.testing.assert_close(found, expected, **CLOSE)
+
+
+# --- PACM: Eq. 6 and Alg. 1 ---
+
+
+@pytest.mark.parametrize("start", ["previous", "prompt"])
+def test_pose_aware_inversion_is_eq_6(start: str) -> None:
+    """Transcribed literally: Adam on one embedding per timestep, carried over to the next or begun anew."""
+    eps, ddim = denoiser(), DDIM.from_scheduler(build_scheduler(), T)
+    hint = eps.hints(drawings(1))
+    inverted = latents(T + 1)
+    how = SourceOptimisation(inner_steps=2, learning_rate=0.05, tolerance=0.0, start=start)
+    found = finish(pose_aware_inversion(eps, ddim, inverted, hint, how))
+
+    z_bar, embedding = inverted[T : T + 1], eps.prompt.clone()
+    for i in range(T):
+        k = T - i
+        embedding = (eps.prompt if start == "prompt" else embedding).detach().clone()
+        embedding.requires_grad_(True)
+        adam = torch.optim.Adam([embedding], lr=0.05 * (1 - 0.5 * i / T))
+        for _ in range(2):
+            adam.zero_grad()
+            z_prev = ddim.step(z_bar, eps.predict(z_bar, ddim.timestep(k), embedding, hint), k)
+            loss = torch.mean((inverted[k - 1 : k] - z_prev) ** 2)
+            loss.backward()
+            adam.step()
+        embedding = embedding.detach()
+        torch.testing.assert_close(found.embeddings[k - 1 : k], embedding, **CLOSE)
+        z_bar = ddim.step(z_bar, eps.predict(z_bar, ddim.timestep(k), embedding, hint), k).detach()
+        torch.testing.assert_close(found.trajectory[k - 1 : k], z_bar, **CLOSE)
+
+
+@pytest.mark.parametrize(("share", "optimised"), [(0.0, 0), (0.5, 2), (0.67, 3), (1.0, 3)])
+def test_a_part_of_the_timesteps_is_optimised_and_the_rest_keeps_the_last(
+    share: float, optimised: int
+) -> None:
+    eps, ddim = denoiser(), DDIM.from_scheduler(build_scheduler(), T)
+    hint, inverted = eps.hints(drawings(1)), latents(T + 1)
+    how = SourceOptimisation(inner_steps=2, learning_rate=0.05, tolerance=0.0, share=share)
+    found = finish(pose_aware_inversion(eps, ddim, inverted, hint, how))
+    assert eps.calls["controlnet"] == how.passes(T) == T + 2 * optimised
+    assert eps.calls["gradient"] == 2 * 2 * optimised
+    whole = SourceOptimisation(inner_steps=2, learning_rate=0.05, tolerance=0.0)
+    expected = finish(pose_aware_inversion(denoiser(), ddim, inverted, hint, whole)).embeddings
+    last = expected[T - optimised : T - optimised + 1] if optimised else eps.prompt
+    for k in range(T, 0, -1):
+        wanted = expected[k - 1 : k] if T - k < optimised else last
+        torch.testing.assert_close(found.embeddings[k - 1 : k], wanted, **CLOSE)
+
+
+def test_negative_prompt_inversion_is_guidance_1() -> None:
+    """Its unconditional branch is told the prompt; where source and target share it, guidance does nothing."""
+    eps = denoiser(7.5)
+    told_twice = dataclasses.replace(eps, null=eps.prompt)
+    z, hints = latents(2), eps.hints(drawings(2))
+    expected = dataclasses.replace(eps, guidance_scale=1.0).predict(z, 500, eps.prompt, hints)
+    torch.testing.assert_close(told_twice.predict(z, 500, eps.prompt, hints), expected, **CLOSE)
+
+
+def test_pose_aware_inversion_reconstructs_better_than_the_prompt() -> None:
+    eps, ddim = denoiser(), DDIM.from_scheduler(build_scheduler(), 6)
+    hint = eps.hints(drawings(1))
+    with torch.no_grad():
+        inverted = torch.cat(
+            list(
+                invert(ddim, latents(1), lambda z, t: denoiser(1.0).predict(z, t, eps.prompt, hint))
+            )
+        )
+
+    def error(inner_steps: int) -> float:
+        how = SourceOptimisation(inner_steps, learning_rate=0.05, tolerance=0.0)
+        source = finish(pose_aware_inversion(eps, ddim, inverted, hint, how))
+        return float((source.trajectory[0] - inverted[0]).square().mean())
+
+    assert error(8) < 0.8 * error(0)
+
+
+def test_embedding_optimisation_of_many_frames_is_alg_1_frame_by_frame() -> None:
+    eps, ddim = denoiser(), DDIM.from_scheduler(build_scheduler(), T)
+    inverted, hints = latents(T + 1), eps.hints(drawings(3))
+    source = torch.randn(T, TOKENS, 16, generator=torch.Generator().manual_seed(4))
+    eta = 2.0
+    found = finish(
+        optimise_embeddings(
+            eps, ddim, inverted, source, inverted[-1:], hints, PoseOptimisation(learning_rate=eta)
+        )
+    )
+    assert found.shape == (3, T, TOKENS, 16)
+    for i in range(3):
+        z_tilde = inverted[T : T + 1]
+        for k in range(T, 0, -1):
+            embedding = source[k - 1 : k].clone().requires_grad_(True)
+            z_prev = ddim.step(
+                z_tilde, eps.predict(z_tilde, ddim.timestep(k), embedding, hints[i : i + 1]), k
+            )
+            torch.nn.functional.mse_loss(z_prev, inverted[k - 1 : k]).backward()
+            updated = embedding.detach() - eta * embedding.grad
+            torch.testing.assert_close(found[i, k - 1 : k], updated, **CLOSE)
+            z_tilde = z_prev.detach()
+
+
+def test_without_steps_the_source_embeddings_stay() -> None:
+    eps, ddim = denoiser(), DDIM.from_scheduler(build_scheduler(), T)
+    source = torch.randn(T, TOKENS, 16, generator=torch.Generator().manual_seed(4))
+    inverted = latents(T + 1)
+    how = PoseOptimisation(steps=0)
+    found = finish(
+        optimise_embeddings(eps, ddim, inverted, source, inverted[-1:], eps.hints(drawings(2)), how)
+    )
+    assert torch.equal(found, source.expand(2, -1, -1, -1))
+
+
+@pytest.mark.parametrize(("optimiser", "rate"), [("gradient", 2.0), ("adam", 0.05)])
+@pytest.mark.parametrize("resample", [True, False], ids=["resampled", "as in Alg. 1"])
+def test_resampling_goes_on_with_the_updated_embedding(
+    resample: bool, optimiser: str, rate: float
+) -> None:
+    """Transcribed literally; without it the embedding as it was leads to the next timestep."""
+    eps, ddim = denoiser(), DDIM.from_scheduler(build_scheduler(), T)
+    inverted, hint = latents(T + 1), eps.hints(drawings(1))
+    source = torch.randn(T, TOKENS, 16, generator=torch.Generator().manual_seed(4))
+    how = PoseOptimisation(steps=3, learning_rate=rate, optimiser=optimiser, resample=resample)
+    inputs = (eps, ddim, inverted, source, inverted[-1:], hint, how)
+    found, steps = finish(optimise_embeddings(*inputs)), list(optimise_embeddings(*inputs))
+
+    z_tilde, expected = inverted[T : T + 1], []
+    for k in range(T, 0, -1):
+        embedding = source[k - 1 : k].clone().requires_grad_(True)
+        descent = torch.optim.Adam if optimiser == "adam" else torch.optim.SGD
+        descent = descent([embedding], lr=rate)
+        with torch.no_grad():
+            noise = eps.predict(z_tilde, ddim.timestep(k), embedding, hint)
+        for _ in range(3):
+            descent.zero_grad()
+            again = eps.predict(z_tilde, ddim.timestep(k), embedding, hint)
+            z_prev = ddim.step(z_tilde, again, k)
+            torch.nn.functional.mse_loss(z_prev, inverted[k - 1 : k]).backward()
+            descent.step()
+            expected.append((k, ddim.predict_z0(z_tilde, noise, k)))
+        torch.testing.assert_close(found[:, k - 1], embedding.detach(), **CLOSE)
+        if resample:
+            with torch.no_grad():
+                noise = eps.predict(z_tilde, ddim.timestep(k), embedding, hint)
+            expected.append((k, ddim.predict_z0(z_tilde, noise, k)))
+        z_tilde = ddim.step(z_tilde, noise, k)
+    assert [step.k for step in steps] == [k for k, _ in expected]
+    for step, (_, z_0) in zip(steps, expected, strict=True):
+        torch.testing.assert_close(step.z_0, z_0, **CLOSE)
+
+
+# --- DCAM and MGDM: Eqs. 7 to 10 ---
+
+
+def softmax_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """Eq. 7 for one head, (tokens, d)."""
+    return torch.softmax(q @ k.T / q.shape[-1] ** 0.5, dim=-1) @ v
+
+
+def dca_literal(q, k, v, lambdas, masks, form) -> Tensor:
+    """Eqs. 8 to 10 frame by frame, head by head; q, k, v (frames, heads, tokens, d), frame 0 first.
+
+    Six masked attentions per frame: three frames, character and background each.
+    """
+    out = torch.zeros_like(q)
+    for i in range(1, len(q)):
+        for head in range(q.shape[1]):
+            character = background = 0
+            for weight, j in ((lambdas.first, 0), (lambdas.prev, i - 1), (lambdas.self, i)):
+                m = masks[j].to(q.dtype)[:, None]
+                parts = []
+                for mask in (m, 1 - m):
+                    if form == "hadamard":
+                        parts.append(
+                            softmax_attention(q[i, head], mask * k[j, head], mask * v[j, head])
+                        )
+                        continue
+                    inside = mask[:, 0] > 0
+                    if not inside.any():
+                        inside = torch.ones_like(inside)
+                    parts.append(
+                        softmax_attention(q[i, head], k[j, head][inside], v[j, head][inside])
+                    )
+                character = character + weight * parts[0]
+                background = background + weight * parts[1]
+            m_i = masks[i].to(q.dtype)[:, None]
+            out[i, head] = m_i * character + (1 - m_i) * background
+    return out[1:]
+
+
+@pytest.fixture(params=[0, 10**9], ids=["sorted", "whole"])
+def sorted_from(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tokens are sorted by region as in large layers, or not, as in small ones."""
+    monkeypatch.setattr(mgdm, "SORTED_FROM", request.param)
+
+
+@pytest.mark.usefixtures("sorted_from")
+@pytest.mark.parametrize("form", ["region", "hadamard"])
+@given(st.integers(0, 2**16), st.sampled_from([0.0, 0.1, 0.4, 1.0]))
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_decoupled_attention_is_six_masked_attentions(form: str, seed: int, share: float) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    frames, heads, d = 4, 2, 5
+    q, k, v = (torch.randn(frames, heads, 16, d, generator=generator) for _ in range(3))
+    masks = torch.rand(frames, 4, 4, generator=generator) < share
+    lambdas = Lambdas(0.5, 0.3, 0.2)
+    attention = DualConsistency(lambdas=lambdas, branches=1, latent_grid=(4, 4), mask_form=form)
+    attention.recording, attention.masks = True, masks[[0, 0, 0]].float()
+    alone = attention.attend("layer", q[:1], k[:1], v[:1])
+    twice = (x[[0, 0]] for x in (q, k, v))
+    source = dca_literal(*twice, lambdas, masks[[0, 0]].flatten(1), form)
+    torch.testing.assert_close(alone, source, atol=1e-5, rtol=1e-4)
+    attention.recording = False
+    attention.masks = torch.cat([masks[:1], masks[:1], masks[1:]]).float()
+    found = attention.attend("layer", q[1:], k[1:], v[1:])
+    expected = dca_literal(q, k, v, lambdas, masks.flatten(1), form)
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("form", ["region", "hadamard"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+def test_sorting_large_layers_changes_nothing(form: str, dtype: torch.dtype) -> None:
+    """Frames whose regions differ in size, are empty, or are all, at the size at which it is done."""
+    generator = torch.Generator().manual_seed(0)
+    tokens = mgdm.SORTED_FROM
+    q, k, v = (torch.randn(4, 2, tokens, 8, generator=generator).to(dtype) for _ in range(3))
+    shares = torch.tensor([[0.0], [0.2], [0.7], [1.0]])
+    looking, seen = (
+        torch.rand(4, tokens, generator=generator) < x for x in (shares, shares.flip(0))
+    )
+    found = decoupled_attention(q, k, v, RegionIndex(looking), RegionIndex(seen), form)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(mgdm, "SORTED_FROM", tokens + 1)
+        whole = decoupled_attention(q, k, v, RegionIndex(looking), RegionIndex(seen), form)
+    close = {"atol": 1e-5, "rtol": 1e-4} if dtype == torch.float32 else {"atol": 0.02, "rtol": 0.05}
+    torch.testing.assert_close(found, whole, **close)
+
+
+def test_a_gradient_goes_through_sorted_tokens() -> None:
+    generator = torch.Generator().manual_seed(0)
+    q, k, v = (
+        torch.randn(2, 1, 6, 3, generator=generator, dtype=torch.double).requires_grad_()
+        for _ in range(3)
+    )
+    inside = RegionIndex(torch.rand(2, 6, generator=generator) < 0.5)
+
+    def attended(*qkv: Tensor) -> Tensor:
+        return sorted_attention(*qkv, inside, inside, "hadamard")
+
+    assert torch.autograd.gradcheck(attended, (q, k, v))
+
+
+def test_regions_are_the_larger_half_of_a_token() -> None:
+    mask = torch.zeros(1, 8, 8)
+    mask[:, :4, :5] = 1
+    assert regions(mask, (2, 2)).tolist() == [[True, False, False, False]]
+    assert regions(mask, (8, 8)).sum() == 20
+
+
+def test_an_empty_region_sees_everything() -> None:
+    q, k, v = (
+        torch.randn(1, 1, 4, 3, generator=torch.Generator().manual_seed(s)) for s in range(3)
+    )
+    nobody, everybody = torch.zeros(1, 4, dtype=torch.bool), torch.ones(1, 4, dtype=torch.bool)
+    found = decoupled_attention(q, k, v, RegionIndex(everybody), RegionIndex(nobody), "region")
+    torch.testing.assert_close(found[0, 0], softmax_attention(q[0, 0], k[0, 0], v[0, 0]))
+
+
+@pytest.mark.parametrize(
+    ("grid", "tokens", "expected"),
+    [
+        ((16, 16), 256, (16, 16)),
+        ((16, 16), 64, (8, 8)),
+        ((15, 9), 40, (8, 5)),
+        ((15, 9), 12, (4, 3)),
+    ],
+)
+def test_a_layers_grid_is_found_from_its_tokens(grid, tokens, expected) -> None:
+    assert layer_grid(grid, tokens) == expected
+
+
+FAMILIES = {
+    "tiny": lambda: tiny_networks()["unet"].config,
+    "pocket": lambda: UNet2DConditionModel.load_config(POCKET / "unet"),
+    "sd15": lambda: {"cross_attention_dim": 768},  # else diffusers' defaults are its
+}
+LATENTS = ((64, 96), (80, 80), (52, 78), (20, 13), (9, 15), (8, 32))
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_layers_have_the_grid_that_is_taken_for_theirs(family: str) -> None:
+    """Latents of any shape pass through both networks; of tensors on "meta", shapes alone are known."""
+    inputs: list[tuple[int, int]] = []
+    layers: list[tuple[int, tuple[int, int]]] = []
+    config = FAMILIES[family]()  # out here: others use these networks too
+    with torch.device("meta"):
+        unet = UNet2DConditionModel.from_config(config)
+        controlnet = ControlNetModel.from_unet(unet)
+        for module in unet.modules():
+            if isinstance(module, Transformer2DModel):
+                module.register_forward_pre_hook(lambda _, x: inputs.append(tuple(x[0].shape[2:])))
+            if isinstance(module, BasicTransformerBlock):
+                module.attn1.register_forward_pre_hook(
+                    lambda _, x: layers.append((x[0].shape[1], inputs[-1]))
+                )
+        for grid in LATENTS:
+            layers.clear()
+            z = torch.zeros(2, unet.config.in_channels, *grid)
+            text = torch.zeros(2, TOKENS, unet.config.cross_attention_dim)
+            drawing = torch.zeros(2, 3, 8 * grid[0], 8 * grid[1])
+            down, mid = controlnet(z, 0, text, drawing, return_dict=False)
+            eps = unet(z, 0, text, None, None, None, None, None, down, mid).sample
+            assert eps.shape == z.shape
+            assert len(set(layers)) > 1
+            for tokens, expected in layers:
+                assert layer_grid(grid, tokens) == expected
+
+
+def test_the_layers_are_the_up_blocks_self_attention() -> None:
+    names = [
+        n for n in tiny_networks()["unet"].attn_processors if is_self_attention_of_up_blocks(n)
+    ]
+    assert len(names) == 4
+    assert all(n.startswith("up_blocks") and ".attn1." in n for n in names)
+
+
+# --- generation in chunks ---
+
+
+def generated(
+    chunks: list[int],
+    lambdas: Lambdas | None = None,
+    masks: Tensor | None = None,
+    guidance_scale: float = 4.0,
+    baseline: type[FrameAttention] | None = None,
+    rate: float | None = None,
+) -> Tensor:
+    """Frames 1 … N generated in chunks of those sizes, (N, c, h, w)."""
+    eps, ddim = denoiser(guidance_scale), DDIM.from_scheduler(build_scheduler(), T)
+    count = sum(chunks)
+    hints = eps.hints(drawings(count + 1))
+    trajectory = latents(T + 1)
+    generator = torch.Generator().manual_seed(6)
+    embeddings = eps.prompt + 0.3 * torch.randn(count, T, TOKENS, 16, generator=generator)
+    attention: FrameAttention | None = None
+    if lambdas:
+        attention = DualConsistency(lambdas=lambdas, branches=eps.branches, latent_grid=GRID)
+    elif baseline:
+        attention = baseline(branches=eps.branches)
+    sampler = Sampler(
+        eps, ddim, trajectory[-1:], attention, masks[:1] if masks is not None else None
+    )
+    list(sampler.record_source(trajectory, eps.prompt.expand(T, -1, -1), hints[:1]))
+    frames, at = [], 0
+    for size in chunks:
+        rows = slice(at, at + size)
+        own = masks[1:][rows] if masks is not None else None
+        pull = None if rate is None else Pull(latents(T + 1, seed=8), rate)
+        *_, last = sampler.chunk(embeddings[rows], hints[1:][rows], own, pull)
+        frames.append(last.z_0)
+        at += size
+    return torch.cat(frames)
+
+
+def directly(hints: Tensor, attention: FrameAttention | None = None) -> Tensor:
+    """Frames by direct inversion, the first hint the source's; (frames, c, h, w)."""
+    eps, ddim, trajectory = denoiser(), DDIM.from_scheduler(build_scheduler(), T), latents(T + 1)
+    sampler = Sampler(eps, ddim, trajectory[-1:], attention, background="direct")
+    list(sampler.record_source(trajectory, eps.prompt.expand(T, -1, -1), hints[:1]))
+    *_, last = sampler.chunk(eps.prompt.expand(len(hints) - 1, T, -1, -1), hints[1:], None)
+    return last.z_0
+
+
+@pytest.mark.parametrize("consistent", [True, False], ids=["DCAM", "plain"])
+def test_by_direct_inversion_a_frame_in_the_sources_pose_is_the_source(consistent: bool) -> None:
+    attention = (
+        DualConsistency(lambdas=Lambdas(), branches=2, latent_grid=GRID) if consistent else None
+    )
+    hint = denoiser().hints(drawings(1))
+    frames = directly(hint.expand(3, -1, -1, -1), attention)
+    torch.testing.assert_close(frames, latents(T + 1)[:1].expand(2, -1, -1, -1), **CLOSE)
+
+
+def test_direct_inversion_adds_what_the_source_misses() -> None:
+    """Transcribed literally, source and target side by side."""
+    eps, ddim, trajectory = denoiser(), DDIM.from_scheduler(build_scheduler(), T), latents(T + 1)
+    hints = eps.hints(drawings(2))
+    target = trajectory[T : T + 1]
+    for k in range(T, 0, -1):
+        source, t = trajectory[k : k + 1], ddim.timestep(k)
+        sampled = ddim.step(source, eps.predict(source, t, eps.prompt, hints[:1]), k)
+        missed_by = trajectory[k - 1 : k] - sampled
+        target = ddim.step(target, eps.predict(target, t, eps.prompt, hints[1:]), k) + missed_by
+    torch.testing.assert_close(directly(hints), target.detach(), **CLOSE)
+
+
+def test_control_that_counts_alike_everywhere_is_controlnets_scale() -> None:
+    found = []
+    for scale, control in ((1.0, torch.full((1, 1, *GRID), 1.7)), (1.7, None), (1.0, None)):
+        eps = denoiser(controlnet_scale=scale)
+        sampler = Sampler(eps, DDIM.from_scheduler(build_scheduler(), T), latents(T + 1)[-1:])
+        embeddings, hint = eps.prompt.expand(1, T, -1, -1), eps.hints(drawings(1))
+        *_, last = sampler.chunk(embeddings, hint, None, control=control)
+        found.append(last.z_0.detach())
+    torch.testing.assert_close(found[0], found[1], **CLOSE)
+    assert float((found[0] - found[2]).abs().max()) > 1e-3
+
+
+@torch.no_grad()
+def test_control_counts_by_its_mean_at_every_level() -> None:
+    """Transcribed literally: ControlNet's residuals weighed pixel by pixel, then through the U-Net."""
+    eps, z_t, t = denoiser(guidance_scale=1.0), latents(2), 500
+    hints, text = eps.hints(drawings(2)), eps.prompt.expand(2, -1, -1)
+    control = 1 + torch.rand(2, 1, *GRID, generator=torch.Generator().manual_seed(9))
+    found = eps.predict(z_t, t, eps.prompt, hints, control)
+
+    down, mid = tiny_networks()["controlnet"](
+        z_t, t, text, controlnet_cond=drawings(2), return_dict=False
+    )
+    for residual in (*down, mid):
+        side = GRID[1] // residual.shape[-1]
+        for y, x in itertools.product(range(residual.shape[-2]), range(residual.shape[-1])):
+            patch = control[:, :, y * side : (y + 1) * side, x * side : (x + 1) * side]
+            residual[:, :, y, x] *= patch.mean(dim=(2, 3))
+    expected = tiny_networks()["unet"](
+        z_t, t, text, down_block_additional_residuals=down, mid_block_additional_residual=mid
+    ).sample
+    torch.testing.assert_close(found, expected, **CLOSE)
+    assert float((found - eps.predict(z_t, t, eps.prompt, hints)).abs().max()) > 1e-3
+
+
+BODIES = (torch.rand(17, 64, 64, generator=torch.Generator().manual_seed(3)) > 0.5).float()
+
+
+@pytest.mark.parametrize("masks", [None, BODIES], ids=["plain", "decoupled"])
+@pytest.mark.parametrize(
+    "chunks", [[1] * 16, [3] * 5 + [1], [4, 12]], ids=["by 1", "by 3", "4 and 12"]
+)
+def test_chunks_of_any_size_give_the_same_frames(chunks: list[int], masks: Tensor | None) -> None:
+    whole = generated([16], Lambdas(), masks)
+    torch.testing.assert_close(generated(chunks, Lambdas(), masks), whole, **CLOSE)
+
+
+def test_a_pull_is_each_frames_own_whatever_the_chunk() -> None:
+    masks = BODIES[:5]
+    whole = generated([4], Lambdas(), masks, rate=300.0)
+    torch.testing.assert_close(generated([1, 3], Lambdas(), masks, rate=300.0), whole, **CLOSE)
+    assert float((whole - generated([4], Lambdas(), masks)).abs().max()) > 1e-2
+    torch.testing.assert_close(
+        generated([4], Lambdas(), masks, rate=0.0), generated([4], Lambdas(), masks), **CLOSE
+    )
+
+
+def test_a_pull_is_alg_1_within_the_generation() -> None:
+    """Transcribed literally: what line 7 adds at one timestep serves from the next one on."""
+    eps, ddim, rate = denoiser(), DDIM.from_scheduler(build_scheduler(), T), 300.0
+    hint, inverted = eps.hints(drawings(1)), latents(T + 1)
+    source = torch.randn(T, TOKENS, 16, generator=torch.Generator().manual_seed(4))
+    sampler = Sampler(eps, ddim, inverted[-1:])
+    *_, last = sampler.chunk(source[None], hint, None, Pull(inverted, rate))
+    assert eps.calls["gradient"] == 2 * T
+
+    z, added = inverted[-1:], torch.zeros(1, TOKENS, 16)
+    for k in range(T, 0, -1):
+        embedding = (source[k - 1 : k] + added).detach().requires_grad_(True)
+        z_prev = ddim.step(z, eps.predict(z, ddim.timestep(k), embedding, hint), k)
+        torch.nn.functional.mse_loss(z_prev, inverted[k - 1 : k]).backward()
+        added, z = added - rate * embedding.grad, z_prev.detach()
+    torch.testing.assert_close(last.z_0, z, **CLOSE)
+
+
+@pytest.mark.parametrize("baseline", [CrossFrame, SpatioTemporal])
+def test_baselines_do_not_depend_on_chunks_either(baseline: type[FrameAttention]) -> None:
+    whole = generated([4], baseline=baseline)
+    torch.testing.assert_close(generated([1, 3], baseline=baseline), whole, **CLOSE)
+    assert float((whole - generated([4])).abs().max()) > 1e-3
+
+
+@pytest.mark.parametrize("baseline", [CrossFrame, SpatioTemporal])
+def test_baselines_are_their_papers_attention(baseline: type[FrameAttention]) -> None:
+    generator = torch.Generator().manual_seed(0)
+    frames, heads, tokens, d = 4, 2, 16, 5
+    q, k, v = (torch.randn(frames, heads, tokens, d, generator=generator) for _ in range(3))
+    attention = baseline(branches=1, recording=True)
+    attention.attend("layer", q[:1], k[:1], v[:1])
+    attention.recording = False
+    found = []
+    for i in (slice(1, 3), [3]):
+        found.append(attention.attend("layer", q[i], k[i], v[i]))
+        attention.memory.done()
+    found = torch.cat(found)
+    for i, head in itertools.product(range(1, frames), range(heads)):
+        k_j, v_j = k[0, head], v[0, head]
+        if baseline is SpatioTemporal:
+            k_j = torch.cat([k_j, k[i - 1, head]])
+            v_j = torch.cat([v_j, v[i - 1, head]])
+        expected = softmax_attention(q[i, head], k_j, v_j)
+        torch.testing.assert_close(found[i - 1, head], expected, atol=1e-5, rtol=1e-4)
+
+
+def test_baselines_replace_every_self_attention() -> None:
+    names = set(tiny_networks()["unet"].attn_processors)
+    for baseline in (CrossFrame, SpatioTemporal):
+        assert {n for n in names if baseline.replaces(n)} == {n for n in names if ".attn1." in n}
+
+
+def test_lambda_of_one_for_itself_is_plain_self_attention() -> None:
+    everything = torch.ones(4, 64, 64)
+    plain = generated([3])
+    torch.testing.assert_close(generated([3], Lambdas(0, 0, 1)), plain, **CLOSE)
+    torch.testing.assert_close(generated([3], Lambdas(0, 0, 1), everything), plain, **CLOSE)
+
+
+def test_each_lambda_matters() -> None:
+    alone = generated([3], Lambdas(0, 0, 1))
+    for lambdas in (Lambdas(1, 0, 0), Lambdas(0, 1, 0)):
+        assert float((generated([3], lambdas) - alone).abs().max()) > 1e-3
+
+
+def test_without_guidance_one_branch_suffices() -> None:
+    eps = denoiser(1.0)
+    eps.predict(latents(2), 10, eps.prompt, eps.hints(drawings(2)))
+    assert eps.calls == {"unet": 2, "controlnet": 2}
+    by_one = generated([1, 1, 1], Lambdas(), None, guidance_scale=1.0)
+    torch.testing.assert_close(by_one, generated([3], Lambdas(), None, guidance_scale=1.0), **CLOSE)
+
+
+def test_the_unet_is_left_as_it_was() -> None:
+    unet = tiny_networks()["unet"]
+    before = dict(unet.attn_processors)
+    steps = denoiser()
+    sampler = Sampler(
+        steps,
+        DDIM.from_scheduler(build_scheduler(), T),
+        latents(1),
+        DualConsistency(lambdas=Lambdas(), branches=2, latent_grid=GRID),
+    )
+    recording = sampler.record_source(
+        latents(T + 1), steps.prompt.expand(T, -1, -1), steps.hints(drawings(1))
+    )
+    next(recording)
+    recording.close()
+    assert unet.attn_processors == before
+
+
+# --- masks from cross-attention ---
+
+
+def test_maps_are_the_softmax_columns_of_the_characters_tokens() -> None:
+    generator = torch.Generator().manual_seed(0)
+    q = torch.randn(4, 2, 256, 5, generator=generator)
+    k = torch.randn(4, 2, TOKENS, 5, generator=generator)
+    maps = CrossAttentionMaps(tokens=(1, 3), frames=2, grid=GRID, levels=(0, 1))
+    maps.add(q, k)
+    for frame in range(2):
+        seen = torch.zeros(256)
+        for head in range(2):
+            logits = q[2 + frame, head] @ k[2 + frame, head].T / 5**0.5
+            seen += torch.softmax(logits, dim=-1)[:, [1, 3]].sum(-1) / 2
+        expected = ((seen - seen.min()) / (seen.max() - seen.min())).reshape(16, 16)
+        torch.testing.assert_close(maps.maps()[frame], expected, atol=1e-5, rtol=1e-4)
+
+
+def test_watching_changes_nothing() -> None:
+    eps, ddim = denoiser(), DDIM.from_scheduler(build_scheduler(), T)
+    inverted, hints = latents(T + 1), eps.hints(drawings(2))
+    source, how = eps.prompt.expand(T, -1, -1), PoseOptimisation()
+    maps = CrossAttentionMaps((1, 2), 2, GRID, (0, 1))
+    watched = finish(
+        optimise_embeddings(eps, ddim, inverted, source, inverted[-1:], hints, how, maps)
+    )
+    plain = finish(optimise_embeddings(eps, ddim, inverted, source, inverted[-1:], hints, how))
+    torch.testing.assert_close(watched, plain, **CLOSE)
+    assert maps.maps().shape == (2, 16, 16)
+    assert float(maps.maps().min()) == 0 and float(maps.maps().max()) == pytest.approx(1)
+
+
+# --- half precision, as on a GPU ---
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_networks_optimise_in_float32(dtype: torch.dtype) -> None:
+    halves = {
+        name: copy.deepcopy(tiny_networks()[name]).to(dtype) for name in ("unet", "controlnet")
+    }
+    full = denoiser()
+    half = dataclasses.replace(full, **halves, calls=Counter())
+    ddim, inverted = DDIM.from_scheduler(build_scheduler(), T), latents(T + 1)
+    how = SourceOptimisation(inner_steps=2, learning_rate=0.01, tolerance=0.0)
+    found, expected = (
+        finish(pose_aware_inversion(eps, ddim, inverted, eps.hints(drawings(1)), how))
+        for eps in (half, full)
+    )
+    assert found.embeddings.dtype == found.trajectory.dtype == torch.float32
+    moved = (found.embeddings - half.prompt).abs().amax()
+    assert float(moved) > 0.005
+    torch.testing.assert_close(found.trajectory, expected.trajectory, atol=0.2, rtol=0.1)
+
+
+def test_what_a_chunk_leaves_behind_is_one_frame() -> None:
+    attention = DualConsistency(lambdas=Lambdas(), branches=2, latent_grid=(4, 4))
+    q = torch.randn(2, 2, 16, 5)
+    attention.recording = True
+    attention.attend("layer", q, q, q)
+    attention.recording = False
+    chunk = torch.randn(16, 2, 16, 5)
+    attention.attend("layer", chunk, chunk, chunk)
+    attention.memory.done()
+    for kept in attention.memory.previous[(0, "layer")]:
+        assert kept.shape == (2, 2, 16, 5)
+        assert kept.untyped_storage().nbytes() == kept.nbytes

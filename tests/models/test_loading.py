@@ -1,0 +1,422 @@
+"""Fetching and choosing models: the real hub client against a hub on this machine, networks of the real classes."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from helpers.hub import NEWEST, Hub, served
+from helpers.tiny import scene_at_ease, tiny_networks
+from huggingface_hub import constants
+from safetensors.torch import load_file, save_file
+
+from poseanimate.errors import ModelsError
+from poseanimate.models import hub as client
+from poseanimate.models import loading
+from poseanimate.models import segmentation as segment
+from poseanimate.models.dwpose import FILES
+from poseanimate.models.hub import Repository, fetched, network_files, weights_variant
+from poseanimate.models.loading import SD15, SD15_CONTROLNET, has_ip_adapter, load_models
+from poseanimate.pocket.perception import PerceptionNet
+from tests.models.test_dwpose import nothing, save_detector, save_points
+
+SHARED = ("tokenizer", "scheduler")
+OTHER = "someone/fine-tune"
+
+
+def save(network: object, home: Path, variant: str | None) -> None:
+    options = {} if home.name in SHARED or variant is None else {"variant": variant}
+    network.save_pretrained(home, **options)  # type: ignore[attr-defined]
+
+
+def pipeline(home: Path, variant: str | None = None, seed: int = 0) -> Path:
+    """A Stable Diffusion of tiny networks in the hub's layout, without a ControlNet, with eyes."""
+    for name, part in tiny_networks(seed).items():
+        if name != "controlnet":
+            save(part, home / name, variant)
+    torch.manual_seed(0)
+    PerceptionNet((8, 8, 8, 8)).save(home / "perception")
+    index = {"_class_name": "StableDiffusionPipeline", "vae": ["diffusers", "AutoencoderKL"]}
+    (home / "model_index.json").write_text(json.dumps(index))
+    return home
+
+
+@pytest.fixture(scope="module")
+def repositories(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the hub offers: Stable Diffusion and its ControlNet in both variants, a fine-tune in one."""
+    folder = tmp_path_factory.mktemp("hub")
+    for variant in (None, "fp16"):
+        pipeline(folder / SD15.id, variant)
+        save(tiny_networks()["controlnet"], folder / SD15_CONTROLNET.id, variant)
+    pickled = {
+        folder / SD15.id / "unet" / "diffusion_pytorch_model.bin",
+        folder / SD15.id / "unet" / "diffusion_pytorch_model.non_ema.safetensors",
+        folder / SD15.id / "v1-5-pruned.ckpt",
+    }
+    for file in pickled:
+        file.write_bytes(b"large")
+    pipeline(folder / OTHER, seed=1)
+    return folder
+
+
+@pytest.fixture
+def hub(repositories: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    monkeypatch.setattr(loading, "_eyes", lambda *_: ("finds", "cuts"))
+    with served(repositories, tmp_path / "cache", monkeypatch) as hub:
+        yield hub
+
+
+def refused(name: str, **choice: str) -> ModelsError:
+    with pytest.raises(ModelsError) as caught:
+        load_models(name, "cpu", **choice)
+    assert caught.value.message.endswith(".") and caught.value.remedy.endswith(".")
+    return caught.value
+
+
+# --- what is fetched ---
+
+
+def test_stable_diffusion_is_fetched_at_half_the_bytes_and_only_once(hub: Hub) -> None:
+    told: list[str] = []
+    models = load_models("sd15", "cpu", tell=told.append)
+    assert models.name == "sd15" and (models.detector, models.segmenter) == ("finds", "cuts")
+    assert len(told) == 3 and all("Fetching" in words and "MB of" in words for words in told[:2])
+    assert told[2].startswith("sd15 runs on the CPU")
+    weights = [name for name in hub.asked if name.endswith((".safetensors", ".bin", ".ckpt"))]
+    assert len(weights) == 4 and all(".fp16.safetensors" in name for name in weights)
+    assert not any("perception" in name for name in hub.asked)
+    own = tiny_networks()["unet"].state_dict()
+    for key, weight in models.unet.state_dict().items():
+        torch.testing.assert_close(weight, own[key], atol=0, rtol=0)
+    hub.asked.clear()
+    again = load_models("sd15", "cpu", tell=told.append)
+    assert hub.asked == [] and len(told) == 4 and told[3] == told[2]
+    assert again.identity == models.identity
+
+
+def test_pinned_commits_are_what_is_asked_for(hub: Hub, tmp_path: Path) -> None:
+    load_models("sd15", "cpu")
+    for repository in (SD15, SD15_CONTROLNET):
+        assert repository.revision is not None and len(repository.revision) == 40
+        kept = tmp_path / "cache" / f"models--{repository.id.replace('/', '--')}" / "snapshots"
+        assert [path.name for path in kept.iterdir()] == [repository.revision]
+
+
+def test_a_fine_tune_is_named_by_owner_and_name_and_takes_the_ordinary_controlnet(
+    hub: Hub, tmp_path: Path
+) -> None:
+    models = load_models(OTHER, "cpu")
+    assert models.name == OTHER
+    weights = tiny_networks(1)["unet"].state_dict()
+    for key, weight in models.unet.state_dict().items():
+        torch.testing.assert_close(weight, weights[key], atol=0, rtol=0)
+    assert any(SD15_CONTROLNET.id in name for name in hub.asked)
+    assert has_ip_adapter(OTHER) and has_ip_adapter("sd15") and not has_ip_adapter("pocket")
+    kept = tmp_path / "cache" / "models--someone--fine-tune" / "snapshots"
+    assert [path.name for path in kept.iterdir()] == [NEWEST]
+    load_models(f"{OTHER}@{'1' * 40}", "cpu")
+    assert {path.name for path in kept.iterdir()} == {NEWEST, "1" * 40}
+
+
+def test_autoencoder_and_controlnet_may_be_others(hub: Hub, tmp_path: Path) -> None:
+    plain = load_models("sd15", "cpu")
+    other = tiny_networks(5)
+    other["vae"].save_pretrained(tmp_path / "vae")
+    other["controlnet"].save_pretrained(tmp_path / "family" / "controlnet")
+    models = load_models(
+        "sd15", "cpu", vae=str(tmp_path / "vae"), controlnet=str(tmp_path / "family")
+    )
+    for name in ("vae", "controlnet"):
+        network = getattr(models, name)
+        for key, weight in network.state_dict().items():
+            torch.testing.assert_close(weight, other[name].state_dict()[key], atol=0, rtol=0)
+    assert models.identity != plain.identity
+    from_hub = load_models("sd15", "cpu", vae=OTHER)
+    weights = tiny_networks(1)["vae"].state_dict()
+    assert torch.equal(from_hub.vae.encoder.conv_in.weight, weights["encoder.conv_in.weight"])
+    assert len({plain.identity, models.identity, from_hub.identity}) == 3
+    assert "neither a folder nor" in refused("sd15", vae="nowhere").message
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (["unet/config.json", "unet/diffusion_pytorch_model.safetensors"], 2),
+        (["unet/config.json", "unet/diffusion_pytorch_model.bin"], 1),
+        (["unet/diffusion_pytorch_model.non_ema.safetensors", "unet/model.safetensors"], 1),
+        (["vae/config.json", "config.json", "unet/deeper/config.json"], 0),
+        ([f"unet/diffusion_pytorch_model-0000{i}-of-00002.safetensors" for i in (1, 2)], 2),
+        ([f"unet/model.fp16-0000{i}-of-00002.safetensors" for i in (1, 2)], 2),
+    ],
+)
+def test_the_files_of_a_network(names: list[str], expected: int) -> None:
+    assert len(network_files(names, "unet")) == expected
+
+
+def test_fp16_is_taken_where_there_is_one() -> None:
+    names = ["model.safetensors", "model.fp16.safetensors", "model.fp16.bin", "config.json"]
+    assert set(network_files(names, "")) == {"model.fp16.safetensors", "config.json"}
+    assert weights_variant(names) == "fp16"
+    assert weights_variant(["model.safetensors", "model.fp16.bin"]) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("owner/name", Repository("owner/name")),
+        ("owner/name@main", Repository("owner/name", "main")),
+        ("owner/na.me_1@refs/pr/2", Repository("owner/na.me_1", "refs/pr/2")),
+        *(
+            (text, None)
+            for text in ("name", "", "/a/b", "a/b/c", "a/b@", "a b/c", "../x/y", "a/b\n")
+        ),
+    ],
+)
+def test_what_names_a_repository(text: str, meant: Repository | None) -> None:
+    assert Repository.named(text) == meant
+
+
+# --- when it can't be ---
+
+
+def test_without_the_hub_what_was_fetched_is_used(
+    repositories: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loading, "_eyes", lambda *_: ("finds", "cuts"))
+    with served(repositories, tmp_path / "cache", monkeypatch):
+        models = load_models("sd15", "cpu")
+    assert load_models("sd15", "cpu").identity == models.identity  # its server is gone
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    assert load_models("sd15", "cpu").identity == models.identity
+    assert "can't be reached" in refused(OTHER).message
+
+
+def test_a_fixed_commit_that_is_whole_needs_no_hub(hub: Hub) -> None:
+    load_models("sd15", "cpu")
+    hub.requests = 0
+    load_models("sd15", "cpu")
+    assert hub.requests == 0
+    load_models(OTHER, "cpu")  # its newest revision must be asked for
+    assert hub.requests > 0
+
+
+def test_a_repository_that_is_gone_or_gated_since_is_used_as_fetched(hub: Hub) -> None:
+    models = load_models(OTHER, "cpu")
+    hub.gone.add(OTHER)
+    assert load_models(OTHER, "cpu").identity == models.identity
+    hub.gone.clear()
+    hub.gated.add(OTHER)
+    assert load_models(OTHER, "cpu").identity == models.identity
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "words"),
+    [
+        (401, "Invalid credentials in Authorization header", "doesn't accept the token"),
+        (429, "", "too many requests"),
+        (503, "", "503 Service Unavailable"),
+    ],
+)
+def test_what_the_hub_answers_is_told(hub: Hub, status: int, message: str, words: str) -> None:
+    hub.refuses = status, {"X-Error-Message": message} if message else {}
+    assert words in refused("sd15").message
+
+
+def test_a_part_that_is_missing_is_named(
+    repositories: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loading, "_eyes", lambda *_: ("finds", "cuts"))
+    with served(repositories, tmp_path / "cache", monkeypatch) as hub:
+        load_models("sd15", "cpu")
+        (weights,) = (tmp_path / "cache").rglob("unet/diffusion_pytorch_model.fp16.safetensors")
+        weights.resolve().unlink()
+        weights.unlink()
+    error = refused("sd15")
+    assert "unet/ holds no safetensors" in error.message and "go on fetching" in error.remedy
+    with served(repositories, tmp_path / "cache", monkeypatch) as hub:
+        load_models("sd15", "cpu")
+        assert [name for name in hub.asked if "unet" not in name] == []
+        assert any(name.endswith(weights.name) for name in hub.asked)
+
+
+def test_a_gated_repository_says_what_to_do(hub: Hub) -> None:
+    hub.gated.add(OTHER)
+    error = refused(OTHER)
+    assert "gated" in error.message and "HF_TOKEN" in error.remedy
+
+
+def test_unknown_names_and_revisions_are_told(hub: Hub) -> None:
+    assert "has no no-one/nothing" in refused("no-one/nothing").message
+    assert "no revision 'v9'" in refused(f"{OTHER}@v9").message
+
+
+def test_a_full_disk_is_told(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(client, "snapshot_download", full)
+    with pytest.raises(ModelsError, match="the disk is full"):
+        fetched(SD15, list)
+
+
+@pytest.mark.parametrize(
+    "pipeline_class", ["StableDiffusionXLPipeline", "FluxPipeline", "StableDiffusion3Pipeline"]
+)
+def test_other_kinds_of_models_are_refused(tmp_path: Path, pipeline_class: str, hub: Hub) -> None:
+    folder = pipeline(tmp_path / "other")
+    (folder / "model_index.json").write_text(json.dumps({"_class_name": pipeline_class}))
+    assert pipeline_class in refused(str(folder)).message
+
+
+@pytest.mark.parametrize(
+    ("part", "key", "value", "words"),
+    [
+        ("scheduler", "prediction_type", "v_prediction", "predict 'v_prediction'"),
+        ("text_encoder", "hidden_size", 32, "text"),
+    ],
+)
+def test_models_that_do_not_fit_are_refused(
+    tmp_path: Path, hub: Hub, part: str, key: str, value: object, words: str
+) -> None:
+    folder = pipeline(tmp_path / "other")
+    name = "scheduler_config.json" if part == "scheduler" else "config.json"
+    config = json.loads((folder / part / name).read_text())
+    config[key] = value
+    (folder / part / name).write_text(json.dumps(config))
+    if part == "text_encoder":
+        from transformers import CLIPTextConfig, CLIPTextModel
+
+        shutil.rmtree(folder / part)
+        CLIPTextModel(CLIPTextConfig(**(config | {"intermediate_size": 32}))).save_pretrained(
+            folder / part
+        )
+    assert words in refused(str(folder)).message
+
+
+def test_weights_that_lack_tensors_are_refused(tmp_path: Path, hub: Hub) -> None:
+    """As a checkpoint in another library's names does; random numbers would take their place."""
+    folder = pipeline(tmp_path / "other")
+    for part, file in (("unet", "diffusion_pytorch_model"), ("text_encoder", "model")):
+        path = folder / part / f"{file}.safetensors"
+        whole = load_file(path)
+        lost = next(key for key in whole if key.endswith(("to_q.weight", "q_proj.weight")))
+        save_file({key: value for key, value in whole.items() if key != lost}, path)
+        message = refused(str(folder)).message
+        assert "lack 1 of its tensors" in message and lost.rpartition("layers")[2] in message
+        save_file(whole, path, {"format": "pt"})
+    load_models(str(folder), "cpu")
+
+
+def test_an_autoencoder_with_the_old_names_of_attention_is_read(tmp_path: Path, hub: Hub) -> None:
+    """The published one of Stable Diffusion 1.5 has them."""
+    folder = pipeline(tmp_path / "other")
+    path = folder / "vae" / "diffusion_pytorch_model.safetensors"
+    old = {"to_q": "query", "to_k": "key", "to_v": "value", "to_out.0": "proj_attn"}
+    weights = load_file(path)
+    renamed = {}
+    for key, value in weights.items():
+        for now, before in old.items():
+            key = key.replace(f".attentions.0.{now}.", f".attentions.0.{before}.")
+        renamed[key] = value
+    assert set(renamed) != set(weights)
+    save_file(renamed, path)
+    loaded = load_models(str(folder), "cpu").vae.state_dict()
+    for key, value in weights.items():
+        torch.testing.assert_close(loaded[key], value, atol=0, rtol=0)
+
+
+@pytest.mark.parametrize("lost", ["tokenizer.json", "vocab.json"])
+def test_a_tokenizer_without_its_words_is_refused(tmp_path: Path, hub: Hub, lost: str) -> None:
+    folder = pipeline(tmp_path / "other")
+    tokenizer = folder / "tokenizer"
+    for path in tokenizer.iterdir():
+        if path.name != "tokenizer_config.json":
+            path.unlink()
+    if lost == "vocab.json":
+        (tokenizer / "merges.txt").write_text("#version: 0.2\n")
+    assert "holds no vocabulary" in refused(str(folder)).message
+
+
+def test_a_config_that_makes_no_sense_is_refused(tmp_path: Path, hub: Hub) -> None:
+    folder = pipeline(tmp_path / "other")
+    path = folder / "unet" / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"sample_size": [16, 16]}))
+    assert "can't be loaded" in refused(str(folder)).message
+
+
+def test_half_precision_is_float16_and_has_a_name_of_its_own(tmp_path: Path, hub: Hub) -> None:
+    folder = str(pipeline(tmp_path / "other"))
+    half, full = (load_models(folder, "cpu", precision=which) for which in ("half", "full"))
+    for models, dtype in ((half, torch.float16), (full, torch.float32)):
+        networks = (models.unet, models.controlnet, models.vae, models.text_encoder)
+        assert {p.dtype for network in networks for p in network.parameters()} == {dtype}
+    assert half.identity != full.identity
+    assert "'quarter'" in refused(folder, precision="quarter").message
+
+
+def test_an_inpainting_models_unet_is_refused(tmp_path: Path, hub: Hub) -> None:
+    from diffusers import UNet2DConditionModel
+
+    folder = pipeline(tmp_path / "other")
+    config = dict(tiny_networks()["unet"].config) | {"in_channels": 9}
+    UNet2DConditionModel.from_config(config).save_pretrained(folder / "unet")
+    assert "9 channels" in refused(str(folder)).message
+
+
+# --- eyes ---
+
+
+def test_eyes_are_the_familys_own_unless_others_are_named(
+    repositories: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[tuple[object, ...]] = []
+
+    class Openpose:
+        @staticmethod
+        def load(source: str, device: str, hands: bool, face: bool) -> str:
+            made.append((sorted(path.name for path in Path(source).iterdir()), device, hands, face))
+            return "openpose"
+
+    monkeypatch.setattr(loading, "OpenPoseDetector", Openpose)
+    monkeypatch.setattr(loading, "RembgSegmenter", lambda name: f"rembg {name}")
+    annotators = tmp_path / "hub" / loading.OPENPOSE.id
+    annotators.mkdir(parents=True)
+    for name in (*loading.OPENPOSE_FILES, "ZoeD_M12_N.pt"):
+        (annotators / name).write_bytes(b"weights")
+    (tmp_path / "hub" / loading.DWPOSE.id).mkdir(parents=True)
+    save_detector(tmp_path / "hub" / loading.DWPOSE.id / FILES[0], nothing())
+    save_points(tmp_path / "hub" / loading.DWPOSE.id / FILES[1])
+    save(tiny_networks()["controlnet"], tmp_path / "hub" / SD15_CONTROLNET.id, None)
+    folder = pipeline(tmp_path / "family")
+    with served(tmp_path / "hub", tmp_path / "cache", monkeypatch):
+        own = load_models(str(folder), "cpu")
+        assert own.detector is own.segmenter and made == []
+        assert own.segmenter.segment(scene_at_ease().picture).shape == (64, 64)
+        mixed = load_models(str(folder), "cpu", detector="openpose-whole")
+        assert (mixed.detector, type(mixed.segmenter)) == ("openpose", type(own.segmenter))
+        files = sorted(loading.OPENPOSE_FILES)
+        assert made == [(files, "cpu", True, True)]
+        mixed = load_models(str(folder), "cpu", segmenter="isnet-anime")
+        assert (type(mixed.detector), mixed.segmenter) == (type(own.detector), "rembg isnet-anime")
+        shutil.rmtree(folder / "perception")
+        plain = load_models(str(folder), "cpu", "cpu")
+        assert (plain.detector, plain.segmenter) == ("openpose", "rembg u2net_human_seg")
+        assert made[-1] == (files, "cpu", False, False)
+        for name, parts in (("dwpose", "hands=False"), ("dwpose-whole", "hands=True")):
+            assert parts in load_models(str(folder), "cpu", detector=name).detector.identity
+        error = refused(str(folder), detector="kinect")
+        assert "'kinect'" in error.message and "openpose-whole" in error.remedy
+    monkeypatch.setattr(loading, "RembgSegmenter", segment.RembgSegmenter)
+    assert "'scissors'" in refused("pocket", segmenter="scissors").message
+
+
+@pytest.mark.parametrize(("gpu", "family"), [(True, "sd15"), (False, "pocket")])
+def test_the_default_family_follows_the_machine(
+    monkeypatch: pytest.MonkeyPatch, gpu: bool, family: str
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
+    assert loading.default_models() == family

@@ -1,0 +1,156 @@
+"""The app as people start it, in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import gradio
+import httpx
+import pytest
+from gradio import networking
+from helpers.served import OTHER_ADDRESS, TIMEOUT_S, answer, free_port, listens, started
+from helpers.tiny import tiny_models
+
+import app
+from poseanimate.storage.stage_cache import FOLDER_VARIABLE
+from poseanimate.ui.page import serve
+
+APP = Path(__file__).parents[1] / "app.py"
+
+
+def surroundings(folder: Path, **variables: str) -> dict[str, str]:
+    """This process's variables without those that configure the app, and `variables`."""
+    others = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("POSEANIMATE_", "GRADIO_SERVER_"))
+    }
+    return others | {FOLDER_VARIABLE: str(folder / "cache")} | variables
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "words"),
+    [("POSEANIMATE_MAX_SIDE", "96", "128 to 256"), (FOLDER_VARIABLE, "file", "cache")],
+)
+def test_what_can_not_be_used_gets_a_sentence(
+    variable: str,
+    value: str,
+    words: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").touch()
+    chosen = {"POSEANIMATE_MODELS": "pocket", variable: value}
+    monkeypatch.setattr(os, "environ", surroundings(tmp_path, **chosen))
+    assert app.main([]) == 2
+    said = capsys.readouterr()
+    [sentence] = said.err.splitlines()
+    assert words in sentence and sentence.endswith(".")
+    assert said.out == ""
+
+
+def test_the_process_ends_with_one_sentence(tmp_path: Path) -> None:
+    ended = subprocess.run(
+        [sys.executable, str(APP)],
+        cwd=tmp_path,
+        env=surroundings(tmp_path, POSEANIMATE_MODELS="nowhere"),
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_S,
+        check=False,
+    )
+    assert ended.returncode == 2
+    [sentence] = ended.stderr.splitlines()
+    assert "'nowhere' is no models folder" in sentence and sentence.endswith(".")
+    assert ended.stdout == ""
+
+
+@pytest.mark.parametrize("auth", ["name", ":password", "name:"])
+def test_half_a_login_is_refused(auth: str, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        app.parse(["--auth", auth])
+    assert "a colon between" in capsys.readouterr().err
+    monkeypatch.setenv("POSEANIMATE_AUTH", auth)
+    with pytest.raises(SystemExit, match="2"):
+        app.parse([])
+
+
+def test_options_go_before_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("POSEANIMATE_MODELS", "sd15")
+    monkeypatch.setenv("POSEANIMATE_AUTH", "a:b:c")
+    monkeypatch.setenv("POSEANIMATE_MAX_SIDE", "640")
+    chosen = app.parse(["--port", "7000", "--share"])
+    assert chosen.max_side == 640
+    assert (chosen.models, chosen.port, chosen.share) == ("sd15", 7000, True)
+    assert chosen.auth == ("a", "b:c")
+    assert app.parse(["--models", "pocket"]).models == "pocket"
+    assert app.parse(["--max-side", "700"]).max_side == 700
+
+
+def test_the_page_is_served_on_the_port_that_is_asked_for_to_this_machine_alone(
+    tmp_path: Path,
+) -> None:
+    port, said = free_port(), tmp_path / "said.txt"
+    variables = surroundings(tmp_path, GRADIO_SERVER_PORT=str(port))
+    command = [sys.executable, str(APP)]
+    with started(command, tmp_path, variables, said, lambda: listens(port)):
+        status, page = answer(port)
+        assert not listens(port, OTHER_ADDRESS)
+    assert status == 200
+    assert '<meta property="og:title" content="PoseAnimate" />' in page
+    assert "Traceback" not in said.read_text()
+
+
+def test_host_port_login_and_link_are_those_of_the_options(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    demos, opened = [], []
+
+    def serve_aside(demo: gradio.Blocks, **chosen: object) -> None:
+        demos.append(demo)
+        serve(demo, prevent_thread_lock=True, **chosen)
+
+    def open_tunnel(local_host: str, local_port: int, **_: object) -> str:
+        opened.append((local_host, local_port))
+        return "https://somewhere.public"
+
+    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path))
+    monkeypatch.setattr(app, "load_models", lambda *_, **__: tiny_models())
+    monkeypatch.setattr(app, "serve", serve_aside)
+    monkeypatch.setattr(networking, "setup_tunnel", open_tunnel)
+    port = free_port()
+    options = ["--host", "0.0.0.0", "--port", str(port), "--auth", "ada:love:lace", "--share"]
+    try:
+        assert app.main(options) == 0
+        assert listens(port, OTHER_ADDRESS)
+        assert answer(port, "/config")[0] == 401
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as page:
+            assert page.post("/login", data={"username": "ada", "password": "x"}).is_client_error
+            assert page.get("/config").status_code == 401
+            assert page.post("/login", data={"username": "ada", "password": "love:lace"}).is_success
+            assert page.get("/config").is_success
+    finally:
+        for demo in demos:
+            demo.close()
+    assert opened == [("0.0.0.0", port)]
+    assert "public URL: https://somewhere.public" in capsys.readouterr().out
+
+
+def test_an_interrupt_before_the_page_is_up_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    closed: list[bool] = []
+
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(app, "backend", lambda _: None)
+    monkeypatch.setattr(
+        app, "create_demo", lambda _: SimpleNamespace(close=lambda: closed.append(True))
+    )
+    monkeypatch.setattr(app, "serve", interrupted)
+    assert app.main([]) == 0 and closed == [True]

@@ -1,0 +1,274 @@
+"""What a Space and a container read: the front matter of README.md, the Dockerfile and .dockerignore."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import sysconfig
+import tomllib
+from pathlib import Path
+from string import Template
+from typing import Any
+from unittest.mock import MagicMock
+
+import pytest
+from docker.utils import exclude_paths
+from helpers.served import OTHER_ADDRESS, TIMEOUT_S, answer, free_port, listens, started
+from helpers.tiny import tiny_networks
+from huggingface_hub import SpaceCard, SpaceHardware, constants
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from PIL import Image
+
+from poseanimate.models import loading
+from poseanimate.models.hub import Repository
+from poseanimate.pocket.training.nets import build_tokenizer
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+# https://huggingface.co/docs/hub/spaces-config-reference
+COLOURS = {"red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray"}
+SHORT_DESCRIPTION_MAX = 60
+
+
+def pinned(package: str) -> str:
+    """The version in constraints.txt."""
+    lines = (REPOSITORY / "constraints.txt").read_text().splitlines()
+    [version] = [line.partition("==")[2] for line in lines if line.startswith(f"{package}==")]
+    return version
+
+
+# --- the Space ---
+
+
+@pytest.fixture(scope="module")
+def space() -> dict[str, Any]:
+    return SpaceCard.load(REPOSITORY / "README.md").data.to_dict()
+
+
+def test_the_space_runs_what_is_tested(space: dict[str, Any]) -> None:
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+    assert space["sdk"] == "gradio"
+    assert space["sdk_version"] == pinned("gradio")
+    assert space["python_version"] in SpecifierSet(project["requires-python"])
+    assert (REPOSITORY / space["app_file"]).is_file()
+    assert SpaceHardware(space["suggested_hardware"]) is SpaceHardware.CPU_BASIC
+    assert re.fullmatch(r"\d+[mh]", space["startup_duration_timeout"])
+    assert space["pinned"] is False
+
+
+def test_the_space_names_every_repository_that_is_fetched(space: dict[str, Any]) -> None:
+    fetched = [value.id for value in vars(loading).values() if isinstance(value, Repository)]
+    assert len(fetched) == 5
+    assert sorted(space["models"]) == sorted(fetched)
+
+
+def test_the_space_looks_as_the_hub_allows(space: dict[str, Any]) -> None:
+    assert {space["colorFrom"], space["colorTo"]} <= COLOURS
+    assert len(space["emoji"]) == 1 and ord(space["emoji"]) > 0x1F000
+    assert len(space["short_description"]) <= SHORT_DESCRIPTION_MAX
+    assert space["license"] == "mit"
+    assert len(space["tags"]) == len(set(space["tags"])) > 0
+
+
+def test_the_thumbnail_is_a_picture_of_the_repository(space: dict[str, Any]) -> None:
+    place = re.fullmatch(
+        r"https://huggingface\.co/spaces/[\w-]+/[\w-]+/resolve/main/(.+)", space["thumbnail"]
+    )
+    assert place
+    with Image.open(REPOSITORY / place[1]) as picture:
+        assert picture.width >= 1000
+
+
+# --- the Dockerfile ---
+
+
+@pytest.fixture(scope="module")
+def steps() -> list[tuple[str, str]]:
+    """Instructions and what follows them, without comments, lines joined."""
+    lines = (REPOSITORY / "Dockerfile").read_text().splitlines()
+    text = "\n".join(line for line in lines if line and not line.startswith("#"))
+    return [tuple(line.split(maxsplit=1)) for line in text.replace("\\\n", " ").splitlines()]
+
+
+def of(steps: list[tuple[str, str]], name: str) -> list[str]:
+    return [rest for instruction, rest in steps if instruction == name]
+
+
+def variables(steps: list[tuple[str, str]], home: Path) -> dict[str, str]:
+    """What ENV sets in an image of the default models, with another home."""
+    known = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    known |= dict(rest.split("=") for rest in of(steps, "ARG") if "=" in rest)
+    pairs = [pair.partition("=") for rest in of(steps, "ENV") for pair in shlex.split(rest)]
+    return {
+        name: Template(value).substitute(known).replace("/home/user", str(home))
+        for name, _, value in pairs
+    }
+
+
+def exec_form(text: str) -> list[str]:
+    """The command at the end of HEALTHCHECK or CMD."""
+    return json.loads(text[text.index("[") :])
+
+
+def test_the_linter_finds_nothing_in_the_dockerfile() -> None:
+    linter = Path(sysconfig.get_path("scripts")) / "hadolint"
+    linted = subprocess.run(
+        [linter, REPOSITORY / "Dockerfile"], capture_output=True, text=True, check=False
+    )
+    assert (linted.returncode, linted.stdout, linted.stderr) == (0, "", "")
+
+
+def test_the_image_is_what_spaces_and_gradio_expect(
+    steps: list[tuple[str, str]], space: dict[str, Any]
+) -> None:
+    assert of(steps, "FROM") == [f"python:{space['python_version']}-slim"]
+    assert "--uid 1000" in of(steps, "RUN")[0]
+    assert of(steps, "USER") == ["1000"]
+    assert of(steps, "EXPOSE") == ["7860"]
+    assert variables(steps, Path("/home/user"))["GRADIO_SERVER_PORT"] == "7860"
+
+
+def test_a_change_of_the_source_comes_after_packages_and_weights(
+    steps: list[tuple[str, str]],
+) -> None:
+    work = [rest for step, rest in steps if step in ("RUN", "COPY")]
+    _, files, install, fetch, source = work
+    assert files == "--chown=1000:1000 requirements.txt constraints.txt ./"
+    assert install.endswith("-r requirements.txt -c constraints.txt")
+    assert "hf download" in fetch
+    assert source == "--chown=1000:1000 . ."
+
+
+def test_requirements_allow_what_is_pinned() -> None:
+    lines = (REPOSITORY / "requirements.txt").read_text().splitlines()
+    ranges = [Requirement(line.partition("#")[0]) for line in lines if not line.startswith("#")]
+    assert len(ranges) > 10
+    for each in ranges:
+        assert pinned(each.name) in each.specifier, each.name
+
+
+# --- weights in layers ---
+
+
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Tiny networks as files with the names that the hub's repositories have."""
+    folder = tmp_path_factory.mktemp("hub")
+    base, annotators = folder / loading.SD15.id, folder / loading.OPENPOSE.id
+    for name, part in tiny_networks().items():
+        home = folder / loading.SD15_CONTROLNET.id if name == "controlnet" else base / name
+        networks = name not in loading.WITHOUT_WEIGHTS
+        part.save_pretrained(home, **({"variant": "fp16"} if networks else {}))
+    (base / "tokenizer" / "tokenizer.json").unlink()
+    build_tokenizer(base / "tokenizer")
+    (base / "tokenizer" / "special_tokens_map.json").write_text("{}")
+    index = {"_class_name": "StableDiffusionPipeline", "vae": ["diffusers", "AutoencoderKL"]}
+    (base / "model_index.json").write_text(json.dumps(index))
+    annotators.mkdir(parents=True)
+    for name in ("body_pose_model.pth", "hand_pose_model.pth", "facenet.pth"):
+        (annotators / name).touch()
+    return folder
+
+
+def fetch(steps: list[tuple[str, str]], family: str, folder: Path) -> tuple[int, list[list[str]]]:
+    """Runs the step that fetches weights, with programs that only note what they are asked for."""
+    for program in ("hf", "python"):
+        path = folder / program
+        path.write_text('#!/bin/sh\nprintf "%s\\n" "${0##*/} $*" >> "$NOTES"\n')
+        path.chmod(0o755)
+    notes = folder / "notes.txt"
+    notes.touch()
+    [step] = [rest for rest in of(steps, "RUN") if "hf download" in rest]
+    environment = {"PATH": f"{folder}:{os.environ['PATH']}", "MODELS": family, "NOTES": str(notes)}
+    ran = subprocess.run(["/bin/sh", "-c", step], env=environment, check=False, capture_output=True)
+    return ran.returncode, [line.split() for line in notes.read_text().splitlines()]
+
+
+def test_only_families_that_exist_are_put_into_an_image(
+    steps: list[tuple[str, str]], tmp_path: Path
+) -> None:
+    assert fetch(steps, "pocket", tmp_path) == (0, [])
+    assert fetch(steps, "sd51", tmp_path) == (1, [])
+
+
+@pytest.mark.filterwarnings("ignore")  # importing controlnet-aux warns of parts that aren't used
+def test_the_files_in_an_image_of_sd15_are_all_that_it_loads(
+    steps: list[tuple[str, str]], hub: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    status, asked = fetch(steps, "sd15", tmp_path)
+    assert status == 0
+    *downloads, segmenter = asked
+    for program, verb, option, revision, repository, *files in downloads:
+        assert (program, verb, option) == ("hf", "download", "--revision")
+        put_into_cache(tmp_path / "cache", hub, repository, revision, files)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    for network in ("Body", "Hand", "Face"):  # the real ones are too large to be made here
+        monkeypatch.setattr(f"controlnet_aux.open_pose.{network}", MagicMock())
+    cut_out = MagicMock()
+    monkeypatch.setattr("rembg.new_session", cut_out)
+
+    loading.load_models("sd15", "cpu")
+
+    [[name], options] = cut_out.call_args
+    assert f"rembg.new_session('{name}', providers={options['providers']})" in " ".join(segmenter)
+
+
+def put_into_cache(
+    cache: Path, hub: Path, repository: str, revision: str, files: list[str]
+) -> None:
+    """Copies files to where the hub's client keeps and looks for them."""
+    for file in files:
+        kept = cache / f"models--{repository.replace('/', '--')}" / "snapshots" / revision / file
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(hub / repository / file, kept)
+
+
+# --- the container ---
+
+
+def test_the_context_alone_serves_the_page_as_the_image_does(
+    steps: list[tuple[str, str]], tmp_path: Path
+) -> None:
+    """What COPY brings, what ENV and CMD say, the health check's finding, and STOPSIGNAL's effect."""
+    context, home = tmp_path / "app", tmp_path / "home"
+    ignored = (REPOSITORY / ".dockerignore").read_text().splitlines()
+    sent = exclude_paths(str(REPOSITORY), ignored)
+    for file in sent - {"Dockerfile", ".dockerignore"}:  # the builder reads them, COPY doesn't
+        if (REPOSITORY / file).is_file():
+            (context / file).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(REPOSITORY / file, context / file)
+    assert {path.name for path in context.iterdir()} == {
+        *("app.py", "poseanimate", "presets", "examples"),
+        *("requirements.txt", "constraints.txt", "LICENSE"),
+    }
+    home.mkdir()
+    port, said = free_port(), tmp_path / "said.txt"
+    environment = variables(steps, home) | {"GRADIO_SERVER_PORT": str(port)}
+    [check], [command], [stop] = (of(steps, step) for step in ("HEALTHCHECK", "CMD", "STOPSIGNAL"))
+
+    def healthy() -> bool:
+        asked = [*exec_form(check)]
+        return not subprocess.run(
+            asked, env=environment, capture_output=True, check=False
+        ).returncode
+
+    with socket.create_server(("127.0.0.1", 0)) as outside:
+        proxy = f"http://127.0.0.1:{outside.getsockname()[1]}"
+        through = {"https_proxy": proxy, "HTTPS_PROXY": proxy}
+        with started(exec_form(command), context, environment | through, said, healthy) as process:
+            status, page = answer(port)
+            assert listens(port, OTHER_ADDRESS)
+            outside.setblocking(False)
+            with pytest.raises(BlockingIOError):  # nobody came: it asks nothing of the outer world
+                outside.accept()
+            process.send_signal(signal.Signals[stop])
+            assert process.wait(TIMEOUT_S) == 0
+    assert status == 200 and "PoseAnimate" in page
+    assert "Traceback" not in said.read_text()

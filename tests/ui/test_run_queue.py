@@ -1,0 +1,139 @@
+"""The line of those who wait, and what a run tells about the next."""
+
+from __future__ import annotations
+
+import gc
+
+import gradio as gr
+import pytest
+import torch
+from helpers.tiny import tiny_models
+from hypothesis import given
+from hypothesis import strategies as st
+
+from poseanimate.animator import Animator
+from poseanimate.events import Done, Step
+from poseanimate.pipeline import cost as gauge
+from poseanimate.pipeline.cost import CostModel, MemoryMonitor
+from poseanimate.ui import texts
+from poseanimate.ui.handlers import Handlers
+from poseanimate.ui.run_queue import RunQueue
+
+
+def test_whoever_asks_first_comes_first() -> None:
+    runs = RunQueue()
+    for session in "abc":
+        runs.ask(session)
+    assert [runs.ahead(session)[0] for session in "abc"] == [0, 1, 2]
+    runs.begin("a")
+    assert runs.ahead("c") == (2, None), "no run has told yet how long one takes"
+    runs.end("a")
+    assert [runs.ahead(session)[0] for session in "bc"] == [0, 1]
+
+
+def test_the_wait_is_what_is_left_of_the_run_and_what_runs_take() -> None:
+    runs = RunQueue()
+    before = runs.begin("before")
+    before.begun_s -= 60
+    before.done = Done((), 12.0, {}, {}, None)
+    runs.end("before")
+    for session in "abc":
+        runs.ask(session)
+    runs.begin("a").take(Step("generation", 1, 4, 20.0))
+    count, seconds = runs.ahead("c")
+    assert count == 2 and seconds == pytest.approx(20 + 60, abs=1)
+
+
+def test_a_run_that_was_stopped_is_not_waited_for() -> None:
+    runs = RunQueue()
+    runs.ask("a")
+    runs.ask("b")
+    stopped = runs.of("a")
+    assert stopped is not None
+    stopped.stopped = True
+    assert runs.ahead("b")[0] == 0
+
+
+def test_a_run_that_begins_without_having_asked_is_waited_for() -> None:
+    runs = RunQueue()
+    runs.ask("a")
+    runs.begin("a program")
+    assert runs.ahead("a")[0] == 1
+
+
+def test_what_was_stopped_or_failed_tells_nothing_about_how_long_runs_take() -> None:
+    runs = RunQueue()
+    runs.begin("stopped")
+    runs.end("stopped")
+    runs.begin("a")
+    runs.ask("b")
+    assert runs.ahead("b") == (1, None)
+
+
+def test_who_asks_again_is_the_last_in_the_line() -> None:
+    runs = RunQueue()
+    for session in ("a", "b", "a"):
+        runs.ask(session)
+    assert runs.ahead("a")[0] == 1 and runs.ahead("b")[0] == 0
+
+
+def test_a_run_that_has_begun_is_not_replaced_by_a_second_click() -> None:
+    runs = RunQueue()
+    first = runs.begin("a")
+    runs.ask("a")
+    assert runs.of("a") is first
+
+
+@pytest.mark.parametrize(
+    ("runs", "seconds", "said"),
+    [
+        (0, None, ""),
+        (1, None, "1 run before it"),
+        (3, 75.0, "3 runs before it · about 1 min 15 s"),
+    ],
+)
+def test_the_line_is_told_in_words(runs: int, seconds: float | None, said: str) -> None:
+    assert texts.ahead(runs, seconds) == said
+
+
+@given(st.integers(1, 32), st.integers(1, 32))
+def test_memory_is_foretold_as_it_was_measured(measured: int, asked: int) -> None:
+    learnt = CostModel(0.5, 1000, 100.0)
+    assert learnt.memory_bytes(asked) == 1000 + 100 * asked
+    assert learnt.seconds(8, 2) == 8
+    again = _told(learnt.memory_bytes(measured), measured)
+    assert again.memory_bytes(asked) == pytest.approx(learnt.memory_bytes(asked), abs=1)
+
+
+def _told(peak_bytes: int, together: int) -> CostModel:
+    gauge = MemoryMonitor(torch.device("cpu"))
+    gauge.fixed_bytes, gauge.peak_bytes = 1000, peak_bytes
+    return gauge.learnt(0.5, together)
+
+
+def test_the_highest_reading_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    readings = iter([5, 9, 7])
+    monkeypatch.setattr(gauge, "used_bytes", lambda _: next(readings))
+    watched = MemoryMonitor(torch.device("cpu"))
+    watched.look()
+    watched.look()
+    assert (watched.fixed_bytes, watched.peak_bytes) == (5, 9)
+
+
+def test_memory_in_use_grows_with_what_is_held() -> None:
+    gc.collect()  # what other tests left is given back before, not meanwhile
+    before = gauge.used_bytes(torch.device("cpu"))
+    held = torch.ones(400_000_000, dtype=torch.uint8)
+    assert gauge.used_bytes(torch.device("cpu")) - before > 0.9 * len(held)
+
+
+def test_the_timer_stops_when_nothing_waits() -> None:
+    handlers = Handlers(Animator(tiny_models()))
+    other, mine = (gr.Request(session_hash=name) for name in "ab")
+    handlers.start(other)
+    handlers.begin(mine)
+    bar, timer = handlers.waiting(mine)
+    assert "1 run before it" in bar and timer == gr.skip()
+    handlers.start(mine)
+    bar, timer = handlers.waiting(mine)
+    assert bar == gr.skip() and timer.active is False
