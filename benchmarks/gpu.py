@@ -45,6 +45,7 @@ from watch import (
 )
 
 from poseanimate.errors import PoseAnimateError
+from poseanimate.events import Returning
 from poseanimate.media import load_picture
 from poseanimate.method.ddim import DDIM
 from poseanimate.method.pacm import pose_aware_inversion
@@ -288,12 +289,10 @@ class Benchmark:
 
 def finished(steps: Generator[Any, None, Result]) -> Result:
     """What a generator returns at its end."""
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            result: Result = end.value
-            return result
+    returning = Returning(steps)
+    for _ in returning:
+        pass
+    return returning.result
 
 
 # Memory in processes of their own -----------------------------------------------------------------

@@ -5,7 +5,9 @@ Pictures are (H, W, 3) uint8 RGB.
 
 from __future__ import annotations
 
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -106,3 +108,18 @@ class Done:
 
 
 Event = Stage | Step | Aligned | Preview | Frame | Note | Done
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class Returning(Generic[Item, Result]):
+    """Iterates over what a generator yields, and keeps what it returns as `result`."""
+
+    result: Result
+
+    def __init__(self, steps: Generator[Item, Any, Result]) -> None:
+        self._steps = steps
+
+    def __iter__(self) -> Iterator[Item]:
+        self.result = yield from self._steps

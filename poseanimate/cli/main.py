@@ -28,7 +28,7 @@ from poseanimate.errors import (
     PoseAnimateError,
     SettingsError,
 )
-from poseanimate.events import Aligned, Done, Event, Note, Stage
+from poseanimate.events import Aligned, Done, Event, Note, Returning, Stage
 from poseanimate.inputs.motion import iter_motion, open_motion
 from poseanimate.inputs.prompt import MAX_PROMPT_CHARACTERS
 from poseanimate.media import Video, check_output, load_picture, write_clip
@@ -340,13 +340,10 @@ def _animator(options: argparse.Namespace) -> Animator:
 
 def _followed(events: Generator[Event, None, Result], report: Report) -> Result:
     """Shows what a generator yields; returns what it returns."""
-    while True:
-        try:
-            event = next(events)
-        except StopIteration as end:
-            result: Result = end.value
-            return result
+    steps = Returning(events)
+    for event in steps:
         report.show(event)
+    return steps.result
 
 
 def _followed_to_its_end(events: Iterator[Event], report: Report) -> Done:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from poseanimate.errors import MotionError
-from poseanimate.events import Stage, Step
+from poseanimate.events import Returning, Stage, Step
 from poseanimate.media import Video, read_video
 from poseanimate.models.pose_detection import (
     PeopleCounter,
@@ -90,13 +90,10 @@ def read_motion(
         MotionError, VideoError, NoCharacterError: see there.
     """
     source = open_motion(name_or_path, start_s, end_s, stride)
-    steps = iter_motion(source, detector, Path(name_or_path).name)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            motion: Motion = end.value
-            return motion
+    steps = Returning(iter_motion(source, detector, Path(name_or_path).name))
+    for _ in steps:
+        pass
+    return steps.result
 
 
 def _part(motion: Motion, start_s: float, end_s: float | None, stride: int) -> Motion:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
@@ -49,7 +49,9 @@ class Sampler:
         """Whether frames need something of frame 0, and `record_source` must come first."""
         return self.attention is not None or self.background != "sampled"
 
-    def record_source(self, trajectory: Tensor, embeddings: Tensor, hint: Tensor) -> Iterator[Step]:
+    def record_source(
+        self, trajectory: Tensor, embeddings: Tensor, hint: Tensor
+    ) -> Generator[Step, None, None]:
         """Remembers frame 0's keys and values at every timestep, and by how much its step misses the next latent.
 
         Args:

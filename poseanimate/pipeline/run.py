@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from poseanimate.errors import CacheError, DeviceError
-from poseanimate.events import Done, Event, Frame, Note, Preview, Stage
+from poseanimate.events import Done, Event, Frame, Note, Preview, Returning, Stage
 from poseanimate.events import Step as StepEvent
 from poseanimate.inputs.character import Character
 from poseanimate.inputs.prompt import check_prompt
@@ -351,17 +351,14 @@ class Run:
         return passes
 
     def _steps(
-        self, stage: str, steps: Iterator[Step], cost: float
+        self, stage: str, steps: Generator[Step, None, Result], cost: float
     ) -> Generator[Event, None, Result]:
         """Passes a method's steps on as events and returns its result; each costs `cost` on average."""
-        while True:
-            try:
-                step = next(steps)
-            except StopIteration as end:
-                result: Result = end.value
-                return result
+        returning = Returning(steps)
+        for step in returning:
             yield self._tick(stage, cost, self.ddim.steps - step.k + 1)
             self.clock.resume()
+        return returning.result
 
     def _tick(self, stage: str, cost: float, index: int) -> StepEvent:
         """One step of a stage is done; what went through the networks since the last step counts as this stage's."""

@@ -19,7 +19,7 @@ from gradio.data_classes import FileDataMeta
 from gradio_client.utils import is_file_obj_with_meta
 
 from poseanimate.errors import MotionError, PoseAnimateError, SettingsError
-from poseanimate.events import Stage, Step
+from poseanimate.events import Returning, Stage, Step
 from poseanimate.poses.motion import Motion, load_preset, preset_names
 from poseanimate.poses.pata.alignment import Alignment
 from poseanimate.settings import Settings
@@ -204,14 +204,10 @@ class Api:
         self, choice: MotionChoice
     ) -> Generator[tuple[None, list[Finding]], None, Motion]:
         """The chosen motion; yields between a video's frames, where a client may leave."""
-        steps = self.handlers.reader.motion(choice)
-        while True:
-            try:
-                next(steps)
-            except StopIteration as end:
-                motion: Motion = end.value.motion
-                return motion
+        steps = Returning(self.handlers.reader.motion(choice))
+        for _ in steps:
             yield None, []
+        return steps.result.motion
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from poseanimate.errors import (
     PoseAnimateError,
     SeveralCharactersError,
 )
-from poseanimate.events import Stage, Step
+from poseanimate.events import Returning, Stage, Step
 from poseanimate.inputs.character import Character
 from poseanimate.inputs.prompt import all_words
 from poseanimate.inputs.suggest import suggested
@@ -199,17 +199,14 @@ class PreviewHandlers:
 
     def _told(self, steps: Generator[Stage | Step, None, Seen]) -> Generator[Outputs, None, Seen]:
         """Reports on a video that is looked through; the last preview stays."""
-        while True:
-            try:
-                event = next(steps)
-            except StopIteration as end:
-                seen: Seen = end.value
-                return seen
+        looked = Returning(steps)
+        for event in looked:
             if isinstance(event, Step):
                 share = event.index / event.total
                 about = texts.step_detail(event.index, event.total, None)
                 said = texts.progress(texts.stage(event.stage), share, about)
                 yield fitted(gr.skip(), said)
+        return looked.result
 
 
 def drawn(character: Character, alignment: Alignment, folder: Path, strip: bool = False) -> str:
