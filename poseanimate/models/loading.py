@@ -34,7 +34,7 @@ from poseanimate.models.ip_adapter import IPAdapter
 from poseanimate.models.pose_detection import DETECTORS, OpenPoseDetector, PoseDetector
 from poseanimate.models.segmentation import REMBG_MODELS, RembgSegmenter, Segmenter
 from poseanimate.pocket.perception import Perception, PerceptionNet
-from poseanimate.pocket.world.scene import WHERE
+from poseanimate.pocket.places import WHERE
 
 POCKET = Path(__file__).resolve().parents[1] / "pocket" / "weights"
 SD15 = Repository(

@@ -15,6 +15,7 @@ import torch
 from diffusers import AutoencoderDC, ControlNetModel, DDIMScheduler, UNet2DConditionModel
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
+from poseanimate.pocket.places import WHERE
 from poseanimate.pocket.world.doll import (
     CLOTH,
     HAIR_COLOURS,
@@ -23,7 +24,6 @@ from poseanimate.pocket.world.doll import (
     LETTERS,
     SKINS,
 )
-from poseanimate.pocket.world.scene import WHERE
 
 PICTURE_SIZE = 128
 LATENT_CHANNELS = 12

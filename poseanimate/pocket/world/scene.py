@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from poseanimate.pocket.places import WHERE
 from poseanimate.pocket.world.background import PLACES, draw_background
 from poseanimate.pocket.world.body import Angles, joints
 from poseanimate.pocket.world.canvas import Canvas, shade
@@ -26,13 +27,6 @@ SHARE_SMALL, SHARE_AT_EDGE = 0.2, 0.2
 SMALL = 0.52  # of the picture's height: who is smaller is hard
 NEAR_EDGE = 0.26  # of its width: whose hips are nearer to a side is hard
 SPLITS = ("train", "validation", "held-out")
-WHERE = {
-    "street": "on the street",
-    "park": "in the park",
-    "beach": "on the beach",
-    "room": "in a room",
-    "snow": "in the snow",
-}
 
 
 @dataclass(frozen=True)
