@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from poseanimate.events import Step
@@ -14,7 +15,7 @@ class ProgressTimer:
 
     Only the engine's own time counts, not what the reader of the events does between two of them.
 
-    planned: passes to do. steps: T. seconds: by stage, added to.
+    planned: passes to do. steps: T. seconds: by stage, added to. clock: the time in seconds.
     """
 
     planned: float
@@ -22,7 +23,11 @@ class ProgressTimer:
     seconds: dict[str, float]
     done: float = 0.0
     worked_s: float = 0.0
-    last_s: float = field(default_factory=time.monotonic)
+    clock: Callable[[], float] = time.monotonic
+    last_s: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.resume()
 
     def tick(self, stage: str, cost: float, index: int) -> Step:
         """One step of a stage is done, which took `cost` passes."""
@@ -38,7 +43,7 @@ class ProgressTimer:
 
     def spend(self, stage: str) -> None:
         """What passed since the last call was spent on a stage."""
-        now = time.monotonic()
+        now = self.clock()
         self.worked_s += now - self.last_s
         self.seconds[stage] = self.seconds.get(stage, 0.0) + now - self.last_s
         self.last_s = now
@@ -49,4 +54,4 @@ class ProgressTimer:
 
     def resume(self) -> None:
         """The reader asks for the next event."""
-        self.last_s = time.monotonic()
+        self.last_s = self.clock()
