@@ -47,11 +47,12 @@ from watch import (
 from poseanimate.errors import PoseAnimateError
 from poseanimate.events import Returning
 from poseanimate.media import load_picture
+from poseanimate.media.similarity import psnr_db
 from poseanimate.method.ddim import DDIM
 from poseanimate.method.pacm import pose_aware_inversion
 from poseanimate.models.loading import load_models
 from poseanimate.pipeline.memory import release
-from poseanimate.pipeline.run import psnr_db, source_optimisation
+from poseanimate.pipeline.run import source_optimisation
 from poseanimate.poses.motion import load_preset, preset_names
 from poseanimate.settings import Settings
 from poseanimate.storage.stage_cache import StageCache

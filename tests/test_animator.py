@@ -22,13 +22,13 @@ from PIL import Image
 from poseanimate.animator import Animator, Character
 from poseanimate.errors import MotionError, NoCharacterError, SettingsError, SeveralCharactersError
 from poseanimate.events import Aligned, Done, Event, Frame, Note, Preview, Stage, Step
+from poseanimate.media.similarity import psnr_db
 from poseanimate.method.denoiser import Denoiser
 from poseanimate.method.pacm import SourceEmbeddings
 from poseanimate.models.family import Models, to_pixels, to_tensor
 from poseanimate.pipeline import run as stages
 from poseanimate.pipeline.cost import CostModel
 from poseanimate.pipeline.progress import ProgressTimer
-from poseanimate.pipeline.run import psnr_db
 from poseanimate.pocket.world.body import Angles
 from poseanimate.pocket.world.scene import Scene
 from poseanimate.poses.motion import Motion, load_preset

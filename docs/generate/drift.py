@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from poseanimate.animator import Animator
-from poseanimate.evaluation.metrics.figures import Picture
 from poseanimate.evaluation.protocols.drift import FIGURES, PER, Loop, last_less_first, slope
 from poseanimate.evaluation.report import plots
 from poseanimate.evaluation.statistics import Interval, bootstrap
 from poseanimate.events import Done
 from poseanimate.media import tiled
+from poseanimate.media.similarity import Picture
 from poseanimate.models.loading import load_models
 from poseanimate.settings import Settings
 from poseanimate.storage.stage_cache import StageCache

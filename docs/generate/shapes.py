@@ -12,9 +12,9 @@ from poseanimate.animator import Animator
 from poseanimate.evaluation.metrics.figures import identity_error
 from poseanimate.evaluation.statistics import bootstrap
 from poseanimate.events import Done
+from poseanimate.media.similarity import psnr_db
 from poseanimate.models.family import to_pixels, to_tensor
 from poseanimate.models.loading import load_models
-from poseanimate.pipeline.run import psnr_db
 from poseanimate.pocket.world.body import Angles
 from poseanimate.pocket.world.motions import FPS
 from poseanimate.pocket.world.motions import frames as motion_frames

@@ -9,27 +9,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from poseanimate.evaluation.metrics.figures import (
-    PCK_RADIUS,
-    Inside,
-    Mask,
-    Picture,
     background_parts,
-    change,
     dynamics,
     identity_error,
     iou,
-    joint_errors,
     l1_disco,
     letter_is_right,
-    mean_joint_error,
     motion,
-    outside,
     ssim,
 )
 from poseanimate.events import Done
 from poseanimate.inputs.character import Character
+from poseanimate.media.similarity import Inside, Mask, Picture, change, outside, psnr_db
 from poseanimate.models.family import Models, to_pixels, to_tensor
-from poseanimate.pipeline.run import psnr_db
+from poseanimate.poses.accuracy import PCK_RADIUS, joint_errors, mean_joint_error
 from poseanimate.poses.motion import Motion
 from poseanimate.poses.skeleton import Pose
 

@@ -11,7 +11,6 @@ from typing import Any
 from poseanimate.animator import Animator
 from poseanimate.errors import SettingsError
 from poseanimate.evaluation import case as cases
-from poseanimate.evaluation.metrics.figures import Mask, Picture
 from poseanimate.evaluation.metrics.networks import Networks
 from poseanimate.evaluation.protocols.folders import External, InTheWild, Videos, known_motions
 from poseanimate.evaluation.protocols.pocket import CAPTIONS, DRIVERS_FROM, SPLITS, Pocket
@@ -20,6 +19,7 @@ from poseanimate.evaluation.report.report import write_report
 from poseanimate.evaluation.rows import ROWS, Row, swept
 from poseanimate.evaluation.store import TRUTH, Result, Store
 from poseanimate.events import Done, Frame, Step
+from poseanimate.media.similarity import Mask, Picture
 from poseanimate.pocket.world.motions import MOTIONS
 from poseanimate.settings import Settings
 

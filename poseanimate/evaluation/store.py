@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file, save
 
 from poseanimate.errors import OutputError
-from poseanimate.evaluation.metrics.figures import Picture
+from poseanimate.media.similarity import Picture
 from poseanimate.storage.stage_cache import content_key
 
 ASKED = "asked.json"

@@ -21,6 +21,7 @@ from poseanimate.events import Done, Event, Frame, Note, Preview, Returning, Sta
 from poseanimate.events import Step as StepEvent
 from poseanimate.inputs.character import Character
 from poseanimate.inputs.prompt import check_prompt
+from poseanimate.media.similarity import psnr_db
 from poseanimate.method.attention_maps import CrossAttentionMaps
 from poseanimate.method.cross_frame import FrameAttention
 from poseanimate.method.dcam import DualConsistency, Lambdas
@@ -441,12 +442,3 @@ def _finite(result: Tensor) -> Tensor:
             "Start with --precision full, or use another checkpoint or autoencoder.",
         )
     return result
-
-
-def psnr_db(
-    made: NDArray[np.uint8], truth: NDArray[np.uint8], where: NDArray[np.bool_] | None = None
-) -> float:
-    """Peak signal-to-noise ratio of two pictures (H, W, 3) in dB, over the places `where` (H, W); at most 99."""
-    error = (made.astype(np.float64) - truth) ** 2
-    mean = float(error[where].mean() if where is not None else error.mean())
-    return 99.0 if mean == 0 else float(10 * np.log10(255**2 / mean))

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from poseanimate.evaluation.metrics.figures import change, joint_errors, mean_joint_error, outside
 from poseanimate.events import Aligned
+from poseanimate.media.similarity import change, outside
 from poseanimate.models.pose_detection import PoseDetector
+from poseanimate.poses.accuracy import joint_errors, mean_joint_error
 from poseanimate.poses.skeleton import draw_pose
 from poseanimate.ui import player, texts
 

@@ -16,18 +16,12 @@ from numpy.typing import NDArray
 from skimage.color import rgb2lab
 from skimage.metrics import structural_similarity
 
+from poseanimate.media.similarity import Inside, Picture, change
 from poseanimate.pocket.world.doll import CLOTH, Doll
-from poseanimate.poses.silhouette import torso_length
+from poseanimate.poses.accuracy import PCK_RADIUS, joint_errors
 from poseanimate.poses.skeleton import Pose
 
-Picture = NDArray[np.uint8]
-Mask = NDArray[np.float32]
-Inside = NDArray[np.bool_]
-
-PCK_RADIUS = 0.25  # in torso lengths
-MISSED_ERROR = 1.0  # torso lengths that a joint which is not found counts as, and at most
 SHARE_OF_JOINTS = 0.8
-MARGIN_PX = 2  # around masks, where antialiasing and the autoencoder blend both sides
 OUTLINE_PX = 4  # from a character, half a token of the pocket models: what one token holds of both
 FEWEST_PX = 64  # a token of theirs: a figure of fewer pixels is chance
 FEWEST_LETTER_PX = 24  # that tell letters apart; fewer are what an arm leaves of them
@@ -155,38 +149,10 @@ def l1_disco(made: Picture, truth: Picture) -> float:
     return 1e4 * change(made, truth) / (height * width)
 
 
-def joint_errors(found: Pose | None, truth: Pose) -> NDArray[np.float64]:
-    """Distance of every true joint from the found one in torso lengths; infinite where it was not found."""
-    wanted = truth.visible()
-    if found is None:
-        return np.full(int(wanted.sum()), np.inf)
-    distance = np.linalg.norm(found.body[:, :2] - truth.body[:, :2], axis=1) / torso_length(truth)
-    return np.where(found.visible(), distance, np.inf)[wanted]
-
-
-def mean_joint_error(errors: NDArray[np.float64]) -> float:
-    """In torso lengths, each at most `MISSED_ERROR`."""
-    return float(np.minimum(errors, MISSED_ERROR).mean())
-
-
 def iou(seen: Inside, truth: Inside) -> float:
     """Intersection over union; 1 where both are empty."""
     union = int((seen | truth).sum())
     return 1.0 if union == 0 else float((seen & truth).sum() / union)
-
-
-def outside(*masks: Mask) -> Inside:
-    """Where none of the masks reaches, with a margin."""
-    kernel = np.ones((2 * MARGIN_PX + 1,) * 2, np.uint8)
-    union = np.any([mask > 0.02 for mask in masks], axis=0).astype(np.uint8)
-    return np.asarray(cv2.dilate(union, kernel) == 0)
-
-
-def change(one: Picture, other: Picture, where: Inside | None = None) -> float:
-    """Mean absolute difference in grey levels, over the places `where`; 0 where there are none."""
-    difference = np.abs(one.astype(np.float64) - other)
-    chosen = difference if where is None else difference[where]
-    return float(chosen.mean()) if chosen.size else 0.0
 
 
 def motion(clip: Sequence[Picture]) -> float:

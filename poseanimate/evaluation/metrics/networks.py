@@ -10,7 +10,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from poseanimate.evaluation.metrics.figures import Picture
 from poseanimate.evaluation.metrics.perceptual import (
     WINDOW,
     Distance,
@@ -23,6 +22,7 @@ from poseanimate.evaluation.metrics.perceptual import (
     warping_error,
     windows,
 )
+from poseanimate.media.similarity import Picture
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,10 @@ from PIL import Image
 
 from poseanimate.animator import Animator
 from poseanimate.evaluation.case import Truth
-from poseanimate.evaluation.metrics.figures import Picture, change, identity_error, outside
+from poseanimate.evaluation.metrics.figures import identity_error
 from poseanimate.events import Event
 from poseanimate.inputs.character import Character
-from poseanimate.pipeline.run import psnr_db
+from poseanimate.media.similarity import Picture, change, outside, psnr_db
 from poseanimate.pocket.world.body import Angles
 from poseanimate.pocket.world.motions import FPS, loop_frames
 from poseanimate.pocket.world.motions import frames as motion_frames

@@ -16,11 +16,11 @@ from PIL import Image
 from poseanimate.animator import Animator
 from poseanimate.errors import MotionError, PictureError, SettingsError
 from poseanimate.evaluation.case import Case, Truth
-from poseanimate.evaluation.metrics.figures import Picture
 from poseanimate.evaluation.protocols.protocol import Protocol
 from poseanimate.evaluation.rows import Row
 from poseanimate.inputs.motion import read_motion
 from poseanimate.media import load_picture, read_video
+from poseanimate.media.similarity import Picture
 from poseanimate.poses.motion import Motion
 from poseanimate.poses.motion import preset_names as motion_names
 from poseanimate.poses.skeleton import Pose

@@ -7,8 +7,8 @@ from typing import Any
 
 from poseanimate.animator import Animator
 from poseanimate.evaluation.case import Case
-from poseanimate.evaluation.metrics.figures import Picture
 from poseanimate.evaluation.rows import Row
+from poseanimate.media.similarity import Picture
 from poseanimate.settings import Settings
 
 

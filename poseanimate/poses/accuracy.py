@@ -1,0 +1,28 @@
+"""How far detected joints are from the true ones, in torso lengths."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from poseanimate.poses.silhouette import torso_length
+from poseanimate.poses.skeleton import FloatArray, Pose
+
+PCK_RADIUS = 0.25
+"""A joint counts as found within this distance of the truth (percentage of correct keypoints)."""
+
+MISSED_ERROR = 1.0
+"""What a missed joint counts in the mean error, and the most that any joint does."""
+
+
+def joint_errors(found: Pose | None, truth: Pose) -> FloatArray:
+    """(visible joints of the truth,): the distance of each from the found one; infinite where it was not found."""
+    wanted = truth.visible()
+    if found is None:
+        return np.full(int(wanted.sum()), np.inf)
+    distance = np.linalg.norm(found.body[:, :2] - truth.body[:, :2], axis=1) / torso_length(truth)
+    return np.where(found.visible(), distance, np.inf)[wanted]
+
+
+def mean_joint_error(errors: FloatArray) -> float:
+    """The mean of `joint_errors`, each at most `MISSED_ERROR`."""
+    return float(np.minimum(errors, MISSED_ERROR).mean())
