@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from poseanimate.poses.motion import Motion, load_preset
     from poseanimate.settings import Settings
 
+__version__ = "0.2.0"
 __all__ = ["Animator", "Models", "Motion", "Settings", "load_models", "load_preset"]
 
 _HOMES = {

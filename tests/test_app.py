@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import subprocess
 import sys
@@ -15,11 +16,19 @@ from gradio import networking
 from helpers.served import OTHER_ADDRESS, TIMEOUT_S, answer, free_port, listens, started
 from helpers.tiny import tiny_models
 
-import app
+from poseanimate.cli import serve as serving
+from poseanimate.cli.arguments import add_serving
+from poseanimate.cli.main import main
 from poseanimate.storage.stage_cache import FOLDER_VARIABLE
 from poseanimate.ui.page import serve
 
 APP = Path(__file__).parents[1] / "app.py"
+
+
+def parse(*options: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    add_serving(parser)
+    return parser.parse_args(options)
 
 
 def surroundings(folder: Path, **variables: str) -> dict[str, str]:
@@ -48,7 +57,7 @@ def test_what_can_not_be_used_gets_a_sentence(
     (tmp_path / "file").touch()
     chosen = {"POSEANIMATE_MODELS": "pocket", variable: value}
     monkeypatch.setattr(os, "environ", surroundings(tmp_path, **chosen))
-    assert app.main([]) == 2
+    assert main(["serve"]) == 2
     said = capsys.readouterr()
     [sentence] = said.err.splitlines()
     assert words in sentence and sentence.endswith(".")
@@ -74,23 +83,23 @@ def test_the_process_ends_with_one_sentence(tmp_path: Path) -> None:
 @pytest.mark.parametrize("auth", ["name", ":password", "name:"])
 def test_half_a_login_is_refused(auth: str, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
     with pytest.raises(SystemExit, match="2"):
-        app.parse(["--auth", auth])
+        parse("--auth", auth)
     assert "a colon between" in capsys.readouterr().err
     monkeypatch.setenv("POSEANIMATE_AUTH", auth)
     with pytest.raises(SystemExit, match="2"):
-        app.parse([])
+        parse()
 
 
 def test_options_go_before_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("POSEANIMATE_MODELS", "sd15")
     monkeypatch.setenv("POSEANIMATE_AUTH", "a:b:c")
     monkeypatch.setenv("POSEANIMATE_MAX_SIDE", "640")
-    chosen = app.parse(["--port", "7000", "--share"])
+    chosen = parse("--port", "7000", "--share")
     assert chosen.max_side == 640
     assert (chosen.models, chosen.port, chosen.share) == ("sd15", 7000, True)
     assert chosen.auth == ("a", "b:c")
-    assert app.parse(["--models", "pocket"]).models == "pocket"
-    assert app.parse(["--max-side", "700"]).max_side == 700
+    assert parse("--models", "pocket").models == "pocket"
+    assert parse("--max-side", "700").max_side == 700
 
 
 def test_the_page_is_served_on_the_port_that_is_asked_for_to_this_machine_alone(
@@ -121,13 +130,13 @@ def test_host_port_login_and_link_are_those_of_the_options(
         return "https://somewhere.public"
 
     monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path))
-    monkeypatch.setattr(app, "load_models", lambda *_, **__: tiny_models())
-    monkeypatch.setattr(app, "serve", serve_aside)
+    monkeypatch.setattr(serving, "load_models", lambda *_, **__: tiny_models())
+    monkeypatch.setattr(serving.page, "serve", serve_aside)
     monkeypatch.setattr(networking, "setup_tunnel", open_tunnel)
     port = free_port()
     options = ["--host", "0.0.0.0", "--port", str(port), "--auth", "ada:love:lace", "--share"]
     try:
-        assert app.main(options) == 0
+        assert main(["serve", *options]) == 0
         assert listens(port, OTHER_ADDRESS)
         assert answer(port, "/config")[0] == 401
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as page:
@@ -148,9 +157,9 @@ def test_an_interrupt_before_the_page_is_up_ends_it(monkeypatch: pytest.MonkeyPa
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(app, "backend", lambda _: None)
+    monkeypatch.setattr(serving, "create_engine", lambda _: None)
     monkeypatch.setattr(
-        app, "create_demo", lambda _: SimpleNamespace(close=lambda: closed.append(True))
+        serving.page, "create_demo", lambda _: SimpleNamespace(close=lambda: closed.append(True))
     )
-    monkeypatch.setattr(app, "serve", interrupted)
-    assert app.main([]) == 0 and closed == [True]
+    monkeypatch.setattr(serving.page, "serve", interrupted)
+    assert main(["serve"]) == 0 and closed == [True]

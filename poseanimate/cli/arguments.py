@@ -1,4 +1,4 @@
-"""What the command line may be told: one parser for every command."""
+"""The options of every command."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from poseanimate import __version__
 from poseanimate.models.pose_detection import DETECTORS
 from poseanimate.models.segmentation import REMBG_MODELS
 from poseanimate.settings import preset_names
@@ -23,11 +24,13 @@ def parser(
     settings: Callable[..., None],
     cache: Callable[..., None],
     evaluate: Callable[..., None],
+    serve: Callable[..., None],
 ) -> argparse.ArgumentParser:
-    """The parser of `python -m poseanimate`; what a command does is found under `command`."""
+    """The parser of `poseanimate`; the function that runs a command is in the attribute `command`."""
     whole = argparse.ArgumentParser(
-        "python -m poseanimate", description="Animate a still character with a motion."
+        "poseanimate", description="Animate a still character with a motion."
     )
+    whole.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = whole.add_subparsers(metavar="COMMAND", required=True)
 
     for command in (animate, align):
@@ -46,6 +49,8 @@ def parser(
                 metavar="K",
                 help=f"enlarge the clip K times; default: to a short side of about {SHOWN_SIDE_PX}",
             )
+
+    add_serving(_command(commands, serve))
 
     measure = _command(commands, evaluate)
     _add_evaluation(measure)
@@ -78,14 +83,7 @@ def _add_inputs(parser: argparse.ArgumentParser) -> None:
         help="the character's joints as OpenPose keypoint JSON, where they can't be found in the picture; of several "
         "people in it the first is the character",
     )
-    parser.add_argument(
-        "--max-side",
-        type=int,
-        metavar="PX",
-        default=os.environ.get("POSEANIMATE_MAX_SIDE"),
-        help="pictures larger than the models' keep their size, up to the area of a square with this side "
-        "(POSEANIMATE_MAX_SIDE)",
-    )
+    _add_max_side(parser)
     parser.add_argument(
         "motion", metavar="MOTION", help="a preset (see `motions`), a video, or pose JSON"
     )
@@ -101,6 +99,50 @@ def _add_inputs(parser: argparse.ArgumentParser) -> None:
     part.add_argument("--start", type=float, default=0.0, metavar="S", help="from this second")
     part.add_argument("--end", type=float, metavar="S", help="up to this second")
     part.add_argument("--stride", type=int, default=1, metavar="K", help="every K-th frame")
+
+
+def _add_max_side(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--max-side",
+        type=int,
+        metavar="PX",
+        default=os.environ.get("POSEANIMATE_MAX_SIDE"),
+        help="pictures larger than the models' keep their size, up to the area of a square with this side "
+        "(POSEANIMATE_MAX_SIDE)",
+    )
+
+
+def add_serving(parser: argparse.ArgumentParser) -> None:
+    """Options of `serve`; environment variables are the defaults."""
+    add_models(parser)
+    _add_max_side(parser)
+    parser.add_argument(
+        "--host", help="address to listen on; 0.0.0.0 is all of them (GRADIO_SERVER_NAME)"
+    )
+    parser.add_argument("--port", type=int, help="(GRADIO_SERVER_PORT)")
+    parser.add_argument(
+        "--share", action="store_true", help="a public link through Gradio's servers, for a week"
+    )
+    parser.add_argument(
+        "--auth",
+        type=_name_and_password,
+        metavar="NAME:PASSWORD",
+        help="ask visitors for these (POSEANIMATE_AUTH)",
+        default=os.environ.get("POSEANIMATE_AUTH"),
+    )
+    parser.add_argument(
+        "--mcp",
+        action="store_true",
+        help="serve the API to MCP clients as tools, too (POSEANIMATE_MCP=1)",
+        default=os.environ.get("POSEANIMATE_MCP", "").lower() in ("1", "true"),
+    )
+
+
+def _name_and_password(text: str) -> tuple[str, str]:
+    name, colon, password = text.partition(":")
+    if not (name and colon and password):
+        raise argparse.ArgumentTypeError("give a name and a password with a colon between them")
+    return name, password
 
 
 def _add_evaluation(parser: argparse.ArgumentParser) -> None:

@@ -1,4 +1,4 @@
-"""The command line: a thin consumer of `Animator`; `python -m poseanimate --help` lists it all.
+"""The command line: a thin consumer of `Animator`; `poseanimate --help` lists it all.
 
 Notable: every input is looked at before models are loaded; torch is imported only where it is
 needed; progress and remarks go to stderr, results to stdout; clips appear whole or not at all.
@@ -59,7 +59,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Raises:
         SystemExit: arguments that argparse refuses (code 2), or `--help` (code 0).
     """
-    options = parser(animate, align, motions, settings, cache, evaluate).parse_args(arguments)
+    options = parser(animate, align, motions, settings, cache, evaluate, serve).parse_args(
+        arguments
+    )
     report: Report = Sentences()
     with contextlib.ExitStack() as stack:
         if getattr(options, "json", False):
@@ -224,6 +226,13 @@ def evaluate(options: argparse.Namespace, report: Report) -> None:
         report.show(event)
     page, table = evaluation.report(store)
     report.result({"report": str(page)}, f"{table}\n\n{page}")
+
+
+def serve(options: argparse.Namespace, report: Report) -> None:
+    """Serve the page until it is interrupted."""
+    from poseanimate.cli.serve import run  # Gradio and torch take seconds to import
+
+    run(options)
 
 
 def _networks(options: argparse.Namespace) -> Networks:

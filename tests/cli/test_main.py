@@ -19,7 +19,7 @@ import torch
 from helpers.tiny import scene_at_ease, tiny_models
 from PIL import Image
 
-from poseanimate import errors
+from poseanimate import __version__, errors
 from poseanimate.cli import main as cli
 from poseanimate.events import Note, Stage, Step
 from poseanimate.media import read_video, write_clip
@@ -565,7 +565,14 @@ def test_arguments_that_make_no_sense_are_refused(
     with pytest.raises(SystemExit) as end:
         cli.main(arguments)
     assert end.value.code == 2
-    assert "usage: python -m poseanimate" in capsys.readouterr().err
+    assert "usage: poseanimate" in capsys.readouterr().err
+
+
+def test_the_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        cli.main(["--version"])
+    assert end.value.code == 0
+    assert capsys.readouterr().out == f"poseanimate {__version__}\n"
 
 
 # Bars ---------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import pickle
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,8 +15,9 @@ import spaces
 from helpers.tiny import scene_at_ease, tiny_models
 from PIL import Image
 
-import app
 from poseanimate.animator import Animator
+from poseanimate.cli import serve as serving
+from poseanimate.cli.arguments import add_serving
 from poseanimate.engines.zero_gpu import LONGEST_S, START_S, UNKNOWN_S, ZeroGPU, _engines, lent_s
 from poseanimate.events import Done, Frame, Stage
 from poseanimate.pipeline.cost import CostModel
@@ -116,10 +118,12 @@ def test_all_events_can_be_sent_elsewhere() -> None:
 
 
 def test_the_app_borrows_on_zero_gpu_alone(monkeypatch: pytest.MonkeyPatch, lender: Lender) -> None:
-    monkeypatch.setattr(app, "load_models", lambda *_, **more: SimpleNamespace(asked=more))
-    options = app.parse([])
-    engine = app.backend(options)
+    monkeypatch.setattr(serving, "load_models", lambda *_, **more: SimpleNamespace(asked=more))
+    parser = argparse.ArgumentParser()
+    add_serving(parser)
+    options = parser.parse_args([])
+    engine = serving.create_engine(options)
     assert type(engine) is Animator and engine.models.asked["eyes_device"] is None
-    monkeypatch.setattr(app, "ON_ZERO_GPU", True)
-    engine = app.backend(options)
+    monkeypatch.setattr(serving, "ON_ZERO_GPU", True)
+    engine = serving.create_engine(options)
     assert type(engine) is ZeroGPU and engine.models.asked["eyes_device"] == "cpu"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
@@ -10,7 +11,8 @@ import gradio as gr
 import pytest
 from gradio.utils import get_function_description
 
-import app
+from poseanimate.cli.arguments import add_serving
+from poseanimate.cli.main import main
 from poseanimate.ui import page
 from poseanimate.ui.api import Api
 from tests.ui.test_handlers import Scripted
@@ -76,15 +78,14 @@ def test_mcp_without_its_package_gets_a_sentence(
         return version
 
     monkeypatch.setattr(page, "version", installed)
-    assert app.main(["--mcp"]) == 2
-    assert (
-        capsys.readouterr().err == "MCP needs a package. Install it: pip install 'mcp>=1.21,<2'.\n"
-    )
+    assert main(["serve", "--mcp"]) == 2
+    sentence = "MCP needs a package. Install it: pip install 'mcp>=1.21,<2'."
+    assert capsys.readouterr().err == f"error: {sentence}\n"
 
 
 def test_mcp_with_a_login_gets_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
-    assert app.main(["--mcp", "--auth", "ada:lovelace"]) == 2
-    assert capsys.readouterr().err.startswith("MCP knows no password.")
+    assert main(["serve", "--mcp", "--auth", "ada:lovelace"]) == 2
+    assert capsys.readouterr().err.startswith("error: MCP knows no password.")
 
 
 @pytest.mark.parametrize(
@@ -95,4 +96,6 @@ def test_mcp_is_off_unless_it_is_asked_for(
     variable: str, options: list[str], on: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("POSEANIMATE_MCP", variable)
-    assert app.parse(options).mcp is on
+    parser = argparse.ArgumentParser()
+    add_serving(parser)
+    assert parser.parse_args(options).mcp is on
