@@ -6,8 +6,6 @@ A folder belongs to one evaluation: what was asked for lies in it and must be th
 from __future__ import annotations
 
 import json
-import os
-import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -20,6 +18,7 @@ from safetensors.numpy import load_file, save
 
 from poseanimate.errors import OutputError
 from poseanimate.media.similarity import Picture
+from poseanimate.storage.atomic import write_bytes_atomically
 from poseanimate.storage.stage_cache import content_key
 
 ASKED = "asked.json"
@@ -70,7 +69,7 @@ class Store:
                     "Choose another folder, or remove this one.",
                 )
             if not kept.exists():
-                write_whole(kept, json.dumps(asked, indent=1).encode())
+                write_bytes_atomically(kept, json.dumps(asked, indent=1).encode())
         except (OSError, ValueError) as error:
             raise OutputError(
                 f"{folder} can't be used ({type(error).__name__}).", "Choose another folder."
@@ -83,9 +82,9 @@ class Store:
     def put(self, result: Result, clip: Sequence[Picture]) -> None:
         """Keeps a result and its frames side by side; the result last, since it says that both are there."""
         strip = _png(np.concatenate(clip, axis=1)[..., ::-1])
-        write_whole(self.folder / "clips" / f"{result.name}.png", strip)
+        write_bytes_atomically(self.folder / "clips" / f"{result.name}.png", strip)
         text = json.dumps(asdict(result), indent=1)
-        write_whole(self.folder / "results" / f"{result.name}.json", text.encode())
+        write_bytes_atomically(self.folder / "results" / f"{result.name}.json", text.encode())
 
     def results(self) -> list[Result]:
         """All of them, their costs among the figures, in the order of characters and motions."""
@@ -99,7 +98,7 @@ class Store:
     def put_features(self, result: Result, features: Mapping[str, NDArray[np.float32]]) -> None:
         """Keeps what Fréchet distances compare; before the result itself, if it has one."""
         if features:
-            write_whole(self._features(result), save(dict(features)))
+            write_bytes_atomically(self._features(result), save(dict(features)))
 
     def features(self, result: Result) -> dict[str, NDArray[np.float32]]:
         """What was kept of a result; nothing where there is nothing."""
@@ -155,10 +154,3 @@ def _png(picture: NDArray[np.uint8]) -> bytes:
     if not ok:
         raise ValueError(f"a picture of shape {picture.shape} can't be written as PNG")
     return png.tobytes()
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Writes a file so that nobody sees half of it, other processes that write it included."""
-    partial = path.with_name(f"{path.name}.{uuid.uuid4().hex}.partial")
-    partial.write_bytes(data)
-    os.replace(partial, path)

@@ -8,10 +8,8 @@ import itertools
 import math
 import os
 import re
-import shutil
 import subprocess
 import tempfile
-import uuid
 import zipfile
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
@@ -26,6 +24,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from poseanimate.errors import OutputError
 from poseanimate.media.videos import Frame
+from poseanimate.storage.atomic import write_atomically
 
 CLIP_SUFFIXES = (".mp4", ".webm", ".gif", ".png", ".zip")
 TRANSPARENT_SUFFIXES = (".webm", ".png", ".zip", "")  # what can hold a fourth channel
@@ -91,26 +90,21 @@ def write_clip(frames: Sequence[Frame], path: Path, fps: float, enlarge: int = 1
     suffix = path.suffix.lower()
     _check_clip(frames, suffix, fps, enlarge)
     large = (_enlarged(frame, enlarge) for frame in frames)
-    part = path.with_name(f".{uuid.uuid4().hex}{suffix}")
     try:
-        if suffix == "":
-            _write_folder(large, part)
-            _replace_folder(part, path)
-            return
-        if suffix == ".png":
-            Image.fromarray(_strip(list(large))).save(part)
-        elif suffix == ".zip":
-            _write_zip(large, part)
-        else:
-            _encode(large, part, fps)
-        os.replace(part, path)
+        with write_atomically(path, suffix) as part:
+            if suffix == "":
+                _write_folder(large, part)
+            elif suffix == ".png":
+                Image.fromarray(_strip(list(large))).save(part)
+            elif suffix == ".zip":
+                _write_zip(large, part)
+            else:
+                _encode(large, part, fps)
     except OSError as error:
         raise OutputError(
             f"The clip can't be written to {path} ({error.strerror or error}).",
             "Free some space or choose another place.",
         ) from error
-    finally:
-        part.unlink(missing_ok=True) if suffix else shutil.rmtree(part, ignore_errors=True)
 
 
 def _check_clip(frames: Sequence[Frame], suffix: str, fps: float, enlarge: int) -> None:
@@ -191,19 +185,6 @@ def _made_here(path: Path) -> bool:
             return picture.info.get("Software") == MADE_BY
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return False
-
-
-def _replace_folder(new: Path, path: Path) -> None:
-    former = path.with_name(f"{new.name}-former")
-    if path.exists():
-        path.rename(former)
-    try:
-        new.rename(path)
-    except OSError:
-        if former.exists():
-            former.rename(path)
-        raise
-    shutil.rmtree(former, ignore_errors=True)
 
 
 def _to_yuv(pixels: str) -> list[str]:

@@ -10,7 +10,6 @@ import contextlib
 import hashlib
 import hmac
 import logging
-import os
 import re
 import secrets
 import time
@@ -18,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from poseanimate.errors import BundleError, OutputError
+from poseanimate.storage.atomic import remove_abandoned, write_bytes_atomically
 
 _log = logging.getLogger(__name__)
 
@@ -25,8 +25,6 @@ MAX_BYTES = 1_000_000_000
 MAX_AGE_S = 30 * 24 * 3600.0
 
 _ID = re.compile(r"[A-Za-z0-9_-]{22}")
-_PART_SUFFIX = ".shelf-part"
-_ABANDONED_AFTER_S = 600.0
 
 
 @dataclass(frozen=True)
@@ -72,14 +70,11 @@ class SharedClips:
                 "Share a shorter one.",
             )
         ticket = ShareToken(secrets.token_urlsafe(16), secrets.token_urlsafe(16))
-        part = self.folder / f"{secrets.token_hex(8)}{_PART_SUFFIX}"
+        path = self.folder / f"{ticket.id}.{_hashed(ticket.key)}.zip"
         try:
-            part.write_bytes(bundle)
-            os.replace(part, self.folder / f"{ticket.id}.{_hashed(ticket.key)}.zip")
+            write_bytes_atomically(path, bundle)
             self._sweep()
         except OSError as error:
-            with contextlib.suppress(OSError):
-                part.unlink(missing_ok=True)
             _log.warning("A shared clip can't be kept in %s: %s", self.folder, error)
             # where the folder is doesn't concern who shares a clip
             raise OutputError(
@@ -132,10 +127,7 @@ class SharedClips:
             if room < 0 or now - mtime > self.max_age_s:
                 with contextlib.suppress(OSError):
                     path.unlink(missing_ok=True)
-        for path in self.folder.glob(f"*{_PART_SUFFIX}"):
-            with contextlib.suppress(OSError):
-                if now - path.stat().st_mtime > _ABANDONED_AFTER_S:
-                    path.unlink()
+        remove_abandoned(self.folder)
 
 
 def _hashed(key: str) -> str:

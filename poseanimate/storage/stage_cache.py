@@ -16,8 +16,6 @@ import os
 import re
 import struct
 import tempfile
-import time
-import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +28,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from poseanimate.errors import CacheError
+from poseanimate.storage.atomic import remove_abandoned, write_bytes_atomically
 
 FOLDER_VARIABLE = "POSEANIMATE_CACHE"
 SIZE_VARIABLE = "POSEANIMATE_CACHE_GB"
@@ -39,8 +38,6 @@ _log = logging.getLogger(__name__)
 
 _KEY = re.compile(r"[0-9a-f]{16,64}")
 _SUFFIX = ".safetensors"
-_PART_SUFFIX = ".cache-part"
-_ABANDONED_AFTER_S = 600.0
 _DTYPES = frozenset(("float16", "float32", "float64", "uint8", "int64", "bool"))
 
 Arrays = dict[str, NDArray[Any]]
@@ -220,15 +217,10 @@ class StageCache:
         if len(data) > self.max_bytes:
             _log.info("A result of %d bytes is larger than the cache; it isn't kept.", len(data))
             return
-        part = self.folder / f"{uuid.uuid4().hex}{_PART_SUFFIX}"
         try:
-            part.write_bytes(data)
-            os.replace(part, path)
+            write_bytes_atomically(path, data)
         except OSError as error:
             raise self._unusable(error) from error
-        finally:
-            with contextlib.suppress(OSError):
-                part.unlink(missing_ok=True)
         self._evict(keep=key)
 
     def entries(self) -> list[Entry]:
@@ -255,7 +247,7 @@ class StageCache:
         entries = self.entries()
         for entry in entries:
             self._drop(entry)
-        self._sweep()
+        remove_abandoned(self.folder)
         return len(entries)
 
     def _path(self, key: str) -> Path:
@@ -280,20 +272,13 @@ class StageCache:
             if entry.key != keep:
                 self._drop(entry)
                 total -= entry.size_bytes
-        self._sweep()
+        remove_abandoned(self.folder)
 
     def _drop(self, entry: Entry) -> None:
         try:
             self._path(entry.key).unlink(missing_ok=True)
         except OSError as error:
             raise self._unusable(error) from error
-
-    def _sweep(self) -> None:
-        """Remove what processes that were killed while writing have left."""
-        for path in self._files(_PART_SUFFIX):
-            with contextlib.suppress(OSError):
-                if time.time() - path.stat().st_mtime >= _ABANDONED_AFTER_S:
-                    path.unlink()
 
     def _unusable(self, error: OSError) -> CacheError:
         return CacheError(

@@ -48,6 +48,7 @@ from poseanimate.pocket.world.motions import loop_frames
 from poseanimate.pocket.world.scene import Scene
 from poseanimate.poses.motion import load_preset
 from poseanimate.settings import Settings
+from poseanimate.storage.atomic import PART_SUFFIX
 
 FEW = Settings(num_inference_steps=2, inner_steps=1, frames=3, guidance_scale=3.0)
 
@@ -307,7 +308,7 @@ def test_an_evaluation_resumes_where_it_was_stopped(tmp_path: Path) -> None:
     assert all(r.figures["seconds"] > 0 for r in results if r.row not in REFERENCES)
     more = small(motions="walk,wave")
     assert len(list(more.run(animator, more.store(tmp_path / "out", "tiny", "1")))) == 5
-    assert not list(tmp_path.rglob("*.partial"))
+    assert not list(tmp_path.rglob(f"*{PART_SUFFIX}"))
 
 
 def test_processes_share_a_folder_by_characters() -> None:

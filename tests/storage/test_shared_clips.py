@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from poseanimate.errors import BundleError, OutputError
+from poseanimate.storage.atomic import PART_SUFFIX
 from poseanimate.storage.shared_clips import SharedClips, ShareToken
 
 
@@ -81,7 +82,7 @@ def test_nothing_half_written_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         shelf.put(b"one")
     assert str(tmp_path) not in str(caught.value), "a visitor sees it"
     assert files(shelf) == []
-    abandoned = tmp_path / "0123.shelf-part"
+    abandoned = tmp_path / f"0123{PART_SUFFIX}"
     abandoned.touch()
     os.utime(abandoned, (0, 0))
     with pytest.raises(BundleError):

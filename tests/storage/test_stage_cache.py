@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from poseanimate.errors import CacheError
+from poseanimate.storage.atomic import PART_SUFFIX
 from poseanimate.storage.stage_cache import (
     MAX_BYTES,
     SIZE_VARIABLE,
@@ -175,7 +176,7 @@ def test_clear_leaves_foreign_files_alone(cache: StageCache) -> None:
 
 
 def test_abandoned_parts_are_swept(cache: StageCache) -> None:
-    old, fresh = (cache.folder / f"{name}.cache-part" for name in ("old", "fresh"))
+    old, fresh = (cache.folder / f"{name}{PART_SUFFIX}" for name in ("old", "fresh"))
     old.write_text("half")
     os.utime(old, (1000, 1000))
     fresh.write_text("being written by somebody")
@@ -250,7 +251,7 @@ def test_two_processes_at_once(tmp_path: Path) -> None:
     assert [worker.exitcode for worker in workers] == [0, 0]
     assert failures.empty()
     assert StageCache(tmp_path, 40_000).size() <= 40_000
-    assert not list(tmp_path.glob("*.cache-part"))
+    assert not list(tmp_path.glob(f"*{PART_SUFFIX}"))
 
 
 # ------------------------------------------------------------------------------------- keys

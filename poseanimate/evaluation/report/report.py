@@ -22,7 +22,8 @@ from poseanimate.evaluation.report import plots
 from poseanimate.evaluation.report.plots import BOUND, REFERENCES, Summary, heading
 from poseanimate.evaluation.rows import Row
 from poseanimate.evaluation.statistics import Interval, bootstrap, paired
-from poseanimate.evaluation.store import TRUTH, Result, Store, write_whole
+from poseanimate.evaluation.store import TRUTH, Result, Store
+from poseanimate.storage.atomic import write_bytes_atomically
 from poseanimate.storage.stage_cache import content_key
 
 FULL = "full"
@@ -143,7 +144,7 @@ def write_report(
         shutil.rmtree(store.folder / name, ignore_errors=True)  # rows that were asked for earlier
         (store.folder / name).mkdir(exist_ok=True)
     for name, data in files.items():
-        write_whole(store.folder / name, data)
+        write_bytes_atomically(store.folder / name, data)
     return store.folder / "report.html", markdown(summary)
 
 

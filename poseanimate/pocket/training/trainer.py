@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,8 @@ import torch.distributed as dist
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from poseanimate.storage.atomic import write_atomically
 
 REPORT_EVERY_S = 90.0
 RAMP_STEPS = 100  # of a new optimiser, whose first estimates are poor
@@ -192,9 +193,8 @@ def _evaluate(task: Task, networks: nn.Module, average: Average) -> dict[str, fl
 
 def _save(state: dict[str, object], path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    torch.save(state, partial)
-    os.replace(partial, path)
+    with write_atomically(path) as part:
+        torch.save(state, part)
 
 
 def _average_gradients(networks: nn.Module) -> None:
