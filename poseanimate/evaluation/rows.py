@@ -107,17 +107,6 @@ ROWS: dict[str, Row] = {
         {"pacm_source": False, "pacm_pose": False, "background": "direct"},
         "direct inversion instead of both optimisations",
     ),
-    "blended": Row(
-        {"pacm_source": False, "pacm_pose": False, "background": "blended"},
-        "the source's latents in the background instead of both optimisations",
-    ),
-    "partial": Row(
-        {"source_share": 0.4, "pacm_pose": False},
-        "the first optimisation on the noisiest 40 % of the timesteps, without the second",
-    ),
-    "one-pass": Row(
-        {**ALL, "pose_in_generation": True}, "the second optimisation within the generation"
-    ),
     "preset": Row({}, "the preset as it is"),
     "driven": Row(ALL, "the method with another character's motion, through PATA", "another"),
     "driven-less-pata": Row({**ALL, "pata": False}, "and the same without PATA", "another"),

@@ -336,8 +336,8 @@ def test_rows_that_are_not_asked_for_refuse_nothing() -> None:
     """Some rows don't go with some settings; that is for those to hear who ask for them."""
     random = FEW.changed({"start": "random"})
     assert set(ask("pocket", random, rows="controlnet").rows) == {"controlnet"}
-    with pytest.raises(SettingsError, match="background is blended"):
-        ask("pocket", random, rows="blended")
+    with pytest.raises(SettingsError, match="background is direct"):
+        ask("pocket", random, rows="direct")
 
 
 def test_the_adapters_row_is_for_models_that_have_one() -> None:
@@ -381,13 +381,13 @@ def test_a_row_counts_the_stages_that_it_took_from_the_cache(tmp_path: Path) -> 
     assert calls == {("walk", "one"): 70, ("walk", "two"): 90, ("wave", "two"): 70}
     put("fast", "walk", {"inversion": 1.0, "generation": 1.0})
     put("fast", "wave", {"generation": 1.0}, "inversion")  # its own, not the others' longer one
-    put("partial", "walk", {"pacm_source": 2.0, "generation": 1.0}, "inversion")
+    put("some", "walk", {"pacm_source": 2.0, "generation": 1.0}, "inversion")
     put("full", "walk", {"pacm_source": 5.0, "generation": 1.0}, "inversion")
-    put("partial", "wave", {"generation": 1.0}, "inversion", "pacm_source")
+    put("some", "wave", {"generation": 1.0}, "inversion", "pacm_source")
     put("less", "wave", {"generation": 1.0}, "inversion", "pacm_source")
     found = {(r.row, r.motion): r.figures["seconds"] for r in store.results()}
     assert found["fast", "walk"] == found["fast", "wave"] == 2.0
-    assert found["partial", "walk"] == found["partial", "wave"] == 7.0
+    assert found["some", "walk"] == found["some", "wave"] == 7.0
     assert found["full", "walk"] == found["less", "wave"] == 10.0
 
 
