@@ -24,8 +24,6 @@ from poseanimate.inputs.prompt import character_words
 from poseanimate.media import fit_size, rgb_over_white
 from poseanimate.method.denoiser import branches
 from poseanimate.models.family import Models
-from poseanimate.models.pose_detection import PoseDetector
-from poseanimate.models.segmentation import Segmenter
 from poseanimate.pipeline.cost import CostModel, MemoryMonitor
 from poseanimate.pipeline.memory import is_out_of_memory, release
 from poseanimate.pipeline.run import Run
@@ -77,22 +75,20 @@ class Animator:
         """Whether a picture can be a prompt."""
         return self.models.ip_adapter is not None
 
-    @property
-    def detector(self) -> PoseDetector:
-        """Finds people."""
-        return self.models.detector
+    def detect(self, image: NDArray[np.uint8]) -> list[Pose]:
+        """The people in a picture (H, W, 3), in its pixels, largest first."""
+        return self.models.detector.detect(image)
 
-    @property
-    def segmenter(self) -> Segmenter:
-        """Cuts characters out."""
-        return self.models.segmenter
+    def segment(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """The character's soft mask, (H, W) in [0, 1], in a picture (H, W, 3)."""
+        return self.models.segmenter.segment(image)
 
-    def knows(self, word: str) -> bool:
+    def knows_word(self, word: str) -> bool:
         """Whether the models have a token for a word."""
         return len(self.models.token_positions(word, [word])) == 1
 
-    def naming(self, prompt: str, chosen: str) -> list[str]:
-        """The words of a prompt that name the character: the chosen ones, or those that are taken anyway."""
+    def find_character_words(self, prompt: str, chosen: str) -> list[str]:
+        """The words of a prompt that name the character: the chosen ones, by default those before a place phrase."""
         return character_words(prompt, chosen, self.models.places)
 
     def character(self, picture: Image.Image, people: Sequence[Pose] = ()) -> Character:
@@ -106,12 +102,12 @@ class Animator:
             NoCharacterError, SeveralCharactersError: not exactly one person is found.
             PictureError: too few of the given joints are seen.
         """
-        pixels, segmenter = self.fitted(picture), self.models.segmenter
+        pixels = self.fit_picture(picture)
         if people:
-            return placed(pixels, people, segmenter)
-        return found(pixels, self.models.detector.detect(pixels), segmenter)
+            return placed(pixels, people, self)
+        return found(pixels, self.detect(pixels), self)
 
-    def fitted(self, picture: Image.Image) -> NDArray[np.uint8]:
+    def fit_picture(self, picture: Image.Image) -> NDArray[np.uint8]:
         """A picture on the clip's canvas, (H, W, 3): its own aspect, the models' area or up to `max_side`²."""
         picture = rgb_over_white(picture)
         own_side, side = math.sqrt(picture.width * picture.height), self.models.side

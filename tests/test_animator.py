@@ -826,9 +826,9 @@ def test_larger_pictures_keep_their_size_up_to_a_limit(
     size: tuple[int, int], expected: tuple[int, int]
 ) -> None:
     models, picture = replace(tiny_models(), side=512), Image.new("RGB", size)
-    height, width = Animator(models, max_side=640).fitted(picture).shape[:2]
+    height, width = Animator(models, max_side=640).fit_picture(picture).shape[:2]
     assert (width, height) == expected
-    height, width = Animator(models).fitted(picture).shape[:2]
+    height, width = Animator(models).fit_picture(picture).shape[:2]
     assert width * height == pytest.approx(512**2, rel=0.02)
 
 

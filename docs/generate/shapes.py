@@ -48,7 +48,7 @@ def table(plain: Animator, larger: Animator) -> Iterator[str]:
             for animator in (plain, larger)
         ]
         sizes = [
-            "{1}x{0}".format(*a.fitted(Image.new("RGB", (width, height))).shape)
+            "{1}x{0}".format(*a.fit_picture(Image.new("RGB", (width, height))).shape)
             for a in (plain, larger)
         ]
         cells = [_cell(*([own[figure] for own in row] for row in found)) for figure in FIGURES]

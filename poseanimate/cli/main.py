@@ -322,7 +322,7 @@ def _joints(options: argparse.Namespace) -> str:
 
 
 def _character(animator: Animator, picture: Image.Image, joints: str) -> Character:
-    height, width = animator.fitted(picture).shape[:2]
+    height, width = animator.fit_picture(picture).shape[:2]
     return animator.character(picture, read_people(joints, width, height) if joints else ())
 
 

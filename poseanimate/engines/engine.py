@@ -1,7 +1,7 @@
 """What the page asks of whatever animates for it.
 
-Notable for an implementation on another machine: arguments, answers and events hold numbers, texts and numpy arrays
-alone, so all of them can be pickled; nothing is asked of a model but through this interface.
+Arguments, answers and events are pictures, numbers, text and frozen dataclasses of them, never models. They can all be
+pickled, so an engine may run on another machine.
 """
 
 from __future__ import annotations
@@ -15,53 +15,52 @@ from PIL import Image
 
 from poseanimate.events import Event, Forecast
 from poseanimate.inputs.character import Character
-from poseanimate.models.pose_detection import PoseDetector
-from poseanimate.models.segmentation import Segmenter
 from poseanimate.poses.motion import Motion
 from poseanimate.poses.pata.alignment import Alignment
+from poseanimate.poses.skeleton import Pose
 from poseanimate.settings import Settings
 
 
 class Engine(Protocol):
-    """One engine, which owns its models; see `Animator`, the one in this process, for each of the methods.
+    """An engine owns its models; `Animator`, the one in this process, documents each method's errors.
 
-    Runs never overlap: whoever asks for one waits until the last is over (the page's queue does).
+    It is itself a `PoseDetector` and a `Segmenter`, so whatever needs one of these takes the engine.
+
+    Runs never overlap: the caller waits for one to end before it starts the next (the page's queue does).
     """
 
     @property
     def identity(self) -> str:
-        """Of the models; another one makes other clips."""
+        """Names the models: equal identities make equal clips."""
 
     @property
     def image_prompts(self) -> bool:
         """Whether a picture can be a prompt (`Settings.image_prompt`)."""
 
-    @property
-    def detector(self) -> PoseDetector:
-        """Finds people in pictures."""
+    def detect(self, image: NDArray[np.uint8]) -> list[Pose]:
+        """The people in a picture (H, W, 3), in its pixels, largest first."""
 
-    @property
-    def segmenter(self) -> Segmenter:
-        """Cuts characters out."""
+    def segment(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """The character's soft mask, (H, W) in [0, 1], in a picture (H, W, 3)."""
 
-    def knows(self, word: str) -> bool:
+    def knows_word(self, word: str) -> bool:
         """Whether the models have a token for a word."""
 
-    def naming(self, prompt: str, chosen: str) -> list[str]:
-        """The words of a prompt that name the character: the chosen ones, or those that are taken anyway."""
+    def find_character_words(self, prompt: str, chosen: str) -> list[str]:
+        """The words of a prompt that name the character: the chosen ones or, without any, the default ones."""
 
-    def fitted(self, picture: Image.Image) -> NDArray[np.uint8]:
+    def fit_picture(self, picture: Image.Image) -> NDArray[np.uint8]:
         """A picture on the clip's canvas, (H, W, 3)."""
 
     def align(self, character: Character, motion: Motion, settings: Settings) -> Alignment:
-        """PATA alone, at once."""
+        """PATA alone, which needs no diffusion model."""
 
     def forecast(
         self, character: Character, motion: Motion, settings: Settings, prompt: str = ""
     ) -> Forecast | None:
-        """What a run would cost, at once; None where it would not begin."""
+        """What a run would cost, without running it; None where it would not begin."""
 
     def animate(
         self, picture: Character, motion: Motion, settings: Settings, prompt: str = ""
     ) -> Iterator[Event]:
-        """Events until Done; closing the stream stops the work at its next step."""
+        """Events until Done; closing the iterator stops the work after its current step."""

@@ -1,8 +1,8 @@
-"""The engine on a ZeroGPU Space: a GPU is lent to each run for as long as its forecast says.
+"""The engine on a ZeroGPU Space: each run borrows a GPU for as long as its forecast says.
 
-Notable: a run goes on in a forked worker. What it is given and what it yields is pickled, so progress comes as
-events; what it changes in memory is lost, so what it has learnt is told as its last word. Results of stages are kept
-on disk, where both sides see them. Looking at pictures (detector, segmenter) stays with the page, which has no GPU.
+A run happens in a forked worker. Its arguments and events are pickled, and what it changes in memory is lost, so
+it yields the learnt cost model as its last item. Stage results are cached on disk, where both processes see them.
+Detection and segmentation stay in the page's process, which has no GPU.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from poseanimate.poses.motion import Motion
 from poseanimate.settings import Settings
 from poseanimate.storage.stage_cache import StageCache
 
-START_S = 15  # of a worker, with a margin
-UNKNOWN_S = 120  # of the first run, which no other tells anything about
-LONGEST_S = 600
+START_S = 15  # to start a worker, with a margin
+UNKNOWN_S = 120  # for the first run, which has no forecast
+MAX_S = 600
 MARGIN = 1.3
 
-_engines: list[Animator] = []  # where a forked worker finds the models
+_engines: list[Animator] = []  # a forked worker finds the models here
 
 
 class ZeroGPU(Animator):
@@ -35,11 +35,11 @@ class ZeroGPU(Animator):
     def __init__(
         self, models: Models, cache: StageCache | None = None, max_side: int | None = None
     ) -> None:
-        import spaces  # Spaces have it; elsewhere nobody needs it
+        import spaces  # installed on Spaces; not needed elsewhere
 
         super().__init__(models, cache, max_side)
         _engines[:] = [self]
-        self._lent: Any = spaces.GPU(duration=lent_s)(_run)
+        self._run_on_gpu: Any = spaces.GPU(duration=borrowed_s)(_run)
 
     def animate(
         self,
@@ -50,7 +50,7 @@ class ZeroGPU(Animator):
     ) -> Iterator[Event]:
         """See `Animator.animate`."""
         character = picture if isinstance(picture, Character) else self.character(picture)
-        with closing(self._lent(character, motion, settings, prompt)) as events:
+        with closing(self._run_on_gpu(character, motion, settings, prompt)) as events:
             for event in events:
                 if isinstance(event, CostModel):
                     self.learnt = event
@@ -58,12 +58,12 @@ class ZeroGPU(Animator):
                     yield event
 
 
-def lent_s(character: Character, motion: Motion, settings: Settings, prompt: str) -> int:
-    """For how many seconds a run needs a GPU."""
+def borrowed_s(character: Character, motion: Motion, settings: Settings, prompt: str) -> int:
+    """How long a run needs a GPU, in seconds."""
     forecast = _engines[0].forecast(character, motion, settings, prompt)
     known_s = None if forecast is None else forecast.seconds
     needed_s = UNKNOWN_S if known_s is None else MARGIN * known_s
-    return round(min(START_S + needed_s, LONGEST_S))
+    return round(min(START_S + needed_s, MAX_S))
 
 
 def _run(

@@ -180,7 +180,7 @@ class Api:
             choice = _choice(motion, motion_file, start_s, end_s, stride)
             character = self.handlers.reader.character(_path("picture", picture), joints)
             chosen = yield from self._looked_through(choice)
-            alignment = self.handlers.backend.align(character, chosen, how)
+            alignment = self.handlers.engine.align(character, chosen, how)
             with TemporaryDirectory(prefix="poseanimate-") as folder:
                 yield _file(drawn(character, alignment, Path(folder))), _findings(alignment)
 

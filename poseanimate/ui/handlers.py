@@ -42,9 +42,9 @@ Outputs = tuple[Any, ...]
 class Handlers:
     """The handlers of one page, for all of its sessions."""
 
-    def __init__(self, backend: Engine) -> None:
-        self.backend = backend
-        self.reader = InputCache(backend)
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.reader = InputCache(engine)
         self.rate = Rate.from_environment()
         self.runs = RunQueue()
 
@@ -120,8 +120,8 @@ class Handlers:
         if run is None or run.job is None or run.aligned is None:
             return
         yield gr.update(shown=frames_shown(run.aligned, run.frames)), gr.skip(), gr.skip()
-        alphas = [self.backend.segmenter.segment(frame) for frame in run.frames]
-        found = seen(run.aligned, run.frames, alphas, self.backend.detector)
+        alphas = [self.engine.segment(frame) for frame in run.frames]
+        found = seen(run.aligned, run.frames, alphas, self.engine.detect)
         if self._overtaken(run, request):
             return
         yield gr.skip(), found, gr.skip()
@@ -174,7 +174,7 @@ class Handlers:
                 yield nothing_restored(texts.sentence(str(error), "error"))
                 return
             values = [getattr(job.settings, name) for name in SETTING_NAMES]
-            said = texts.restored(job.models == self.backend.identity, greeting)
+            said = texts.restored(job.models == self.engine.identity, greeting)
             where = (texts.FROM_FILE, gr.skip(), motion, 0, None, 1)
             yield said, None, picture, job.joints, job.prompt, *where, clip, *values
 
@@ -191,11 +191,11 @@ class Handlers:
     ) -> Generator[Event, None, None]:
         """The motion's steps, where it must be looked for in a video, and then the engine's."""
         motion = (yield from self.reader.motion(choice)).motion
-        models = self.backend.identity
+        models = self.engine.identity
         run.job = Bundle(character.picture, motion, settings, prompt or "", models, run.joints)
         events = cast(
             Generator[Event, None, None],
-            self.backend.animate(character, motion, settings, prompt or ""),
+            self.engine.animate(character, motion, settings, prompt or ""),
         )
         with closing(events):
             yield from events

@@ -73,8 +73,8 @@ class Seen:
 class InputCache:
     """Reads the inputs of all sessions."""
 
-    def __init__(self, backend: Engine) -> None:
-        self.backend = backend
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
         self.seen = lru_cache(maxsize=REMEMBERED)(self._looked_at)
         self._character = lru_cache(maxsize=REMEMBERED)(self._placed)
         self._motions: OrderedDict[MotionChoice, Seen] = OrderedDict()
@@ -103,16 +103,15 @@ class InputCache:
         if not os.path.isfile(path):
             raise PictureError("The picture isn't there any more.", texts.UPLOAD_AGAIN)
         picture = load_picture(Path(path))
-        pixels = self.backend.fitted(picture)
-        return picture.size, pixels, self.backend.detector.detect(pixels)
+        pixels = self.engine.fit_picture(picture)
+        return picture.size, pixels, self.engine.detect(pixels)
 
     def _placed(self, path: str, joints: str) -> Character:
         _, pixels, people = self.seen(path)
-        segmenter = self.backend.segmenter
         if not joints:
-            return found(pixels, people, segmenter)
+            return found(pixels, people, self.engine)
         height, width = pixels.shape[:2]
-        return placed(pixels, read_people(joints, width, height), segmenter)
+        return placed(pixels, read_people(joints, width, height), self.engine)
 
     def known_motion(self, choice: MotionChoice) -> Seen | None:
         """A motion that was read already."""
@@ -127,7 +126,7 @@ class InputCache:
             if os.path.isabs(name) and not os.path.isfile(name):  # a preset's name is no path
                 raise MotionError("The motion's file isn't there any more.", texts.UPLOAD_AGAIN)
             source = open_motion(name, choice.start_s, choice.end_s, choice.stride)
-            motion = yield from iter_motion(source, self.backend.detector, Path(name).name)
+            motion = yield from iter_motion(source, self.engine, Path(name).name)
             frames = source.frames if isinstance(source, Video) else ()
             seen = Seen(motion, tuple(_reduced(frame, len(frames)) for frame in frames))
             with self._lock:

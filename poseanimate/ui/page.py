@@ -46,8 +46,8 @@ class Inputs:
         return [*seen, *self.motion.chosen, *self.settings.values()]
 
 
-def create_demo(backend: Engine, shelf: SharedClips | None = None) -> gr.Blocks:
-    """The page for a backend; see `serve` for how to launch it.
+def create_demo(engine: Engine, shelf: SharedClips | None = None) -> gr.Blocks:
+    """The page for an engine; see `serve` for how to launch it.
 
     Args:
         shelf: of shared clips; None for the one in `shared_folder`.
@@ -56,8 +56,8 @@ def create_demo(backend: Engine, shelf: SharedClips | None = None) -> gr.Blocks:
         OutputError, SettingsError: the shelf's folder, or a variable of the environment, can't be used.
     """
     gr.set_static_paths([str(PRESETS_FOLDER), str(EXAMPLES)])
-    handlers = Handlers(backend)
-    before = PreviewHandlers(backend, handlers.reader)
+    handlers = Handlers(engine)
+    before = PreviewHandlers(engine, handlers.reader)
     with gr.Blocks(
         title=texts.TITLE,
         analytics_enabled=False,
@@ -74,7 +74,7 @@ def create_demo(backend: Engine, shelf: SharedClips | None = None) -> gr.Blocks:
                 motion = parts.motion()
                 fit = parts.alignment()
             with gr.Column(min_width=340):
-                settings = parts.settings(before, fit.controls, backend.image_prompts)
+                settings = parts.settings(before, fit.controls, engine.image_prompts)
                 result = parts.result()
                 shares = parts.sharing()
                 comparing = parts.comparison()

@@ -56,8 +56,8 @@ Outputs = tuple[Any, ...]
 class PreviewHandlers:
     """The handlers of what comes before a run."""
 
-    def __init__(self, backend: Engine, reader: InputCache) -> None:
-        self.backend, self.reader = backend, reader
+    def __init__(self, engine: Engine, reader: InputCache) -> None:
+        self.engine, self.reader = engine, reader
 
     def look(self, picture: str | None, joints: str = "") -> tuple[dict[str, Any], str]:
         """What the editor of joints shows, and a sentence about it."""
@@ -88,19 +88,19 @@ class PreviewHandlers:
             character = self.reader.character(picture, joints)
         except PoseAnimateError:
             return gr.Button(visible=False)
-        known = [noun for noun in NOUNS if self.backend.knows(noun)]
+        known = [noun for noun in NOUNS if self.engine.knows_word(noun)]
         return gr.Button(texts.USE + suggested(character, (known or NOUNS)[0]), visible=True)
 
     def words(self, prompt: str, chosen: str) -> dict[str, Any]:
         """A prompt's words, those that name the character marked."""
         words = all_words(prompt or "")[:MAX_WORDS]
-        naming = self.backend.naming(prompt or "", chosen or "")
+        naming = self.engine.find_character_words(prompt or "", chosen or "")
         return gr.update(choices=words, value=[word for word in words if word in naming])
 
     def named(self, marked: list[str], prompt: str) -> str:
         """The setting for the words that were marked; empty where they are those that are taken anyway."""
         shown = all_words(prompt or "")[:MAX_WORDS]
-        usual = {*self.backend.naming(prompt or "", "")} & {*shown}
+        usual = {*self.engine.find_character_words(prompt or "", "")} & {*shown}
         return "" if {*marked} == usual else " ".join(marked)
 
     def fit(self, view: str, picture: str | None, joints: str, *values: Any) -> Iterator[Outputs]:
@@ -123,10 +123,10 @@ class PreviewHandlers:
         try:
             settings = Settings(**dict(zip(ALIGNMENT_SETTINGS, values[6:], strict=True)))
             motion = (yield from self._told(self.reader.motion(choice))).motion
-            alignment = self.backend.align(character, motion, settings)
+            alignment = self.engine.align(character, motion, settings)
             shown = alignment
             if view == texts.AS_IT_CAME:
-                shown = self.backend.align(character, motion, settings.changed({"pata": False}))
+                shown = self.engine.align(character, motion, settings.changed({"pata": False}))
             with TemporaryDirectory(prefix="poseanimate-") as folder:
                 path = drawn(character, shown, Path(folder), view == texts.IN_A_STRIP)
                 yield fitted(path, texts.findings(alignment), _mends(alignment))
@@ -174,7 +174,7 @@ class PreviewHandlers:
             seen = self.reader.known_motion(choice)
             if seen is None:
                 return ""
-            found = self.backend.forecast(character, seen.motion, settings, prompt or "")
+            found = self.engine.forecast(character, seen.motion, settings, prompt or "")
         except PoseAnimateError:
             return ""
         return "" if found is None else texts.forecast(found)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 
 from poseanimate.events import Aligned
 from poseanimate.media.similarity import change, outside
-from poseanimate.models.pose_detection import PoseDetector
 from poseanimate.poses.accuracy import joint_errors, mean_joint_error
-from poseanimate.poses.skeleton import draw_pose
+from poseanimate.poses.skeleton import Pose, draw_pose
 from poseanimate.ui import player, texts
 
 Picture = NDArray[np.uint8]
@@ -35,7 +34,7 @@ def seen(
     aligned: Aligned,
     frames: Sequence[Picture],
     alphas: Sequence[NDArray[np.float32]],
-    detector: PoseDetector,
+    detect: Callable[[Picture], list[Pose]],
 ) -> str:
     """How far joints are from their poses, and how far the background is from the picture's and moves.
 
@@ -46,7 +45,7 @@ def seen(
     errors = []
     for frame, pose in zip(frames[1:], aligned.alignment.poses[1:], strict=False):
         if pose.visible().any():
-            people = detector.detect(frame)
+            people = detect(frame)
             errors.append(mean_joint_error(joint_errors(people[0] if people else None, pose)))
     pairs = list(zip(frames, alphas, strict=True))
     source, mask = pairs[0]

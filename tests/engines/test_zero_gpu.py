@@ -18,7 +18,7 @@ from PIL import Image
 from poseanimate.animator import Animator
 from poseanimate.cli import serve as serving
 from poseanimate.cli.arguments import add_serving
-from poseanimate.engines.zero_gpu import LONGEST_S, START_S, UNKNOWN_S, ZeroGPU, _engines, lent_s
+from poseanimate.engines.zero_gpu import MAX_S, START_S, UNKNOWN_S, ZeroGPU, _engines, borrowed_s
 from poseanimate.events import Done, Frame, Stage
 from poseanimate.pipeline.cost import CostModel
 from poseanimate.poses.motion import load_preset
@@ -89,7 +89,7 @@ def test_time_is_asked_for_as_the_forecast_says(lender: Lender, tmp_path: Path) 
     first, second = lender.asked_s
     assert first == START_S + UNKNOWN_S and START_S <= second < first
     engine.learnt = CostModel(1e6, 0, 0)
-    assert lent_s(*job()) == LONGEST_S
+    assert borrowed_s(*job()) == MAX_S
 
 
 def test_a_closed_run_closes_its_worker(lender: Lender) -> None:

@@ -135,7 +135,7 @@ def started(handlers: Handlers, picture: str | None, who: str = "a") -> Generato
 def ahead(of: Animator | Handlers) -> PreviewHandlers:
     """The handlers of what comes before a run; with the inputs that a page's runs have read."""
     reader = of.reader if isinstance(of, Handlers) else InputCache(of)
-    return PreviewHandlers(reader.backend, reader)
+    return PreviewHandlers(reader.engine, reader)
 
 
 def fit(
@@ -248,8 +248,8 @@ def test_a_picture_is_looked_at_once(
     scripted: Scripted, picture: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     handlers, seen = Handlers(scripted), []
-    original = scripted.fitted
-    monkeypatch.setattr(scripted, "fitted", lambda p: (seen.append(1), original(p))[1])
+    original = scripted.fit_picture
+    monkeypatch.setattr(scripted, "fit_picture", lambda p: (seen.append(1), original(p))[1])
     ahead(handlers).look(picture)
     list(fit(ahead(handlers), picture, "", *WALK, *FITTING))
     assert len(seen) == 1

@@ -193,12 +193,12 @@ def _fitted(animator: Animator, clip: Path, most: int = MAX_FRAMES) -> tuple[Pic
     """
     if clip.is_file():
         frames = read_video(clip).frames[:most]
-        return tuple(animator.fitted(Image.fromarray(frame)) for frame in frames)
+        return tuple(animator.fit_picture(Image.fromarray(frame)) for frame in frames)
     folder = clip / "images" if (clip / "images").is_dir() else clip
     files = sorted(e for e in folder.iterdir() if e.suffix.lower() in PICTURES)[:most]
     if not files:
         raise PictureError(f"There are no frames in {folder}.", f"Give {', '.join(PICTURES)}.")
-    return tuple(animator.fitted(load_picture(file)) for file in files)
+    return tuple(animator.fit_picture(load_picture(file)) for file in files)
 
 
 def _prompt(path: Path) -> str:
