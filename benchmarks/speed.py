@@ -148,7 +148,7 @@ def table(figures: dict[str, Any]) -> str:
         cells = [f"{r['seconds'][stage]:.2f}" if stage in r["seconds"] else "-" for r in columns]
         rows.append((f"{name}, s", cells))
     for network in ("unet", "controlnet", "gradient"):
-        rows.append((f"{network}, samples", [str(run["calls"].get(network, 0)) for run in columns]))
+        rows.append((f"{network}, NFE", [str(run["calls"].get(network, 0)) for run in columns]))
     times = f"{literal['total_s'] / engine['total_s']:.1f}"
     rows.append(("literal loop's total to this, times", [times, "-", "1"]))
     if literal["left_out"]:

@@ -16,29 +16,29 @@ from poseanimate.evaluation.store import ASKED, Result, Store
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 PAGE, PICTURES = DOCS / "results.md", DOCS / "results"
-BEGIN, END = "<!-- what scripts/tables writes: {} -->\n", "<!-- its end: {} -->\n"
+BEGIN, END = "<!-- written by docs/generate/tables.py: {} -->\n", "<!-- end: {} -->\n"
 ROWS = {
-    "bound": "autoencoder of the truth",
-    "copy": "copy of the source",
+    "vae-bound": "VAE reconstruction of the true frames",
+    "source-copy": "copy of the source",
     "controlnet": "ControlNet from Z_T",
     "cross-frame": "+ cross-frame attention",
-    "cross-frame-direct": "the same with direct inversion",
-    "cross-frame-aided": "the same with direct inversion and emphasis",
+    "cross-frame-direct": "cross-frame attention with direct inversion",
+    "cross-frame-plus": "cross-frame attention with direct inversion and emphasis",
     "spatio-temporal": "ControlNet + spatio-temporal attention, IP+CtrlN's",
     "full": "**PoseAnimate**, all modules",
-    "less-aids": "less direct inversion and emphasis, the paper's modules alone",
-    "less-direct": "less direct inversion",
-    "less-emphasis": "less emphasis",
-    "less-pacm": "less PACM",
-    "less-pacm-pose": "less PACM's second optimisation",
-    "less-dcam": "less DCAM and MGDM",
-    "less-mgdm": "less MGDM",
+    "paper-only": "the paper's modules alone, without direct inversion and emphasis",
+    "without-direct": "without direct inversion",
+    "without-emphasis": "without emphasis",
+    "without-pacm": "without PACM",
+    "without-pacm-pose": "without PACM's second optimisation",
+    "without-dcam": "without DCAM and MGDM",
+    "without-mgdm": "without MGDM",
     "preset": "**`balanced`**, the preset",
     "fast": "**`fast`**: T=10, guidance 1, direct inversion, emphasis",
     "direct": "no PACM, direct inversion",
     "negative-prompt": "negative-prompt inversion, guidance 1",
     "driven": "with PATA",
-    "driven-less-pata": "without",
+    "driven-without-pata": "without PATA",
 }
 
 Writer = Callable[[Sequence[Result]], Iterator[str]]
@@ -62,7 +62,7 @@ def leads(base: str, *figures: str, over: Sequence[str] = tuple(ROWS)) -> Writer
     def lines(results: Sequence[Result]) -> Iterator[str]:
         if base not in {result.row for result in results}:
             raise SystemExit(f"The evaluation has no row {base}, which others are compared with.")
-        yield from _header(f"`{base}` less …", figures)
+        yield from _header(f"`{base}` minus …", figures)
         for row, own in report.differences(results, base).items():
             if row in over:
                 yield _line(f"`{row}`", [_signed(own.get(name), name) for name in figures])
@@ -83,19 +83,19 @@ def kinds(row: str, *figures: str) -> Writer:
 
 
 WHOLE = (
-    "psnr", "psnr_character", "psnr_background", "psnr_outline", "psnr_uncovered", "ssim", "pck", "joint_error",
+    "psnr", "psnr_character", "psnr_background", "psnr_outline", "psnr_disoccluded", "ssim", "pck", "joint_error",
     "identity", "letter", "background_change", "flicker",
 )  # fmt: skip
 LOOKS = ("psnr", "psnr_character", "psnr_background", "pck", "joint_error", "identity", "letter")
 PRICED = (
-    "psnr", "psnr_character", "psnr_background", "joint_error", "identity", "background_change", "seconds", "calls",
+    "psnr", "psnr_character", "psnr_background", "joint_error", "identity", "background_change", "seconds", "nfe",
 )  # fmt: skip
 BASELINES = ("controlnet", "cross-frame", "spatio-temporal")
 TABLES: Mapping[str, Mapping[str, Writer]] = {
     "modules": {
         "modules": means(*WHOLE, "seconds"),
         "leads": leads("full", *WHOLE),
-        "paper leads": leads("less-aids", *WHOLE, over=BASELINES),
+        "paper leads": leads("paper-only", *WHOLE, over=BASELINES),
         "kinds": kinds("full", "psnr", "psnr_character", "pck", "joint_error", "identity"),
     },
     "brief": {"brief": means(*LOOKS), "brief leads": leads("full", *LOOKS)},
@@ -154,7 +154,7 @@ def _signed(own: Interval | None, name: str) -> str:
 
 
 def _of_both(summary: Summary, row: str, name: str) -> str:
-    cells = [f"{summary[each][name].mean:.{FIGURES[name].digits}f}" for each in (row, "bound")]
+    cells = [f"{summary[each][name].mean:.{FIGURES[name].digits}f}" for each in (row, "vae-bound")]
     return "{} ({})".format(*cells)
 
 

@@ -59,11 +59,11 @@ class Case:
 
 def reference_clips(models: Models, case: Case) -> dict[str, tuple[Picture, ...]]:
     """What frames the rows' figures: the source copied, and the autoencoder of the truth, the best that can be."""
-    clips = {"copy": (case.source.picture,) * len(case.own.poses)}
+    clips = {"source-copy": (case.source.picture,) * len(case.own.poses)}
     if case.truth:
         pictures = np.stack([t.picture for t in case.truth])
         bound = to_pixels(models.decode(models.encode(to_tensor(pictures, models.device))))
-        clips["bound"] = tuple(bound)
+        clips["vae-bound"] = tuple(bound)
     return clips
 
 

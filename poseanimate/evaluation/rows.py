@@ -47,7 +47,7 @@ ROWS: dict[str, Row] = {
         {**NONE, "baseline_attention": "cross_frame", "background": "direct"},
         "cross-frame attention with direct inversion, as the preset `balanced` has it",
     ),
-    "cross-frame-aided": Row(
+    "cross-frame-plus": Row(
         {**OFF, "baseline_attention": "cross_frame"},
         "cross-frame attention with what the preset adds to the paper: direct inversion and ControlNet's emphasis",
     ),
@@ -67,22 +67,24 @@ ROWS: dict[str, Row] = {
     ),
     "only-pacm-source": Row({**NONE, "pacm_source": True}, "the first optimisation alone"),
     "full": Row(ALL, "the method with all of its modules, all else as the preset has it"),
-    "less-aids": Row(
+    "paper-only": Row(
         {**ALL, **PAPER}, "the paper's modules alone, without direct inversion and emphasis"
     ),
-    "less-direct": Row({**ALL, "background": "sampled"}, "without direct inversion"),
-    "less-emphasis": Row(
+    "without-direct": Row({**ALL, "background": "sampled"}, "without direct inversion"),
+    "without-emphasis": Row(
         {**ALL, "controlnet_emphasis": 1.0},
         "without ControlNet's emphasis where the character is new",
     ),
-    "less-pacm": Row(
+    "without-pacm": Row(
         {**ALL, "pacm_source": False, "pacm_pose": False}, "without both optimisations"
     ),
-    "less-pacm-pose": Row({**ALL, "pacm_pose": False}, "without the second optimisation"),
-    "less-dcam": Row(
+    "without-pacm-pose": Row({**ALL, "pacm_pose": False}, "without the second optimisation"),
+    "without-dcam": Row(
         {**ALL, "dcam": False}, "without dual consistency attention, and so without MGDM"
     ),
-    "less-mgdm": Row({**ALL, "mgdm": False}, "without the decoupling of character and background"),
+    "without-mgdm": Row(
+        {**ALL, "mgdm": False}, "without the decoupling of character and background"
+    ),
     "fast": Row(
         {
             "num_inference_steps": 10,
@@ -109,7 +111,7 @@ ROWS: dict[str, Row] = {
     ),
     "preset": Row({}, "the preset as it is"),
     "driven": Row(ALL, "the method with another character's motion, through PATA", "another"),
-    "driven-less-pata": Row({**ALL, "pata": False}, "and the same without PATA", "another"),
+    "driven-without-pata": Row({**ALL, "pata": False}, "and the same without PATA", "another"),
 }
 
 

@@ -30,7 +30,7 @@ SHARED = ("inversion", "pacm_source")  # stages that depend on the picture alone
 class Result:
     """A row's figures on one character and motion.
 
-    seconds and calls (samples through the networks): by stage, of those that were worked out; cached: stages that came
+    seconds and nfe (number of function evaluations): by stage, of those that were worked out; cached: stages that came
         from the cache.
     """
 
@@ -41,7 +41,7 @@ class Result:
     figures: dict[str, float]
     seconds: dict[str, float] = field(default_factory=dict)
     cached: tuple[str, ...] = ()
-    calls: dict[str, int] = field(default_factory=dict)
+    nfe: dict[str, int] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -124,7 +124,7 @@ def _with_costs(result: Result, others: Sequence[Result]) -> Result:
         return result
     own = [other for other in others if other.character == result.character]
     found = dict(result.figures)
-    for name in ("seconds", "calls"):
+    for name in ("seconds", "nfe"):
         spent: dict[str, float] = getattr(result, name)
         total = sum(value for stage, value in spent.items() if stage not in result.cached)
         for stage in result.cached:

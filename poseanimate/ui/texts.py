@@ -393,7 +393,7 @@ def figures(done: Done) -> str:
     rows: Mapping[str, str] = {
         **reconstruction,
         f"Time, {sum(done.seconds.values()):.1f} s": stages,
-        "Samples through the networks": calls,
+        "NFE (number of function evaluations)": calls,
         "GatheredKeys from the cache": cached or "nothing",
     }
     return _table(rows)

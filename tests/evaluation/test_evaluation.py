@@ -78,10 +78,15 @@ def test_the_backgrounds_hard_parts_lie_around_and_behind_the_character() -> Non
     body, source = np.zeros((2, 64, 64), bool)
     body[20:40, 20:40] = source[20:40, 30:60] = True
     parts = metrics.background_parts(body, source)
-    outline, uncovered = parts["psnr_outline"], parts["psnr_uncovered"]
+    outline, disoccluded = parts["psnr_outline"], parts["psnr_disoccluded"]
     assert outline[30, 40] and outline[30, 43] and not outline[30, 44] and not outline[30, 39]
     assert outline[43, 30] and not outline[43, 43]  # round corners: 4 px as the crow flies
-    assert uncovered[30, 44] and uncovered[30, 59] and not uncovered[30, 43] and not uncovered[0, 0]
+    assert (
+        disoccluded[30, 44]
+        and disoccluded[30, 59]
+        and not disoccluded[30, 43]
+        and not disoccluded[0, 0]
+    )
     assert set(metrics.background_parts(body, body)) == {"psnr_outline"}
     assert metrics.background_parts(np.ones_like(body), source) == {}
 
@@ -163,7 +168,7 @@ def test_figures_of_the_truth_itself_are_perfect() -> None:
         animator, "validation-0", "walk", Settings(frames=4)
     )
     found = figures(animator.models, case, [t.picture for t in case.truth])
-    learned = {
+    perceptual = {
         "lpips",
         "lpips_disco",
         "clip_i",
@@ -178,10 +183,10 @@ def test_figures_of_the_truth_itself_are_perfect() -> None:
     assert run_figures(case, [None] * 3, Done((), 12, {}, {}, None)) == {}
     none = [np.zeros_like(mask) for mask in masks]
     assert run_figures(case, none, done)["frame_mask_iou"] == 0
-    too_few_pixels = {"psnr_uncovered"}  # in a picture of this size
+    too_few_pixels = {"psnr_disoccluded"}  # in a picture of this size
     without_truth = {"motion"}
-    costs = {"seconds", "calls"}
-    of_all = {*found, *learned, *of_run, *DISTANCES, *too_few_pixels, *without_truth, *costs}
+    costs = {"seconds", "nfe"}
+    of_all = {*found, *perceptual, *of_run, *DISTANCES, *too_few_pixels, *without_truth, *costs}
     assert of_all == set(metrics.FIGURES) and not (too_few_pixels | without_truth) & found.keys()
     assert found["psnr"] == 99 and found["ssim"] == pytest.approx(1) and found["dynamics"] == 100
     assert found["l1"] == found["identity"] == 0
@@ -229,19 +234,19 @@ def test_every_module_has_a_row_without_it() -> None:
     full = ROWS["full"].settings(Settings())
     assert all(getattr(full, module) for module in MODULES)
     for module, row in {
-        "pacm_source": "less-pacm",
-        "pacm_pose": "less-pacm-pose",
-        "dcam": "less-dcam",
-        "mgdm": "less-mgdm",
+        "pacm_source": "without-pacm",
+        "pacm_pose": "without-pacm-pose",
+        "dcam": "without-dcam",
+        "mgdm": "without-mgdm",
     }.items():
         assert not getattr(ROWS[row].settings(Settings()), module)
     assert ROWS["driven"].settings(Settings()).pata
-    assert not ROWS["driven-less-pata"].settings(Settings()).pata
+    assert not ROWS["driven-without-pata"].settings(Settings()).pata
 
 
 def test_the_full_method_has_all_modules_whatever_the_preset_leaves_out() -> None:
     bare = Settings().changed(dict.fromkeys(MODULES, False))
-    for row, without in (("full", set()), ("less-mgdm", {"mgdm"}), ("driven", set())):
+    for row, without in (("full", set()), ("without-mgdm", {"mgdm"}), ("driven", set())):
         found = ROWS[row].settings(bare)
         assert {module for module in MODULES if not getattr(found, module)} == without
     assert not any(getattr(ROWS["preset"].settings(bare), module) for module in MODULES)
@@ -377,7 +382,7 @@ def test_a_row_counts_the_stages_that_it_took_from_the_cache(tmp_path: Path) -> 
     put("two", "wave", {"inversion": 0.1, "generation": 3.0}, "inversion")
     seconds = {(r.motion, r.row): r.figures["seconds"] for r in store.results()}
     assert seconds == {("walk", "one"): 7.0, ("walk", "two"): 9.0, ("wave", "two"): 7.0}
-    calls = {(r.motion, r.row): r.figures["calls"] for r in store.results()}
+    calls = {(r.motion, r.row): r.figures["nfe"] for r in store.results()}
     assert calls == {("walk", "one"): 70, ("walk", "two"): 90, ("wave", "two"): 70}
     put("fast", "walk", {"inversion": 1.0, "generation": 1.0})
     put("fast", "wave", {"generation": 1.0}, "inversion")  # its own, not the others' longer one
@@ -423,7 +428,7 @@ def test_in_the_wild_every_picture_makes_every_motion(tmp_path: Path) -> None:
     evaluation = ask("in-the-wild", FEW, **asked)
     assert evaluation.protocol.names() == (("girl", "mine"), ("girl", "walk"))
     found = results_of(evaluation, tmp_path)
-    assert set(found) == {"copy", "controlnet", "driven"}
+    assert set(found) == {"source-copy", "controlnet", "driven"}
     for result in found.values():
         assert {"pck", "joint_error", "background_change", "flicker"} <= set(result.figures)
         assert "psnr" not in result.figures  # nobody knows the truth
@@ -440,7 +445,7 @@ def test_a_datasets_first_frames_move_as_the_rest_does(
     for i in range(4):
         picture_file(tmp_path / "data" / "00335" / inner / f"{i:04}.png", picture - np.uint8(2 * i))
     found = results_of(ask(protocol, FEW, data=tmp_path / "data", rows="controlnet"), tmp_path)
-    assert set(found) == {"bound", "copy", "controlnet"}
+    assert set(found) == {"vae-bound", "source-copy", "controlnet"}
     assert all({"psnr", "l1", "pck"} <= set(result.figures) for result in found.values())
     strip = cv2.imread(str(next((tmp_path / "out" / "clips").glob("*.png"))))
     assert strip.shape[1] == (FEW.frames - 1) * strip.shape[0]
@@ -460,7 +465,7 @@ def external(folder: Path, truth: bool = True) -> Evaluation:
 
 def test_clips_of_other_systems_are_measured_by_the_same_code(tmp_path: Path) -> None:
     found = results_of(external(tmp_path / "data"), tmp_path)
-    assert set(found) == {"copy", "perfect", "dark"}
+    assert set(found) == {"source-copy", "perfect", "dark"}
     assert found["perfect"].figures["psnr"] == 99 > 20 > found["dark"].figures["psnr"]
     assert not any(result.seconds for result in found.values())
 
@@ -512,7 +517,7 @@ def test_folders_that_can_not_be_used_get_a_sentence(protocol: str, tmp_path: Pa
 
 
 def test_the_report_needs_nothing_from_elsewhere(tmp_path: Path) -> None:
-    evaluation = small("controlnet,full,less-mgdm")
+    evaluation = small("controlnet,full,without-mgdm")
     store = evaluation.store(tmp_path, "tiny<script>", "1")
     list(evaluation.run(Animator(tiny_models()), store))
     page, table = evaluation.report(store)
@@ -521,16 +526,16 @@ def test_the_report_needs_nothing_from_elsewhere(tmp_path: Path) -> None:
     assert "missing: I3D (FVD) was not asked for" in text
     assert not re.search(r"(src|href)=['\"](?!data:)", text) and "http" not in text
     assert "<script>" not in text and "tiny&lt;script&gt;" in text
-    for row in (*REFERENCES, "controlnet", "full", "less-mgdm"):
+    for row in (*REFERENCES, "controlnet", "full", "without-mgdm"):
         assert f"<td>{row}</td>" in text and f"| {row} |" in table
     changed = "pacm_source=True, pacm_pose=True, dcam=True, mgdm=False"
     assert f"without the decoupling of character and background ({changed})" in text
     assert text.count("data:image/png") == 3 * 5
     sheets = sorted(path.name for path in (tmp_path / "sheets").iterdir())
-    assert len(sheets) == 3 * 5 and "median-less-mgdm.png" in sheets
+    assert len(sheets) == 3 * 5 and "median-without-mgdm.png" in sheets
     height, width = 64, 64 * (FEW.frames - 1)
     made, bound = (
-        cv2.imread(str(tmp_path / "sheets" / f"best-{row}.png")) for row in ("full", "bound")
+        cv2.imread(str(tmp_path / "sheets" / f"best-{row}.png")) for row in ("full", "vae-bound")
     )
     assert made.shape == (2 * height, width, 3) and np.array_equal(made[height:], bound)
     for path in (tmp_path / "plots").iterdir():
@@ -560,7 +565,7 @@ def test_frechet_distances_are_of_a_rows_clips_together(tmp_path: Path) -> None:
     list(evaluation.run(Animator(tiny_models()), store))
     page, table = evaluation.report(store)
     summary = json.loads((tmp_path / "summary.json").read_text())
-    assert 0 <= summary["bound"]["fid"]["mean"] < summary["controlnet"]["fid"]["mean"]
+    assert 0 <= summary["vae-bound"]["fid"]["mean"] < summary["controlnet"]["fid"]["mean"]
     own = [r for r in store.results() if r.row == "full"]
     made = np.concatenate([store.features(r)["fid"] for r in own])
     true = np.concatenate([store.features(replace(r, row="truth"))["fid"] for r in own])
@@ -608,8 +613,10 @@ def test_nothing_is_both_cheaper_and_better_than_the_front(points: dict) -> None
         row: {"seconds": Interval(s, s, s), "psnr": Interval(p, p, p)}
         for row, (s, p) in points.items()
     }
-    kept = front(summary | {"copy": {"seconds": Interval(0, 0, 0), "psnr": Interval(99, 99, 99)}})
-    assert kept and "copy" not in kept
+    kept = front(
+        summary | {"source-copy": {"seconds": Interval(0, 0, 0), "psnr": Interval(99, 99, 99)}}
+    )
+    assert kept and "source-copy" not in kept
     for row, (s, p) in points.items():
         better = [r for r in kept if points[r][0] <= s and points[r][1] >= p]
         assert better, f"{row} is beaten by none of the front"
@@ -622,11 +629,11 @@ def test_what_was_not_measured_is_a_dash_and_no_number() -> None:
         summarise(
             [
                 Result("a", "walk", "full", "own", {"psnr": 20.0, "source_psnr": 30.0}),
-                Result("a", "walk", "copy", "own", {"psnr": 10.0}),
+                Result("a", "walk", "source-copy", "own", {"psnr": 10.0}),
             ]
         )
     )
-    assert table.splitlines()[-1] == "| copy | 10.0 | - |"
+    assert table.splitlines()[-1] == "| source-copy | 10.0 | - |"
 
 
 def test_samples_are_drawn_above_the_truth(tmp_path: Path) -> None:

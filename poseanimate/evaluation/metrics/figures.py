@@ -47,8 +47,8 @@ FIGURES: dict[str, Figure] = {
     "psnr_outline": Figure(
         "outline", "dB", 1, f"PSNR of the background within {OUTLINE_PX} px of the true character"
     ),
-    "psnr_uncovered": Figure(
-        "uncovered", "dB", 1, "PSNR of the background further off, where the source's character was"
+    "psnr_disoccluded": Figure(
+        "disoccluded", "dB", 1, "PSNR of the background further off, where the source's character was"
     ),
     "ssim": Figure("SSIM", "", 1, "against the true frames", 3),
     "l1": Figure(
@@ -111,9 +111,9 @@ FIGURES: dict[str, Figure] = {
         "M_i IoU", "", 1, "of the frame masks with the true ones", 3
     ),
     "seconds": Figure("seconds", "s", -1, "that the row takes alone, without loading"),
-    "calls": Figure(
-        "model calls", "samples", -1,
-        "through U-Net and ControlNet, forwards and backwards, that the row takes alone", 0,
+    "nfe": Figure(
+        "NFE", "", -1,
+        "number of function evaluations: samples through U-Net and ControlNet, forward and backward", 0,
     ),
 }  # fmt: skip
 
@@ -139,7 +139,7 @@ def background_parts(body: Inside, source: Inside) -> dict[str, Inside]:
     """
     distance = cv2.distanceTransform((~body).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
     near = distance <= OUTLINE_PX
-    parts = {"psnr_outline": near & ~body, "psnr_uncovered": ~near & source}
+    parts = {"psnr_outline": near & ~body, "psnr_disoccluded": ~near & source}
     return {name: part for name, part in parts.items() if part.sum() >= FEWEST_PX}
 
 

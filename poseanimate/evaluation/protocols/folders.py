@@ -47,7 +47,7 @@ class InTheWild(_Folder):
 
     motions: tuple[str, ...]
     name = "in-the-wild"
-    references = ("copy",)
+    references = ("source-copy",)
     drives = True
 
     def names(self) -> tuple[tuple[str, str], ...]:
@@ -72,7 +72,7 @@ class Videos(_Folder):
     """TikTok's and TED-talks' protocol: a video's first frame moves as the rest of the video does."""
 
     name: str
-    references = ("bound", "copy")
+    references = ("vae-bound", "source-copy")
 
     def names(self) -> tuple[tuple[str, str], ...]:
         return tuple((clip, "itself") for clip in _entries(self.folder, VIDEOS, folders=True))
@@ -95,7 +95,7 @@ class External(_Folder):
     """
 
     name = "external"
-    references = ("copy",)
+    references = ("source-copy",)
 
     @property
     def systems(self) -> tuple[str, ...]:

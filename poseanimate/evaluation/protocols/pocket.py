@@ -38,7 +38,7 @@ class Pocket(Protocol):
     first: int = 0
     captions: str = "full"
     name = "pocket"
-    references = ("bound", "copy")
+    references = ("vae-bound", "source-copy")
     drives = True
 
     def names(self) -> tuple[tuple[str, str], ...]:

@@ -10,10 +10,10 @@ import numpy as np
 from poseanimate.evaluation.metrics.figures import FIGURES, Figure
 from poseanimate.evaluation.statistics import Interval
 
-BOUND = "bound"
+BOUND = "vae-bound"
 REFERENCES = {
     BOUND: "the autoencoder of the true frames: the best that these models can do",
-    "copy": "the source picture again and again",
+    "source-copy": "the source picture again and again",
 }
 Summary = dict[str, dict[str, Interval]]
 STYLE = (
