@@ -17,8 +17,8 @@ from poseanimate.ui import parts, texts
 from poseanimate.ui.about import about
 from poseanimate.ui.api import Api
 from poseanimate.ui.compare import Comparison
-from poseanimate.ui.guard import guarded
 from poseanimate.ui.handlers import Handlers
+from poseanimate.ui.middleware import app_arguments
 from poseanimate.ui.parts import BESIDE, QUIET
 from poseanimate.ui.previews import ALIGNMENT_SETTINGS, PreviewHandlers
 from poseanimate.ui.sharing import LINK, Sharing, shared_folder
@@ -115,7 +115,7 @@ def serve(demo: gr.Blocks, mcp: bool = False, **more: Any) -> Any:
         ssr_mode=False,
         pwa=False,
         mcp_server=mcp,
-        app_kwargs=guarded(),
+        app_kwargs=app_arguments(),
         **more,
     )
 

@@ -37,8 +37,8 @@ from poseanimate.settings import Settings
 from poseanimate.storage.shared_clips import SharedClips, ShareToken
 from poseanimate.storage.stage_cache import StageCache
 from poseanimate.ui.api import Api
-from poseanimate.ui.guard import MAX_BODY_BYTES
 from poseanimate.ui.input_cache import MOTION_NAMES, SETTING_NAMES
+from poseanimate.ui.middleware import MAX_BODY_BYTES
 from poseanimate.ui.page import IN_LINE
 from poseanimate.ui.rate_limit import VARIABLE
 from poseanimate.ui.theme import EXAMPLES

@@ -22,7 +22,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from poseanimate.media import read_video
 from poseanimate.storage.shared_clips import SharedClips
-from poseanimate.ui.middleware import END
+from poseanimate.ui.middleware import STREAM_END
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "characters"
 
@@ -280,7 +280,7 @@ def test_results_come_though_the_end_of_a_stream_is_late(
 ) -> None:
     with (
         serving(app.animator, SharedClips(tmp_path)) as url,
-        brought_late(url, END, 1.0) as there,
+        brought_late(url, STREAM_END, 1.0) as there,
         browser.new_context() as context,
     ):
         page = opened(context.new_page(), there)
