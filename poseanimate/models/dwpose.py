@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from poseanimate.errors import ModelsError, first_line
-from poseanimate.models.pose_detection import person_size
+from poseanimate.poses.measures import person_size
 from poseanimate.poses.skeleton import NECK, THRESHOLD, FloatArray, Pose
 
 FILES = ("yolox_l.onnx", "dw-ll_ucoco_384.onnx")

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from poseanimate.errors import ModelsError, NoCharacterError, SeveralCharactersError
 from poseanimate.media import Video
+from poseanimate.poses.measures import person_size
 from poseanimate.poses.motion import Motion
 from poseanimate.poses.skeleton import (
     FACE_POINTS,
@@ -134,12 +135,6 @@ def _points(
         if keypoint is not None and keypoint.x >= 0 and keypoint.y >= 0:
             row[:] = keypoint.x * width, keypoint.y * height, min(max(keypoint.score, 0.0), 1.0)
     return points if points[:, 2].any() else None
-
-
-def person_size(pose: Pose) -> float:
-    """The diagonal in pixels of the box around a person's visible joints; 0 with none."""
-    seen = pose.xy[pose.visible()]
-    return float(np.hypot(*np.ptp(seen, axis=0))) if len(seen) else 0.0
 
 
 def one_person(people: list[Pose], what: str) -> Pose:

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate, pixel_shuffle
 
 from poseanimate.errors import ModelsError
-from poseanimate.models.pose_detection import person_size
+from poseanimate.poses.measures import person_size
 from poseanimate.poses.skeleton import NECK, Pose
 
 JOINTS = 18

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from poseanimate.poses.silhouette import torso_length
+from poseanimate.poses.measures import torso_length
 from poseanimate.poses.skeleton import FloatArray, Pose
 
 PCK_RADIUS = 0.25

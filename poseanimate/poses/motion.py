@@ -6,8 +6,6 @@ import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
 from poseanimate.errors import MotionError
 from poseanimate.poses.keypoints import (
     MAX_FPS,
@@ -17,6 +15,7 @@ from poseanimate.poses.keypoints import (
     person_json,
     read_keypoints,
 )
+from poseanimate.poses.measures import person_size
 from poseanimate.poses.skeleton import Pose
 from poseanimate.resources import resource_folder
 
@@ -92,7 +91,9 @@ class Motion:
             MotionError: see `read_keypoints`.
         """
         found = read_keypoints(text, f"motion {name[:80]!r}")
-        poses = tuple(max(people, key=_size, default=Pose.absent()) for people in found.frames)
+        poses = tuple(
+            max(people, key=_visible_size, default=Pose.absent()) for people in found.frames
+        )
         most = max(map(len, found.frames))
         return Motion(poses, found.width, found.height, found.fps, name, max(most, 1))
 
@@ -133,6 +134,6 @@ def preset_thumbnail(name: str) -> Path | None:
     return path if name in preset_names() and path.is_file() else None
 
 
-def _size(pose: Pose) -> float:
-    seen = pose.xy[pose.visible()]
-    return float(np.hypot(*np.ptp(seen, axis=0))) if len(seen) else -1.0
+def _visible_size(pose: Pose) -> tuple[bool, float]:
+    """Orders people by size; somebody with one visible joint comes before somebody with none."""
+    return bool(pose.visible().any()), person_size(pose)

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from poseanimate.poses.measures import torso_length
 from poseanimate.poses.skeleton import PARENTS, Pose
 
 FloatArray = NDArray[np.float64]
@@ -95,18 +96,6 @@ def nearest(pose: Pose, others: Sequence[Pose], width: int, height: int) -> Mask
     for each in others:
         near[distance(each) < own] = 0
     return near
-
-
-def torso_length(pose: Pose) -> float:
-    """Neck to the middle of the hips in pixels; without hips, twice the neck to the nose."""
-    xy, seen = pose.body[:, :2], pose.visible()
-    hips = [joint for joint in (8, 11) if seen[joint]]
-    if seen[1] and hips:
-        return max(float(np.linalg.norm(xy[hips].mean(axis=0) - xy[1])), 1.0)
-    if seen[1] and seen[0]:
-        return max(2 * float(np.linalg.norm(xy[0] - xy[1])), 1.0)
-    extent = np.ptp(xy[seen], axis=0).max() if seen.any() else 1.0
-    return max(float(extent) / 2, 1.0)
 
 
 def _point(xy: FloatArray) -> tuple[int, int]:

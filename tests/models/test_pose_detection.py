@@ -19,8 +19,8 @@ from poseanimate.models.pose_detection import (
     iter_detect,
     motion_from_poses,
     one_person,
-    person_size,
 )
+from poseanimate.poses.measures import person_size
 from poseanimate.poses.skeleton import Pose
 
 # A standing person in fractions of the picture, arms half out, every bone of different direction.

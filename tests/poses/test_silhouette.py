@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from poseanimate.pocket.world.body import Angles
 from poseanimate.pocket.world.motions import MOTIONS
 from poseanimate.pocket.world.scene import Scene, random_angles
-from poseanimate.poses.silhouette import Silhouette, torso_length
+from poseanimate.poses.measures import torso_length
+from poseanimate.poses.silhouette import Silhouette
 from poseanimate.poses.skeleton import Pose
 
 SIDE = 128

@@ -21,6 +21,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from poseanimate.poses.measures import box_diagonal
 from poseanimate.poses.motion import Motion
 from poseanimate.poses.pata.findings import (
     Finding,
@@ -358,7 +359,7 @@ def _smooth_travel(
     travel: FloatArray, present: BoolArray, character: Track, fps: float, settings: PataSettings
 ) -> FloatArray:
     # Speeds are told in body sizes, so that the picture's resolution makes no difference.
-    body_px = max(float(np.hypot(*np.ptp(character.xy[character.seen], axis=0))), 1.0)
+    body_px = max(box_diagonal(character.xy[character.seen]), 1.0)
     smoothed = one_euro(
         travel[:, None] / body_px,
         present,

@@ -11,6 +11,7 @@ from enum import Enum
 
 import numpy as np
 
+from poseanimate.poses.measures import MIN_TORSO_PX, neck_to_hips
 from poseanimate.poses.pata.track import PataSettings, Track
 from poseanimate.poses.skeleton import (
     L_HIP,
@@ -286,11 +287,10 @@ def judge(
 
 def _torso_px(track: Track) -> float | None:
     """Distance of the neck from the middle of the hips in the first frame; None where unseen."""
-    if not track.seen[0, [NECK, R_HIP, L_HIP]].all():
+    if not track.seen[0, [R_HIP, L_HIP]].all():
         return None
-    middle = track.xy[0, [R_HIP, L_HIP]].mean(axis=0)
-    length = float(np.linalg.norm(middle - track.xy[0, NECK]))
-    return length if length > 1.0 else None
+    length = neck_to_hips(track.xy[0], track.seen[0])
+    return length if length is not None and length > MIN_TORSO_PX else None
 
 
 def _faces_away(a: Track, b: Track) -> bool | None:
