@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,7 @@ GAP_PX = 4
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__).parse_args()
     animator = Animator(load_models("pocket", "cpu"))
     folder = ROOT / "examples" / "about"
     folder.mkdir(exist_ok=True)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from markers import replace_section
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -27,7 +28,6 @@ from poseanimate.storage.stage_cache import StageCache
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE, FOLDER = ROOT / "docs" / "long-clips.md", ROOT / "docs" / "long-clips"
-BEGIN, END = "<!-- what scripts/drift writes -->\n", "<!-- its end -->\n"
 SPLIT = "held-out"
 LOOPS = ("walk", "wave", "dance-sway", "jumping-jacks", "squat", "dance-disco")
 CACHE_BYTES = 2 << 30
@@ -85,8 +85,7 @@ def main() -> None:
     (FOLDER / "drift.json").write_text(json.dumps(document, separators=(",", ":")) + "\n")
     for name, figure in drawn(rows):
         (FOLDER / f"{name}.svg").write_text(plots.alone(figure))
-    before, _, rest = PAGE.read_text().partition(BEGIN)
-    PAGE.write_text(before + BEGIN + "\n".join(table(told)) + "\n" + END + rest.partition(END)[2])
+    PAGE.write_text(replace_section(PAGE.read_text(), "drift", "drift", table(told)))
 
 
 def made(animator: Animator, loop: Loop, path: Path, row: Row) -> NDArray[np.uint8]:

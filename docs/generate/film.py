@@ -5,6 +5,7 @@ Notable: the window is smaller than a desk's, and scrolls to what is done; waiti
 
 from __future__ import annotations
 
+import argparse
 import io
 import time
 from dataclasses import dataclass, field
@@ -110,6 +111,7 @@ def film(page: Page) -> list[NDArray[np.uint8]]:
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__).parse_args()
     with (
         TemporaryDirectory() as folder,
         app_in(Path(folder)) as app,

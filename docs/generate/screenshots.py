@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import io
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -34,8 +35,8 @@ CLIP = "h2:has-text('5 ·')"
 
 INTRODUCTION = """# Every state of the page
 
-`scripts/screenshots` takes these pictures of the running app: on a desk (1360 px wide) and a phone (390 px), in the
-light and in the dark theme.
+`docs/generate/screenshots.py` takes these pictures of the running app: on a desk (1360 px wide) and a phone (390 px),
+in the light and in the dark theme.
 """
 
 
@@ -236,6 +237,7 @@ def _page(browser: Browser, app: App) -> Iterator[Page]:
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__).parse_args()
     FOLDER.mkdir(exist_ok=True)
     for former in FOLDER.glob("*.webp"):
         former.unlink()

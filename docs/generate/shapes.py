@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from markers import replace_section
 from PIL import Image
 
 from poseanimate.animator import Animator
@@ -23,7 +25,6 @@ from poseanimate.poses.motion import Motion
 from poseanimate.settings import Settings
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "long-clips.md"
-BEGIN, END = "<!-- what scripts/shapes writes -->\n", "<!-- its end: shapes -->\n"
 SPLIT, CHARACTERS, MOTION, FRAMES = "held-out", 6, "wave", 8
 TIMES = 1.25  # the models' side
 PICTURES = {"square": (1.25, 1.25), "portrait": (1.0, 1.5), "landscape": (1.5, 1.0)}  # sides
@@ -32,10 +33,10 @@ FIGURES = {"psnr": "PSNR, dB", "character": "character, dB", "identity": "identi
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__).parse_args()
     models = load_models("pocket", "cpu")
-    lines = "\n".join(table(Animator(models), Animator(models, max_side=int(TIMES * models.side))))
-    before, _, rest = PAGE.read_text().partition(BEGIN)
-    PAGE.write_text(before + BEGIN + lines + "\n" + END + rest.partition(END)[2])
+    lines = table(Animator(models), Animator(models, max_side=int(TIMES * models.side)))
+    PAGE.write_text(replace_section(PAGE.read_text(), "shapes", "shapes", lines))
 
 
 def table(plain: Animator, larger: Animator) -> Iterator[str]:

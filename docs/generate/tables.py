@@ -1,4 +1,4 @@
-"""Writes the tables of docs/results.md, each between its marks, from the folders that `evaluate pocket` filled."""
+"""Writes the tables of docs/results.md, each in its own section, from the folders that `evaluate pocket` filled."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import argparse
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+
+from markers import replace_section
 
 from poseanimate.evaluation.metrics.figures import FIGURES
 from poseanimate.evaluation.protocols.pocket import Pocket
@@ -16,7 +18,6 @@ from poseanimate.evaluation.store import ASKED, Result, Store
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 PAGE, PICTURES = DOCS / "results.md", DOCS / "results"
-BEGIN, END = "<!-- written by docs/generate/tables.py: {} -->\n", "<!-- end: {} -->\n"
 ROWS = {
     "vae-bound": "VAE reconstruction of the true frames",
     "source-copy": "copy of the source",
@@ -105,7 +106,7 @@ TABLES: Mapping[str, Mapping[str, Writer]] = {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="scripts/tables", description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("evaluation", choices=TABLES, help="whose tables")
     parser.add_argument("folder", type=Path, help="that `evaluate pocket -o` filled")
     args = parser.parse_args()
@@ -117,11 +118,7 @@ def main() -> None:
     results = sorted((r for r in results if r.row in ROWS), key=lambda r: order.index(r.row))
     page = PAGE.read_text()
     for name, lines in TABLES[evaluation].items():
-        before, _, rest = page.partition(BEGIN.format(name))
-        _, end, after = rest.partition(END.format(name))
-        if not end:
-            raise SystemExit(f"{PAGE.name} has no marks of {name}.")
-        page = f"{before}{BEGIN.format(name)}" + "\n".join(lines(results)) + f"\n{end}{after}"
+        page = replace_section(page, "tables", name, lines(results))
     PAGE.write_text(page)
     summary = report.summarise(results)
     plain = {row: {name: vars(own) for name, own in of.items()} for row, of in summary.items()}

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import json
+import re
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -14,7 +15,7 @@ import pytest
 
 from poseanimate.evaluation.store import Result, Store
 
-SCRIPT = Path(__file__).parents[2] / "docs" / "generate" / "tables.py"
+SCRIPTS = Path(__file__).parents[2] / "docs" / "generate"
 PSNR = {"vae-bound": (31.0, 33.0), "controlnet": (24.0, 26.0), "full": (25.0, 28.0)}
 SVG = "{http://www.w3.org/2000/svg}"
 SAID = "What people wrote.\n\n{}And under it.\n"
@@ -22,10 +23,8 @@ SAID = "What people wrote.\n\n{}And under it.\n"
 
 @pytest.fixture
 def tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    spec = importlib.util.spec_from_file_location("tables", SCRIPT)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    monkeypatch.syspath_prepend(SCRIPTS)
+    module = importlib.import_module("tables")
     monkeypatch.setattr(module, "PAGE", tmp_path / "results.md")
     monkeypatch.setattr(module, "PICTURES", tmp_path)
     monkeypatch.setattr(sys, "argv", ["tables", "brief", str(tmp_path / "brief")])
@@ -39,7 +38,10 @@ def tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 
 def page(tables: ModuleType, *names: str) -> str:
-    marks = "".join(tables.BEGIN.format(n) + "old\n" + tables.END.format(n) for n in names)
+    markers = importlib.import_module("markers")
+    marks = "".join(
+        markers.BEGIN.format("tables", n) + "old\n" + markers.END.format(n) for n in names
+    )
     return SAID.format(marks)
 
 
@@ -74,7 +76,7 @@ def test_the_plot_is_a_picture_of_its_own(
 def test_a_page_without_the_marks_is_left_alone(tables: ModuleType) -> None:
     told = page(tables, "brief")
     tables.PAGE.write_text(told)
-    with pytest.raises(SystemExit, match="no marks of brief leads"):
+    with pytest.raises(SystemExit, match="no section brief leads"):
         tables.main()
     assert tables.PAGE.read_text() == told
     assert not (tables.PICTURES / "brief.json").exists()
@@ -89,3 +91,12 @@ def test_leads_want_the_row_that_leads(tables: ModuleType) -> None:
     with pytest.raises(SystemExit, match="no row full"):
         tables.main()
     assert tables.PAGE.read_text() == told
+
+
+@pytest.mark.parametrize("page", ["results.md", "long-clips.md"])
+def test_every_section_names_a_script_that_is_there(page: str) -> None:
+    text = (SCRIPTS.parent / page).read_text()
+    begun = re.findall(r"<!-- written by docs/generate/(\w+)\.py: (.+?) -->", text)
+    assert begun and [name for _, name in begun] == re.findall(r"<!-- end: (.+?) -->", text)
+    assert all((SCRIPTS / f"{script}.py").is_file() for script, _ in begun)
+    assert "<!-- what " not in text
