@@ -1,4 +1,4 @@
-"""The page and a real Chromium, one of each for a file of tests."""
+"""The page, one for all tests of a process, and a real Chromium, one for each file of tests."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from helpers.browser import App, app_in, chromium
 from playwright.sync_api import Browser
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
     with app_in(tmp_path_factory.mktemp("app")) as app:
         yield app
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module")  # its event loop would be in the way of other files' own
 def browser() -> Iterator[Browser]:
     with chromium() as browser:
         yield browser

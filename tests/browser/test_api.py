@@ -13,14 +13,14 @@ from typing import Any
 import httpx
 import pytest
 from gradio_client import Client, handle_file
-from helpers.browser import HOLD_S
+from helpers.browser import HOLD_S, App, app_in, file_data
 from PIL import Image
 
 from poseanimate.media import read_video
 from poseanimate.poses.motion import load_preset, preset_names
 from poseanimate.ui.theme import EXAMPLES
-from tests.browser.test_attacks import REPOSITORY, Target, file_data, target_in
 
+REPOSITORY = Path(__file__).resolve().parents[2]
 DOCUMENT = REPOSITORY / "docs" / "api.md"
 DEFAULT_URL = "http://127.0.0.1:7860"
 PICTURE = EXAMPLES / "park-girl.png"
@@ -28,22 +28,22 @@ QUICK = {"frames": 4, "num_inference_steps": 2}
 
 
 @pytest.fixture(scope="module")
-def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
     """The page with MCP switched on, which changes nothing for others."""
-    with target_in(tmp_path_factory.mktemp("target"), mcp=True) as target:
-        yield target
+    with app_in(tmp_path_factory.mktemp("app"), mcp=True) as app:
+        yield app
 
 
 @pytest.fixture
-def client(target: Target) -> Client:
-    return Client(target.url, verbose=False, httpx_kwargs={"trust_env": False})
+def client(app: App) -> Client:
+    return Client(app.url, verbose=False, httpx_kwargs={"trust_env": False})
 
 
-def example(language: str, target: Target) -> str:
+def example(language: str, app: App) -> str:
     """The document's, for the server of this test."""
     (code,) = re.findall(rf"```{language}\n(.*?)```", DOCUMENT.read_text(encoding="utf-8"), re.S)
     assert DEFAULT_URL in code
-    return code.replace(DEFAULT_URL, target.url.rstrip("/"))
+    return code.replace(DEFAULT_URL, app.url.rstrip("/"))
 
 
 def frames_and_fps(path: str | Path) -> tuple[int, float]:
@@ -52,11 +52,11 @@ def frames_and_fps(path: str | Path) -> tuple[int, float]:
 
 
 def test_the_example_in_python_does_what_the_document_says(
-    target: Target, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    app: App, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(REPOSITORY)
     left: dict[str, Any] = {}
-    exec(example("python", target), left)
+    exec(example("python", app), left)
     with Image.open(left["preview"]) as preview:
         assert preview.format == "GIF" and preview.n_frames == 8
     assert left["findings"] == [
@@ -76,9 +76,9 @@ def test_the_example_in_python_does_what_the_document_says(
     assert "generation 1" in said and str(preset_names()) in said
 
 
-def test_the_example_with_curl_ends_with_a_clip(target: Target, tmp_path: Path) -> None:
+def test_the_example_with_curl_ends_with_a_clip(app: App, tmp_path: Path) -> None:
     told = subprocess.run(
-        ["bash", "-euc", example("bash", target)],
+        ["bash", "-euc", example("bash", app)],
         cwd=REPOSITORY,
         capture_output=True,
         text=True,
@@ -117,22 +117,22 @@ def test_a_file_goes_before_a_motions_name_and_its_part_is_used(client: Client) 
     assert frames_and_fps(clip) == (figures["frames"], figures["fps"]) == (5, 12 / 3)
 
 
-def test_a_client_that_leaves_stops_its_run(target: Target, client: Client) -> None:
-    target.animator.closed.clear()
+def test_a_client_that_leaves_stops_its_run(app: App, client: Client) -> None:
+    app.animator.closed.clear()
     hours = {"frames": 240, "num_inference_steps": 200}
     run = client.submit(picture=handle_file(PICTURE), settings=hours, api_name="/animate")
     next(run)
-    assert run.cancel() and target.animator.closed.wait(HOLD_S)
+    assert run.cancel() and app.animator.closed.wait(HOLD_S)
     assert not any(clip for clip, _ in run.outputs())
 
 
 # MCP -----------------------------------------------------------------------------------------------
 
 
-def asked(target: Target, method: str, **about: Any) -> dict[str, Any]:
+def asked(app: App, method: str, **about: Any) -> dict[str, Any]:
     """What the server answers to an MCP client."""
     answer = httpx.post(
-        f"{target.url}gradio_api/mcp/",
+        f"{app.url}gradio_api/mcp/",
         json={"jsonrpc": "2.0", "id": 1, "method": method, "params": about},
         headers={"accept": "application/json, text/event-stream"},
         timeout=HOLD_S,
@@ -143,14 +143,14 @@ def asked(target: Target, method: str, **about: Any) -> dict[str, Any]:
     return result
 
 
-def used(target: Target, tool: str, **arguments: Any) -> tuple[bool, str]:
+def used(app: App, tool: str, **arguments: Any) -> tuple[bool, str]:
     """Whether it succeeded, and what it said."""
-    result = asked(target, "tools/call", name=tool, arguments=arguments)
+    result = asked(app, "tools/call", name=tool, arguments=arguments)
     return not result["isError"], " ".join(each["text"] for each in result["content"])
 
 
-def test_tools_are_the_endpoints_with_their_help(target: Target) -> None:
-    tools = {each["name"]: each for each in asked(target, "tools/list")["tools"]}
+def test_tools_are_the_endpoints_with_their_help(app: App) -> None:
+    tools = {each["name"]: each for each in asked(app, "tools/list")["tools"]}
     assert list(tools) == ["animate", "align", "motions"]
     for tool in tools.values():
         assert tool["description"]
@@ -158,23 +158,23 @@ def test_tools_are_the_endpoints_with_their_help(target: Target) -> None:
     assert tools["animate"]["inputSchema"]["required"] == ["picture"]
 
 
-def test_a_tool_does_what_its_endpoint_does(target: Target) -> None:
+def test_a_tool_does_what_its_endpoint_does(app: App) -> None:
     data = f"data:image/png;base64,{b64encode(PICTURE.read_bytes()).decode()}"
-    done, said = used(target, "animate", picture=data, settings=QUICK)
+    done, said = used(app, "animate", picture=data, settings=QUICK)
     assert done and "poseanimate-clip.mp4" in said and "'frames': 4" in said
-    done, said = used(target, "align", picture=data, motion="fly")
+    done, said = used(app, "align", picture=data, motion="fly")
     assert not done and "There is no preset motion named 'fly'" in said
 
 
-def test_tools_take_no_files_of_the_server(target: Target, tmp_path: Path) -> None:
+def test_tools_take_no_files_of_the_server(app: App, tmp_path: Path) -> None:
     secret = tmp_path / "secret.txt"
     secret.write_text("hush")
     file = file_data(str(secret))
     picture = f"data:image/png;base64,{b64encode(PICTURE.read_bytes()).decode()}"
     for wrong in (file, str(secret), secret.as_uri(), "http://127.0.0.1:1/a.png", [file]):
         for name in ("picture", "motion_file"):
-            assert not used(target, "align", **{"picture": picture, name: wrong})[0]
+            assert not used(app, "align", **{"picture": picture, name: wrong})[0]
     for name in ("motion", "settings", "joints", "stride", "other"):
         for value in (file, {"frames": file}, [file]):
-            assert not used(target, "align", picture=picture, **{name: value})[0]
-    assert not list(target.uploads.rglob("secret*"))
+            assert not used(app, "align", picture=picture, **{name: value})[0]
+    assert not list(app.uploads.rglob("secret*"))

@@ -13,7 +13,6 @@ import secrets
 import tempfile
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from inspect import signature
@@ -24,18 +23,16 @@ from urllib.parse import urlparse
 import httpx
 import numpy as np
 import pytest
-from helpers.browser import CHROMIUM, FLAGS, HOLD_S, TIMEOUT_MS, Paced, serving
+from helpers.browser import HOLD_S, TIMEOUT_MS, App, file_data, serving
 from PIL import Image
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import Browser, expect
 
 from poseanimate.inputs.bundle import JOB, LIMITS, MOTION, PICTURE, Bundle
 from poseanimate.media import VideoLimits
-from poseanimate.models.loading import load_models
 from poseanimate.poses.keypoints import MAX_FRAMES, MAX_PEOPLE
 from poseanimate.poses.motion import PRESETS_FOLDER, load_preset
 from poseanimate.settings import Settings
-from poseanimate.storage.shared_clips import SharedClips, ShareToken
-from poseanimate.storage.stage_cache import StageCache
+from poseanimate.storage.shared_clips import ShareToken
 from poseanimate.ui.api import Api
 from poseanimate.ui.input_cache import MOTION_NAMES, SETTING_NAMES
 from poseanimate.ui.middleware import MAX_BODY_BYTES
@@ -51,34 +48,6 @@ NAN = float("nan")
 HALF = "\ud800"  # of a surrogate pair: JSON lets it through, UTF-8 doesn't
 MARKUP = '<img src=x onerror="window.attacked=1">'
 FAR = [1e308, 1e308, 1] * 18
-
-
-@dataclass(frozen=True)
-class Target:
-    url: str
-    animator: Paced
-    cache: Path
-    shelf: SharedClips
-    uploads: Path
-
-
-@contextmanager
-def target_in(folder: Path, mcp: bool = False) -> Iterator[Target]:
-    """The page, with all that it keeps in a folder."""
-    cache, shared, uploads = (folder / name for name in ("cache", "shelf", "up"))
-    uploads.mkdir()
-    animator = Paced(load_models("pocket", "cpu"), StageCache(cache, 10**9))
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("GRADIO_TEMP_DIR", str(uploads))
-        shelf = SharedClips(shared)
-        with serving(animator, shelf, mcp) as url:
-            yield Target(url, animator, cache, shelf, uploads)
-
-
-@pytest.fixture(scope="module")
-def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
-    with target_in(tmp_path_factory.mktemp("target")) as target:
-        yield target
 
 
 @cache
@@ -178,21 +147,17 @@ def _read(success: bool, output: dict[str, Any]) -> Answer:
     return Answer(success, values, said)
 
 
-def file_data(path: str, **more: Any) -> dict[str, Any]:
-    return {"path": path, "meta": {"_type": "gradio.FileData"}, **more}
-
-
 @pytest.fixture
-def visitor(target: Target) -> Iterator[Visitor]:
+def visitor(app: App) -> Iterator[Visitor]:
     """Does as the test says; afterwards the server must still be there, with nothing left in its queue."""
-    target.animator.hold_at = None
-    yield Visitor(target.url)
-    assert Visitor(target.url).http.get("/gradio_api/queue/status").json()["queue_size"] == 0
+    app.animator.hold_at = None
+    yield Visitor(app.url)
+    assert Visitor(app.url).http.get("/gradio_api/queue/status").json()["queue_size"] == 0
 
 
-def raw(target: Target, path: str) -> http.client.HTTPResponse:
+def raw(app: App, path: str) -> http.client.HTTPResponse:
     """A request whose path no client has tidied up."""
-    at = urlparse(target.url)
+    at = urlparse(app.url)
     connection = http.client.HTTPConnection(str(at.hostname), at.port, timeout=HOLD_S)
     connection.request("GET", path)
     return connection.getresponse()
@@ -221,36 +186,36 @@ def raw(target: Target, path: str) -> http.client.HTTPResponse:
         "/svelte/../../../../../../../../etc/passwd",
     ],
 )
-def test_files_of_the_server_are_not_served(target: Target, visitor: Visitor, path: str) -> None:
-    answer = raw(target, path)
+def test_files_of_the_server_are_not_served(app: App, visitor: Visitor, path: str) -> None:
+    answer = raw(app, path)
     assert answer.status == 403
     assert answer.read().startswith((b'{"detail":"File not allowed', b'{"detail":"Forbidden"'))
 
 
-def test_the_cache_of_stages_and_the_shelf_are_not_served(target: Target, visitor: Visitor) -> None:
+def test_the_cache_of_stages_and_the_shelf_are_not_served(app: App, visitor: Visitor) -> None:
     assert visitor.animate(**QUICK).success and visitor.ask("share").success
-    files = [path for path in (*target.cache.rglob("*"), *target.shelf.folder.iterdir())]
-    assert {path.parent for path in files} == {target.cache, target.shelf.folder}
-    for path in (target.cache, target.shelf.folder, *files):
-        assert raw(target, f"/gradio_api/file={path}").status == 403
+    files = [path for path in (*app.cache.rglob("*"), *app.shelf.folder.iterdir())]
+    assert {path.parent for path in files} == {app.cache, app.shelf.folder}
+    for path in (app.cache, app.shelf.folder, *files):
+        assert raw(app, f"/gradio_api/file={path}").status == 403
 
 
-def test_an_upload_is_found_by_its_whole_path_alone(target: Target, visitor: Visitor) -> None:
+def test_an_upload_is_found_by_its_whole_path_alone(app: App, visitor: Visitor) -> None:
     path = Path(visitor.upload("secret.png", secrets.token_bytes(99))["path"])
-    assert raw(target, f"/gradio_api/file={path}").status == 200
+    assert raw(app, f"/gradio_api/file={path}").status == 200
     for guess in (path.parent, path.parent.parent, path.with_name("picture.png")):
-        assert raw(target, f"/gradio_api/file={guess}").status == 403
-    answer = Visitor(target.url).animate(picture=file_data(str(path.with_name("guess.png"))))
+        assert raw(app, f"/gradio_api/file={guess}").status == 403
+    answer = Visitor(app.url).animate(picture=file_data(str(path.with_name("guess.png"))))
     assert "The picture isn't there any more." in answer.said
 
 
 @pytest.mark.parametrize("address", ["http://169.254.169.254/latest/meta-data", "http://[::1]/"])
 @pytest.mark.parametrize(("way", "status"), [("file", 403), ("proxy", 400)])
 def test_the_server_fetches_no_address(
-    target: Target, visitor: Visitor, address: str, way: str, status: int
+    app: App, visitor: Visitor, address: str, way: str, status: int
 ) -> None:
-    assert raw(target, f"/gradio_api/{way}={address}").status == status
-    assert raw(target, f"/gradio_api/{way}={target.url}config").status == status
+    assert raw(app, f"/gradio_api/{way}={address}").status == status
+    assert raw(app, f"/gradio_api/{way}={app.url}config").status == status
 
 
 NO_UPLOADS = [
@@ -303,9 +268,9 @@ def test_a_file_that_is_no_upload_is_refused_to_programs(
     assert re.search("^$|no uploaded file|no setting|settings are|frames is", answer.said.strip())
 
 
-def test_a_file_of_the_shelf_is_no_bundle_to_upload(target: Target, visitor: Visitor) -> None:
-    ticket = target.shelf.put(a_bundle())
-    (path,) = target.shelf.folder.glob(f"{ticket.id}*")
+def test_a_file_of_the_shelf_is_no_bundle_to_upload(app: App, visitor: Visitor) -> None:
+    ticket = app.shelf.put(a_bundle())
+    (path,) = app.shelf.folder.glob(f"{ticket.id}*")
     answer = visitor.ask("restore", file_data(str(path)))
     assert not answer.success and answer.said.strip() == ""
 
@@ -313,28 +278,26 @@ def test_a_file_of_the_shelf_is_no_bundle_to_upload(target: Target, visitor: Vis
 # Uploads --------------------------------------------------------------------------------------------
 
 
-def test_an_upload_that_is_too_large_leaves_nothing(target: Target, visitor: Visitor) -> None:
-    before = set(target.uploads.rglob("*"))
+def test_an_upload_that_is_too_large_leaves_nothing(app: App, visitor: Visitor) -> None:
+    before = set(app.uploads.rglob("*"))
     data = bytes(VideoLimits().max_bytes + 1)
     answer = visitor.http.post("/gradio_api/upload", files={"files": ("a.mp4", data)})
     assert answer.status_code == 413
-    assert set(target.uploads.rglob("*")) == before
+    assert set(app.uploads.rglob("*")) == before
 
 
 @pytest.mark.parametrize("name", ["a.html", "a.svg", "a.xhtml", "a.js", "a.pdf"])
-def test_uploaded_markup_is_saved_and_not_shown(
-    target: Target, visitor: Visitor, name: str
-) -> None:
+def test_uploaded_markup_is_saved_and_not_shown(app: App, visitor: Visitor, name: str) -> None:
     path = visitor.upload(name, b"<svg xmlns='http://www.w3.org/2000/svg'><script/></svg>")["path"]
-    answer = raw(target, f"/gradio_api/file={path}")
+    answer = raw(app, f"/gradio_api/file={path}")
     assert answer.headers["content-type"] == "application/octet-stream"
     assert answer.headers["content-disposition"].startswith("attachment")
 
 
 @pytest.mark.parametrize("name", ["../../evil.py", "/etc/evil.py", "..\\evil.py", "evil\0.py"])
-def test_an_upload_stays_in_its_folder(target: Target, visitor: Visitor, name: str) -> None:
+def test_an_upload_stays_in_its_folder(app: App, visitor: Visitor, name: str) -> None:
     path = Path(visitor.upload(name, b"evil")["path"])
-    assert path.resolve().is_relative_to(target.uploads) and path.read_bytes() == b"evil"
+    assert path.resolve().is_relative_to(app.uploads) and path.read_bytes() == b"evil"
 
 
 def png_of(width: int, height: int) -> bytes:
@@ -459,12 +422,12 @@ BUNDLES = {
 
 @pytest.mark.parametrize(("data", "said"), BUNDLES.values(), ids=BUNDLES)
 def test_a_bundle_that_cannot_be_gets_a_sentence(
-    target: Target, visitor: Visitor, data: bytes, said: str
+    app: App, visitor: Visitor, data: bytes, said: str
 ) -> None:
     answer = visitor.ask("restore", visitor.upload("a.zip", data))
     assert said in answer.said
     assert all(unchanged(value) for value in answer.values[1:])
-    assert not list(target.uploads.parent.rglob("worm.py"))
+    assert not list(app.uploads.parent.rglob("worm.py"))
 
 
 def unchanged(value: Any) -> bool:
@@ -475,9 +438,9 @@ def unchanged(value: Any) -> bool:
 
 @pytest.mark.parametrize("gone", [None, "gone.zip"])
 def test_a_bundle_that_is_not_there_gets_a_sentence(
-    target: Target, visitor: Visitor, gone: str | None
+    app: App, visitor: Visitor, gone: str | None
 ) -> None:
-    bundle = None if gone is None else file_data(str(target.uploads / gone))
+    bundle = None if gone is None else file_data(str(app.uploads / gone))
     assert "There is no bundle." in visitor.ask("restore", bundle).said
 
 
@@ -614,18 +577,19 @@ def test_compared_values_that_cannot_be_get_a_sentence(
 # Script ------------------------------------------------------------------------------------------------
 
 
-def test_script_in_texts_and_names_is_not_executed(target: Target, visitor: Visitor) -> None:
-    shared = target.shelf.put(a_bundle(prompt=MARKUP, motion_name=MARKUP, models=MARKUP))
+def test_script_in_texts_and_names_is_not_executed(
+    app: App, visitor: Visitor, browser: Browser
+) -> None:
+    shared = app.shelf.put(a_bundle(prompt=MARKUP, motion_name=MARKUP, models=MARKUP))
     wrong = a_bundle(settings={MARKUP: 1})
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
-        page = browser.new_page()
+    with browser.new_context() as context:
+        page = context.new_page()
         page.set_default_timeout(TIMEOUT_MS)
         expect.set_options(timeout=TIMEOUT_MS)
 
-        page.goto(f"{target.url}?shared={MARKUP}")
+        page.goto(f"{app.url}?shared={MARKUP}")
         expect(page.locator("#restored")).to_contain_text("no shared clip")
-        page.goto(f"{target.url}?shared={shared.id}")
+        page.goto(f"{app.url}?shared={shared.id}")
         expect(page.locator("#restored")).to_contain_text("Somebody shared this clip")
         expect(page.get_by_label("Prompt")).to_have_value(MARKUP)
         expect(page.locator("#findings")).to_contain_text("frames")
@@ -648,17 +612,16 @@ def test_script_in_texts_and_names_is_not_executed(target: Target, visitor: Visi
         # and here is what it would have done
         page.evaluate("markup => { document.body.innerHTML += markup }", MARKUP)
         page.wait_for_function("window.attacked == 1")
-        browser.close()
 
 
 # Other people's work ------------------------------------------------------------------------------------
 
 
-def test_another_session_gets_nothing_of_a_run(target: Target, visitor: Visitor) -> None:
+def test_another_session_gets_nothing_of_a_run(app: App, visitor: Visitor) -> None:
     assert visitor.animate(**QUICK).success
     *_, mine = visitor.ask("pack").values
     assert len(mine["value"]) == 5
-    other = Visitor(target.url)
+    other = Visitor(app.url)
     theirs = other.ask("pack").values
     assert theirs == [None] * 3
     assert "There is no clip yet" in other.ask("share").said
@@ -668,21 +631,21 @@ def test_another_session_gets_nothing_of_a_run(target: Target, visitor: Visitor)
 
 
 @pytest.mark.parametrize("id", ["../../../../etc/passwd", "*", "?" * 22, "a" * 22, "a\0" * 11])
-def test_a_link_that_is_none_opens_nothing(target: Target, visitor: Visitor, id: str) -> None:
-    target.shelf.put(a_bundle())
+def test_a_link_that_is_none_opens_nothing(app: App, visitor: Visitor, id: str) -> None:
+    app.shelf.put(a_bundle())
     answer = visitor.ask("opened", shared=id)
     assert "There is no shared clip under this link." in answer.said
     assert all(unchanged(value) for value in answer.values[1:])
 
 
-def test_a_clip_is_taken_back_by_whom_it_is_from_alone(target: Target, visitor: Visitor) -> None:
+def test_a_clip_is_taken_back_by_whom_it_is_from_alone(app: App, visitor: Visitor) -> None:
     assert visitor.animate(**QUICK).success
     id = visitor.ask("share").values[1]
-    other = Visitor(target.url)
+    other = Visitor(app.url)
     for ticket in ([id, "key"], [id, ""], {"id": id}, None):
         assert "isn't shared any more" in other.ask("unshare", ticket).said
-    assert not target.shelf.remove(ShareToken(id, "key"))
-    assert target.shelf.get(id)
+    assert not app.shelf.remove(ShareToken(id, "key"))
+    assert app.shelf.get(id)
     assert "GatheredKeys back" in visitor.ask("unshare", None).said
     assert "no shared clip" in other.ask("opened", shared=id).said
 
@@ -690,13 +653,13 @@ def test_a_clip_is_taken_back_by_whom_it_is_from_alone(target: Target, visitor: 
 # Too much ------------------------------------------------------------------------------------------------
 
 
-def test_more_runs_than_the_queue_holds_are_refused(target: Target, visitor: Visitor) -> None:
-    for event in (target.animator.held, target.animator.go_on):
+def test_more_runs_than_the_queue_holds_are_refused(app: App, visitor: Visitor) -> None:
+    for event in (app.animator.held, app.animator.go_on):
         event.clear()
-    target.animator.hold_at = 1
+    app.animator.hold_at = 1
     assert visitor.join("generate", visitor.inputs(**QUICK)).status_code == 200
-    assert target.animator.held.wait(HOLD_S)
-    waiting = [Visitor(target.url) for _ in range(IN_LINE)]
+    assert app.animator.held.wait(HOLD_S)
+    waiting = [Visitor(app.url) for _ in range(IN_LINE)]
     for each in waiting:
         assert each.join("generate", each.inputs(frames=NAN)).status_code == 200
     refused = waiting[0].join("generate", waiting[0].inputs())
@@ -704,16 +667,16 @@ def test_more_runs_than_the_queue_holds_are_refused(target: Target, visitor: Vis
     assert (
         refused.json()["detail"] == f"Queue is full. Max size is {IN_LINE} and size is {IN_LINE}."
     )
-    target.animator.go_on.set()
+    app.animator.go_on.set()
     assert visitor.answer().success
     assert all("must be a whole number" in each.answer().said for each in waiting)
 
 
 def test_a_visitor_who_has_made_enough_runs_stays_one(
-    target: Target, monkeypatch: pytest.MonkeyPatch
+    app: App, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(VARIABLE, "1")
-    with serving(target.animator, target.shelf) as url:
+    with serving(app.animator, app.shelf) as url:
         # a proxy on the same machine would be believed, so the visitor comes from elsewhere
         elsewhere = "127.0.0.2"
         assert "must be a whole number" in Visitor(url, elsewhere).animate(frames=NAN).said

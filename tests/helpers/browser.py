@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
 from helpers.served import free_port
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
@@ -60,10 +61,15 @@ class Paced(Animator):
             self.closed.set()
 
 
-@dataclass
+@dataclass(frozen=True)
 class App:
+    """The page that is served, and what it keeps."""
+
     url: str
     animator: Paced
+    cache: Path
+    shelf: SharedClips
+    uploads: Path
 
 
 @contextmanager
@@ -78,11 +84,23 @@ def serving(animator: Animator, shelf: SharedClips, mcp: bool = False) -> Iterat
 
 
 @contextmanager
-def app_in(folder: Path) -> Iterator[App]:
-    """The page with its cache and its shelf in a folder."""
-    animator = Paced(load_models("pocket", "cpu"), StageCache(folder / "cache", 10**9))
-    with serving(animator, SharedClips(folder / "shared")) as url:
-        yield App(url, animator)
+def app_in(folder: Path, mcp: bool = False) -> Iterator[App]:
+    """The page, with all that it keeps in a folder."""
+    cache, shared, uploads = (folder / name for name in ("cache", "shared", "uploads"))
+    uploads.mkdir()
+    animator, shelf = (
+        Paced(load_models("pocket", "cpu"), StageCache(cache, 10**9)),
+        SharedClips(shared),
+    )
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("GRADIO_TEMP_DIR", str(uploads))
+        with serving(animator, shelf, mcp) as url:
+            yield App(url, animator, cache, shelf, uploads)
+
+
+def file_data(path: str, **more: Any) -> dict[str, Any]:
+    """A file as Gradio's clients name it."""
+    return {"path": path, "meta": {"_type": "gradio.FileData"}, **more}
 
 
 @contextmanager

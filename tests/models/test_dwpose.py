@@ -7,111 +7,23 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import onnx
 import pytest
+from helpers.dwpose import COLOURS, NETWORK, add_box, no_boxes, save_detector, save_points
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from onnx import TensorProto, helper, numpy_helper
 
 from poseanimate.errors import ModelsError
 from poseanimate.models.dwpose import (
     BODY,
-    DEVIATION,
     FILES,
-    MEAN,
     PERSON_SCORE,
-    POINTS,
     STRIDES,
     DWPoseDetector,
     decoded,
 )
 from poseanimate.poses.skeleton import FACE_POINTS, NECK
 
-NETWORK = 640
-ANCHORS = sum((NETWORK // stride) ** 2 for stride in STRIDES)
-CROP = (288, 384)
 BACKGROUND = (120, 120, 120)
-# one colour for each of the body's points, none near another, the background, or the black beyond a picture
-COLOURS = np.array(
-    [(r, g, b) for r in (0, 90, 255) for g in (60, 170, 255) for b in (20, 255)][:17],
-    dtype=np.float64,
-)
-
-
-def constant(name: str, value: np.ndarray) -> onnx.TensorProto:
-    return numpy_helper.from_array(np.ascontiguousarray(value), name)
-
-
-def saved(path: Path, nodes: list, constants: list, given: tuple, outputs: dict[str, list]) -> None:
-    graph = helper.make_graph(
-        nodes,
-        "network",
-        [helper.make_tensor_value_info("input", TensorProto.FLOAT, given)],
-        [helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in outputs.items()],
-        constants,
-    )
-    opset = [helper.make_opsetid("", 17)]
-    onnx.save(helper.make_model(graph, opset_imports=opset, ir_version=9), path)
-
-
-def save_detector(path: Path, raw: np.ndarray) -> None:
-    """Says the same of every picture: raw (anchors, 85)."""
-    nodes = [
-        helper.make_node("ReduceMean", ["input"], ["mean"], keepdims=0),
-        helper.make_node("Mul", ["mean", "zero"], ["nothing"]),
-        helper.make_node("Add", ["nothing", "raw"], ["output"]),
-    ]
-    constants = [constant("zero", np.float32(0)), constant("raw", raw[None].astype(np.float32))]
-    saved(path, nodes, constants, (1, 3, NETWORK, NETWORK), {"output": [1, ANCHORS, 85]})
-
-
-def save_points(path: Path, points: int = POINTS) -> None:
-    """exp(-d²) of each pixel's distance d from a point's colour: its largest along both axes, at two bins a pixel."""
-    width, height = CROP
-    weights = np.zeros((points, 3, 1, 1), np.float32)
-    bias = np.full(points, -1e4, np.float32)
-    for i, colour in enumerate((COLOURS - MEAN) / DEVIATION):
-        weights[i, :, 0, 0], bias[i] = 2 * colour, -(colour**2).sum()
-    nodes = [
-        helper.make_node("Conv", ["input", "weights", "bias"], ["near"]),
-        helper.make_node("Mul", ["input", "input"], ["squares"]),
-        helper.make_node("ReduceSum", ["squares", "channels"], ["square"], keepdims=1),
-        helper.make_node("Sub", ["near", "square"], ["minus"]),
-        helper.make_node("Mul", ["minus", "sharp"], ["logit"]),
-        helper.make_node("Exp", ["logit"], ["heat"]),
-        helper.make_node("ReduceMax", ["heat"], ["column"], axes=[2], keepdims=0),
-        helper.make_node("ReduceMax", ["heat"], ["row"], axes=[3], keepdims=0),
-        helper.make_node("Resize", ["column", "", "twice"], ["simcc_x"], mode="linear"),
-        helper.make_node("Resize", ["row", "", "twice"], ["simcc_y"], mode="linear"),
-    ]
-    constants = [
-        constant("weights", weights), constant("bias", bias), constant("channels", np.array([1])),
-        constant("twice", np.array([1, 1, 2], np.float32)), constant("sharp", np.float32(4)),
-    ]  # fmt: skip
-    outputs = {"simcc_x": [1, points, 2 * width], "simcc_y": [1, points, 2 * height]}
-    saved(path, nodes, constants, (1, 3, height, width), outputs)
-
-
-def nothing() -> np.ndarray:
-    raw = np.zeros((ANCHORS, 85), np.float32)
-    raw[:, 2:4] = -2
-    return raw
-
-
-def say(raw: np.ndarray, box: tuple[float, ...], score: float = 0.9, stride: int = 16) -> None:
-    """Lets the cell of a grid in which a box's centre lies tell of it; box in the network's pixels."""
-    left, top, right, bottom = box
-    x, y = (left + right) / 2 / stride, (top + bottom) / 2 / stride
-    side = NETWORK // stride
-    first = sum((NETWORK // s) ** 2 for s in STRIDES if s < stride)
-    row = first + int(y) * side + int(x)
-    raw[row, :4] = (
-        x % 1,
-        y % 1,
-        math.log((right - left) / stride),
-        math.log((bottom - top) / stride),
-    )
-    raw[row, 4:6] = score, 1.0
 
 
 def detector(folder: Path, raw: np.ndarray, **parts: bool) -> DWPoseDetector:
@@ -177,8 +89,8 @@ def test_every_joint_comes_back_to_its_place(
 ) -> None:
     box = (0.3 * width, 0.1 * height, 0.75 * width, 0.9 * height)
     ratio = NETWORK / max(width, height)
-    raw = nothing()
-    say(raw, tuple(ratio * x for x in box), stride=stride)
+    raw = no_boxes()
+    add_box(raw, tuple(ratio * x for x in box), stride=stride)
     picture = canvas(width, height)
     places = person(picture, box)
     (pose,) = detector(tmp_path, raw).detect(picture)
@@ -198,8 +110,8 @@ def test_moving_the_person_moves_the_joints(tmp_path: Path) -> None:
     found = []
     for shift in (0, 80):
         box = (100.0 + shift, 60.0 + shift, 300.0 + shift, 400.0 + shift)
-        raw, picture = nothing(), canvas(640, 640)
-        say(raw, box)
+        raw, picture = no_boxes(), canvas(640, 640)
+        add_box(raw, box)
         person(picture, box)
         (pose,) = detector(tmp_path, raw).detect(picture)
         found.append(pose.body[:, :2])
@@ -208,8 +120,8 @@ def test_moving_the_person_moves_the_joints(tmp_path: Path) -> None:
 
 def test_a_point_that_is_not_there_has_no_confidence(tmp_path: Path) -> None:
     """A half body: its legs aren't in the picture."""
-    raw, picture = nothing(), canvas(640, 640)
-    say(raw, (100, 50, 500, 640))
+    raw, picture = no_boxes(), canvas(640, 640)
+    add_box(raw, (100, 50, 500, 640))
     places = person(picture, (100, 50, 500, 640))
     for row in (13, 14, 15, 16):
         cv2.circle(picture, tuple(map(int, places[row])), 40, BACKGROUND, -1)
@@ -220,12 +132,12 @@ def test_a_point_that_is_not_there_has_no_confidence(tmp_path: Path) -> None:
 
 
 def test_the_largest_person_comes_first_and_doubles_are_dropped(tmp_path: Path) -> None:
-    raw, picture = nothing(), canvas(640, 640)
+    raw, picture = no_boxes(), canvas(640, 640)
     small, large = (40.0, 200.0, 160.0, 400.0), (260.0, 20.0, 600.0, 620.0)
-    say(raw, small, 0.95)
-    say(raw, large, 0.6)
-    say(raw, (264.0, 24.0, 600.0, 610.0), 0.5, stride=32)  # the large one again
-    say(raw, (0.0, 0.0, 60.0, 60.0), PERSON_SCORE - 0.05, stride=8)  # too unsure
+    add_box(raw, small, 0.95)
+    add_box(raw, large, 0.6)
+    add_box(raw, (264.0, 24.0, 600.0, 610.0), 0.5, stride=32)  # the large one again
+    add_box(raw, (0.0, 0.0, 60.0, 60.0), PERSON_SCORE - 0.05, stride=8)  # too unsure
     person(picture, small, 1)
     places = person(picture, large, 2)
     poses = detector(tmp_path, raw).detect(picture)
@@ -235,7 +147,7 @@ def test_the_largest_person_comes_first_and_doubles_are_dropped(tmp_path: Path) 
 
 
 def test_without_a_box_the_whole_picture_is_tried(tmp_path: Path) -> None:
-    eyes, picture = detector(tmp_path, nothing()), canvas(300, 400)
+    eyes, picture = detector(tmp_path, no_boxes()), canvas(300, 400)
     assert eyes.detect(picture) == []
     places = person(picture, (20, 20, 280, 380))
     (pose,) = eyes.detect(picture)
@@ -243,10 +155,10 @@ def test_without_a_box_the_whole_picture_is_tried(tmp_path: Path) -> None:
 
 
 def test_a_box_with_nobody_in_it_is_nobody(tmp_path: Path) -> None:
-    raw, picture = nothing(), canvas(640, 640)
+    raw, picture = no_boxes(), canvas(640, 640)
     box = (300.0, 60.0, 600.0, 600.0)
-    say(raw, box)
-    say(raw, (120.0, 120.0, 190.0, 230.0))
+    add_box(raw, box)
+    add_box(raw, (120.0, 120.0, 190.0, 230.0))
     person(picture, box)
     eyes = detector(tmp_path, raw)
     assert len(eyes.detect(picture)) == 1
@@ -255,12 +167,12 @@ def test_a_box_with_nobody_in_it_is_nobody(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("size", [(2000, 3), (3, 2000)])
 def test_a_sliver_of_a_picture_holds_nobody(tmp_path: Path, size: tuple[int, int]) -> None:
-    assert detector(tmp_path, nothing()).detect(canvas(*size)) == []
+    assert detector(tmp_path, no_boxes()).detect(canvas(*size)) == []
 
 
 def test_hands_and_face_have_openposes_shapes(tmp_path: Path) -> None:
-    raw, picture = nothing(), canvas(640, 640)
-    say(raw, (100, 50, 500, 600))
+    raw, picture = no_boxes(), canvas(640, 640)
+    add_box(raw, (100, 50, 500, 600))
     places = person(picture, (100, 50, 500, 600))
     (pose,) = detector(tmp_path, raw, hands=True, face=True).detect(picture)
     assert pose.face is not None and pose.face.shape == (FACE_POINTS, 3)
@@ -275,18 +187,18 @@ def test_hands_and_face_have_openposes_shapes(tmp_path: Path) -> None:
 
 
 def test_identity_is_that_of_weights_and_parts(tmp_path: Path) -> None:
-    plain = detector(tmp_path, nothing()).identity
-    assert detector(tmp_path, nothing()).identity == plain
-    assert detector(tmp_path, nothing(), hands=True).identity != plain
-    other = nothing()
-    say(other, (1, 1, 90, 90))
+    plain = detector(tmp_path, no_boxes()).identity
+    assert detector(tmp_path, no_boxes()).identity == plain
+    assert detector(tmp_path, no_boxes(), hands=True).identity != plain
+    other = no_boxes()
+    add_box(other, (1, 1, 90, 90))
     assert detector(tmp_path, other).identity != plain
 
 
 @pytest.mark.parametrize("damage", ["gone", "garbage", "cut", "another"])
 @pytest.mark.parametrize("name", FILES)
 def test_files_that_cannot_be_used_get_a_sentence(tmp_path: Path, name: str, damage: str) -> None:
-    save_detector(tmp_path / FILES[0], nothing())
+    save_detector(tmp_path / FILES[0], no_boxes())
     save_points(tmp_path / FILES[1])
     path = tmp_path / name
     if damage == "gone":

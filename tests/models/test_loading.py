@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from helpers.dwpose import no_boxes, save_detector, save_points
 from helpers.hub import NEWEST, Hub, served
 from helpers.tiny import scene_at_ease, tiny_networks
 from huggingface_hub import constants
@@ -22,7 +23,6 @@ from poseanimate.models.dwpose import FILES
 from poseanimate.models.hub import Repository, fetched, network_files, weights_variant
 from poseanimate.models.loading import SD15, SD15_CONTROLNET, has_ip_adapter, load_models
 from poseanimate.pocket.perception import PerceptionNet
-from tests.models.test_dwpose import nothing, save_detector, save_points
 
 SHARED = ("tokenizer", "scheduler")
 OTHER = "someone/fine-tune"
@@ -388,7 +388,7 @@ def test_eyes_are_the_familys_own_unless_others_are_named(
     for name in (*loading.OPENPOSE_FILES, "ZoeD_M12_N.pt"):
         (annotators / name).write_bytes(b"weights")
     (tmp_path / "hub" / loading.DWPOSE.id).mkdir(parents=True)
-    save_detector(tmp_path / "hub" / loading.DWPOSE.id / FILES[0], nothing())
+    save_detector(tmp_path / "hub" / loading.DWPOSE.id / FILES[0], no_boxes())
     save_points(tmp_path / "hub" / loading.DWPOSE.id / FILES[1])
     save(tiny_networks()["controlnet"], tmp_path / "hub" / SD15_CONTROLNET.id, None)
     folder = pipeline(tmp_path / "family")

@@ -10,12 +10,12 @@ from pathlib import Path
 import gradio as gr
 import pytest
 from gradio.utils import get_function_description
+from helpers.scripted import Scripted
 
 from poseanimate.cli.arguments import add_serving
 from poseanimate.cli.main import main
 from poseanimate.ui import page
 from poseanimate.ui.api import Api
-from tests.ui.test_handlers import Scripted
 
 ENDPOINTS = ("animate", "align", "motions")
 DOCUMENT = Path(__file__).parents[2] / "docs" / "api.md"

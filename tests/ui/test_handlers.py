@@ -18,6 +18,7 @@ import cv2
 import gradio as gr
 import numpy as np
 import pytest
+from helpers.scripted import Scripted
 from helpers.tiny import SIDE, ToldEyes, scene_at_ease, tiny_models
 from hypothesis import given
 from hypothesis import strategies as st
@@ -25,7 +26,7 @@ from PIL import Image
 
 from poseanimate.animator import Animator
 from poseanimate.errors import MotionError
-from poseanimate.events import Aligned, Done, Frame, Note, Preview, Stage, Step
+from poseanimate.events import Aligned, Frame, Note, Preview, Stage, Step
 from poseanimate.inputs.bundle import Bundle
 from poseanimate.media import read_video, write_clip
 from poseanimate.poses.keypoints import people_json
@@ -98,29 +99,6 @@ def no_picture(tmp_path: Path) -> str:
     path = tmp_path / "character.png"
     path.write_text("this is text")
     return str(path)
-
-
-class Scripted(Animator):
-    """Sees with the tiny models' eyes; its runs are ten frames of one step each, or a failure."""
-
-    def __init__(self) -> None:
-        super().__init__(tiny_models())
-        self.closed = 0
-        self.begun = 0
-        self.failure: Exception | None = None
-
-    def animate(self, picture, motion, settings, prompt="") -> Iterator[Any]:
-        self.begun += 1
-        try:
-            yield Stage("generation", 10)
-            for index in range(10):
-                yield Frame(index, np.full((8, 8, 3), 20 * index, np.uint8))
-                yield Step("generation", index + 1, 10, 9.0 - index)
-                if index == 4 and self.failure is not None:
-                    raise self.failure
-            yield Done((), 12.0, {"generation": 1.0}, {"unet": 10}, 30.0, ("inversion",))
-        finally:
-            self.closed += 1
 
 
 @pytest.fixture
