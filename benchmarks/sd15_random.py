@@ -1,4 +1,4 @@
-"""Stable Diffusion 1.5 and its OpenPose ControlNet with random lambdas, in the hub's folder layout.
+"""Stable Diffusion 1.5 and its OpenPose ControlNet with random weights, in the hub's folder layout.
 
 `python benchmarks/sd15_random.py FOLDER [VOCABULARY]` writes 2.9 GB. The networks are of the exact configurations, so
 shapes, memory and speed are those of the real ones; what they paint is noise. The tokenizer is CLIP's own where its
@@ -88,7 +88,7 @@ def write(
 ) -> Path:
     """Fills a folder, a network at a time.
 
-    side: see `unet`. variant: of the lambdas' files; they hold half precision in any case. vocabulary: see `merges`.
+    side: see `unet`. variant: of the weights' files; they hold half precision in any case. vocabulary: see `merges`.
     """
     for seed, (name, build) in enumerate(NETWORKS.items()):
         with torch.device("meta"):

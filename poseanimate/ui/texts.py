@@ -130,7 +130,7 @@ SHARE_HELP = (
     "settings, for 30 days at most."
 )
 IS_SHARED = "Shared. Copy the link; while this page is open you can take the clip back here."
-TAKEN_BACK = "GatheredKeys back: the link leads nowhere any more."
+TAKEN_BACK = "Taken back: the link leads nowhere any more."
 NOT_THERE = "It isn't shared any more."
 NOTHING_TO_SHARE = "There is no clip yet that was made here. Generate one first."
 OPENED = "Somebody shared this clip with you. Upload your own picture to see it move like that."
@@ -394,7 +394,7 @@ def figures(done: Done) -> str:
         **reconstruction,
         f"Time, {sum(done.seconds.values()):.1f} s": stages,
         "NFE (number of function evaluations)": calls,
-        "GatheredKeys from the cache": cached or "nothing",
+        "Taken from the cache": cached or "nothing",
     }
     return _table(rows)
 

@@ -646,7 +646,7 @@ def test_a_clip_is_taken_back_by_whom_it_is_from_alone(app: App, visitor: Visito
         assert "isn't shared any more" in other.ask("unshare", ticket).said
     assert not app.shelf.remove(ShareToken(id, "key"))
     assert app.shelf.get(id)
-    assert "GatheredKeys back" in visitor.ask("unshare", None).said
+    assert "Taken back" in visitor.ask("unshare", None).said
     assert "no shared clip" in other.ask("opened", shared=id).said
 
 

@@ -25,8 +25,8 @@ FLAGS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
     "--disable-background-networking", "--disable-component-update",
 ]  # fmt: skip
-TIMEOUT_MS = 120_000
-HOLD_S = 120.0
+TIMEOUT_MS = 300_000  # only ends a hang
+HOLD_S = 300.0
 
 
 class Paced(Animator):
@@ -48,6 +48,13 @@ class Paced(Animator):
         for event in (self.held, self.go_on, self.closed):
             event.clear()
 
+    def go_on_to(self, hold_at: int) -> None:
+        """Lets a held run go on until it is held again."""
+        self.hold_at, go_on, self.go_on = hold_at, self.go_on, threading.Event()
+        self.held.clear()
+        go_on.set()
+        assert self.held.wait(HOLD_S)
+
     def animate(self, *args: Any, **more: Any) -> Iterator[Event]:
         try:
             for event in super().animate(*args, **more):
@@ -55,8 +62,9 @@ class Paced(Animator):
                 if self.hold_at is None or not isinstance(event, self.hold_on):
                     continue
                 if event.index + 1 >= self.hold_at:
+                    go_on = self.go_on
                     self.held.set()
-                    self.go_on.wait(HOLD_S)
+                    go_on.wait(HOLD_S)
         finally:
             self.closed.set()
 

@@ -411,7 +411,7 @@ def test_a_run_ends_with_clip_sheet_and_figures(picture: str) -> None:
     assert Path(seen["clip"]).name == "poseanimate-walk.mp4"
     assert not Path(seen["clip"]).exists(), "the temporary folder is left behind"
     assert seen["sheet"].shape[2] == 3
-    for figure in ("dB PSNR", "unet", "GatheredKeys from the cache"):
+    for figure in ("dB PSNR", "unet", "Taken from the cache"):
         assert figure in seen["report"]
     assert any("step 1 of 2" in bar and "left" in bar for bar in bars)
     assert "3 frames" in bars[-1]
