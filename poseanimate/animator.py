@@ -19,8 +19,8 @@ from PIL import Image
 
 from poseanimate.errors import DeviceError, MotionError, SettingsError, first_line
 from poseanimate.events import Aligned, Event, Forecast, Note, Stage
-from poseanimate.inputs.character import Character, found, placed
-from poseanimate.inputs.prompt import character_words
+from poseanimate.inputs.character import Character, find_character, place_character
+from poseanimate.inputs.prompt import find_character_words
 from poseanimate.media import fit_size, rgb_over_white
 from poseanimate.method.denoiser import branches
 from poseanimate.models.family import Models
@@ -89,7 +89,7 @@ class Animator:
 
     def find_character_words(self, prompt: str, chosen: str) -> list[str]:
         """The words of a prompt that name the character: the chosen ones, by default those before a place phrase."""
-        return character_words(prompt, chosen, self.models.places)
+        return find_character_words(prompt, chosen, self.models.places)
 
     def character(self, picture: Image.Image, people: Sequence[Pose] = ()) -> Character:
         """Brings a picture to the models' size and looks at it.
@@ -104,8 +104,8 @@ class Animator:
         """
         pixels = self.fit_picture(picture)
         if people:
-            return placed(pixels, people, self)
-        return found(pixels, self.detect(pixels), self)
+            return place_character(pixels, people, self)
+        return find_character(pixels, self.detect(pixels), self)
 
     def fit_picture(self, picture: Image.Image) -> NDArray[np.uint8]:
         """A picture on the clip's canvas, (H, W, 3): its own aspect, the models' area or up to `max_side`²."""

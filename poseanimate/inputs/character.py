@@ -1,4 +1,4 @@
-"""The source: one picture of a character, with its pose and its mask, found or put right by a person."""
+"""The source: one picture of a character with its pose and its mask, detected or corrected by hand."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from poseanimate.errors import PictureError
-from poseanimate.models.pose_detection import one_person
+from poseanimate.errors import NoCharacterError, PictureError, SeveralCharactersError
 from poseanimate.models.segmentation import Segmenter
 from poseanimate.poses.silhouette import Silhouette, nearest
 from poseanimate.poses.skeleton import Pose
 
 MIN_JOINTS = 3
-COVERED = 0.5  # of the joints must lie in what the segmenter sees, or it has seen something else
+COVERED = (
+    0.5  # share of the joints that the segmenter's mask must cover; else it shows something else
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,17 +32,33 @@ class Character:
     outlined: bool = True
 
 
-def found(picture: NDArray[np.uint8], people: Sequence[Pose], segmenter: Segmenter) -> Character:
+def find_character(
+    picture: NDArray[np.uint8], people: Sequence[Pose], segmenter: Segmenter
+) -> Character:
     """The only person in a picture.
 
+    Args:
+        people: what a detector found.
+
     Raises:
-        NoCharacterError, SeveralCharactersError: the detector's people aren't exactly one.
+        NoCharacterError, SeveralCharactersError: there isn't exactly one person.
     """
-    return Character(picture, one_person(list(people), "the picture"), segmenter.segment(picture))
+    if not people:
+        raise NoCharacterError(
+            "Nobody was found in the picture.",
+            "Choose one that shows a single character from head to hips at least, not too small.",
+        )
+    if len(people) > 1:
+        raise SeveralCharactersError(
+            f"{len(people)} people were found in the picture.", "Crop it to the one that is meant."
+        )
+    return Character(picture, people[0], segmenter.segment(picture))
 
 
-def placed(picture: NDArray[np.uint8], people: Sequence[Pose], segmenter: Segmenter) -> Character:
-    """The first of the people whose joints somebody has put right; the mask leaves out the others.
+def place_character(
+    picture: NDArray[np.uint8], people: Sequence[Pose], segmenter: Segmenter
+) -> Character:
+    """The first of several people, whose joints a person has corrected; the mask leaves out the others.
 
     Raises:
         PictureError: fewer than 3 joints are seen.

@@ -13,13 +13,9 @@ from pathlib import Path
 
 from poseanimate.errors import MotionError
 from poseanimate.events import Returning, Stage, Step
+from poseanimate.inputs.follow import follow_person
 from poseanimate.media import Video, read_video
-from poseanimate.models.pose_detection import (
-    PeopleCounter,
-    PoseDetector,
-    iter_detect,
-    motion_from_poses,
-)
+from poseanimate.models.pose_detection import PoseDetector
 from poseanimate.poses.keypoints import MAX_JSON_CHARACTERS
 from poseanimate.poses.motion import Motion, load_preset, preset_names
 
@@ -70,11 +66,10 @@ def iter_motion(
         return source
     total = len(source.frames)
     yield Stage(STAGE, total)
-    poses, census = [], PeopleCounter(detector)
-    for pose in iter_detect(source, census):
-        poses.append(pose)
-        yield Step(STAGE, len(poses), total)
-    return motion_from_poses(poses, source, name, census.most)
+    poses = Returning(follow_person(source, detector, name))
+    for index, _ in enumerate(poses, start=1):
+        yield Step(STAGE, index, total)
+    return poses.result
 
 
 def read_motion(

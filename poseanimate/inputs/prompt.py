@@ -1,12 +1,16 @@
-"""What a prompt may be, and which of its words name the character (the paper leaves it open; see MGDM)."""
+"""Limits of a prompt, and which of its words and tokens name the character (the paper leaves it open; see MGDM)."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from poseanimate.errors import SettingsError
 from poseanimate.settings import is_text
+
+if TYPE_CHECKING:  # so that limits can be read without torch
+    from poseanimate.models.family import Models
 
 MAX_PROMPT_CHARACTERS = 2000
 
@@ -32,17 +36,17 @@ def check_prompt(prompt: str) -> None:
         raise SettingsError("The prompt holds broken characters.", "Type it anew.")
 
 
-def character_words(prompt: str, chosen: str = "", places: Sequence[str] = ()) -> list[str]:
+def find_character_words(prompt: str, chosen: str = "", places: Sequence[str] = ()) -> list[str]:
     """The chosen words, or the first noun phrase without its article: 'an iron man on the road' -> iron, man.
 
     Args:
-        places: phrases that tell a place; where there are some, all words of the prompt but theirs are the character's.
+        places: phrases that name a place; with any, all words of the prompt but theirs are the character's.
     """
     if chosen.strip():
         return re.findall(r"[\w'-]+", chosen.lower())
     if places:
         anywhere = "|".join(rf"\b{re.escape(place)}\b" for place in places)
-        return all_words(re.sub(anywhere, " ", prompt.lower()))
+        return list_words(re.sub(anywhere, " ", prompt.lower()))
     phrase = re.split(r"[,.;:!?()]", MEDIUM.sub("", prompt.lower()))[0]
     words: list[str] = []
     for word in re.findall(r"[\w'-]+", phrase):
@@ -53,7 +57,21 @@ def character_words(prompt: str, chosen: str = "", places: Sequence[str] = ()) -
     return words
 
 
-def all_words(prompt: str) -> list[str]:
-    """Words of a prompt that may name the character, each once."""
+def list_words(prompt: str) -> list[str]:
+    """The words of a prompt that may name the character, each once."""
     words = re.findall(r"[\w'-]+", prompt.lower())
     return [word for word in dict.fromkeys(words) if word not in ARTICLES | ENDS]
+
+
+def find_character_positions(models: Models, prompt: str, chosen: str = "") -> tuple[int, ...]:
+    """Positions in the prompt's embedding of the tokens that stand for the character (Sec. 3.4).
+
+    These are the tokens of the chosen words, else of the first noun phrase. For models with `places`, they are all
+    tokens but the places', small words and commas included, because much of the attention lies on those.
+    """
+    if chosen.strip() or not models.places:
+        return models.token_positions(prompt, find_character_words(prompt, chosen))
+    count = len(models.token_ids(prompt)) - 2  # without the begin and end marks
+    places = [*models.places, *(f", {place}" for place in models.places)]
+    elsewhere = {*models.token_positions(prompt, places)}
+    return tuple(sorted({*range(1, count + 1)} - elsewhere))

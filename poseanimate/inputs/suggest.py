@@ -1,4 +1,4 @@
-"""A prompt to begin with, from the colours around a character's joints."""
+"""A first prompt, from the colours around a character's joints."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ RADIUS_PX = 1
 MIN_PLACES = 2
 
 
-def suggested(character: Character, noun: str = "person") -> str:
-    """What the character wears, as far as it is seen: 'a person in a red shirt, blue trousers and white shoes'."""
+def suggest_prompt(character: Character, noun: str = "person") -> str:
+    """What the character wears, as far as it is visible: 'a person in a red shirt, blue trousers and white shoes'."""
     pose = character.pose
     worn = [
         ("{a} {colour} shirt", [(NECK, hip, at) for hip in HIPS for at in (0.3, 0.5, 0.7)]),

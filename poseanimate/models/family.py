@@ -13,7 +13,6 @@ from torch import Tensor
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from poseanimate.errors import ModelsError
-from poseanimate.inputs.prompt import character_words
 from poseanimate.method.extras.ip_attention import ImagePrompt
 from poseanimate.models.ip_adapter import IPAdapter
 from poseanimate.models.pose_detection import PoseDetector
@@ -103,23 +102,16 @@ class Models:
         ids = self.tokenizer(text, add_special_tokens=False).input_ids
         return str(self.tokenizer.decode(ids[room:])).strip()
 
-    def character_positions(self, prompt: str, chosen: str = "") -> tuple[int, ...]:
-        """Positions in the prompt's embedding of the tokens that stand for the character (Sec. 3.4).
-
-        Those of the chosen words, else of the first noun phrase; where the family has `places`, of all but these,
-        the small words and commas between included, on which much of the attention lies.
-        """
-        if chosen.strip() or not self.places:
-            return self.token_positions(prompt, character_words(prompt, chosen))
-        count = len(self._ids(prompt)) - 2  # without the marks of begin and end
-        elsewhere = {
-            *self.token_positions(prompt, [*self.places, *(f", {p}" for p in self.places)])
-        }
-        return tuple(sorted({*range(1, count + 1)} - elsewhere))
+    def token_ids(self, text: str) -> list[int]:
+        """The tokens of a text that the text encoder reads, begin and end marks included."""
+        ids: list[int] = self.tokenizer(
+            text, truncation=True, max_length=self.tokenizer.model_max_length
+        ).input_ids
+        return ids
 
     def token_positions(self, text: str, words: list[str]) -> tuple[int, ...]:
         """Positions in `text`'s embedding of the tokens of `words` or phrases, in the order of the text."""
-        ids = self._ids(text)
+        ids = self.token_ids(text)
         found: list[int] = []
         for word in words:
             own = self.tokenizer(word, add_special_tokens=False).input_ids
@@ -127,13 +119,6 @@ class Models:
                 if own and ids[start : start + len(own)] == own:
                     found += range(start, start + len(own))
         return tuple(sorted(set(found)))
-
-    def _ids(self, text: str) -> list[int]:
-        """A text's tokens, as many as are read, between the marks of begin and end."""
-        ids: list[int] = self.tokenizer(
-            text, truncation=True, max_length=self.tokenizer.model_max_length
-        ).input_ids
-        return ids
 
     @property
     def _shift(self) -> float:

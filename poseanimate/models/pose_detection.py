@@ -1,25 +1,22 @@
-"""Poses from pictures and videos: the detector's interface, OpenPose behind it, one person out."""
+"""People in pictures: the interface of pose detectors, and OpenPose."""
 
 from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Protocol
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from poseanimate.errors import ModelsError, NoCharacterError, SeveralCharactersError
-from poseanimate.media import Video
+from poseanimate.errors import ModelsError
 from poseanimate.poses.measures import person_size
-from poseanimate.poses.motion import Motion
 from poseanimate.poses.skeleton import (
     FACE_POINTS,
     HAND_POINTS,
     JOINTS,
-    NECK,
     FloatArray,
     Pose,
 )
@@ -135,100 +132,3 @@ def _points(
         if keypoint is not None and keypoint.x >= 0 and keypoint.y >= 0:
             row[:] = keypoint.x * width, keypoint.y * height, min(max(keypoint.score, 0.0), 1.0)
     return points if points[:, 2].any() else None
-
-
-def one_person(people: list[Pose], what: str) -> Pose:
-    """The only person there.
-
-    Args:
-        people: what a detector found.
-        what: what was looked at, as it reads after "in": "the picture".
-
-    Raises:
-        NoCharacterError, SeveralCharactersError: there isn't exactly one.
-    """
-    if not people:
-        raise NoCharacterError(
-            f"Nobody was found in {what}.",
-            "Choose one that shows a single character from head to hips at least, not too small.",
-        )
-    if len(people) > 1:
-        raise SeveralCharactersError(
-            f"{len(people)} people were found in {what}.",
-            "Crop it to the one that is meant.",
-        )
-    return people[0]
-
-
-class PeopleCounter:
-    """A detector that remembers the most people it has seen in one picture."""
-
-    def __init__(self, detector: PoseDetector) -> None:
-        self._detector = detector
-        self.most = 0
-
-    @property
-    def identity(self) -> str:
-        return self._detector.identity
-
-    def detect(self, image: NDArray[np.uint8]) -> list[Pose]:
-        people = self._detector.detect(image)
-        self.most = max(self.most, sum(bool(pose.visible().any()) for pose in people))
-        return people
-
-
-def iter_detect(video: Video, detector: PoseDetector) -> Iterator[Pose]:
-    """Yield one person's pose per frame: the largest first, then whoever is nearest to the last.
-
-    A frame in which nobody is visible yields an absent pose (all confidences 0); the person is
-    looked for again from where they were last seen.
-    """
-    last_xy: FloatArray | None = None
-    for frame in video.frames:
-        people = [pose for pose in detector.detect(frame) if pose.visible().any()]
-        if not people:
-            yield Pose.absent()
-            continue
-        if last_xy is None:
-            person = people[0]
-        else:
-            distances = [float(np.hypot(*(_place(pose) - last_xy))) for pose in people]
-            person = people[int(np.argmin(distances))]
-        last_xy = _place(person)
-        yield person
-
-
-def _place(pose: Pose) -> FloatArray:
-    """(2,): where somebody is: the neck, or the mean of the visible joints."""
-    seen = pose.visible()
-    return pose.xy[NECK] if seen[NECK] else np.asarray(pose.xy[seen].mean(axis=0))
-
-
-def motion_from_poses(poses: Iterable[Pose], video: Video, name: str, people: int = 1) -> Motion:
-    """The motion that a video's poses make, on the video's canvas and at its rate.
-
-    Args:
-        people: the most that were seen in one frame.
-
-    Raises:
-        NoCharacterError: nobody is in any of them.
-    """
-    poses = tuple(poses)
-    if not any(pose.visible().any() for pose in poses):
-        raise NoCharacterError(
-            f"Nobody was found in any frame of {name}.",
-            "Choose a video that shows one person, whole and not too small.",
-        )
-    height, width = video.frames[0].shape[:2]
-    return Motion(poses, width, height, video.fps, name, people)
-
-
-def detect_motion(video: Video, detector: PoseDetector, name: str) -> Motion:
-    """Detect and follow one person through a video; `iter_detect` and `motion_from_poses` in one.
-
-    Raises:
-        NoCharacterError: nobody is in any frame.
-    """
-    census = PeopleCounter(detector)
-    poses = tuple(iter_detect(video, census))
-    return motion_from_poses(poses, video, name, census.most)

@@ -20,7 +20,7 @@ from poseanimate.errors import CacheError, DeviceError
 from poseanimate.events import Done, Event, Frame, Note, Preview, Returning, Stage
 from poseanimate.events import Step as StepEvent
 from poseanimate.inputs.character import Character
-from poseanimate.inputs.prompt import check_prompt
+from poseanimate.inputs.prompt import check_prompt, find_character_positions
 from poseanimate.media.similarity import psnr_db
 from poseanimate.method.attention_maps import CrossAttentionMaps
 from poseanimate.method.cross_frame import FrameAttention
@@ -83,7 +83,7 @@ class Run:
         settings, models = self.settings, self.models
         self.ddim = DDIM.from_scheduler(models.scheduler, settings.num_inference_steps)
         self.poses = self.alignment.poses
-        self.tokens = models.character_positions(self.prompt, settings.character_words)
+        self.tokens = find_character_positions(models, self.prompt, settings.character_words)
         self.keys = StageKeys(models.identity, self.character, self.prompt, self.tokens, settings)
         height, width = self.character.picture.shape[:2]
         self.together = frames_together(

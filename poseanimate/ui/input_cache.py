@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from poseanimate.engines.engine import Engine
 from poseanimate.errors import MotionError, PictureError
 from poseanimate.events import Stage, Step
-from poseanimate.inputs.character import Character, found, placed
+from poseanimate.inputs.character import Character, find_character, place_character
 from poseanimate.inputs.motion import iter_motion, open_motion
 from poseanimate.media import Video, load_picture
 from poseanimate.poses.keypoints import read_people
@@ -109,9 +109,9 @@ class InputCache:
     def _placed(self, path: str, joints: str) -> Character:
         _, pixels, people = self.seen(path)
         if not joints:
-            return found(pixels, people, self.engine)
+            return find_character(pixels, people, self.engine)
         height, width = pixels.shape[:2]
-        return placed(pixels, read_people(joints, width, height), self.engine)
+        return place_character(pixels, read_people(joints, width, height), self.engine)
 
     def known_motion(self, choice: MotionChoice) -> Seen | None:
         """A motion that was read already."""

@@ -19,8 +19,8 @@ from poseanimate.errors import (
 )
 from poseanimate.events import Returning, Stage, Step
 from poseanimate.inputs.character import Character
-from poseanimate.inputs.prompt import all_words
-from poseanimate.inputs.suggest import suggested
+from poseanimate.inputs.prompt import list_words
+from poseanimate.inputs.suggest import suggest_prompt
 from poseanimate.media import write_clip
 from poseanimate.media.clips import GIF_MAX_FPS
 from poseanimate.poses import overlay
@@ -89,17 +89,17 @@ class PreviewHandlers:
         except PoseAnimateError:
             return gr.Button(visible=False)
         known = [noun for noun in NOUNS if self.engine.knows_word(noun)]
-        return gr.Button(texts.USE + suggested(character, (known or NOUNS)[0]), visible=True)
+        return gr.Button(texts.USE + suggest_prompt(character, (known or NOUNS)[0]), visible=True)
 
     def words(self, prompt: str, chosen: str) -> dict[str, Any]:
         """A prompt's words, those that name the character marked."""
-        words = all_words(prompt or "")[:MAX_WORDS]
+        words = list_words(prompt or "")[:MAX_WORDS]
         naming = self.engine.find_character_words(prompt or "", chosen or "")
         return gr.update(choices=words, value=[word for word in words if word in naming])
 
     def named(self, marked: list[str], prompt: str) -> str:
         """The setting for the words that were marked; empty where they are those that are taken anyway."""
-        shown = all_words(prompt or "")[:MAX_WORDS]
+        shown = list_words(prompt or "")[:MAX_WORDS]
         usual = {*self.engine.find_character_words(prompt or "", "")} & {*shown}
         return "" if {*marked} == usual else " ".join(marked)
 

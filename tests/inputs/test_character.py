@@ -1,4 +1,4 @@
-"""Characters whose joints a person has put right, and the people beside them."""
+"""Characters that were detected or corrected by hand, and the people beside them."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from helpers.tiny import ToldEyes
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from poseanimate.errors import PictureError
-from poseanimate.inputs.character import placed
+from poseanimate.errors import NoCharacterError, PictureError, SeveralCharactersError
+from poseanimate.inputs.character import find_character, place_character
 from poseanimate.pocket.world.body import Angles
 from poseanimate.pocket.world.scene import Rendered, Scene
 from poseanimate.poses.keypoints import people_json, read_people
@@ -26,21 +26,32 @@ def two() -> tuple[Rendered, np.ndarray, Pose, Pose]:
     return left, np.hstack([left.mask, right.mask]), left.pose, right.pose.shifted(SIDE, 0)
 
 
+def test_a_picture_shows_one_person() -> None:
+    left, both, pose, other = two()
+    segmenter = ToldEyes((), both)
+    assert find_character(left.picture, [pose], segmenter).pose is pose
+    with pytest.raises(NoCharacterError, match="Nobody was found in the picture") as nobody:
+        find_character(left.picture, [], segmenter)
+    with pytest.raises(SeveralCharactersError, match="2 people") as several:
+        find_character(left.picture, [pose, other], segmenter)
+    assert nobody.value.remedy and several.value.remedy
+
+
 def test_the_mask_leaves_other_people_out() -> None:
     left, both, pose, other = two()
     picture = np.zeros((SIDE, 2 * SIDE, 3), np.uint8)
-    character = placed(picture, [pose, other], ToldEyes((), both))
+    character = place_character(picture, [pose, other], ToldEyes((), both))
     assert character.outlined and character.pose.equals(pose)
     assert np.abs(character.mask[:, :SIDE] - left.mask).mean() < 0.005
     assert character.mask[:, SIDE:].mean() < 0.005
-    alone = placed(picture, [pose], ToldEyes((), both))
+    alone = place_character(picture, [pose], ToldEyes((), both))
     assert np.array_equal(alone.mask, both), "without others the mask is the segmenter's"
 
 
 def test_where_the_segmenter_sees_something_else_the_mask_is_drawn_around_the_joints() -> None:
     left, *_ = two()
     for seen in (np.zeros((SIDE, SIDE), np.float32), 1 - left.mask):
-        character = placed(left.picture, [left.pose], ToldEyes((), seen))
+        character = place_character(left.picture, [left.pose], ToldEyes((), seen))
         assert not character.outlined
         inside = character.mask > 0.5
         truth = left.mask > 0.5
@@ -52,7 +63,7 @@ def test_three_joints_are_needed() -> None:
     body = left.pose.body.copy()
     body[2:] = 0
     with pytest.raises(PictureError, match="2 joints"):
-        placed(left.picture, [Pose(body)], ToldEyes((), left.mask))
+        place_character(left.picture, [Pose(body)], ToldEyes((), left.mask))
 
 
 def test_nearest_is_as_slow_counting_says() -> None:

@@ -13,9 +13,10 @@ from poseanimate.errors import SettingsError
 from poseanimate.inputs.prompt import (
     ARTICLES,
     MAX_PROMPT_CHARACTERS,
-    all_words,
-    character_words,
     check_prompt,
+    find_character_positions,
+    find_character_words,
+    list_words,
 )
 
 
@@ -36,7 +37,7 @@ from poseanimate.inputs.prompt import (
     ],
 )
 def test_the_first_noun_phrase_is_the_character(prompt: str, words: list[str]) -> None:
-    assert character_words(prompt) == words
+    assert find_character_words(prompt) == words
 
 
 PLACES = ("in the park", "on the beach")
@@ -57,19 +58,19 @@ PLACES = ("in the park", "on the beach")
 def test_a_family_may_take_all_but_the_place_for_the_character(prompt: str, tokens: str) -> None:
     models = replace(tiny_models(), places=PLACES)
     words = models.tokenizer.convert_ids_to_tokens(models.tokenizer(prompt).input_ids)
-    found = [words[i].removesuffix("</w>") for i in models.character_positions(prompt)]
+    found = [words[i].removesuffix("</w>") for i in find_character_positions(models, prompt)]
     assert found == tokens.split()
-    named = character_words(prompt, places=PLACES)
+    named = find_character_words(prompt, places=PLACES)
     assert set(named) == set(tokens.split()) - ARTICLES - {",", "in", "with"}
 
 
 def test_chosen_words_stand_for_the_character_in_every_family() -> None:
     prompt = "a girl with a red hat, on the beach"
-    assert character_words(prompt, "hat", PLACES) == ["hat"]
+    assert find_character_words(prompt, "hat", PLACES) == ["hat"]
     models = tiny_models()
     hat = models.token_positions(prompt, ["hat"])
-    assert replace(models, places=PLACES).character_positions(prompt, "hat") == hat
-    assert models.character_positions(prompt) == models.token_positions(prompt, ["girl"])
+    assert find_character_positions(replace(models, places=PLACES), prompt, "hat") == hat
+    assert find_character_positions(models, prompt) == models.token_positions(prompt, ["girl"])
 
 
 @pytest.mark.parametrize(
@@ -77,25 +78,25 @@ def test_chosen_words_stand_for_the_character_in_every_family() -> None:
     [("dog", ["dog"]), ("  Iron,  Man ", ["iron", "man"]), (" ", ["girl"])],
 )
 def test_chosen_words_go_before_those_of_the_prompt(chosen: str, words: list[str]) -> None:
-    assert character_words("a girl with a dog", chosen) == words
+    assert find_character_words("a girl with a dog", chosen) == words
 
 
 @given(st.text(max_size=200))
 def test_any_prompt_yields_words_of_its_own_without_articles(prompt: str) -> None:
-    words = character_words(prompt)
+    words = find_character_words(prompt)
     assert all(word in prompt.lower() for word in words)
     assert not ARTICLES & set(words)
 
 
 @given(st.text(max_size=200))
 def test_what_names_the_character_is_among_all_words(prompt: str) -> None:
-    words = all_words(prompt)
-    assert set(character_words(prompt)) <= set(words) or not character_words(prompt)
+    words = list_words(prompt)
+    assert set(find_character_words(prompt)) <= set(words) or not find_character_words(prompt)
     assert len(words) == len(set(words))
 
 
 def test_words_come_once_and_without_articles() -> None:
-    assert all_words("a girl in a red shirt, red shoes and the hat") == [
+    assert list_words("a girl in a red shirt, red shoes and the hat") == [
         "girl", "red", "shirt", "shoes", "hat",
     ]  # fmt: skip
 

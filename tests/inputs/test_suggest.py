@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from poseanimate.inputs.character import Character
-from poseanimate.inputs.suggest import COLOURS, suggested
+from poseanimate.inputs.suggest import COLOURS, suggest_prompt
 from poseanimate.pocket.world.body import Angles
 from poseanimate.pocket.world.scene import Scene
 from poseanimate.poses.skeleton import Pose
@@ -27,7 +27,7 @@ def plain_scenes(count: int) -> list[Scene]:
 @pytest.mark.parametrize("scene", plain_scenes(12))
 def test_clothes_are_named_by_their_colours(scene: Scene) -> None:
     seen = scene.render(Angles(), 128, 128)
-    said = suggested(Character(seen.picture, seen.pose, seen.mask))
+    said = suggest_prompt(Character(seen.picture, seen.pose, seen.mask))
     assert f"{scene.character.top_colour} shirt" in said
     assert f"{scene.character.bottom_colour} trousers" in said
 
@@ -36,7 +36,7 @@ def test_clothes_are_named_by_their_colours(scene: Scene) -> None:
 def test_every_colour_is_called_by_its_name(name: str) -> None:
     seen = Scene.sample("validation", 0).render(Angles(), 128, 128)
     painted = np.full_like(seen.picture, COLOURS[name])
-    said = suggested(Character(painted, seen.pose, seen.mask))
+    said = suggest_prompt(Character(painted, seen.pose, seen.mask))
     article = "an" if name[0] in "aeiou" else "a"
     assert said == f"a person in {article} {name} shirt, {name} trousers and {name} shoes"
 
@@ -48,7 +48,7 @@ def test_what_is_not_seen_is_not_named() -> None:
     def without(*joints: int) -> str:
         body = seen.pose.body.copy()
         body[list(joints)] = 0
-        return suggested(replace(character, pose=Pose(body)), "girl")
+        return suggest_prompt(replace(character, pose=Pose(body)), "girl")
 
     assert without(9, 10, 12, 13) == "a girl in a red shirt"
     assert without(10, 13) == "a girl in a red shirt and red trousers"

@@ -1,4 +1,4 @@
-"""People from pictures and videos: OpenPose's real decoding, and following one person."""
+"""People from pictures and videos: OpenPose's real decoding."""
 
 from __future__ import annotations
 
@@ -11,14 +11,10 @@ import numpy as np
 import pytest
 import torch
 
-from poseanimate.errors import ModelsError, NoCharacterError, SeveralCharactersError
-from poseanimate.media import Frame, Video
+from poseanimate.errors import ModelsError
+from poseanimate.media import Frame
 from poseanimate.models.pose_detection import (
     OpenPoseDetector,
-    detect_motion,
-    iter_detect,
-    motion_from_poses,
-    one_person,
 )
 from poseanimate.poses.measures import person_size
 from poseanimate.poses.skeleton import Pose
@@ -177,107 +173,3 @@ def test_load_without_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 # ------------------------------------------------------------------------------------- one person
-
-
-def person(x: float, scale: float = 100.0, neck: float = 1.0) -> Pose:
-    body = np.ones((18, 3))
-    body[:, :2] = STANDING * scale + (x, 0)
-    body[1, 2] = neck
-    return Pose(body)
-
-
-def test_one_person() -> None:
-    somebody = person(0)
-    assert one_person([somebody], "the picture") is somebody
-    with pytest.raises(NoCharacterError, match="Nobody was found in the picture") as nobody:
-        one_person([], "the picture")
-    with pytest.raises(SeveralCharactersError, match="2 people") as several:
-        one_person([somebody, person(50)], "the picture")
-    assert nobody.value.remedy and several.value.remedy
-
-
-class Script:
-    """A detector that knows who is in each frame: frames are told apart by their first pixel."""
-
-    identity = "script"
-
-    def __init__(self, people: list[list[Pose]]) -> None:
-        self.people = people
-
-    def detect(self, image: Frame) -> list[Pose]:
-        return self.people[int(image[0, 0, 0])]
-
-
-def video(count: int) -> Video:
-    return Video([np.full((80, 120, 3), index, np.uint8) for index in range(count)], fps=10.0)
-
-
-def followed(people: list[list[Pose]]) -> list[Pose]:
-    return list(iter_detect(video(len(people)), Script(people)))
-
-
-def test_the_largest_is_followed_even_when_it_shrinks() -> None:
-    tracks = [(person(0 + 5 * i, 100 - 15 * i), person(200 - 5 * i, 60)) for i in range(5)]
-    people = [sorted(pair, key=person_size, reverse=True) for pair in tracks]
-    assert people[4][0] is tracks[4][1]  # by the end the other one is larger
-    assert followed(people) == [pair[0] for pair in tracks]
-
-
-def test_gaps_are_absent_and_the_person_is_found_again() -> None:
-    a, b = person(0), person(300, 140)
-    people = [[a], [], [Pose.absent()], [b, a]]
-    poses = followed(people)
-    assert poses[0] is a and poses[3] is a
-    assert not poses[1].confidence.any() and not poses[2].confidence.any()
-
-
-def test_nobody_at_first() -> None:
-    a = person(0)
-    assert followed([[], [a]])[1] is a
-
-
-def test_without_a_neck_the_middle_counts() -> None:
-    a, a_no_neck, b = person(0), person(4, neck=0.1), person(200, 140)
-    assert followed([[a], [b, a_no_neck], [b, a]]) == [a, a_no_neck, a]
-
-
-def test_detection_goes_frame_by_frame() -> None:
-    seen: list[int] = []
-
-    class Watched(Script):
-        def detect(self, image: Frame) -> list[Pose]:
-            seen.append(int(image[0, 0, 0]))
-            return super().detect(image)
-
-    poses = iter_detect(video(3), Watched([[person(0)]] * 3))
-    assert seen == []
-    next(poses)
-    assert seen == [0]
-
-
-def test_detect_motion() -> None:
-    people = [[person(0)], [], [person(9)]]
-    motion = detect_motion(video(3), Script(people), "dance.mp4")
-    assert (motion.width, motion.height, motion.fps, motion.name) == (120, 80, 10.0, "dance.mp4")
-    assert motion.poses[0] is people[0][0] and motion.poses[2] is people[2][0]
-    assert len(motion.poses) == 3
-    assert motion_from_poses(motion.poses, video(3), "x").poses == motion.poses
-    assert motion.people == 1
-
-
-def test_a_motion_knows_how_many_were_seen_at_once() -> None:
-    a, b, unseen = person(0), person(200, 60), Pose.absent()
-    assert detect_motion(video(3), Script([[a], [a, b], [a, unseen]]), "street.mp4").people == 2
-
-
-def unsure() -> Pose:
-    body = person(0).body.copy()
-    body[:, 2] = 0.2
-    return Pose(body)
-
-
-@pytest.mark.parametrize("people", [[], [Pose.absent()], [unsure()]])
-def test_nobody_in_any_frame(people: list[Pose]) -> None:
-    with pytest.raises(NoCharacterError, match=r"dance\.mp4") as caught:
-        detect_motion(video(2), Script([people] * 2), "dance.mp4")
-    assert caught.value.remedy

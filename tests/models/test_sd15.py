@@ -16,7 +16,7 @@ from PIL import Image
 from transformers import CLIPTextModel
 
 from poseanimate.cli import main as cli
-from poseanimate.inputs.prompt import character_words
+from poseanimate.inputs.prompt import find_character_words
 from poseanimate.media import read_video
 from poseanimate.method.attention_maps import CrossAttentionMaps
 from poseanimate.method.dcam import DualConsistency, Lambdas
@@ -227,7 +227,7 @@ def test_the_tokenizer_is_clips(models: Models, text: str, ids: list[int]) -> No
 def test_the_characters_words_are_found_in_its_tokens(
     models: Models, prompt: str, chosen: str, tokens: list[str]
 ) -> None:
-    found = models.token_positions(prompt, character_words(prompt, chosen))
+    found = models.token_positions(prompt, find_character_words(prompt, chosen))
     ids = models.tokenizer(prompt).input_ids
     assert models.tokenizer.convert_ids_to_tokens([ids[i] for i in found]) == tokens
 
