@@ -20,7 +20,7 @@ from poseanimate.method.denoiser import Denoiser
 from poseanimate.models.family import Models, to_pixels, to_tensor
 from poseanimate.pipeline.run import Run
 from poseanimate.poses.motion import Motion
-from poseanimate.poses.pata.alignment import Alignment
+from poseanimate.poses.pata import Alignment
 from poseanimate.poses.skeleton import Pose, draw_pose
 from poseanimate.settings import Settings
 from poseanimate.storage.stage_cache import StageCache

@@ -28,7 +28,7 @@ from poseanimate.pipeline.cost import CostModel, MemoryMonitor
 from poseanimate.pipeline.memory import is_out_of_memory, release
 from poseanimate.pipeline.run import Run
 from poseanimate.poses.motion import Motion
-from poseanimate.poses.pata.alignment import Alignment, PataSettings, Severity, align
+from poseanimate.poses.pata import Alignment, PataSettings, Severity, align
 from poseanimate.poses.pata.findings import clip_length, nobody_in_clip
 from poseanimate.poses.skeleton import Pose
 from poseanimate.settings import MAX_FRAMES, Settings

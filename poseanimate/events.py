@@ -12,7 +12,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from poseanimate.poses.pata.alignment import Alignment
+from poseanimate.poses.pata import Alignment
 
 Picture = NDArray[np.uint8]
 

@@ -32,7 +32,7 @@ from poseanimate.pipeline.progress import ProgressTimer
 from poseanimate.pocket.world.body import Angles
 from poseanimate.pocket.world.scene import Scene
 from poseanimate.poses.motion import Motion, load_preset
-from poseanimate.poses.pata.alignment import Severity
+from poseanimate.poses.pata import Severity
 from poseanimate.poses.silhouette import Silhouette
 from poseanimate.poses.skeleton import Pose
 from poseanimate.settings import MAX_FRAMES, Settings

@@ -16,7 +16,7 @@ from PIL import Image
 from poseanimate.events import Event, Forecast
 from poseanimate.inputs.character import Character
 from poseanimate.poses.motion import Motion
-from poseanimate.poses.pata.alignment import Alignment
+from poseanimate.poses.pata import Alignment
 from poseanimate.poses.skeleton import Pose
 from poseanimate.settings import Settings
 

@@ -52,7 +52,7 @@ from poseanimate.pipeline.memory import (
     release,
 )
 from poseanimate.pipeline.progress import ProgressTimer
-from poseanimate.poses.pata.alignment import Alignment
+from poseanimate.poses.pata import Alignment
 from poseanimate.poses.skeleton import Pose, draw_pose
 from poseanimate.settings import Settings
 from poseanimate.storage.stage_cache import StageCache

@@ -9,7 +9,7 @@ import numpy as np
 
 from poseanimate.errors import PictureError
 from poseanimate.media.tiles import tiled
-from poseanimate.poses.pata.alignment import Alignment
+from poseanimate.poses.pata import Alignment
 from poseanimate.poses.skeleton import ByteArray, Pose, draw_pose
 
 MIN_SIDE_PX = 256

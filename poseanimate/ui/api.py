@@ -21,7 +21,7 @@ from gradio_client.utils import is_file_obj_with_meta
 from poseanimate.errors import MotionError, PoseAnimateError, SettingsError
 from poseanimate.events import Returning, Stage, Step
 from poseanimate.poses.motion import Motion, load_preset, preset_names
-from poseanimate.poses.pata.alignment import Alignment
+from poseanimate.poses.pata import Alignment
 from poseanimate.settings import Settings
 from poseanimate.ui import texts
 from poseanimate.ui.handlers import Handlers
@@ -302,7 +302,7 @@ def _findings(alignment: Alignment) -> list[Finding]:
             "severity": each.severity.value,
             "message": each.message,
             "remedy": each.remedy,
-            "mend": dict(each.mend),
+            "mend": dict(each.fix),
         }
         for each in alignment.findings
     ]

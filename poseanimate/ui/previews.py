@@ -24,7 +24,7 @@ from poseanimate.inputs.suggest import suggest_prompt
 from poseanimate.media import write_clip
 from poseanimate.media.clips import GIF_MAX_FPS
 from poseanimate.poses import overlay
-from poseanimate.poses.pata.alignment import Alignment
+from poseanimate.poses.pata import Alignment
 from poseanimate.poses.skeleton import JOINT_NAMES, Pose, draw_pose
 from poseanimate.settings import Settings
 from poseanimate.ui import joints as editor
@@ -240,7 +240,7 @@ def _timeline(seen: Seen, start_s: float) -> dict[str, Any]:
 
 
 def _mends(alignment: Alignment) -> dict[str, object]:
-    return {name: value for each in alignment.findings for name, value in each.mend.items()}
+    return {name: value for each in alignment.findings for name, value in each.fix.items()}
 
 
 def fitted(picture: Any, findings: str, mends: dict[str, object] | None = None) -> Outputs:

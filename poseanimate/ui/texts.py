@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from html import escape
 
 from poseanimate.events import Done, Forecast
-from poseanimate.poses.pata.alignment import Alignment, Severity
+from poseanimate.poses.pata import Alignment, Severity
 
 TITLE = "PoseAnimate"
 INTRO = (

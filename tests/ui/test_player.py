@@ -21,7 +21,7 @@ from poseanimate.events import Aligned
 from poseanimate.media import tiled, write_clip
 from poseanimate.poses.measures import torso_length
 from poseanimate.poses.motion import load_preset
-from poseanimate.poses.pata.alignment import Alignment
+from poseanimate.poses.pata import Alignment
 from poseanimate.poses.skeleton import Pose
 from poseanimate.ui import player, texts
 from poseanimate.ui.input_cache import REMEMBERED_PIXELS, InputCache, _reduced

@@ -1,1 +1,7 @@
-"""Pose Alignment Transition Algorithm (Sec. 3.1): fits a driver's motion to the character of a picture."""
+"""Pose Alignment Transition Algorithm (PATA, Sec. 3.1); `alignment` lists its steps."""
+
+from poseanimate.poses.pata.alignment import Alignment, align
+from poseanimate.poses.pata.findings import Finding, FindingCode, Severity
+from poseanimate.poses.pata.settings import PataSettings
+
+__all__ = ["Alignment", "Finding", "FindingCode", "PataSettings", "Severity", "align"]

@@ -1,6 +1,6 @@
-"""Findings on an alignment before any expensive work (pose alignment, step 10).
+"""Findings on an alignment before any expensive work (PATA, step 10).
 
-Codes with a severity, a sentence and a remedy, and the two functions that reach them.
+Codes with a severity, a sentence and a remedy, and the two functions that find them.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from enum import Enum
 import numpy as np
 
 from poseanimate.poses.measures import MIN_TORSO_PX, neck_to_hips
-from poseanimate.poses.pata.track import PataSettings, Track
+from poseanimate.poses.pata.track import Track
 from poseanimate.poses.skeleton import (
     L_HIP,
     L_KNEE,
@@ -24,7 +24,12 @@ from poseanimate.poses.skeleton import (
     R_SHOULDER,
 )
 
-# In torso heights: how wide shoulders must be to tell front from back, how far the nose must
+SCALE_EXPECTED = (0.5, 2.0)
+"""A scale outside gets a finding."""
+MAX_SHARE_OUTSIDE = 0.2
+"""A larger share of the joints outside the canvas gets a finding."""
+
+# In torso lengths: how wide the shoulders must be to tell front from back, how far the nose must
 # stick out to tell left from right, how far knees hang below the hips of sitters and standers.
 _FACING_WIDTH = 0.2
 _LOOKING_WIDTH = 0.15
@@ -36,11 +41,11 @@ class Severity(Enum):
     """How much a finding weighs."""
 
     ERROR = "error"
-    """There is nothing to animate; the work must not start."""
+    """There is nothing to animate; a run must not start."""
     WARNING = "warning"
     """The clip can be made, but is likely to disappoint."""
     NOTE = "note"
-    """Nothing is wrong; good to know before the clip is made."""
+    """Nothing is wrong, but it is good to know before the clip is made."""
 
 
 class FindingCode(Enum):
@@ -61,16 +66,16 @@ class FindingCode(Enum):
 
 @dataclass(frozen=True)
 class Finding:
-    """One finding: what is the matter (`message`) and what to do about it (`remedy`).
+    """One finding: what is wrong (`message`) and what to do about it (`remedy`).
 
-    mend: settings that do it, where some can.
+    fix: settings that do it, where there are any.
     """
 
     code: FindingCode
     severity: Severity
     message: str
     remedy: str
-    mend: Mapping[str, object] = field(default_factory=dict)
+    fix: Mapping[str, object] = field(default_factory=dict)
 
     def __str__(self) -> str:
         return f"{self.message} {self.remedy}"
@@ -107,7 +112,7 @@ def nobody_in_clip(frames: int) -> Finding:
 
 
 def several_people(count: int) -> Finding:
-    """The motion shows more than one person; in a picture, looking for the character finds that."""
+    """The motion shows more than one person. (`find_character` reports several people in a picture.)"""
     return Finding(
         FindingCode.SEVERAL_PEOPLE,
         Severity.WARNING,
@@ -127,7 +132,7 @@ def neck_missing(where: str) -> Finding:
 
 
 def torso_uncertain() -> Finding:
-    """The scale had to be guessed from something else than shoulders and hips."""
+    """The scale was estimated from other bones than shoulders and hips."""
     return Finding(
         FindingCode.TORSO_MISSING,
         Severity.WARNING,
@@ -194,11 +199,11 @@ def sitting_against_standing(sitter: str, stander: str) -> Finding:
 def clip_length(
     asked: int, transition: int, poses: int, at_most: int, loop: bool = False
 ) -> tuple[Finding, ...]:
-    """Whether a clip of as many frames as were asked for shows the whole motion, and no less than that.
+    """Whether a clip of the requested length shows the whole motion and is as long as requested.
 
     Args:
         asked: frames of the clip, the source included.
-        transition: frames that lead into the motion.
+        transition: frames before the motion.
         poses: of the whole motion.
         at_most: frames that a clip can have.
         loop: whether the motion is repeated until the clip is full.
@@ -215,8 +220,8 @@ def clip_length(
             else f"A clip has {at_most} frames at most: cut the motion, or take every nth frame of the video."
         )
         message = f"The clip shows {part} of the motion's {poses} poses."
-        mend = {"frames": whole} if whole <= at_most else {}
-        return (Finding(FindingCode.SHOWN_IN_PART, Severity.NOTE, message, remedy, mend),)
+        fix = {"frames": whole} if whole <= at_most else {}
+        return (Finding(FindingCode.SHOWN_IN_PART, Severity.NOTE, message, remedy, fix),)
     return (
         Finding(
             FindingCode.SHORTER_THAN_ASKED,
@@ -228,7 +233,7 @@ def clip_length(
     )
 
 
-def find_errors(character: Track, driver: Track, settings: PataSettings) -> tuple[Finding, ...]:
+def find_errors(character: Track, driver: Track) -> tuple[Finding, ...]:
     """What makes an alignment impossible: nobody, or nothing that can be placed."""
     errors = []
     for track, nobody, where in (
@@ -236,20 +241,18 @@ def find_errors(character: Track, driver: Track, settings: PataSettings) -> tupl
         (driver, nobody_in_motion, "motion"),
     ):
         if not track.seen.any():
-            errors.append(
-                nobody() if not track.noticed(settings.confidence) else neck_missing(where)
-            )
+            errors.append(neck_missing(where) if track.has_confident_joints() else nobody())
     return tuple(errors)
 
 
-def judge(
+def find_warnings(
     character: Track,
     compared: Track,
     aligned: Track,
     scale: float,
     certain: bool,
     canvas: tuple[int, int],
-    settings: PataSettings,
+    pinned: bool,
 ) -> tuple[Finding, ...]:
     """What is likely to disappoint.
 
@@ -260,6 +263,7 @@ def judge(
         scale: the driver's scale before clipping.
         certain: whether shoulders and hips were measured.
         canvas: width and height.
+        pinned: whether the motion stays on the spot already.
     """
     if not aligned.seen.any():
         return (nobody_in_clip(len(aligned.seen)),)
@@ -271,13 +275,13 @@ def judge(
         found.append(gaps_in_motion(empty, len(aligned.seen)))
     if (in_profile := _faces_away(character, compared)) is not None:
         found.append(facing_flipped(in_profile))
-    low, high = settings.scale_expected
+    low, high = SCALE_EXPECTED
     if not low <= scale <= high:
         found.append(scale_out_of_range(scale))
     joints_xy = aligned.xy[aligned.seen]
     outside = float(((joints_xy < 0) | (joints_xy >= canvas)).any(axis=1).mean())
-    if outside > settings.leaving_share:
-        found.append(leaves_canvas(outside, settings.anchor == "pinned"))
+    if outside > MAX_SHARE_OUTSIDE:
+        found.append(leaves_canvas(outside, pinned))
     picture, motion = _posture(character), _posture(compared)
     if {picture, motion} == {"sitting", "standing"}:
         places = ("picture", "motion") if picture == "sitting" else ("motion", "picture")

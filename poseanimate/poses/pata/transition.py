@@ -1,4 +1,4 @@
-"""The way from the picture's pose into the motion (pose alignment, step 8).
+"""The transition from the picture's pose into the motion (PATA, step 9).
 
 Limbs turn on arcs instead of shrinking through each other: the root and the bones' lengths are
 interpolated, their angles by the shorter arc, all with the quintic ease 10u³ - 15u⁴ + 6u⁵.
@@ -10,22 +10,15 @@ import math
 
 import numpy as np
 
-from poseanimate.poses.pata.track import (
-    PARENT,
-    Parts,
-    PataSettings,
-    Track,
-    mix,
-    parts_of,
-    to_pose,
-)
+from poseanimate.poses.pata.settings import PataSettings
+from poseanimate.poses.pata.track import PARENT, Parts, Track, lerp, read_parts, to_pose
 from poseanimate.poses.skeleton import JOINTS, NECK, ROOT_FIRST, FloatArray, Pose
 
 PEAK_OF_EASE = 1.875
 """The ease's largest slope: no step is longer than this many even ones."""
 
-_FEWEST, _MOST = 2, 8
-_QUICK_PERCENTILE = 90.0
+_MIN_FRAMES, _MAX_FRAMES = 2, 8
+_FAST_PERCENTILE = 90.0
 
 
 def ease(u: float) -> float:
@@ -33,45 +26,45 @@ def ease(u: float) -> float:
     return u**3 * (10 - 15 * u + 6 * u**2)
 
 
-def transition_length(character: Track, aligned: Track, settings: PataSettings) -> int:
+def choose_length(character: Track, aligned: Track, settings: PataSettings) -> int:
     """How many frames to put between p_s and p_1.
 
-    Automatic: so many that the fastest joint's largest step is what the motion's quick frames
-    have anyway, but 2 to 8; a motion that stands still gets 8.
+    If the settings leave it open, as many as keep the largest step of any joint within the steps of
+    the motion's fast frames, but 2 to 8; a motion that stands still gets 8.
     """
     if settings.transition_frames is not None:
         return settings.transition_frames
-    step_px = _quick_step_px(aligned)
+    step_px = _fast_step_px(aligned)
     if step_px <= 0:
-        return _MOST
-    frames = PEAK_OF_EASE * longest_way_px(character, aligned) / step_px - 1
-    return math.ceil(min(max(frames, _FEWEST), _MOST))
+        return _MAX_FRAMES
+    frames = PEAK_OF_EASE * longest_path_px(character, aligned) / step_px - 1
+    return math.ceil(min(max(frames, _MIN_FRAMES), _MAX_FRAMES))
 
 
-def _quick_step_px(track: Track) -> float:
+def _fast_step_px(track: Track) -> float:
     """High percentile over time of the largest step that any joint makes from frame to frame."""
     steps = np.linalg.norm(np.diff(track.xy, axis=0), axis=2)
     steps = np.where(track.seen[1:] & track.seen[:-1], steps, 0.0).max(axis=1)
-    return float(np.percentile(steps, _QUICK_PERCENTILE)) if len(steps) else 0.0
+    return float(np.percentile(steps, _FAST_PERCENTILE)) if len(steps) else 0.0
 
 
-def longest_way_px(start: Track, end: Track) -> float:
-    """d: an upper bound on any joint's way from one track's first frame to the other's.
+def longest_path_px(start: Track, end: Track) -> float:
+    """d: an upper bound on any joint's path from one track's first frame to the other's.
 
-    The root's way plus, for every bone down to the joint, its change of length and its swing as
-    an arc. With it no step of a transition of t frames exceeds 1.875·d / (t + 1).
+    The root's path plus, for every bone down to the joint, its change of length and its swing as
+    an arc. No step of a transition of t frames exceeds 1.875·d / (t + 1).
     """
     length_a, length_b, _, turn = _bones(start, end)
-    way = np.zeros(JOINTS)
-    way[NECK] = np.linalg.norm(_root(end, start) - _root(start, end))
+    path = np.zeros(JOINTS)
+    path[NECK] = np.linalg.norm(_root(end, start) - _root(start, end))
     for joint in ROOT_FIRST[1:]:
         stretch = abs(length_b[joint] - length_a[joint])
         swing = max(length_a[joint], length_b[joint]) * abs(turn[joint])
-        way[joint] = way[PARENT[joint]] + stretch + swing
-    return float(way.max())
+        path[joint] = path[PARENT[joint]] + stretch + swing
+    return float(path.max())
 
 
-def transition(start: Track, end: Track, frames: int) -> tuple[Pose, ...]:
+def build_transition(start: Track, end: Track, frames: int) -> tuple[Pose, ...]:
     """The poses between the first frame of `start` and the first of `end`, without these two.
 
     A joint (or hand, or face) that is seen on one side only keeps its length and angle and fades
@@ -82,15 +75,15 @@ def transition(start: Track, end: Track, frames: int) -> tuple[Pose, ...]:
 
 def _between(start: Track, end: Track, e: float) -> Pose:
     length_a, length_b, angle_rad, turn = _bones(start, end)
-    length_px = mix(length_a, length_b, e)
+    length_px = lerp(length_a, length_b, e)
     angle_rad = angle_rad + e * turn
     xy = np.zeros((JOINTS, 2))
-    xy[NECK] = mix(_root(start, end), _root(end, start), e)
+    xy[NECK] = lerp(_root(start, end), _root(end, start), e)
     for joint in ROOT_FIRST[1:]:
         bone = length_px[joint] * np.array([math.cos(angle_rad[joint]), math.sin(angle_rad[joint])])
         xy[joint] = xy[PARENT[joint]] + bone
-    confidence = mix(start.confidence[0], end.confidence[0], e)
-    return to_pose(xy, confidence, _mixed_parts(parts_of(start, 0), parts_of(end, 0), e))
+    confidence = lerp(start.confidence[0], end.confidence[0], e)
+    return to_pose(xy, confidence, _lerp_parts(read_parts(start, 0), read_parts(end, 0), e))
 
 
 def _root(track: Track, other: Track) -> FloatArray:
@@ -117,7 +110,7 @@ def _bones(start: Track, end: Track) -> tuple[FloatArray, FloatArray, FloatArray
     return length_a, length_b, angle_a, turn
 
 
-def _mixed_parts(start: Parts, end: Parts, e: float) -> Parts:
+def _lerp_parts(start: Parts, end: Parts, e: float) -> Parts:
     mixed: Parts = {}
     for name in start.keys() | end.keys():
         a, b = start.get(name, end.get(name)), end.get(name, start.get(name))
@@ -126,10 +119,10 @@ def _mixed_parts(start: Parts, end: Parts, e: float) -> Parts:
         # A point that only one side has keeps its offset there and fades.
         offset_a = np.where(a[:, 2:] > 0, a[:, :2], b[:, :2])
         offset_b = np.where(b[:, 2:] > 0, b[:, :2], a[:, :2])
-        confidence = mix(
+        confidence = lerp(
             a[:, 2] if name in start else np.zeros(len(a)),
             b[:, 2] if name in end else np.zeros(len(b)),
             e,
         )
-        mixed[name] = np.column_stack([mix(offset_a, offset_b, e), confidence])
+        mixed[name] = np.column_stack([lerp(offset_a, offset_b, e), confidence])
     return mixed
