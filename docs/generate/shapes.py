@@ -11,7 +11,7 @@ from markers import replace_section
 from PIL import Image
 
 from poseanimate.animator import Animator
-from poseanimate.evaluation.metrics.figures import identity_error
+from poseanimate.evaluation.metrics.appearance import identity_error
 from poseanimate.evaluation.statistics import bootstrap
 from poseanimate.events import Done
 from poseanimate.media.similarity import psnr_db
@@ -28,42 +28,44 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "long-clips.md"
 SPLIT, CHARACTERS, MOTION, FRAMES = "held-out", 6, "wave", 8
 TIMES = 1.25  # the models' side
 PICTURES = {"square": (1.25, 1.25), "portrait": (1.0, 1.5), "landscape": (1.5, 1.0)}  # sides
-FIGURES = {"psnr": "PSNR, dB", "character": "character, dB", "identity": "identity, ΔE",
-           "bound": "the autoencoder's PSNR, dB"}  # fmt: skip
+HEADINGS = {"psnr": "PSNR, dB", "character": "character, dB", "identity": "identity, ΔE",
+           "vae_bound": "the autoencoder's PSNR, dB"}  # fmt: skip
 
 
 def main() -> None:
     argparse.ArgumentParser(description=__doc__).parse_args()
     models = load_models("pocket", "cpu")
-    lines = table(Animator(models), Animator(models, max_side=int(TIMES * models.side)))
+    lines = format_table(Animator(models), Animator(models, max_side=int(TIMES * models.side)))
     PAGE.write_text(replace_section(PAGE.read_text(), "shapes", "shapes", lines))
 
 
-def table(plain: Animator, larger: Animator) -> Iterator[str]:
-    yield "| picture | " + " | ".join(FIGURES.values()) + " |"
-    yield "|---" * (len(FIGURES) + 1) + "|"
+def format_table(plain: Animator, larger: Animator) -> Iterator[str]:
+    yield "| picture | " + " | ".join(HEADINGS.values()) + " |"
+    yield "|---" * (len(HEADINGS) + 1) + "|"
     for name, sides in PICTURES.items():
         width, height = (round(side * plain.models.side) for side in sides)
         found = [
-            [figures(animator, i, width, height) for i in range(CHARACTERS)]
+            [measure(animator, i, width, height) for i in range(CHARACTERS)]
             for animator in (plain, larger)
         ]
         sizes = [
             "{1}x{0}".format(*a.fit_picture(Image.new("RGB", (width, height))).shape)
             for a in (plain, larger)
         ]
-        cells = [_cell(*([own[figure] for own in row] for row in found)) for figure in FIGURES]
+        cells = [
+            _format_cell(*([own[figure] for own in row] for row in found)) for figure in HEADINGS
+        ]
         yield f"| {name}, {sizes[0]} and {sizes[1]} | " + " | ".join(cells) + " |"
 
 
-def _cell(one: list[float], other: list[float]) -> str:
+def _format_cell(one: list[float], other: list[float]) -> str:
     """Both means, and the difference with its interval over characters."""
     more = bootstrap({str(i): [b - a] for i, (a, b) in enumerate(zip(one, other, strict=True))})
     means = f"{np.mean(one):.1f}, {np.mean(other):.1f}"
     return f"{means}; {more.mean:+.1f} ({more.low:+.1f} to {more.high:+.1f})"
 
 
-def figures(animator: Animator, index: int, width: int, height: int) -> dict[str, float]:
+def measure(animator: Animator, index: int, width: int, height: int) -> dict[str, float]:
     """Means over the frames of one clip, against the truth rendered at the clip's own size."""
     scene, models = Scene.sample(SPLIT, index), animator.models
     source = animator.character(Image.fromarray(scene.render(Angles(), width, height).picture))
@@ -84,7 +86,7 @@ def figures(animator: Animator, index: int, width: int, height: int) -> dict[str
         "psnr": mean(psnr_db(m, t.picture) for m, t in pairs),
         "character": mean(psnr_db(m, t.picture, t.mask > 0.5) for m, t in pairs),
         "identity": mean(identity_error(m, t.picture, t.pose) for m, t in pairs),
-        "bound": mean(psnr_db(b, t.picture) for b, t in zip(bound, true, strict=True)),
+        "vae_bound": mean(psnr_db(b, t.picture) for b, t in zip(bound, true, strict=True)),
     }
 
 

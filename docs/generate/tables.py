@@ -9,12 +9,18 @@ from pathlib import Path
 
 from markers import replace_section
 
-from poseanimate.evaluation.metrics.figures import FIGURES
+from poseanimate.evaluation.metrics.catalogue import METRICS
 from poseanimate.evaluation.protocols.pocket import Pocket
-from poseanimate.evaluation.report import report
-from poseanimate.evaluation.report.plots import REFERENCES, Summary, alone, heading, trade
+from poseanimate.evaluation.report.plots import draw_trade, standalone_svg
+from poseanimate.evaluation.report.summary import (
+    Summary,
+    compare_rows,
+    summarise,
+    summarise_kinds,
+)
+from poseanimate.evaluation.rows import REFERENCES, VAE_BOUND
 from poseanimate.evaluation.statistics import Interval
-from poseanimate.evaluation.store import ASKED, Result, Store
+from poseanimate.evaluation.store import REQUEST, CaseResult, Store
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 PAGE, PICTURES = DOCS / "results.md", DOCS / "results"
@@ -42,43 +48,45 @@ ROWS = {
     "driven-without-pata": "without PATA",
 }
 
-Writer = Callable[[Sequence[Result]], Iterator[str]]
+Writer = Callable[[Sequence[CaseResult]], Iterator[str]]
 
 
-def means(*figures: str) -> Writer:
-    """Every row's figures, with half of their intervals."""
+def write_means(*figures: str) -> Writer:
+    """Every row's means, with half of their intervals."""
 
-    def lines(results: Sequence[Result]) -> Iterator[str]:
-        yield from _header("row", figures)
-        for row, own in report.summarise(results).items():
-            cells = [_mean(own.get(name), name) for name in figures]
-            yield _line(f"{ROWS[row]} (`{row}`)", cells)
+    def lines(results: Sequence[CaseResult]) -> Iterator[str]:
+        yield from _format_header("row", figures)
+        for row, own in summarise(results).items():
+            cells = [_format_mean(own.get(name), name) for name in figures]
+            yield _format_line(f"{ROWS[row]} (`{row}`)", cells)
 
     return lines
 
 
-def leads(base: str, *figures: str, over: Sequence[str] = tuple(ROWS)) -> Writer:
-    """What a row has more than each of others on the same characters, with intervals."""
+def write_differences(base: str, *figures: str, over: Sequence[str] = tuple(ROWS)) -> Writer:
+    """A row minus each of the others on the same characters, with intervals."""
 
-    def lines(results: Sequence[Result]) -> Iterator[str]:
+    def lines(results: Sequence[CaseResult]) -> Iterator[str]:
         if base not in {result.row for result in results}:
             raise SystemExit(f"The evaluation has no row {base}, which others are compared with.")
-        yield from _header(f"`{base}` minus …", figures)
-        for row, own in report.differences(results, base).items():
+        yield from _format_header(f"`{base}` minus …", figures)
+        for row, own in compare_rows(results, base).items():
             if row in over:
-                yield _line(f"`{row}`", [_signed(own.get(name), name) for name in figures])
+                yield _format_line(
+                    f"`{row}`", [_format_difference(own.get(name), name) for name in figures]
+                )
 
     return lines
 
 
-def kinds(row: str, *figures: str) -> Writer:
-    """A row's figures by kind of character, in brackets the autoencoder's."""
+def write_kinds(row: str, *figures: str) -> Writer:
+    """A row's means by kind of character, with the VAE bound's in brackets."""
 
-    def lines(results: Sequence[Result]) -> Iterator[str]:
-        grouped = report.by_kind(results, Pocket("held-out", 0, ()).kinds)
-        yield from _header("kind (how many), in brackets the autoencoder's", figures)
+    def lines(results: Sequence[CaseResult]) -> Iterator[str]:
+        grouped = summarise_kinds(results, Pocket("held-out", 0, ()).kinds)
+        yield from _format_header("kind (how many), in brackets the autoencoder's", figures)
         for kind, summary in grouped.items():
-            yield _line(kind, [_of_both(summary, row, name) for name in figures])
+            yield _format_line(kind, [_format_with_bound(summary, row, name) for name in figures])
 
     return lines
 
@@ -94,14 +102,17 @@ PRICED = (
 BASELINES = ("controlnet", "cross-frame", "spatio-temporal")
 TABLES: Mapping[str, Mapping[str, Writer]] = {
     "modules": {
-        "modules": means(*WHOLE, "seconds"),
-        "leads": leads("full", *WHOLE),
-        "paper leads": leads("paper-only", *WHOLE, over=BASELINES),
-        "kinds": kinds("full", "psnr", "psnr_character", "pck", "joint_error", "identity"),
+        "modules": write_means(*WHOLE, "seconds"),
+        "leads": write_differences("full", *WHOLE),
+        "paper leads": write_differences("paper-only", *WHOLE, over=BASELINES),
+        "kinds": write_kinds("full", "psnr", "psnr_character", "pck", "joint_error", "identity"),
     },
-    "brief": {"brief": means(*LOOKS), "brief leads": leads("full", *LOOKS)},
-    "pata": {"pata": means("psnr", "joint_error", "pck", "identity", "mask_iou")},
-    "faster": {"faster": means(*PRICED), "faster leads": leads("preset", *PRICED[:6])},
+    "brief": {"brief": write_means(*LOOKS), "brief leads": write_differences("full", *LOOKS)},
+    "pata": {"pata": write_means("psnr", "joint_error", "pck", "identity", "mask_iou")},
+    "faster": {
+        "faster": write_means(*PRICED),
+        "faster leads": write_differences("preset", *PRICED[:6]),
+    },
 }
 
 
@@ -111,47 +122,47 @@ def main() -> None:
     parser.add_argument("folder", type=Path, help="that `evaluate pocket -o` filled")
     args = parser.parse_args()
     evaluation, home = args.evaluation, args.folder
-    if not (home / ASKED).exists():
+    if not (home / REQUEST).exists():
         parser.error(f"{home} holds no evaluation.")
-    results = Store(home, json.loads((home / ASKED).read_text())).results()
+    results = Store(home, json.loads((home / REQUEST).read_text())).load_results()
     order = [*REFERENCES, *ROWS]
     results = sorted((r for r in results if r.row in ROWS), key=lambda r: order.index(r.row))
     page = PAGE.read_text()
     for name, lines in TABLES[evaluation].items():
         page = replace_section(page, "tables", name, lines(results))
     PAGE.write_text(page)
-    summary = report.summarise(results)
+    summary = summarise(results)
     plain = {row: {name: vars(own) for name, own in of.items()} for row, of in summary.items()}
     (PICTURES / f"{evaluation}.json").write_text(json.dumps(plain, indent=1) + "\n")
     if evaluation == "faster":
-        (PICTURES / "trade.svg").write_text(alone(trade(summary)))
+        (PICTURES / "trade.svg").write_text(standalone_svg(draw_trade(summary)))
 
 
-def _header(first: str, figures: Sequence[str]) -> Iterator[str]:
-    yield _line(first, [heading(FIGURES[name]) for name in figures])
+def _format_header(first: str, figures: Sequence[str]) -> Iterator[str]:
+    yield _format_line(first, [METRICS[name].column for name in figures])
     yield "|---" * (len(figures) + 1) + "|"
 
 
-def _line(first: str, cells: Sequence[str]) -> str:
+def _format_line(first: str, cells: Sequence[str]) -> str:
     return f"| {first} | " + " | ".join(cells) + " |"
 
 
-def _mean(own: Interval | None, name: str) -> str:
+def _format_mean(own: Interval | None, name: str) -> str:
     if own is None:
         return "-"
-    digits, half = FIGURES[name].digits, (own.high - own.low) / 2
+    digits, half = METRICS[name].digits, (own.high - own.low) / 2
     return f"{own.mean:.{digits}f}" + (f" ± {half:.{digits}f}" if half else "")
 
 
-def _signed(own: Interval | None, name: str) -> str:
+def _format_difference(own: Interval | None, name: str) -> str:
     if own is None:
         return "-"
-    digits = FIGURES[name].digits + (FIGURES[name].digits < 2)
+    digits = METRICS[name].digits + (METRICS[name].digits < 2)
     return f"{own.mean:+.{digits}f} ({own.low:+.{digits}f} to {own.high:+.{digits}f})"
 
 
-def _of_both(summary: Summary, row: str, name: str) -> str:
-    cells = [f"{summary[each][name].mean:.{FIGURES[name].digits}f}" for each in (row, "vae-bound")]
+def _format_with_bound(summary: Summary, row: str, name: str) -> str:
+    cells = [f"{summary[each][name].mean:.{METRICS[name].digits}f}" for each in (row, VAE_BOUND)]
     return "{} ({})".format(*cells)
 
 

@@ -184,12 +184,12 @@ def cache(options: argparse.Namespace, report: Report) -> None:
 
 def evaluate(options: argparse.Namespace, report: Report) -> None:
     """Measure the method, its modules and baselines where the truth is known; goes on where it stopped."""
-    from poseanimate.evaluation.plan import ask
+    from poseanimate.evaluation.plan import plan
     from poseanimate.evaluation.protocols.samples import write_samples
     from poseanimate.models.loading import has_ip_adapter
 
     options.models = options.models or "pocket"  # with a GPU too: its world has the truth
-    evaluation = ask(
+    evaluation = plan(
         "pocket" if options.protocol == "samples" else options.protocol,
         _settings(options),
         split=options.split,
@@ -220,11 +220,11 @@ def evaluate(options: argparse.Namespace, report: Report) -> None:
     animator = _animator(options)
     eyes = (options.detector, options.segmenter)  # they measure, too
     identity = " ".join([animator.identity, *filter(None, eyes)])
-    store = evaluation.store(options.output, options.models, identity)
+    store = evaluation.open_store(options.output, options.models, identity)
     report.show(Stage("evaluation", evaluation.clips))
     for event in evaluation.run(animator, store):
         report.show(event)
-    page, table = evaluation.report(store)
+    page, table = evaluation.write_report(store)
     report.result({"report": str(page)}, f"{table}\n\n{page}")
 
 

@@ -1,4 +1,4 @@
-"""One character in one motion, and the figures of a clip of it."""
+"""One character in one motion, and the metrics of a clip of it."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from poseanimate.evaluation.metrics.figures import (
-    background_parts,
+from poseanimate.evaluation.metrics.appearance import identity_error, letter_is_right
+from poseanimate.evaluation.metrics.fidelity import (
     dynamics,
-    identity_error,
+    find_background_parts,
     iou,
     l1_disco,
-    letter_is_right,
     motion,
     ssim,
 )
+from poseanimate.evaluation.rows import SOURCE_COPY, VAE_BOUND
 from poseanimate.events import Done
 from poseanimate.inputs.character import Character
 from poseanimate.media.similarity import Inside, Mask, Picture, change, outside, psnr_db
@@ -41,12 +41,12 @@ class Truth:
 
 
 @dataclass(frozen=True, eq=False)
-class Case:
+class EvaluationCase:
     """One character in one motion.
 
-    own: the poses that frames 1 … N shall have, on the source's canvas.
-    another: the motion as another person shows it, who is elsewhere and of another size; None where there is none.
-    truth: the true frames 1 … N; empty where nobody knows them.
+    own: the poses of frames 1 … N, on the source's canvas.
+    another: the motion as another person performs it, in another place and of another size; None if there is none.
+    truth: the true frames 1 … N; empty where they are unknown.
     """
 
     motion: str
@@ -57,57 +57,59 @@ class Case:
     truth: tuple[Truth, ...] = ()
 
 
-def reference_clips(models: Models, case: Case) -> dict[str, tuple[Picture, ...]]:
-    """What frames the rows' figures: the source copied, and the autoencoder of the truth, the best that can be."""
-    clips = {"source-copy": (case.source.picture,) * len(case.own.poses)}
+def make_references(models: Models, case: EvaluationCase) -> dict[str, tuple[Picture, ...]]:
+    """Clips to compare with: the source in every frame and, where the truth is known, its VAE reconstruction."""
+    clips = {SOURCE_COPY: (case.source.picture,) * len(case.own.poses)}
     if case.truth:
         pictures = np.stack([t.picture for t in case.truth])
-        bound = to_pixels(models.decode(models.encode(to_tensor(pictures, models.device))))
-        clips["vae-bound"] = tuple(bound)
+        decoded = to_pixels(models.decode(models.encode(to_tensor(pictures, models.device))))
+        clips[VAE_BOUND] = tuple(decoded)
     return clips
 
 
-def figures(models: Models, case: Case, clip: Sequence[Picture]) -> dict[str, float]:
-    """Figures of a clip's frames 1 … N (without the source), each the mean over frames.
+def measure_clip(models: Models, case: EvaluationCase, clip: Sequence[Picture]) -> dict[str, float]:
+    """Metrics of a clip's frames 1 … N (without the source), each the mean over frames.
 
-    Where the truth is not known, characters are where the segmenter sees them in the clip itself.
+    Where the truth is unknown, the character is where the segmenter finds it in the clip itself.
     """
-    seen = [models.segmenter.segment(made) for made in clip]
-    masks = [t.mask for t in case.truth] or seen
+    segmented = [models.segmenter.segment(made) for made in clip]
+    masks = [t.mask for t in case.truth] or segmented
     per_frame: list[dict[str, float]] = []
     for i, (made, pose) in enumerate(zip(clip, case.own.poses, strict=True)):
-        found = _pose_figures(models, made, pose)
-        nowhere = outside(case.source.mask, masks[i])
-        found["background_change"] = change(made, case.source.picture, nowhere)
+        values = _measure_pose(models, made, pose)
+        background = outside(case.source.mask, masks[i])
+        values["background_change"] = change(made, case.source.picture, background)
         if case.truth:
-            found |= _truth_figures(made, seen[i] > 0.5, case.truth[i], case.source.mask > 0.5)
-        per_frame.append(found)
-    shown, where = [case.source.picture, *clip], [case.source.mask, *masks]
+            values |= _compare_with_truth(
+                made, segmented[i] > 0.5, case.truth[i], case.source.mask > 0.5
+            )
+        per_frame.append(values)
+    frames, bodies = [case.source.picture, *clip], [case.source.mask, *masks]
     flicker = [
-        change(shown[i - 1], shown[i], outside(where[i - 1], where[i]))
-        for i in range(1, len(shown))
+        change(frames[i - 1], frames[i], outside(bodies[i - 1], bodies[i]))
+        for i in range(1, len(frames))
     ]
-    found = _means(per_frame) | {"flicker": float(np.mean(flicker))}
+    metrics = _means(per_frame) | {"flicker": float(np.mean(flicker))}
     if case.truth:
-        found["dynamics"] = dynamics(clip, [t.picture for t in case.truth])
+        metrics["dynamics"] = dynamics(clip, [t.picture for t in case.truth])
     else:
-        found["motion"] = motion(shown)
-    return found
+        metrics["motion"] = motion(frames)
+    return metrics
 
 
-def run_figures(case: Case, masks: Sequence[Mask | None], done: Done) -> dict[str, float]:
-    """What a run tells of itself: frame 0's reconstruction, and MGDM's masks of frames 1 … N against the true ones."""
-    found = {"source_psnr": done.source_psnr_db, "inversion_psnr": done.inversion_psnr_db}
+def measure_run(case: EvaluationCase, masks: Sequence[Mask | None], done: Done) -> dict[str, float]:
+    """Metrics of a run itself: frame 0's reconstruction, and the IoU of MGDM's masks of frames 1 … N."""
+    values = {"source_psnr": done.source_psnr_db, "inversion_psnr": done.inversion_psnr_db}
     overlaps = [
         iou(mask > 0.5, true.mask > 0.5)
         for mask, true in zip(masks, case.truth, strict=False)
         if mask is not None
     ]
-    found["frame_mask_iou"] = float(np.mean(overlaps)) if overlaps else None
-    return {name: value for name, value in found.items() if value is not None}
+    values["frame_mask_iou"] = float(np.mean(overlaps)) if overlaps else None
+    return {name: value for name, value in values.items() if value is not None}
 
 
-def _pose_figures(models: Models, made: Picture, pose: Pose) -> dict[str, float]:
+def _measure_pose(models: Models, made: Picture, pose: Pose) -> dict[str, float]:
     if not pose.visible().any():
         return {}
     people = models.detector.detect(made)
@@ -118,30 +120,32 @@ def _pose_figures(models: Models, made: Picture, pose: Pose) -> dict[str, float]
     }
 
 
-def _truth_figures(made: Picture, seen: Inside, true: Truth, source: Inside) -> dict[str, float]:
+def _compare_with_truth(
+    made: Picture, segmented: Inside, true: Truth, source: Inside
+) -> dict[str, float]:
     body: NDArray[np.bool_] = true.mask > 0.5
-    parts = background_parts(body, source)
-    found = {
+    parts = find_background_parts(body, source)
+    values = {
         "psnr": psnr_db(made, true.picture),
         "psnr_character": psnr_db(made, true.picture, body),
         "psnr_background": psnr_db(made, true.picture, ~body),
         "ssim": ssim(made, true.picture),
         "l1": l1_disco(made, true.picture),
-        "mask_iou": iou(seen, body),
+        "mask_iou": iou(segmented, body),
         "identity": identity_error(made, true.picture, true.pose),
         **{name: psnr_db(made, true.picture, where) for name, where in parts.items()},
     }
     if true.relettered:
         letter = letter_is_right(made, true.picture, true.relettered)
         if letter is not None:
-            found["letter"] = 100.0 * letter
-    return found
+            values["letter"] = 100.0 * letter
+    return values
 
 
 def _means(per_frame: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    """Every figure's mean over the frames that have it."""
-    names = dict.fromkeys(name for found in per_frame for name in found)
-    values = {
-        name: [f[name] for f in per_frame if np.isfinite(f.get(name, np.nan))] for name in names
+    """Each metric's mean over the frames that have it."""
+    names = dict.fromkeys(name for values in per_frame for name in values)
+    finite = {
+        name: [v[name] for v in per_frame if np.isfinite(v.get(name, np.nan))] for name in names
     }
-    return {name: float(np.mean(own)) for name, own in values.items() if own}
+    return {name: float(np.mean(own)) for name, own in finite.items() if own}

@@ -1,4 +1,4 @@
-"""What is compared: the method, the method less each of its modules (the paper's Fig. 5), and baselines (Table 1)."""
+"""What is compared: the method, with and without each module (the paper's Fig. 5), and baselines (Table 1)."""
 
 from __future__ import annotations
 
@@ -6,6 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from poseanimate.settings import Settings
+
+FULL, VAE_BOUND, SOURCE_COPY = "full", "vae-bound", "source-copy"
+REFERENCES = {
+    VAE_BOUND: "the VAE reconstruction of the true frames: the best that these models can do",
+    SOURCE_COPY: "the source picture in every frame",
+}
+"""Rows that no method makes, to compare with."""
 
 MODULES = ("pacm_source", "pacm_pose", "dcam", "mgdm")
 ALL: dict[str, object] = dict.fromkeys(MODULES, True)
@@ -29,7 +36,7 @@ class Row:
     driver: str = "own"
 
     def settings(self, base: Settings) -> Settings:
-        """The row's settings; PATA only where another character drives, and never frames of transition."""
+        """The row's settings; PATA only where another character has_drivers, and never frames of transition."""
         pata = {"pata": self.driver == "another", "transition_frames": 0}
         return base.changed({**pata, **self.changes})
 
@@ -115,8 +122,8 @@ ROWS: dict[str, Row] = {
 }
 
 
-def swept(text: str) -> dict[str, Row]:
-    """Rows of a sweep, "lambda_first=0.5,0.7,0.9": the preset with each of these values."""
+def make_sweep(text: str) -> dict[str, Row]:
+    """The rows of a sweep, "lambda_first=0.5,0.7,0.9": the preset with each of these values."""
     name, _, values = text.partition("=")
     return {
         f"{name}={value}": Row({name: value}, f"the preset with {name} {value}")

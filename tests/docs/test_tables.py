@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from poseanimate.evaluation.store import Result, Store
+from poseanimate.evaluation.store import CaseResult, Store
 
 SCRIPTS = Path(__file__).parents[2] / "docs" / "generate"
 PSNR = {"vae-bound": (31.0, 33.0), "controlnet": (24.0, 26.0), "full": (25.0, 28.0)}
@@ -32,8 +32,8 @@ def tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     for row, values in PSNR.items():
         for number, psnr in enumerate(values):
             seconds = {} if row == "vae-bound" else {"generation": 1.0 + len(row)}
-            own = Result(f"held-out-{number}", "walk", row, "own", {"psnr": psnr}, seconds)
-            store.put(own, (np.zeros((8, 8, 3), np.uint8),))
+            own = CaseResult(f"held-out-{number}", "walk", row, "own", {"psnr": psnr}, seconds)
+            store.save(own, (np.zeros((8, 8, 3), np.uint8),))
     return module
 
 
@@ -65,7 +65,7 @@ def test_the_plot_is_a_picture_of_its_own(
     tables: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["tables", "faster", str(tables.PICTURES / "brief")])
-    monkeypatch.setitem(tables.TABLES, "faster", {"faster": tables.means("psnr", "seconds")})
+    monkeypatch.setitem(tables.TABLES, "faster", {"faster": tables.write_means("psnr", "seconds")})
     tables.PAGE.write_text(page(tables, "faster"))
     tables.main()
     plot = ElementTree.parse(tables.PICTURES / "trade.svg").getroot()

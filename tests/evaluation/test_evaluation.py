@@ -20,27 +20,24 @@ from PIL import Image
 from poseanimate.animator import Animator
 from poseanimate.cli import main as cli
 from poseanimate.errors import MotionError, OutputError, SettingsError
-from poseanimate.evaluation.case import figures, run_figures
-from poseanimate.evaluation.metrics import figures as metrics
+from poseanimate.evaluation.case import measure_clip, measure_run
+from poseanimate.evaluation.metrics import appearance, fidelity
+from poseanimate.evaluation.metrics.catalogue import DISTANCES, METRICS
 from poseanimate.evaluation.metrics.networks import Networks
 from poseanimate.evaluation.metrics.perceptual import frechet_distance
-from poseanimate.evaluation.plan import Evaluation, ask
+from poseanimate.evaluation.plan import Evaluation, plan
 from poseanimate.evaluation.protocols import drift
 from poseanimate.evaluation.protocols.pocket import Pocket
 from poseanimate.evaluation.protocols.samples import write_samples
-from poseanimate.evaluation.report.plots import REFERENCES, alone, course, front
-from poseanimate.evaluation.report.report import (
-    DISTANCES,
-    by_kind,
-    markdown,
-    summarise,
-    write_report,
-)
-from poseanimate.evaluation.rows import MODULES, ROWS, Row, swept
+from poseanimate.evaluation.report.files import write_report
+from poseanimate.evaluation.report.plots import draw_course, find_front, standalone_svg
+from poseanimate.evaluation.report.summary import format_markdown, summarise, summarise_kinds
+from poseanimate.evaluation.rows import MODULES, REFERENCES, ROWS, Row, make_sweep
 from poseanimate.evaluation.statistics import Interval, bootstrap, paired
-from poseanimate.evaluation.store import Result, Store
+from poseanimate.evaluation.store import CaseResult, Store
 from poseanimate.events import Aligned, Done
 from poseanimate.media import write_clip
+from poseanimate.media.similarity import Picture
 from poseanimate.pocket.training.data import training_angles
 from poseanimate.pocket.world.body import Angles
 from poseanimate.pocket.world.doll import CLOTH
@@ -61,7 +58,7 @@ def grey(level: int, side: int = 64) -> np.ndarray:
 
 
 def test_l1_is_discos() -> None:
-    found = metrics.l1_disco(grey(120, 256), grey(100, 256))
+    found = fidelity.l1_disco(grey(120, 256), grey(100, 256))
     assert found == pytest.approx(1e4 * 20 / 256**2)  # 3.05E-04, as the paper's tables count
 
 
@@ -69,15 +66,15 @@ def test_masks_that_agree_have_an_iou_of_one() -> None:
     half = np.zeros((4, 4), bool)
     half[:2] = True
     left = half.T
-    assert metrics.iou(half, half) == 1 and metrics.iou(half, ~half) == 0
-    assert metrics.iou(half, left) == pytest.approx(4 / 12)
-    assert metrics.iou(np.zeros((2, 2), bool), np.zeros((2, 2), bool)) == 1
+    assert fidelity.iou(half, half) == 1 and fidelity.iou(half, ~half) == 0
+    assert fidelity.iou(half, left) == pytest.approx(4 / 12)
+    assert fidelity.iou(np.zeros((2, 2), bool), np.zeros((2, 2), bool)) == 1
 
 
 def test_the_backgrounds_hard_parts_lie_around_and_behind_the_character() -> None:
     body, source = np.zeros((2, 64, 64), bool)
     body[20:40, 20:40] = source[20:40, 30:60] = True
-    parts = metrics.background_parts(body, source)
+    parts = fidelity.find_background_parts(body, source)
     outline, disoccluded = parts["psnr_outline"], parts["psnr_disoccluded"]
     assert outline[30, 40] and outline[30, 43] and not outline[30, 44] and not outline[30, 39]
     assert outline[43, 30] and not outline[43, 43]  # round corners: 4 px as the crow flies
@@ -87,8 +84,8 @@ def test_the_backgrounds_hard_parts_lie_around_and_behind_the_character() -> Non
         and not disoccluded[30, 43]
         and not disoccluded[0, 0]
     )
-    assert set(metrics.background_parts(body, body)) == {"psnr_outline"}
-    assert metrics.background_parts(np.ones_like(body), source) == {}
+    assert set(fidelity.find_background_parts(body, body)) == {"psnr_outline"}
+    assert fidelity.find_background_parts(np.ones_like(body), source) == {}
 
 
 def test_garments_are_known_by_their_colours() -> None:
@@ -101,12 +98,12 @@ def test_garments_are_known_by_their_colours() -> None:
         true = scene.render(angles, 128, 128).picture
         dyed = {what: s.render(angles, 128, 128).picture for what, s in scene.dyed().items()}
         for seen in (true, cv2.GaussianBlur(true, (0, 0), 1.0)):
-            assert metrics.garments_are_right(seen, true, dyed, who)
+            assert appearance.garments_are_right(seen, true, dyed, who)
             worn = (who.top_colour, who.trim_colour, who.bottom_colour)
             other = [n for n in CLOTH if n not in worn][index % 6]
             for part in ("top_colour", "bottom_colour"):
-                asked = replace(who, **{part: other})
-                wrong.append(metrics.garments_are_right(seen, true, dyed, asked))
+                request = replace(who, **{part: other})
+                wrong.append(appearance.garments_are_right(seen, true, dyed, request))
     assert sum(wrong) <= 0.02 * len(wrong)
 
 
@@ -114,9 +111,9 @@ def test_garments_that_are_not_to_be_seen_are_not_right() -> None:
     scene = Scene.sample("validation", 0)
     true = scene.render(Angles(), 128, 128).picture
     dyed = {what: s.render(Angles(), 128, 128).picture for what, s in scene.dyed().items()}
-    assert metrics.garments_are_right(true, true, dyed, scene.character)
+    assert appearance.garments_are_right(true, true, dyed, scene.character)
     hidden = dyed | {"bottom": true}
-    assert not metrics.garments_are_right(true, true, hidden, scene.character)
+    assert not appearance.garments_are_right(true, true, hidden, scene.character)
 
 
 def test_a_letter_is_right_where_no_other_and_none_is_nearer() -> None:
@@ -125,20 +122,20 @@ def test_a_letter_is_right_where_no_other_and_none_is_nearer() -> None:
     )
     others = [s.render(Angles(), 128, 128).picture for s in scene.relettered()]
     true = scene.render(Angles(), 128, 128).picture
-    assert metrics.letter_is_right(true, true, others) is True
-    assert metrics.letter_is_right(cv2.GaussianBlur(true, (0, 0), 0.8), true, others) is True
+    assert appearance.letter_is_right(true, true, others) is True
+    assert appearance.letter_is_right(cv2.GaussianBlur(true, (0, 0), 0.8), true, others) is True
     for other in others:
-        assert metrics.letter_is_right(other, true, others) is False
-    assert metrics.letter_is_right(true, true, [true] * 6) is None
+        assert appearance.letter_is_right(other, true, others) is False
+    assert appearance.letter_is_right(true, true, [true] * 6) is None
 
 
 def test_figures_are_told_by_kind_of_character() -> None:
     results = [
-        Result(name, "walk", "full", "own", {"psnr": value})
+        CaseResult(name, "walk", "full", "own", {"psnr": value})
         for name, value in (("a", 10.0), ("b", 20.0), ("c", 40.0), ("d", 60.0))
     ]
     kinds = {"a": ("small", "lettered"), "b": ("small",)}
-    found = by_kind(results, lambda name: kinds.get(name, ()))
+    found = summarise_kinds(results, lambda name: kinds.get(name, ()))
     means = {kind: summary["full"]["psnr"].mean for kind, summary in found.items()}
     assert means == {"lettered (1)": 10, "small (2)": 15, "others (2)": 50}
     assert list(found)[-1] == "others (2)"
@@ -146,28 +143,28 @@ def test_figures_are_told_by_kind_of_character() -> None:
 
 def test_dynamics_tell_a_frozen_clip_from_the_true_one() -> None:
     truth = [grey(level) for level in (0, 10, 0, 10)]
-    assert metrics.dynamics(truth, truth) == 100
-    assert metrics.dynamics([grey(5)] * 4, truth) == 0
-    assert metrics.dynamics([grey(level) for level in (0, 5, 0, 5)], truth) == 50
+    assert fidelity.dynamics(truth, truth) == 100
+    assert fidelity.dynamics([grey(5)] * 4, truth) == 0
+    assert fidelity.dynamics([grey(level) for level in (0, 5, 0, 5)], truth) == 50
 
 
 def test_identity_is_by_the_colours_of_the_parts() -> None:
     scene = Scene.sample("held-out", 3)
     other = replace(scene, character=Scene.sample("held-out", 8).character)
     truth, stranger = (s.render(Angles(), 128, 128) for s in (scene, other))
-    assert metrics.identity_error(truth.picture, truth.picture, truth.pose) == 0
+    assert appearance.identity_error(truth.picture, truth.picture, truth.pose) == 0
     noisy = truth.picture.copy()
     noisy[::4, ::4] = 0  # the median of a place doesn't mind specks
-    assert metrics.identity_error(noisy, truth.picture, truth.pose) < 5
-    assert metrics.identity_error(stranger.picture, truth.picture, truth.pose) > 15
+    assert appearance.identity_error(noisy, truth.picture, truth.pose) < 5
+    assert appearance.identity_error(stranger.picture, truth.picture, truth.pose) > 15
 
 
 def test_figures_of_the_truth_itself_are_perfect() -> None:
     animator = Animator(tiny_models(scene_at_ease("validation", 0)))
-    case = Pocket("validation", 1, ("walk",)).case(
+    case = Pocket("validation", 1, ("walk",)).load_case(
         animator, "validation-0", "walk", Settings(frames=4)
     )
-    found = figures(animator.models, case, [t.picture for t in case.truth])
+    found = measure_clip(animator.models, case, [t.picture for t in case.truth])
     perceptual = {
         "lpips",
         "lpips_disco",
@@ -178,20 +175,20 @@ def test_figures_of_the_truth_itself_are_perfect() -> None:
     }
     masks = [t.mask for t in case.truth]
     done = Done((), 12, {}, {}, 31.0, 40.0)
-    of_run = run_figures(case, masks, done)
+    of_run = measure_run(case, masks, done)
     assert of_run == {"source_psnr": 31.0, "inversion_psnr": 40.0, "frame_mask_iou": 1.0}
-    assert run_figures(case, [None] * 3, Done((), 12, {}, {}, None)) == {}
+    assert measure_run(case, [None] * 3, Done((), 12, {}, {}, None)) == {}
     none = [np.zeros_like(mask) for mask in masks]
-    assert run_figures(case, none, done)["frame_mask_iou"] == 0
+    assert measure_run(case, none, done)["frame_mask_iou"] == 0
     too_few_pixels = {"psnr_disoccluded"}  # in a picture of this size
     without_truth = {"motion"}
     costs = {"seconds", "nfe"}
     of_all = {*found, *perceptual, *of_run, *DISTANCES, *too_few_pixels, *without_truth, *costs}
-    assert of_all == set(metrics.FIGURES) and not (too_few_pixels | without_truth) & found.keys()
+    assert of_all == set(METRICS) and not (too_few_pixels | without_truth) & found.keys()
     assert found["psnr"] == 99 and found["ssim"] == pytest.approx(1) and found["dynamics"] == 100
     assert found["l1"] == found["identity"] == 0
     assert found["background_change"] < 0.1 and found["flicker"] < 0.1  # its shadow moves
-    frozen = figures(animator.models, case, [case.source.picture] * 3)
+    frozen = measure_clip(animator.models, case, [case.source.picture] * 3)
     assert frozen["dynamics"] == frozen["flicker"] == 0 and frozen["psnr"] < 40
 
 
@@ -253,19 +250,19 @@ def test_the_full_method_has_all_modules_whatever_the_preset_leaves_out() -> Non
 
 
 def test_the_fast_row_is_the_preset() -> None:
-    fast, asked = ROWS["fast"].settings(Settings.preset("balanced")), Settings.preset("fast")
+    fast, request = ROWS["fast"].settings(Settings.preset("balanced")), Settings.preset("fast")
     optimised = ("source_start", "source_learning_rate")  # and nothing is
     own = ("frames", "pata", "transition_frames", *optimised)
-    same = {name: getattr(asked, name) for name in own}
-    assert fast.changed(same) == asked
+    same = {name: getattr(request, name) for name in own}
+    assert fast.changed(same) == request
 
 
 def test_motion_tells_a_frozen_clip() -> None:
-    assert metrics.motion([grey(5)] * 3) == 0 and metrics.motion([grey(5), grey(8), grey(9)]) == 2
+    assert fidelity.motion([grey(5)] * 3) == 0 and fidelity.motion([grey(5), grey(8), grey(9)]) == 2
 
 
 def test_a_sweep_is_a_row_for_each_value() -> None:
-    rows = swept("inner_steps=1,4")
+    rows = make_sweep("inner_steps=1,4")
     assert [row.settings(Settings()).inner_steps for row in rows.values()] == [1, 4]
     assert list(rows) == ["inner_steps=1", "inner_steps=4"]
 
@@ -286,111 +283,123 @@ def test_a_sweep_is_a_row_for_each_value() -> None:
     ids=str,
 )
 def test_what_can_not_be_measured_gets_a_sentence(change: dict, words: str) -> None:
-    asked = {"split": "validation", "characters": 1, "motions": "walk"}
+    request = {"split": "validation", "characters": 1, "motions": "walk"}
     with pytest.raises(SettingsError, match=words):
-        ask("pocket", FEW, **asked | change)
+        plan("pocket", FEW, **request | change)
 
 
 # Running ------------------------------------------------------------------------------------------
 
 
 def small(rows: str = "controlnet,full,driven", motions: str = "walk") -> Evaluation:
-    return ask("pocket", FEW, split="validation", characters=1, motions=motions, rows=rows)
+    return plan("pocket", FEW, split="validation", characters=1, motions=motions, rows=rows)
 
 
 def test_an_evaluation_resumes_where_it_was_stopped(tmp_path: Path) -> None:
     animator, evaluation = Animator(tiny_models()), small()
     assert evaluation.clips == 5
-    running = evaluation.run(animator, evaluation.store(tmp_path / "out", "tiny", "1"))
+    running = evaluation.run(animator, evaluation.open_store(tmp_path / "out", "tiny", "1"))
     first = [next(running) for _ in range(3)]
     running.close()
     assert [step.index for step in first] == [1, 2, 3]
-    store = evaluation.store(tmp_path / "out", "tiny", "1")
+    store = evaluation.open_store(tmp_path / "out", "tiny", "1")
     assert [step.index for step in evaluation.run(animator, store)] == [4, 5]
     assert list(evaluation.run(animator, store)) == []
-    results = store.results()
+    results = store.load_results()
     assert {r.row for r in results} == {*REFERENCES, "controlnet", "full", "driven"}
-    assert all(r.figures["seconds"] > 0 for r in results if r.row not in REFERENCES)
+    assert all(r.metrics["seconds"] > 0 for r in results if r.row not in REFERENCES)
     more = small(motions="walk,wave")
-    assert len(list(more.run(animator, more.store(tmp_path / "out", "tiny", "1")))) == 5
+    assert len(list(more.run(animator, more.open_store(tmp_path / "out", "tiny", "1")))) == 5
     assert not list(tmp_path.rglob(f"*{PART_SUFFIX}"))
 
 
 def test_processes_share_a_folder_by_characters() -> None:
-    one = ask("pocket", FEW, characters=2, motions="walk", rows="full").protocol.names()
-    rest = ask("pocket", FEW, characters=1, first=2, motions="walk", rows="full").protocol.names()
+    one = plan("pocket", FEW, characters=2, motions="walk", rows="full").protocol.list_cases()
+    rest = plan(
+        "pocket", FEW, characters=1, first=2, motions="walk", rows="full"
+    ).protocol.list_cases()
     assert [name for name, _ in (*one, *rest)] == [f"held-out-{i}" for i in range(3)]
 
 
 def test_brief_captions_say_nothing_of_looks(tmp_path: Path) -> None:
-    asked = {"split": "validation", "characters": 3, "motions": "walk", "rows": "controlnet"}
-    full, brief = (ask("pocket", FEW, **asked, captions=c) for c in ("full", "brief"))
+    request = {"split": "validation", "characters": 3, "motions": "walk", "rows": "controlnet"}
+    full, brief = (plan("pocket", FEW, **request, captions=c) for c in ("full", "brief"))
     animator = Animator(tiny_models())
-    for name, motion in full.protocol.names():
-        told, said = (e.protocol.case(animator, name, motion, FEW).prompt for e in (full, brief))
+    for name, motion in full.protocol.list_cases():
+        told, said = (
+            e.protocol.load_case(animator, name, motion, FEW).prompt for e in (full, brief)
+        )
         kind, place = told.split(" with ")[0], told.split(", ")[-1]
         assert said == f"{kind}, {place}"
-    full.store(tmp_path, "tiny", "1")
+    full.open_store(tmp_path, "tiny", "1")
     with pytest.raises(OutputError):
-        brief.store(tmp_path, "tiny", "1")
+        brief.open_store(tmp_path, "tiny", "1")
     with pytest.raises(SettingsError, match="has no brief captions"):
-        ask("tiktok", FEW, data=tmp_path, captions="brief")
+        plan("tiktok", FEW, data=tmp_path, captions="brief")
 
 
 def test_rows_that_are_not_asked_for_refuse_nothing() -> None:
     """Some rows don't go with some settings; that is for those to hear who ask for them."""
     random = FEW.changed({"start": "random"})
-    assert set(ask("pocket", random, rows="controlnet").rows) == {"controlnet"}
+    assert set(plan("pocket", random, rows="controlnet").rows) == {"controlnet"}
     with pytest.raises(SettingsError, match="background is direct"):
-        ask("pocket", random, rows="direct")
+        plan("pocket", random, rows="direct")
 
 
 def test_the_adapters_row_is_for_models_that_have_one() -> None:
-    assert "ip-adapter" not in ask("pocket", FEW).rows
-    assert "ip-adapter" in ask("pocket", FEW, image_prompts=True).rows
+    assert "ip-adapter" not in plan("pocket", FEW).rows
+    assert "ip-adapter" in plan("pocket", FEW, image_prompts=True).rows
     with pytest.raises(SettingsError, match="needs models that have an IP-Adapter"):
-        ask("pocket", FEW, rows="full,ip-adapter")
+        plan("pocket", FEW, rows="full,ip-adapter")
 
 
 def test_a_folder_holds_one_evaluation(tmp_path: Path) -> None:
-    small().store(tmp_path, "tiny", "1")
+    small().open_store(tmp_path, "tiny", "1")
     with pytest.raises(OutputError, match="other settings, models"):
-        small().store(tmp_path, "pocket", "1")
+        small().open_store(tmp_path, "pocket", "1")
     with pytest.raises(OutputError, match="other settings, models"):
-        small().store(tmp_path, "tiny", "2")  # trained on since
+        small().open_store(tmp_path, "tiny", "2")  # trained on since
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match="can't be used"):
-        small().store(tmp_path / "file", "tiny", "1")
+        small().open_store(tmp_path / "file", "tiny", "1")
+    former = tmp_path / "former"
+    former.mkdir()
+    (former / "asked.json").write_text("{}")
+    with pytest.raises(OutputError, match="earlier version"):
+        small().open_store(former, "tiny", "1")
+    assert [path.name for path in former.iterdir()] == ["asked.json"]
 
 
 def test_a_row_counts_the_stages_that_it_took_from_the_cache(tmp_path: Path) -> None:
     store = Store(tmp_path, {})
     clip = (grey(0),)
 
-    def put(row: str, motion: str, seconds: dict[str, float], *cached: str) -> None:
+    def save(row: str, motion: str, seconds: dict[str, float], *cached: str) -> None:
         calls = {stage: round(10 * value) for stage, value in seconds.items()}
-        store.put(Result("a-1", motion, row, "own", {"psnr": 1.0}, seconds, cached, calls), clip)
+        store.save(
+            CaseResult("a-1", motion, row, "own", {"psnr": 1.0}, seconds, cached, calls), clip
+        )
 
-    put("one", "walk", {"inversion": 4.0, "pacm_pose": 2.0, "generation": 1.0})
-    put(
+    save("one", "walk", {"inversion": 4.0, "pacm_pose": 2.0, "generation": 1.0})
+    save(
         "two",
         "walk",
         {"inversion": 0.1, "pacm_pose": 0.1, "generation": 3.0},
         "inversion",
         "pacm_pose",
     )
-    put("two", "wave", {"inversion": 0.1, "generation": 3.0}, "inversion")
-    seconds = {(r.motion, r.row): r.figures["seconds"] for r in store.results()}
+    save("two", "wave", {"inversion": 0.1, "generation": 3.0}, "inversion")
+    seconds = {(r.motion, r.row): r.metrics["seconds"] for r in store.load_results()}
     assert seconds == {("walk", "one"): 7.0, ("walk", "two"): 9.0, ("wave", "two"): 7.0}
-    calls = {(r.motion, r.row): r.figures["nfe"] for r in store.results()}
+    calls = {(r.motion, r.row): r.metrics["nfe"] for r in store.load_results()}
     assert calls == {("walk", "one"): 70, ("walk", "two"): 90, ("wave", "two"): 70}
-    put("fast", "walk", {"inversion": 1.0, "generation": 1.0})
-    put("fast", "wave", {"generation": 1.0}, "inversion")  # its own, not the others' longer one
-    put("some", "walk", {"pacm_source": 2.0, "generation": 1.0}, "inversion")
-    put("full", "walk", {"pacm_source": 5.0, "generation": 1.0}, "inversion")
-    put("some", "wave", {"generation": 1.0}, "inversion", "pacm_source")
-    put("less", "wave", {"generation": 1.0}, "inversion", "pacm_source")
-    found = {(r.row, r.motion): r.figures["seconds"] for r in store.results()}
+    save("fast", "walk", {"inversion": 1.0, "generation": 1.0})
+    save("fast", "wave", {"generation": 1.0}, "inversion")  # its own, not the others' longer one
+    save("some", "walk", {"pacm_source": 2.0, "generation": 1.0}, "inversion")
+    save("full", "walk", {"pacm_source": 5.0, "generation": 1.0}, "inversion")
+    save("some", "wave", {"generation": 1.0}, "inversion", "pacm_source")
+    save("less", "wave", {"generation": 1.0}, "inversion", "pacm_source")
+    found = {(r.row, r.motion): r.metrics["seconds"] for r in store.load_results()}
     assert found["fast", "walk"] == found["fast", "wave"] == 2.0
     assert found["some", "walk"] == found["some", "wave"] == 7.0
     assert found["full", "walk"] == found["less", "wave"] == 10.0
@@ -399,24 +408,28 @@ def test_a_row_counts_the_stages_that_it_took_from_the_cache(tmp_path: Path) -> 
 def test_characters_are_in_the_order_of_their_numbers(tmp_path: Path) -> None:
     store = Store(tmp_path, {})
     for number in (10, 9, 1):
-        store.put(Result(f"held-out-{number}", "walk", "full", "own", {}), (grey(0),))
-    assert [r.character for r in store.results()] == ["held-out-1", "held-out-9", "held-out-10"]
+        store.save(CaseResult(f"held-out-{number}", "walk", "full", "own", {}), (grey(0),))
+    assert [r.character for r in store.load_results()] == [
+        "held-out-1",
+        "held-out-9",
+        "held-out-10",
+    ]
 
 
 # Folders ------------------------------------------------------------------------------------------
 
 
-def picture_file(path: Path, picture: metrics.Picture | None = None) -> None:
+def picture_file(path: Path, picture: Picture | None = None) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(scene_at_ease().picture if picture is None else picture).save(path)
 
 
-def results_of(evaluation: Evaluation, folder: Path) -> dict[str, Result]:
+def results_of(evaluation: Evaluation, folder: Path) -> dict[str, CaseResult]:
     """By row, after a whole run and its report."""
-    store = evaluation.store(folder / "out", "tiny", "1")
+    store = evaluation.open_store(folder / "out", "tiny", "1")
     list(evaluation.run(Animator(tiny_models()), store))
-    assert evaluation.report(store)[0].stat().st_size > 0
-    return {result.row: result for result in store.results()}
+    assert evaluation.write_report(store)[0].stat().st_size > 0
+    return {result.row: result for result in store.load_results()}
 
 
 def test_in_the_wild_every_picture_makes_every_motion(tmp_path: Path) -> None:
@@ -424,15 +437,17 @@ def test_in_the_wild_every_picture_makes_every_motion(tmp_path: Path) -> None:
     (tmp_path / "wild" / "girl.txt").write_text("a girl\nin a park")
     (tmp_path / "wild" / "motions").mkdir()
     (tmp_path / "wild" / "motions" / "mine.json").write_text(load_preset("wave").to_json())
-    asked = {"data": tmp_path / "wild", "rows": "controlnet,driven", "motions": "mine,walk"}
-    evaluation = ask("in-the-wild", FEW, **asked)
-    assert evaluation.protocol.names() == (("girl", "mine"), ("girl", "walk"))
+    request = {"data": tmp_path / "wild", "rows": "controlnet,driven", "motions": "mine,walk"}
+    evaluation = plan("in-the-wild", FEW, **request)
+    assert evaluation.protocol.list_cases() == (("girl", "mine"), ("girl", "walk"))
     found = results_of(evaluation, tmp_path)
     assert set(found) == {"source-copy", "controlnet", "driven"}
     for result in found.values():
-        assert {"pck", "joint_error", "background_change", "flicker"} <= set(result.figures)
-        assert "psnr" not in result.figures  # nobody knows the truth
-    case = evaluation.protocol.case(Animator(tiny_models()), "girl", "mine", Settings(frames=5))
+        assert {"pck", "joint_error", "background_change", "flicker"} <= set(result.metrics)
+        assert "psnr" not in result.metrics  # nobody knows the truth
+    case = evaluation.protocol.load_case(
+        Animator(tiny_models()), "girl", "mine", Settings(frames=5)
+    )
     assert case.prompt == "a girl in a park" and len(case.own.poses) == 4
 
 
@@ -444,9 +459,9 @@ def test_a_datasets_first_frames_move_as_the_rest_does(
     picture = scene_at_ease().picture
     for i in range(4):
         picture_file(tmp_path / "data" / "00335" / inner / f"{i:04}.png", picture - np.uint8(2 * i))
-    found = results_of(ask(protocol, FEW, data=tmp_path / "data", rows="controlnet"), tmp_path)
+    found = results_of(plan(protocol, FEW, data=tmp_path / "data", rows="controlnet"), tmp_path)
     assert set(found) == {"vae-bound", "source-copy", "controlnet"}
-    assert all({"psnr", "l1", "pck"} <= set(result.figures) for result in found.values())
+    assert all({"psnr", "l1", "pck"} <= set(result.metrics) for result in found.values())
     strip = cv2.imread(str(next((tmp_path / "out" / "clips").glob("*.png"))))
     assert strip.shape[1] == (FEW.frames - 1) * strip.shape[0]
 
@@ -460,21 +475,21 @@ def external(folder: Path, truth: bool = True) -> Evaluation:
             picture_file(folder / home / "girl" / f"{i}.png", picture)
     (folder / "dark").mkdir()
     write_clip([picture // 2 for picture in shown], folder / "dark" / "girl.gif", 10)
-    return ask("external", FEW, data=folder)
+    return plan("external", FEW, data=folder)
 
 
 def test_clips_of_other_systems_are_measured_by_the_same_code(tmp_path: Path) -> None:
     found = results_of(external(tmp_path / "data"), tmp_path)
     assert set(found) == {"source-copy", "perfect", "dark"}
-    assert found["perfect"].figures["psnr"] == 99 > 20 > found["dark"].figures["psnr"]
+    assert found["perfect"].metrics["psnr"] == 99 > 20 > found["dark"].metrics["psnr"]
     assert not any(result.seconds for result in found.values())
 
 
 def test_without_the_truth_no_figure_pretends_to_know_it(tmp_path: Path) -> None:
     found = results_of(external(tmp_path / "data", truth=False), tmp_path)
-    assert set(found["dark"].figures) == {"background_change", "flicker", "motion"}
+    assert set(found["dark"].metrics) == {"background_change", "flicker", "motion"}
     assert (
-        found["dark"].figures["background_change"] > found["perfect"].figures["background_change"]
+        found["dark"].metrics["background_change"] > found["perfect"].metrics["background_change"]
     )
 
 
@@ -487,19 +502,19 @@ def test_a_clip_of_another_length_is_refused(tmp_path: Path) -> None:
 
 def test_systems_are_rows_that_can_be_chosen(tmp_path: Path) -> None:
     assert set(external(tmp_path).rows) == {"perfect", "dark"}
-    assert set(ask("external", FEW, data=tmp_path, rows="dark").rows) == {"dark"}
+    assert set(plan("external", FEW, data=tmp_path, rows="dark").rows) == {"dark"}
     with pytest.raises(SettingsError, match="no row 'full'"):
-        ask("external", FEW, data=tmp_path, rows="full")
+        plan("external", FEW, data=tmp_path, rows="full")
     (tmp_path / "dark").rename(tmp_path / "ip-adapter")
-    assert set(ask("external", FEW, data=tmp_path, rows="ip-adapter").rows) == {"ip-adapter"}
+    assert set(plan("external", FEW, data=tmp_path, rows="ip-adapter").rows) == {"ip-adapter"}
     with pytest.raises(SettingsError, match="no settings to sweep"):
-        ask("external", FEW, data=tmp_path, sweep="lambda_first=0.3,0.7")
+        plan("external", FEW, data=tmp_path, sweep="lambda_first=0.3,0.7")
 
 
 def test_somebody_must_have_made_clips(tmp_path: Path) -> None:
     picture_file(tmp_path / "source" / "girl.png")
     with pytest.raises(SettingsError, match="no systems"):
-        ask("external", FEW, data=tmp_path)
+        plan("external", FEW, data=tmp_path)
 
 
 @pytest.mark.parametrize("protocol", ["in-the-wild", "tiktok", "ted-talks", "external"])
@@ -510,7 +525,7 @@ def test_folders_that_can_not_be_used_get_a_sentence(protocol: str, tmp_path: Pa
         (tmp_path, "nothing to evaluate|no folder"),
     ):
         with pytest.raises(SettingsError, match=words):
-            ask(protocol, FEW, data=data)
+            plan(protocol, FEW, data=data)
 
 
 # The report ---------------------------------------------------------------------------------------
@@ -518,9 +533,9 @@ def test_folders_that_can_not_be_used_get_a_sentence(protocol: str, tmp_path: Pa
 
 def test_the_report_needs_nothing_from_elsewhere(tmp_path: Path) -> None:
     evaluation = small("controlnet,full,without-mgdm")
-    store = evaluation.store(tmp_path, "tiny<script>", "1")
+    store = evaluation.open_store(tmp_path, "tiny<script>", "1")
     list(evaluation.run(Animator(tiny_models()), store))
-    page, table = evaluation.report(store)
+    page, table = evaluation.write_report(store)
     text = page.read_text(encoding="utf-8")
     assert "missing: CLIP was not asked for" in text and "CLIP-I" not in text
     assert "missing: I3D (FVD) was not asked for" in text
@@ -543,14 +558,14 @@ def test_the_report_needs_nothing_from_elsewhere(tmp_path: Path) -> None:
         assert root.tag.endswith("svg") and root.get("viewBox")
     assert {"psnr.svg", "trade.svg"} <= {path.name for path in (tmp_path / "plots").iterdir()}
     summary = json.loads((tmp_path / "summary.json").read_text())
-    own = {r.row: r for r in store.results()}
+    own = {r.row: r for r in store.load_results()}
     kinds = json.loads((tmp_path / "kinds.json").read_text())
     (kind, *others) = Scene.sample("validation", 0).kinds
     assert kind == "lettered" and not others
     assert kinds == {"lettered (1)": summary}
     assert "full by kind of character" in text and "<td>lettered (1)</td>" in text
-    assert all(0 <= own[row].figures["letter"] <= 100 for row in own)
-    assert summary["full"]["psnr"]["mean"] == pytest.approx(own["full"].figures["psnr"])
+    assert all(0 <= own[row].metrics["letter"] <= 100 for row in own)
+    assert summary["full"]["psnr"]["mean"] == pytest.approx(own["full"].metrics["psnr"])
     with (tmp_path / "results.csv").open(newline="") as file:
         lines = list(csv.DictReader(file))
     assert len(lines) == 5 and {line["row"] for line in lines} == set(own)
@@ -561,14 +576,14 @@ def test_frechet_distances_are_of_a_rows_clips_together(tmp_path: Path) -> None:
     """Inception is stood in for by a network whose features are the frames' mean colours."""
     networks = Networks(inception=lambda frames: frames.mean(dim=(2, 3)))
     evaluation = replace(small("controlnet,full", "walk,wave"), networks=networks)
-    store = evaluation.store(tmp_path, "tiny", "1")
+    store = evaluation.open_store(tmp_path, "tiny", "1")
     list(evaluation.run(Animator(tiny_models()), store))
-    page, table = evaluation.report(store)
+    page, table = evaluation.write_report(store)
     summary = json.loads((tmp_path / "summary.json").read_text())
     assert 0 <= summary["vae-bound"]["fid"]["mean"] < summary["controlnet"]["fid"]["mean"]
-    own = [r for r in store.results() if r.row == "full"]
-    made = np.concatenate([store.features(r)["fid"] for r in own])
-    true = np.concatenate([store.features(replace(r, row="truth"))["fid"] for r in own])
+    own = [r for r in store.load_results() if r.row == "full"]
+    made = np.concatenate([store.load_features(r)["fid"] for r in own])
+    true = np.concatenate([store.load_features(replace(r, row="truth"))["fid"] for r in own])
     assert len(made) == len(true) == 4
     assert summary["full"]["fid"]["mean"] == pytest.approx(frechet_distance(made, true))
     assert "windows of 16 frames" not in page.read_text()  # their networks were not asked for
@@ -582,9 +597,9 @@ def test_distances_of_too_few_frames_are_said_to_be_missing(tmp_path: Path) -> N
         resnet3d=lambda windows: windows.mean(dim=(1, 3, 4)),
     )
     evaluation = replace(small("controlnet"), networks=seen)
-    store = evaluation.store(tmp_path, "tiny", "1")
+    store = evaluation.open_store(tmp_path, "tiny", "1")
     list(evaluation.run(Animator(tiny_models()), store))
-    page, _ = evaluation.report(store)
+    page, _ = evaluation.write_report(store)
     text = page.read_text()
     assert "missing: FID-VID needs the truth of two windows of 16 frames at least" in text
     assert "missing: I3D (FVD) was not asked for" in text
@@ -597,7 +612,7 @@ def test_sheets_of_earlier_rows_go_and_no_row_becomes_a_path(tmp_path: Path) -> 
     (tmp_path / "sheets" / "best-gone.png").touch()
     names = ("words=../a b", "words=../a_b", "x" * 300)
     for name in names:
-        store.put(Result("a-1", "walk", name, "own", {"psnr": 1.0}), (grey(0),))
+        store.save(CaseResult("a-1", "walk", name, "own", {"psnr": 1.0}), (grey(0),))
     write_report(store, {name: Row({}, "") for name in names})
     found = {path.name for path in (tmp_path / "sheets").iterdir()}
     assert len(found) == 3 * 3 and "best-gone.png" not in found
@@ -613,7 +628,7 @@ def test_nothing_is_both_cheaper_and_better_than_the_front(points: dict) -> None
         row: {"seconds": Interval(s, s, s), "psnr": Interval(p, p, p)}
         for row, (s, p) in points.items()
     }
-    kept = front(
+    kept = find_front(
         summary | {"source-copy": {"seconds": Interval(0, 0, 0), "psnr": Interval(99, 99, 99)}}
     )
     assert kept and "source-copy" not in kept
@@ -625,11 +640,11 @@ def test_nothing_is_both_cheaper_and_better_than_the_front(points: dict) -> None
 
 
 def test_what_was_not_measured_is_a_dash_and_no_number() -> None:
-    table = markdown(
+    table = format_markdown(
         summarise(
             [
-                Result("a", "walk", "full", "own", {"psnr": 20.0, "source_psnr": 30.0}),
-                Result("a", "walk", "source-copy", "own", {"psnr": 10.0}),
+                CaseResult("a", "walk", "full", "own", {"psnr": 20.0, "source_psnr": 30.0}),
+                CaseResult("a", "walk", "source-copy", "own", {"psnr": 10.0}),
             ]
         )
     )
@@ -659,7 +674,7 @@ def test_the_command_refuses_in_a_sentence(tmp_path: Path, capsys: pytest.Captur
     assert "There is no folder of networks" in capsys.readouterr().err
     told = ["evaluate", "in-the-wild", "--first", "2", "-o", str(tmp_path / "out")]
     assert cli.main(told) == 2
-    assert "protocol in-the-wild makes all of its cases" in capsys.readouterr().err
+    assert "protocol in-the-wild runs all of its cases" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
 
@@ -671,31 +686,31 @@ def test_a_slope_is_what_a_figure_rises_by_from_loop_to_loop() -> None:
     phases = np.random.default_rng(0).normal(30, 5, period)
     loops = [phases + rise * number for number in range(4)]
     values = [*np.concatenate(loops), 99.0]  # the first frame of a loop that is not whole
-    assert drift.slope(values, period) == pytest.approx(rise * drift.PER / period)
-    assert drift.last_less_first(values, period) == pytest.approx(3 * rise)
-    assert drift.slope([*phases, *phases], period) == pytest.approx(0)
+    assert drift.fit_slope(values, period) == pytest.approx(rise * drift.SLOPE_FRAMES / period)
+    assert drift.subtract_first_loop(values, period) == pytest.approx(3 * rise)
+    assert drift.fit_slope([*phases, *phases], period) == pytest.approx(0)
 
 
 def test_the_truth_again_and_again_does_not_drift() -> None:
-    loop = drift.Loop.of(Animator(tiny_models()), "held-out", 0, "walk")
+    loop = drift.Loop.load(Animator(tiny_models()), "held-out", 0, "walk")
     assert len(loop.truth) == loop_frames("walk")
     true = [t.picture for t in loop.truth]
-    figures = loop.figures(true * 2)
-    assert set(figures) == set(drift.FIGURES)
+    figures = loop.measure(true * 2)
+    assert set(figures) == set(drift.HEADINGS)
     assert set(figures["psnr"]) == {99.0} and set(figures["identity"]) == {0.0}
     assert figures["step"][: len(true)] == figures["step"][len(true) :]
-    assert set(loop.since_last_loop(true * 2)) == {0.0}
+    assert set(loop.compare_loops(true * 2)) == {0.0}
     paler = [np.asarray(picture // 2 + 100, np.uint8) for picture in true]
-    assert min(loop.since_last_loop([*true, *paler])) > 5
-    assert loop.remembers(true * 2) == 0
-    assert loop.remembers([*true, *true[:2], *paler[2:3], *true[3:]]) == 3
-    assert drift.slope(loop.figures([*true, *paler])["psnr"], len(true)) < 0
+    assert min(loop.compare_loops([*true, *paler])) > 5
+    assert loop.count_remembered(true * 2) == 0
+    assert loop.count_remembered([*true, *true[:2], *paler[2:3], *true[3:]]) == 3
+    assert drift.fit_slope(loop.measure([*true, *paler])["psnr"], len(true)) < 0
 
 
 def test_a_looping_clip_follows_the_true_poses_again_and_again() -> None:
     animator = Animator(tiny_models())
-    loop = drift.Loop.of(animator, "held-out", 0, "walk")
-    events = loop.events(animator, replace(FEW, frames=40))
+    loop = drift.Loop.load(animator, "held-out", 0, "walk")
+    events = loop.animate(animator, replace(FEW, frames=40))
     aligned = next(event for event in events if isinstance(event, Aligned))
     events.close()
     poses = aligned.alignment.poses
@@ -704,7 +719,7 @@ def test_a_looping_clip_follows_the_true_poses_again_and_again() -> None:
 
 
 def test_a_course_is_drawn_whole() -> None:
-    drawn = alone(course({"a<b": [3.0, 1.0, 2.0], "c": [2.0, 2.0]}, "PSNR", "frame"))
+    drawn = standalone_svg(draw_course({"a<b": [3.0, 1.0, 2.0], "c": [2.0, 2.0]}, "PSNR", "frame"))
     root = ElementTree.fromstring(drawn)
     lines = [each.get("points").split() for each in root.iter() if each.tag.endswith("polyline")]
     assert [len(points) for points in lines] == [3, 2]

@@ -240,19 +240,19 @@ def test_what_is_there_is_measured_and_nothing_else(folder: Path) -> None:
     rng = np.random.default_rng(0)
     source, *clip = (rng.integers(0, 255, (64, 64, 3), np.uint8) for _ in range(3))
     loaded = load_networks(folder)
-    assert loaded.missing == () and len(loaded.figures(clip, source)) == 5
-    assert len(loaded.figures(clip, source, clip)) == 6
-    frozen = loaded.figures([source, source], source, clip)
+    assert loaded.missing == () and len(loaded.measure(clip, source)) == 5
+    assert len(loaded.measure(clip, source, clip)) == 6
+    frozen = loaded.measure([source, source], source, clip)
     assert frozen["lpips"] == 0 < frozen["lpips_disco"]
     assert frozen["clip_i"] == pytest.approx(1) and frozen["frame_consistency"] == pytest.approx(
         100
     )
     assert (
-        Networks().figures(clip, source) == {}
+        Networks().measure(clip, source) == {}
         and len(Networks().missing) == len(Networks().reasons) == 7
     )
     half = Networks(clip=loaded.clip)
-    assert set(half.figures(clip, source)) == {"clip_i", "frame_consistency"}
+    assert set(half.measure(clip, source)) == {"clip_i", "frame_consistency"}
 
 
 def test_what_can_not_be_had_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -314,12 +314,12 @@ def test_features_are_of_frames_and_of_windows(folder: Path) -> None:
     rng = np.random.default_rng(0)
     clip = [rng.integers(0, 255, (32, 32, 3), np.uint8) for _ in range(17)]
     loaded = load_networks(folder)
-    found = loaded.features(clip)
+    found = loaded.extract_features(clip)
     shapes = {name: own.shape for name, own in found.items()}
     assert shapes == {"fid": (17, 2048), "fid_vid": (2, 2048), "fvd": (2, 400)}
     assert all(np.isfinite(own).all() and own.std() > 0 for own in found.values())
-    assert set(loaded.features(clip[:15])) == {"fid"}
-    assert Networks().features(clip) == {}
+    assert set(loaded.extract_features(clip[:15])) == {"fid"}
+    assert Networks().extract_features(clip) == {}
     assert set(loaded.digests) >= {
         "i3d.safetensors", "clip/model.safetensors", "clip/preprocessor_config.json",
     }  # fmt: skip

@@ -1,4 +1,4 @@
-"""Loads the networks that figures look through, from a folder or from where they are published.
+"""Loads the networks of perceptual metrics, from a folder or from where they are published.
 
 A folder holds `clip/` (transformers' layout) and `raft_large`, `alexnet`, `vgg16`, `inception`, `resnet3d` and
 `i3d.safetensors`; docs/evaluation.md says how to make them. Files are checked when they are fetched: the hub's
@@ -44,25 +44,25 @@ FID_BLOCKS: dict[str, type[nn.Module]] = {  # whose pooling differs, and nothing
 
 
 def load_networks(folder: Path | None, device: str | None = None) -> Networks:
-    """Every network from a folder, or, without one, from where it is published.
+    """Loads every network from a folder or, without one, from where it is published.
 
     Args:
         device: "cpu" or "cuda"; by default CUDA where it is found.
     """
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     return Networks(
-        _tried("CLIP", lambda: _clip(folder, device)),
-        _tried("RAFT", lambda: _raft(folder, device)),
-        _tried("LPIPS", lambda: _lpips(folder, device, "alex")),
-        _tried("LPIPS (VGG)", lambda: _lpips(folder, device, "vgg")),
-        _tried("Inception (FID)", lambda: _inception(folder, device)),
-        _tried("3D-ResNet (FID-VID)", lambda: _resnet3d(folder, device)),
-        _tried("I3D (FVD)", lambda: _i3d(folder, device)),
-        _digests(folder) if folder else {},
+        _load_or_explain("CLIP", lambda: _load_clip(folder, device)),
+        _load_or_explain("RAFT", lambda: _load_raft(folder, device)),
+        _load_or_explain("LPIPS", lambda: _load_lpips(folder, device, "alex")),
+        _load_or_explain("LPIPS (VGG)", lambda: _load_lpips(folder, device, "vgg")),
+        _load_or_explain("Inception (FID)", lambda: _load_inception(folder, device)),
+        _load_or_explain("3D-ResNet (FID-VID)", lambda: _load_resnet3d(folder, device)),
+        _load_or_explain("I3D (FVD)", lambda: _load_i3d(folder, device)),
+        _digest_files(folder) if folder else {},
     )
 
 
-def _digests(folder: Path) -> dict[str, str]:
+def _digest_files(folder: Path) -> dict[str, str]:
     """SHA-256 of every file that a network is loaded from."""
     found = {}
     for path in sorted([*folder.glob("*.safetensors"), *folder.glob("clip/*.*")]):
@@ -73,19 +73,19 @@ def _digests(folder: Path) -> dict[str, str]:
     return found
 
 
-def _tried(name: str, load: Callable[[], Any]) -> Any:
+def _load_or_explain(name: str, load: Callable[[], Any]) -> Any:
     try:
         return load()
     except (OSError, ValueError, RuntimeError, LookupError, SafetensorError) as error:
         return Missing(name, f"can't be loaded ({first_line(error)})")
 
 
-def _ready(network: nn.Module, weights: dict[str, Tensor], device: str) -> nn.Module:
+def _prepare(network: nn.Module, weights: dict[str, Tensor], device: str) -> nn.Module:
     network.load_state_dict(weights)
     return network.to(device).eval().requires_grad_(False)
 
 
-def _clip(folder: Path | None, device: str) -> Embed:
+def _load_clip(folder: Path | None, device: str) -> Embed:
     source = str(folder / "clip") if folder else CLIP
     if folder and not (folder / "clip").is_dir():
         raise FileNotFoundError("there is no folder clip in the folder")
@@ -113,10 +113,10 @@ BACKBONES: dict[str, tuple[str, WeightsEnum]] = {
 }
 
 
-def _lpips(folder: Path | None, device: str, backbone: Literal["alex", "vgg"]) -> Distance:
+def _load_lpips(folder: Path | None, device: str, backbone: Literal["alex", "vgg"]) -> Distance:
     file, weights = BACKBONES[backbone]
     fetch = partial(weights.get_state_dict, progress=False, check_hash=True)
-    published = _file(folder, file) if folder else fetch()
+    published = _read_file(folder, file) if folder else fetch()
     network = _LPIPS(net=backbone, pnet_rand=True)
     # the backbone is cut into slices that keep torchvision's numbers: slice2.5.weight is features.5.weight
     names = {
@@ -133,13 +133,13 @@ def _lpips(folder: Path | None, device: str, backbone: Literal["alex", "vgg"]) -
     return distance
 
 
-def _raft(folder: Path | None, device: str) -> Flow:
+def _load_raft(folder: Path | None, device: str) -> Flow:
     if folder:
-        weights = _file(folder, "raft_large")
+        weights = _read_file(folder, "raft_large")
     else:  # trained on chairs and things, as EvalCrafter's
         published = Raft_Large_Weights.C_T_V2
         weights = published.get_state_dict(progress=False, check_hash=True)
-    network = _ready(raft_large(weights=None, progress=False), weights, device)
+    network = _prepare(raft_large(weights=None, progress=False), weights, device)
 
     @torch.no_grad()
     def flow(one: Tensor, other: Tensor) -> Tensor:
@@ -156,10 +156,10 @@ def _raft(folder: Path | None, device: str) -> Flow:
     return flow
 
 
-def _inception(folder: Path | None, device: str) -> Features:
+def _load_inception(folder: Path | None, device: str) -> Features:
     """Inception v3 as FID has it, with the blocks and the weights of the TensorFlow model (pytorch-fid)."""
     if folder:
-        weights = _file(folder, "inception")
+        weights = _read_file(folder, "inception")
     else:
         weights = load_state_dict_from_url(
             fid.FID_WEIGHTS_URL,
@@ -171,43 +171,45 @@ def _inception(folder: Path | None, device: str) -> Features:
     network = inception_v3(weights=None, num_classes=1008, aux_logits=False, init_weights=False)
     for name, block in FID_BLOCKS.items():
         network.get_submodule(name).__class__ = block
-    network = _ready(network, weights, device)
+    network = _prepare(network, weights, device)
     network.fc = nn.Identity()  # the features are what the classifier would see
 
     def prepare(frames: Tensor) -> Tensor:
         size = (INCEPTION_SIDE_PX,) * 2
         return 2 * interpolate(frames, size=size, mode="bilinear", align_corners=False) - 1
 
-    return _features(network, prepare, device)
+    return _make_extractor(network, prepare, device)
 
 
-def _resnet3d(folder: Path | None, device: str) -> Features:
-    network = _ready(ResNet3d(), _from_folder(folder, "resnet3d", "fc."), device)
+def _load_resnet3d(folder: Path | None, device: str) -> Features:
+    network = _prepare(ResNet3d(), _read_weights(folder, "resnet3d", "fc."), device)
     mean = torch.tensor(KINETICS_MEAN).view(1, 3, 1, 1, 1)
-    return _features(network, lambda x: 255 * _video(x, RESNET3D_SIDE_PX) - mean, device)
+    return _make_extractor(
+        network, lambda x: 255 * _resize_windows(x, RESNET3D_SIDE_PX) - mean, device
+    )
 
 
-def _i3d(folder: Path | None, device: str) -> Features:
-    network = _ready(InceptionI3d(), _from_folder(folder, "i3d"), device)
-    return _features(network, lambda x: 2 * _video(x, I3D_SIDE_PX) - 1, device)
+def _load_i3d(folder: Path | None, device: str) -> Features:
+    network = _prepare(InceptionI3d(), _read_weights(folder, "i3d"), device)
+    return _make_extractor(network, lambda x: 2 * _resize_windows(x, I3D_SIDE_PX) - 1, device)
 
 
-def _file(folder: Path, name: str) -> dict[str, Tensor]:
+def _read_file(folder: Path, name: str) -> dict[str, Tensor]:
     path = folder / f"{name}.safetensors"
     if not path.exists():
         raise FileNotFoundError(f"there is no {path.name} in the folder")
     return load_file(path)
 
 
-def _from_folder(folder: Path | None, name: str, less: str | None = None) -> dict[str, Tensor]:
-    """Weights without those whose names begin with `less`."""
+def _read_weights(folder: Path | None, name: str, without: str | None = None) -> dict[str, Tensor]:
+    """Weights without those whose names begin with `without`."""
     if folder is None:
         raise LookupError("it is published as a pickle without a digest only; use a folder")
-    weights = _file(folder, name)
-    return {k: v for k, v in weights.items() if less is None or not k.startswith(less)}
+    weights = _read_file(folder, name)
+    return {k: v for k, v in weights.items() if without is None or not k.startswith(without)}
 
 
-def _video(windows: Tensor, side: int) -> Tensor:
+def _resize_windows(windows: Tensor, side: int) -> Tensor:
     """(n, t, 3, H, W) -> (n, 3, t, side, side), by Pillow's bicubic filter as DisCo's evaluation does."""
     frames = interpolate(
         windows.flatten(0, 1),
@@ -219,7 +221,9 @@ def _video(windows: Tensor, side: int) -> Tensor:
     return frames.unflatten(0, windows.shape[:2]).transpose(1, 2)
 
 
-def _features(network: nn.Module, prepare: Callable[[Tensor], Tensor], device: str) -> Features:
+def _make_extractor(
+    network: nn.Module, prepare: Callable[[Tensor], Tensor], device: str
+) -> Features:
     @torch.no_grad()
     def features(x: Tensor) -> Tensor:
         return torch.cat([network(prepare(part).to(device)).cpu() for part in x.split(BATCH)])

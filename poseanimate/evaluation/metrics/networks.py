@@ -1,4 +1,4 @@
-"""The networks that figures look through; what can't be had says why."""
+"""The networks of perceptual metrics; what is missing says why."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from poseanimate.media.similarity import Picture
 
 @dataclass(frozen=True)
 class Missing:
-    """A network that can't be had, and why; figures that need it are reported as missing, never as a number."""
+    """A network that isn't available, and why; its metrics are reported as missing."""
 
     network: str
     reason: str = "was not asked for; name a folder of networks, or 'hub'"
@@ -38,9 +38,9 @@ class Missing:
 
 @dataclass(frozen=True)
 class Networks:
-    """What figures may look through.
+    """The networks that metrics can use.
 
-    digests: SHA-256 of the files that a folder's networks come from: through other weights figures are others.
+    digests: SHA-256 of the files in a folder of networks, since metrics depend on the weights.
     """
 
     clip: Embed | Missing = Missing("CLIP")
@@ -54,39 +54,39 @@ class Networks:
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """The names of what can't be had."""
-        return tuple(own.network for own in self._missing)
+        """The names of the missing networks."""
+        return tuple(one.network for one in self._missing)
 
     @property
     def reasons(self) -> tuple[str, ...]:
-        """Why what can't be had can't be had."""
-        return tuple(str(own) for own in self._missing)
+        """Why each of them is missing."""
+        return tuple(str(one) for one in self._missing)
 
     @property
     def _missing(self) -> list[Missing]:
         every = (getattr(self, own.name) for own in fields(self))
         return [own for own in every if isinstance(own, Missing)]
 
-    def figures(
+    def measure(
         self, clip: Sequence[Picture], source: Picture, truth: Sequence[Picture] = ()
     ) -> dict[str, float]:
-        """What can be measured of a clip's frames 1 … N, its source before them, and the true frames if there are."""
+        """Measures a clip's frames 1 … N against its source and, if given, the true frames."""
         frames = _tensor([source, *clip])
-        found: dict[str, float] = {}
+        metrics: dict[str, float] = {}
         if not isinstance(self.clip, Missing):
-            found["clip_i"] = clip_i(self.clip, frames[1:], frames[:1])
-            found["frame_consistency"] = frame_consistency(self.clip, frames)
+            metrics["clip_i"] = clip_i(self.clip, frames[1:], frames[:1])
+            metrics["frame_consistency"] = frame_consistency(self.clip, frames)
         if not isinstance(self.raft, Missing):
-            found["warping_error"] = warping_error(self.raft, frames)
-            found["warping_error_released"] = warping_error(self.raft, frames, released=True)
+            metrics["warping_error"] = warping_error(self.raft, frames)
+            metrics["warping_error_released"] = warping_error(self.raft, frames, released=True)
         if not isinstance(self.alex, Missing):
-            found["lpips"] = lpips(self.alex, frames[1:], frames[:1])
+            metrics["lpips"] = lpips(self.alex, frames[1:], frames[:1])
         if truth and not isinstance(self.vgg, Missing):
-            found["lpips_disco"] = lpips(self.vgg, frames[1:], _tensor(truth), released=True)
-        return found
+            metrics["lpips_disco"] = lpips(self.vgg, frames[1:], _tensor(truth), released=True)
+        return metrics
 
-    def features(self, clip: Sequence[Picture]) -> dict[str, NDArray[np.float32]]:
-        """Features of frames 1 … N that Fréchet distances compare, (n, d) each; of windows in clips long enough."""
+    def extract_features(self, clip: Sequence[Picture]) -> dict[str, NDArray[np.float32]]:
+        """Features of frames 1 … N for Fréchet distances, (n, d) each; of windows if the clip is long enough."""
         frames = _tensor(clip)
         found: dict[str, Tensor] = {}
         if not isinstance(self.inception, Missing):

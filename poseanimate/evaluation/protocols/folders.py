@@ -15,9 +15,9 @@ from PIL import Image
 
 from poseanimate.animator import Animator
 from poseanimate.errors import MotionError, PictureError, SettingsError
-from poseanimate.evaluation.case import Case, Truth
+from poseanimate.evaluation.case import EvaluationCase, Truth
 from poseanimate.evaluation.protocols.protocol import Protocol
-from poseanimate.evaluation.rows import Row
+from poseanimate.evaluation.rows import SOURCE_COPY, VAE_BOUND, Row
 from poseanimate.inputs.motion import read_motion
 from poseanimate.media import load_picture, read_video
 from poseanimate.media.similarity import Picture
@@ -37,8 +37,8 @@ SOURCES, TRUTHS = "source", "truth"  # folders of protocol `external`; every oth
 class _Folder(Protocol):
     folder: Path
 
-    def asked(self) -> dict[str, Any]:
-        return super().asked() | {"folder": self.folder.name}
+    def request(self) -> dict[str, Any]:
+        return super().request() | {"folder": self.folder.name}
 
 
 @dataclass(frozen=True)
@@ -47,16 +47,18 @@ class InTheWild(_Folder):
 
     motions: tuple[str, ...]
     name = "in-the-wild"
-    references = ("source-copy",)
-    drives = True
+    references = (SOURCE_COPY,)
+    has_drivers = True
 
-    def names(self) -> tuple[tuple[str, str], ...]:
-        return tuple(product(_entries(self.folder, PICTURES), self.motions))
+    def list_cases(self) -> tuple[tuple[str, str], ...]:
+        return tuple(product(_list_names(self.folder, PICTURES), self.motions))
 
-    def case(self, animator: Animator, character: str, motion: str, settings: Settings) -> Case:
-        picture = _one(self.folder, character, PICTURES)
+    def load_case(
+        self, animator: Animator, character: str, motion: str, settings: Settings
+    ) -> EvaluationCase:
+        picture = _find_entry(self.folder, character, PICTURES)
         source = animator.character(load_picture(picture))
-        driver = _driver(animator, self.folder / "motions", motion)
+        driver = _read_driver(animator, self.folder / "motions", motion)
         alignment = animator.align(
             source, driver, replace(settings, pata=True, transition_frames=0)
         )
@@ -64,7 +66,7 @@ class InTheWild(_Folder):
             raise MotionError(f"{character} in {motion}: {error.message}", error.remedy)
         height, width = source.picture.shape[:2]
         own = Motion(alignment.poses[1:], width, height, driver.fps, motion)
-        return Case(motion, _prompt(picture), source, own, driver)
+        return EvaluationCase(motion, _read_prompt(picture), source, own, driver)
 
 
 @dataclass(frozen=True)
@@ -72,19 +74,23 @@ class Videos(_Folder):
     """TikTok's and TED-talks' protocol: a video's first frame moves as the rest of the video does."""
 
     name: str
-    references = ("vae-bound", "source-copy")
+    references = (VAE_BOUND, SOURCE_COPY)
 
-    def names(self) -> tuple[tuple[str, str], ...]:
-        return tuple((clip, "itself") for clip in _entries(self.folder, VIDEOS, folders=True))
+    def list_cases(self) -> tuple[tuple[str, str], ...]:
+        return tuple((clip, "itself") for clip in _list_names(self.folder, VIDEOS, folders=True))
 
-    def case(self, animator: Animator, character: str, motion: str, settings: Settings) -> Case:
-        path = _one(self.folder, character, VIDEOS, folders=True)
-        shown = _fitted(animator, path, settings.frames)
+    def load_case(
+        self, animator: Animator, character: str, motion: str, settings: Settings
+    ) -> EvaluationCase:
+        path = _find_entry(self.folder, character, VIDEOS, folders=True)
+        shown = _load_frames(animator, path, settings.frames)
         if len(shown) < 2:
             raise MotionError(f"{character} has a single frame.", "Give clips of two and more.")
         source = animator.character(Image.fromarray(shown[0]))
-        truth = tuple(_looked_at(animator, picture) for picture in shown[1:])
-        return Case(motion, _prompt(path), source, _motion(truth, motion), None, truth)
+        truth = tuple(_find_truth(animator, picture) for picture in shown[1:])
+        return EvaluationCase(
+            motion, _read_prompt(path), source, _make_motion(truth, motion), None, truth
+        )
 
 
 @dataclass(frozen=True)
@@ -95,18 +101,18 @@ class External(_Folder):
     """
 
     name = "external"
-    references = ("source-copy",)
+    references = (SOURCE_COPY,)
 
     @property
     def systems(self) -> tuple[str, ...]:
         return tuple(
-            n for n in _entries(self.folder, (), folders=True) if n not in (SOURCES, TRUTHS)
+            n for n in _list_names(self.folder, (), folders=True) if n not in (SOURCES, TRUTHS)
         )
 
-    def names(self) -> tuple[tuple[str, str], ...]:
-        return tuple((name, "itself") for name in _entries(self.folder / SOURCES, PICTURES))
+    def list_cases(self) -> tuple[tuple[str, str], ...]:
+        return tuple((name, "itself") for name in _list_names(self.folder / SOURCES, PICTURES))
 
-    def rows(self, made: dict[str, Row]) -> dict[str, Row]:
+    def select_rows(self, known: dict[str, Row]) -> dict[str, Row]:
         if not self.systems:
             raise SettingsError(
                 f"In {self.folder} are no systems.",
@@ -114,20 +120,24 @@ class External(_Folder):
             )
         return {system: Row({}, f"clips that {system} made") for system in self.systems}
 
-    def case(self, animator: Animator, character: str, motion: str, settings: Settings) -> Case:
-        picture = _one(self.folder / SOURCES, character, PICTURES)
+    def load_case(
+        self, animator: Animator, character: str, motion: str, settings: Settings
+    ) -> EvaluationCase:
+        picture = _find_entry(self.folder / SOURCES, character, PICTURES)
         source = animator.character(load_picture(picture))
-        path = _one(self.folder / TRUTHS, character, VIDEOS, folders=True, must=False)
+        path = _find_entry(self.folder / TRUTHS, character, VIDEOS, folders=True, must=False)
         if path is not None:
-            truth = tuple(_looked_at(animator, each) for each in _fitted(animator, path))
-            return Case(motion, _prompt(picture), source, _motion(truth, motion), None, truth)
+            truth = tuple(_find_truth(animator, each) for each in _load_frames(animator, path))
+            return EvaluationCase(
+                motion, _read_prompt(picture), source, _make_motion(truth, motion), None, truth
+            )
         first = self._clip(animator, self.systems[0], character)
         height, width = source.picture.shape[:2]
         unknown = Motion((Pose.absent(),) * len(first), width, height, DATASET_FPS, motion)
-        return Case(motion, _prompt(picture), source, unknown)
+        return EvaluationCase(motion, _read_prompt(picture), source, unknown)
 
-    def finished(
-        self, animator: Animator, case: Case, character: str, row: str
+    def load_clip(
+        self, animator: Animator, case: EvaluationCase, character: str, row: str
     ) -> tuple[Picture, ...]:
         clip = self._clip(animator, row, character)
         frames, (height, width) = len(case.own.poses), case.source.picture.shape[:2]
@@ -140,21 +150,21 @@ class External(_Folder):
         return clip
 
     def _clip(self, animator: Animator, system: str, name: str) -> tuple[Picture, ...]:
-        return _fitted(animator, _one(self.folder / system, name, VIDEOS, folders=True))
+        return _load_frames(animator, _find_entry(self.folder / system, name, VIDEOS, folders=True))
 
 
-def known_motions(folder: Path) -> tuple[str, ...]:
+def list_motions(folder: Path) -> tuple[str, ...]:
     """What `InTheWild` can be asked for: the folder's own motions, then the presets."""
     own = folder / "motions"
-    return (*(_entries(own, MOTIONS) if own.is_dir() else ()), *motion_names())
+    return (*(_list_names(own, MOTIONS) if own.is_dir() else ()), *motion_names())
 
 
-def _driver(animator: Animator, folder: Path, name: str) -> Motion:
-    path = _one(folder, name, MOTIONS, must=False)
+def _read_driver(animator: Animator, folder: Path, name: str) -> Motion:
+    path = _find_entry(folder, name, MOTIONS, must=False)
     return read_motion(path or name, animator.models.detector)
 
 
-def _entries(folder: Path, suffixes: tuple[str, ...], folders: bool = False) -> tuple[str, ...]:
+def _list_names(folder: Path, suffixes: tuple[str, ...], folders: bool = False) -> tuple[str, ...]:
     """Names without suffix, in order.
 
     Raises:
@@ -171,7 +181,7 @@ def _entries(folder: Path, suffixes: tuple[str, ...], folders: bool = False) -> 
     return tuple(sorted({e.name if e.is_dir() else e.stem for e in found}))
 
 
-def _one(
+def _find_entry(
     folder: Path, name: str, suffixes: tuple[str, ...], folders: bool = False, must: bool = True
 ) -> Any:
     """The folder's entry of a name; None where it may be missing and is."""
@@ -185,7 +195,7 @@ def _one(
     return None
 
 
-def _fitted(animator: Animator, clip: Path, most: int = MAX_FRAMES) -> tuple[Picture, ...]:
+def _load_frames(animator: Animator, clip: Path, most: int = MAX_FRAMES) -> tuple[Picture, ...]:
     """The first frames of a clip at the models' size.
 
     Raises:
@@ -201,18 +211,18 @@ def _fitted(animator: Animator, clip: Path, most: int = MAX_FRAMES) -> tuple[Pic
     return tuple(animator.fit_picture(load_picture(file)) for file in files)
 
 
-def _prompt(path: Path) -> str:
+def _read_prompt(path: Path) -> str:
     text = path.with_suffix(".txt")
     return " ".join(text.read_text(encoding="utf-8").split()) if text.is_file() else ""
 
 
-def _looked_at(animator: Animator, picture: Picture) -> Truth:
+def _find_truth(animator: Animator, picture: Picture) -> Truth:
     """A true frame with the pose and mask that are found in it."""
     people = animator.models.detector.detect(picture)
     mask = animator.models.segmenter.segment(picture)
     return Truth(picture, mask, people[0] if people else Pose.absent())
 
 
-def _motion(truth: tuple[Truth, ...], name: str) -> Motion:
+def _make_motion(truth: tuple[Truth, ...], name: str) -> Motion:
     height, width = truth[0].picture.shape[:2]
     return Motion(tuple(t.pose for t in truth), width, height, DATASET_FPS, name)

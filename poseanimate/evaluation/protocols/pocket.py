@@ -9,8 +9,9 @@ from typing import Any
 from PIL import Image
 
 from poseanimate.animator import Animator
-from poseanimate.evaluation.case import Case, Truth
+from poseanimate.evaluation.case import EvaluationCase, Truth
 from poseanimate.evaluation.protocols.protocol import Protocol
+from poseanimate.evaluation.rows import SOURCE_COPY, VAE_BOUND
 from poseanimate.models.family import Models
 from poseanimate.pocket.world.body import Angles
 from poseanimate.pocket.world.motions import FPS
@@ -38,10 +39,10 @@ class Pocket(Protocol):
     first: int = 0
     captions: str = "full"
     name = "pocket"
-    references = ("vae-bound", "source-copy")
-    drives = True
+    references = (VAE_BOUND, SOURCE_COPY)
+    has_drivers = True
 
-    def names(self) -> tuple[tuple[str, str], ...]:
+    def list_cases(self) -> tuple[tuple[str, str], ...]:
         characters = (f"{self.split}-{i}" for i in self._numbers)
         return tuple(product(characters, self.motions))
 
@@ -49,28 +50,30 @@ class Pocket(Protocol):
     def _numbers(self) -> range:
         return range(self.first, self.first + self.characters)
 
-    def asked(self) -> dict[str, Any]:
-        return super().asked() | {"split": self.split, "captions": self.captions}
+    def request(self) -> dict[str, Any]:
+        return super().request() | {"split": self.split, "captions": self.captions}
 
     def kinds(self, character: str) -> tuple[str, ...]:
-        return Scene.sample(self.split, _number(character)).kinds
+        return Scene.sample(self.split, _index_of(character)).kinds
 
-    def case(self, animator: Animator, character: str, motion: str, settings: Settings) -> Case:
+    def load_case(
+        self, animator: Animator, character: str, motion: str, settings: Settings
+    ) -> EvaluationCase:
         """The character in a motion; the clip's frames are spread over one loop of it."""
         side, models = animator.models.side, animator.models
-        index = _number(character)
+        index = _index_of(character)
         scene, other = (Scene.sample(self.split, i) for i in (index, DRIVERS_FROM + index))
         angles = motion_frames(motion, settings.frames - 1)
         truth = tuple(scene.render(a, side, side) for a in angles)
         relettered = [
             tuple(s.render(a, side, side).picture for s in scene.relettered()) for a in angles
         ]
-        return Case(
+        return EvaluationCase(
             motion=motion,
             prompt=scene.caption if self.captions == "full" else scene.brief_caption,
             source=animator.character(Image.fromarray(scene.render(Angles(), side, side).picture)),
             own=Motion(tuple(t.pose for t in truth), side, side, FPS, motion),
-            another=_found(models, [other.render(a, side, side) for a in angles], motion),
+            another=_detect_motion(models, [other.render(a, side, side) for a in angles], motion),
             truth=tuple(
                 Truth(t.picture, t.mask, t.pose, others)
                 for t, others in zip(truth, relettered, strict=True)
@@ -78,11 +81,11 @@ class Pocket(Protocol):
         )
 
 
-def _number(character: str) -> int:
+def _index_of(character: str) -> int:
     return int(character.rpartition("-")[2])
 
 
-def _found(models: Models, driver: list[Rendered], name: str) -> Motion:
+def _detect_motion(models: Models, driver: list[Rendered], name: str) -> Motion:
     """The largest person's poses in pictures of a driver, as a video's would be found."""
     poses = []
     for each in driver:

@@ -1,4 +1,4 @@
-"""What an evaluation protocol says: which cases there are, and how one is made."""
+"""What an evaluation protocol defines: its cases, and how each is loaded."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from typing import Any
 
 from poseanimate.animator import Animator
-from poseanimate.evaluation.case import Case
+from poseanimate.evaluation.case import EvaluationCase
 from poseanimate.evaluation.rows import Row
 from poseanimate.media.similarity import Picture
 from poseanimate.settings import Settings
@@ -17,34 +17,36 @@ class Protocol(ABC):
 
     name: str
     references: tuple[str, ...]
-    drives = False  # whether cases have another driver, for the rows about PATA
+    has_drivers = False  # whether cases have another person's motion, for the rows about PATA
 
     @abstractmethod
-    def names(self) -> tuple[tuple[str, str], ...]:
+    def list_cases(self) -> tuple[tuple[str, str], ...]:
         """Character and motion of every case."""
 
     @abstractmethod
-    def case(self, animator: Animator, character: str, motion: str, settings: Settings) -> Case:
-        """A case, at most as long as a clip with these settings.
+    def load_case(
+        self, animator: Animator, character: str, motion: str, settings: Settings
+    ) -> EvaluationCase:
+        """Loads a case, at most as long as a clip with these settings.
 
         Raises:
-            PoseAnimateError: something of it can't be used; the message says what.
+            PoseAnimateError: a picture or motion of it can't be used.
         """
 
     def kinds(self, character: str) -> tuple[str, ...]:
-        """What kinds of character it is, for figures by kind."""
+        """The kinds that a character belongs to, for metrics by kind."""
         return ()
 
-    def asked(self) -> dict[str, Any]:
-        """What results depend on beside settings and models."""
+    def request(self) -> dict[str, Any]:
+        """What the results depend on besides settings and models."""
         return {"protocol": self.name}
 
-    def rows(self, made: dict[str, Row]) -> dict[str, Row]:
-        """The rows that this protocol can fill: of those that make clips, or its own."""
-        return made
+    def select_rows(self, known: dict[str, Row]) -> dict[str, Row]:
+        """The rows that this protocol has: those of the known ones that fit, or its own."""
+        return known
 
-    def finished(
-        self, animator: Animator, case: Case, character: str, row: str
+    def load_clip(
+        self, animator: Animator, case: EvaluationCase, character: str, row: str
     ) -> tuple[Picture, ...] | None:
-        """Frames 1 … N as they lie somewhere already; None where they are to be made."""
+        """Loads frames 1 … N of a finished clip; None where the row has to be animated."""
         return None

@@ -1,4 +1,4 @@
-"""Plain samples: pictures made from caption and skeleton alone, to see whether the models know their world."""
+"""Plain samples: pictures made from caption and skeleton alone, to test what the models know."""
 
 from __future__ import annotations
 
@@ -12,26 +12,24 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from poseanimate.errors import OutputError
-from poseanimate.evaluation.metrics.figures import (
-    garments_are_right,
-    letter_is_right,
-    pose_is_right,
-)
+from poseanimate.evaluation.metrics.appearance import garments_are_right, letter_is_right
 from poseanimate.events import Step
 from poseanimate.method.ddim import DDIM
 from poseanimate.method.denoiser import Denoiser
 from poseanimate.models.family import Models, to_pixels, to_tensor
 from poseanimate.pocket.training.data import training_angles
 from poseanimate.pocket.world.scene import Scene
-from poseanimate.poses.skeleton import draw_pose
+from poseanimate.poses.accuracy import PCK_RADIUS, joint_errors
+from poseanimate.poses.skeleton import Pose, draw_pose
 
 STEPS, GUIDANCE, CONTROL = 25, 3.0, 1.6  # CONTROL: ControlNet's scale, see docs/decisions.md
-COLUMNS, ROWS = 8, 3  # of the sheet
+COLUMNS, ROWS = 8, 3  # of the picture
+MIN_SHARE_OF_JOINTS = 0.8
 
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """One picture made for a scene, the true picture, and whether it is right.
+    """A picture generated for a scene, the true picture, and whether it is right.
 
     letter_right: see `letter_is_right`; None where there is no letter to see.
     """
@@ -49,8 +47,8 @@ class Sample:
         return self.pose_right and self.garments_right
 
 
-def samples(models: Models, split: str, first: int, count: int) -> Iterator[Sample]:
-    """Samples with DDIM from random noise, `count` scenes of a split in random poses."""
+def draw_samples(models: Models, split: str, first: int, count: int) -> Iterator[Sample]:
+    """Draws samples with DDIM from random noise: `count` scenes of a split in random poses."""
     size = models.side
     ddim = DDIM.from_scheduler(models.scheduler, STEPS)
     for index in range(first, first + count):
@@ -94,16 +92,16 @@ def write_samples(
         OutputError: the folder can't be written to.
     """
     made: list[Sample] = []
-    for sample in samples(models, split, first, count):
+    for sample in draw_samples(models, split, first, count):
         made.append(sample)
         yield Step("samples", len(made), count)
     letters = [s.letter_right for s in made if s.letter_right is not None]
     read = f"Shirts' letters are right on {sum(letters)} of {len(letters)}. " if letters else ""
-    told = (
+    sentence = (
         f"{count} plain samples ({split}, DDIM T={STEPS}, w={GUIDANCE:g}, ControlNet at {CONTROL:g}, "
         f"from random noise): pose right {sum(s.pose_right for s in made)}, "
         f"garment colours right {sum(s.garments_right for s in made)}, "
-        f"both right {sum(s.right for s in made)} ({_by_kind(made)}); the colour check passes "
+        f"both right {sum(s.right for s in made)} ({_count_by_kind(made)}); the colour check passes "
         f"{sum(s.truth_passes for s in made)} of the true pictures. {read}Upper rows: made, lower rows: true."
     )
     blank = np.zeros_like(made[0].made)
@@ -117,13 +115,18 @@ def write_samples(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         Image.fromarray(np.concatenate(rows)).save(folder / "samples.png")
-        (folder / "samples.md").write_text(f"{told}\n\n![](samples.png)\n")
+        (folder / "samples.md").write_text(f"{sentence}\n\n![](samples.png)\n")
     except OSError as error:
         raise OutputError(f"{folder} can't be written to.", "Choose another folder.") from error
-    return told
+    return sentence
 
 
-def _by_kind(made: list[Sample]) -> str:
+def pose_is_right(found: Pose | None, truth: Pose) -> bool:
+    """Whether 80 % of the joints lie within a quarter of a torso of the truth."""
+    return bool((joint_errors(found, truth) < PCK_RADIUS).mean() >= MIN_SHARE_OF_JOINTS)
+
+
+def _count_by_kind(made: list[Sample]) -> str:
     """How many are right of each kind of character."""
     kinds = sorted({kind for s in made for kind in s.kinds})
     own = {kind: [s.right for s in made if kind in s.kinds] for kind in kinds}

@@ -7,15 +7,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from poseanimate.evaluation.metrics.figures import FIGURES, Figure
-from poseanimate.evaluation.statistics import Interval
+from poseanimate.evaluation.metrics.catalogue import METRICS
+from poseanimate.evaluation.report.summary import Summary
+from poseanimate.evaluation.rows import REFERENCES
 
-BOUND = "vae-bound"
-REFERENCES = {
-    BOUND: "the autoencoder of the true frames: the best that these models can do",
-    "source-copy": "the source picture again and again",
-}
-Summary = dict[str, dict[str, Interval]]
 STYLE = (
     "svg { width: 100%; max-width: 44rem; height: auto; } "
     "svg text { font: 12px system-ui, sans-serif; fill: currentColor; } "
@@ -24,15 +19,9 @@ STYLE = (
 )
 
 
-def heading(figure: Figure) -> str:
-    """A figure's name with its unit and an arrow where better is."""
-    arrow = {1: " ↑", -1: " ↓", 0: ""}[figure.better]
-    return f"{figure.heading}{f' ({figure.unit})' if figure.unit else ''}{arrow}"
-
-
-def plot(summary: Summary, name: str) -> str:
-    """Means as dots with their intervals, a line for every row; an SVG in a figure that says what it shows."""
-    measured = {row: figures[name] for row, figures in summary.items() if name in figures}
+def draw_intervals(summary: Summary, name: str) -> str:
+    """Means as dots with their intervals, a line for every row; an SVG in a captioned figure."""
+    measured = {row: metrics[name] for row, metrics in summary.items() if name in metrics}
     # references lie so far out that beside them no row differs from another
     own = {row: found for row, found in measured.items() if row not in REFERENCES} or measured
     low, high = min(i.low for i in own.values()), max(i.high for i in own.values())
@@ -51,23 +40,23 @@ def plot(summary: Summary, name: str) -> str:
             f"<line class='mark' x1='{x(interval.low):.1f}' x2='{x(interval.high):.1f}' y1='{y}' y2='{y}' "
             f"stroke-width='2'/><circle cx='{x(interval.mean):.1f}' cy='{y}' r='4'/>"
         )
-    height, digits = 30 + len(own) * step, FIGURES[name].digits
+    height, digits = 30 + len(own) * step, METRICS[name].digits
     ends = (
         f"<text x='{left}' y='{height - 4}'>{low:.{digits}f}</text>"
         f"<text x='{left + width}' y='{height - 4}' text-anchor='end'>{high:.{digits}f}</text>"
     )
     return (
-        f"<figure><figcaption>{html.escape(heading(FIGURES[name]))}: {html.escape(FIGURES[name].meaning)}"
+        f"<figure><figcaption>{html.escape(METRICS[name].column)}: {html.escape(METRICS[name].meaning)}"
         f"</figcaption><svg viewBox='0 0 {left + width + 20} {height}' role='img' "
-        f"aria-label='{html.escape(FIGURES[name].heading)}'>{''.join(marks)}{ends}</svg></figure>"
+        f"aria-label='{html.escape(METRICS[name].heading)}'>{''.join(marks)}{ends}</svg></figure>"
     )
 
 
-def course(lines: Mapping[str, Sequence[float]], caption: str, of: str, first: int = 1) -> str:
-    """A figure's course, a line for every row; an SVG.
+def draw_course(lines: Mapping[str, Sequence[float]], caption: str, of: str, first: int = 1) -> str:
+    """A metric over time, a line for every row; an SVG.
 
     Args:
-        lines: a row's values, of `of` number `first` and those after it.
+        lines: values by row. of: what is numbered along the axis, beginning with `first`.
     """
     left, top, width, height = 50, 10, 560, 220
     values = [value for line in lines.values() for value in line]
@@ -104,8 +93,8 @@ def course(lines: Mapping[str, Sequence[float]], caption: str, of: str, first: i
     )
 
 
-def alone(figure: str) -> str:
-    """A figure's SVG as a file of its own: dark on white, whatever shows it."""
+def standalone_svg(figure: str) -> str:
+    """A figure's SVG as a file of its own, dark on white."""
     svg = figure[figure.index("<svg") : figure.index("</svg>") + len("</svg>")]
     opened = svg.replace("<svg", "<svg xmlns='http://www.w3.org/2000/svg'", 1)
     return opened.replace(
@@ -113,8 +102,8 @@ def alone(figure: str) -> str:
     )
 
 
-def front(summary: Summary, cost: str = "seconds", gain: str = "psnr") -> list[str]:
-    """Rows that no other row beats in both figures (the Pareto front), the cheapest first."""
+def find_front(summary: Summary, cost: str = "seconds", gain: str = "psnr") -> list[str]:
+    """Rows that no other row beats in both metrics (the Pareto front), the cheapest first."""
     points = {
         row: (own[cost].mean, own[gain].mean)
         for row, own in summary.items()
@@ -128,9 +117,9 @@ def front(summary: Summary, cost: str = "seconds", gain: str = "psnr") -> list[s
     return kept
 
 
-def trade(summary: Summary, cost: str = "seconds", gain: str = "psnr") -> str:
-    """What rows cost against what they give, the Pareto front marked; an SVG."""
-    kept = front(summary, cost, gain)
+def draw_trade(summary: Summary, cost: str = "seconds", gain: str = "psnr") -> str:
+    """Cost against gain of every row, the Pareto front bold; an SVG."""
+    kept = find_front(summary, cost, gain)
     shown = [r for r, own in summary.items() if r not in REFERENCES and {cost, gain} <= set(own)]
     if len(shown) < 2:
         return ""
@@ -153,12 +142,12 @@ def trade(summary: Summary, cost: str = "seconds", gain: str = "psnr") -> str:
             f"{html.escape(row)}</text>"
         )
     ends = (
-        f"<text x='{left}' y='{top + height + 32}'>{x_low:.1f} {FIGURES[cost].unit}</text>"
-        f"<text x='{left + width}' y='{top + height + 32}' text-anchor='end'>{x_low + x_span:.1f} {FIGURES[cost].unit}"
+        f"<text x='{left}' y='{top + height + 32}'>{x_low:.1f} {METRICS[cost].unit}</text>"
+        f"<text x='{left + width}' y='{top + height + 32}' text-anchor='end'>{x_low + x_span:.1f} {METRICS[cost].unit}"
         f"</text><text x='{left - 8}' y='{top + height + 4}' text-anchor='end'>{y_low:.1f}</text>"
         f"<text x='{left - 8}' y='{top + 4}' text-anchor='end'>{y_low + y_span:.1f}</text>"
     )
-    caption = f"{heading(FIGURES[gain])} against {FIGURES[cost].heading}; bold: no row is both cheaper and better"
+    caption = f"{METRICS[gain].column} against {METRICS[cost].heading}; bold: no row is both cheaper and better"
     return (
         f"<figure><figcaption>{html.escape(caption)}</figcaption><svg viewBox='0 0 {left + width + 20} "
         f"{top + height + 40}' role='img' aria-label='trade'>{''.join(marks)}{ends}</svg></figure>"
