@@ -255,7 +255,7 @@ class LiteralLoop:
     def _masks(self, poses: tuple[Pose, ...]) -> Tensor:
         """M_0 … M_N, (frames, H, W): the source's own, then the skeletons' hulls."""
         height, width = self.character.picture.shape[:2]
-        hull = Silhouette.fitted(self.character.pose, self.character.mask)
+        hull = Silhouette.fit(self.character.pose, self.character.mask)
         drawn = [hull.draw(pose, width, height) for pose in poses[1:]]
         return torch.from_numpy(np.stack([self.character.mask, *drawn])).to(self.models.device)
 

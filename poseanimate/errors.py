@@ -1,4 +1,4 @@
-"""What can go wrong because of what came in: few typed errors, each with a remedy.
+"""What can go wrong because of the input or the machine: few typed errors, each with a remedy.
 
 PoseAnimateError
 ├── PictureError            a picture that can't be used
@@ -8,8 +8,8 @@ PoseAnimateError
 ├── SeveralCharactersError  more than one person was found in a picture
 ├── SettingsError           an unknown setting or a value outside its range
 ├── ModelsError             a models folder or id that can't be loaded
-├── DeviceError             memory that is too small, a device that fails, numbers that are none
-├── BundleError             a job's file that can't be used
+├── DeviceError             too little memory, a device that fails, results that are not finite
+├── BundleError             a bundle (a clip with its inputs) that can't be used
 ├── OutputError             a place that can't be written to
 └── CacheError              a cache folder that can't be used
 """
@@ -18,7 +18,7 @@ from __future__ import annotations
 
 
 class PoseAnimateError(Exception):
-    """An error that a person can mend.
+    """An error that a person can fix.
 
     Args:
         message: one sentence that says what is wrong, with the offending value.
@@ -60,11 +60,11 @@ class ModelsError(PoseAnimateError):
 
 
 class DeviceError(PoseAnimateError):
-    """A run that its device can't do: too little memory, a failure, or results that are no numbers."""
+    """A run that its device can't do: too little memory, a failure, or results that are not finite."""
 
 
 class BundleError(PoseAnimateError):
-    """A job's file that can't be used."""
+    """A bundle that can't be used."""
 
 
 class OutputError(PoseAnimateError):
@@ -76,6 +76,6 @@ class CacheError(PoseAnimateError):
 
 
 def first_line(error: Exception) -> str:
-    """What an error of a library says, in one line that is never empty."""
+    """The first line of a library's error message; its type where there is none."""
     lines = str(error).strip().splitlines()
     return lines[0].rstrip(":") if lines else type(error).__name__

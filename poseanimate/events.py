@@ -19,7 +19,7 @@ Picture = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Forecast:
-    """What a run would cost: stages whose results are cached, those to be done, seconds and memory, where known."""
+    """The cost of a run: stages that are cached, stages to compute, seconds and memory where known."""
 
     cached: tuple[str, ...]
     to_do: tuple[str, ...]
@@ -29,9 +29,9 @@ class Forecast:
 
 @dataclass(frozen=True)
 class Stage:
-    """A stage begins: `steps` steps are to come, none where its result was cached.
+    """A stage begins; it has `steps` steps, none if its result was cached.
 
-    frames: the first and the last that it works on; None where it is the whole clip's.
+    frames: the first and the last that it works on; None for the whole clip.
     """
 
     name: str
@@ -42,7 +42,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class Step:
-    """Step `index` (from 1) of `total` of a stage is done; `left_s` seconds are left of the whole run."""
+    """Step `index` (from 1) of `total` of a stage is done; `left_s` seconds remain of the whole run."""
 
     stage: str
     index: int
@@ -61,7 +61,7 @@ class Aligned:
 
 @dataclass(frozen=True, eq=False)
 class Preview:
-    """The clean picture of frame `index`, as predicted in the midst of denoising."""
+    """The clean picture of frame `index`, as predicted during denoising."""
 
     index: int
     picture: Picture
@@ -71,7 +71,7 @@ class Preview:
 class Frame:
     """Frame `index` is finished; frame 0 is the source picture.
 
-    mask: M_i, (H, W) in {0, 1}; None for frame 0, and where neither MGDM nor a held background asks for it.
+    mask: M_i, (H, W) in {0, 1}; None for frame 0, and where neither MGDM nor a held background needs it.
     """
 
     index: int
@@ -81,7 +81,7 @@ class Frame:
 
 @dataclass(frozen=True)
 class Note:
-    """Something a person should know; the run goes on. warning: the clip may disappoint for it."""
+    """Something a person should know; the run goes on. warning: the clip may disappoint because of it."""
 
     text: str
     warning: bool = True

@@ -667,7 +667,7 @@ def test_emphasis_is_where_the_character_is_new(monkeypatch) -> None:
     character = Animator(tiny_models()).character(picture())
     still = replace(walk(), poses=(character.pose,) * 3, width=SIDE, height=SIDE)
     few = fast(mgdm=False, pata=False, frame_masks="skeleton", chunk_frames=1)
-    hull = Silhouette.fitted(character.pose, character.mask)
+    hull = Silhouette.fit(character.pose, character.mask)
     for motion, anew in ((still, False), (walk(), True)):
         plain = run(few, motion=motion)
         assert all(control is None for control in given)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from poseanimate.errors import NoCharacterError, PictureError, SeveralCharactersError
 from poseanimate.models.segmentation import Segmenter
-from poseanimate.poses.silhouette import Silhouette, nearest
+from poseanimate.poses.silhouette import Silhouette, draw_nearest_region
 from poseanimate.poses.skeleton import Pose
 
 MIN_JOINTS = 3
@@ -71,11 +71,11 @@ def place_character(
             f"Put at least {MIN_JOINTS} on the picture, neck and hips among them.",
         )
     height, width = picture.shape[:2]
-    mask = segmenter.segment(picture) * nearest(pose, others, width, height)
+    mask = segmenter.segment(picture) * draw_nearest_region(pose, others, width, height)
     x, y = pose.xy[seen].round().astype(int).T
     inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
     if (mask[y[inside], x[inside]] > 0.5).sum() < COVERED * seen.sum():
         return Character(
-            picture, pose, Silhouette.usual(pose).draw(pose, width, height), outlined=False
+            picture, pose, Silhouette.typical(pose).draw(pose, width, height), outlined=False
         )
     return Character(picture, pose, mask.astype(np.float32))

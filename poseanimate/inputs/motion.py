@@ -1,7 +1,7 @@
-"""What a person names as a motion - a preset, pose JSON, a video - turned into poses.
+"""Motions from presets, pose JSON and videos.
 
-Notable: `open_motion` finds everything that is wrong with a file before any model is loaded;
-`iter_motion` does what needs a detector, one event per frame; `read_motion` is both in one.
+Notable: `open_motion` finds whatever is wrong with a file before any model is loaded;
+`iter_motion` runs the detector, one event per frame; `read_motion` does both.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ def open_motion(
 ) -> Motion | Video:
     """Read what needs no detector: a preset or pose JSON as a motion, a video as its frames.
 
-    A preset's name wins over a file of that name (`./walk` is the file); a file is told by its
-    content.
+    A preset takes precedence over a file of the same name (`./walk` is the file). The content
+    decides what kind of file it is.
 
     Args:
         start_s, end_s: the part to use, in seconds; end_s None uses it to the end.
@@ -57,7 +57,7 @@ def open_motion(
 def iter_motion(
     source: Motion | Video, detector: PoseDetector, name: str
 ) -> Generator[Stage | Step, None, Motion]:
-    """Yield one step per frame of a video that is looked through; return the motion.
+    """Yield one step per frame of a video; return the motion.
 
     Raises:
         NoCharacterError: nobody is in any frame.
@@ -79,7 +79,7 @@ def read_motion(
     end_s: float | None = None,
     stride: int = 1,
 ) -> Motion:
-    """`open_motion` and `iter_motion` in one, without a report on the way.
+    """`open_motion` and `iter_motion` in one, without events.
 
     Raises:
         MotionError, VideoError, NoCharacterError: see there.
@@ -112,7 +112,7 @@ def _is_json(path: Path) -> bool:
     try:
         with path.open("rb") as file:
             return file.read(64).lstrip(_SPACE_AND_MARK)[:1] in (b"{", b"[")
-    except OSError:  # read_video finds the words for it
+    except OSError:  # read_video reports it
         return False
 
 

@@ -64,7 +64,7 @@ class FrameMasks:
 
     @cached_property
     def _hull(self) -> Silhouette:
-        return Silhouette.fitted(self.character.pose, self.character.mask)
+        return Silhouette.fit(self.character.pose, self.character.mask)
 
     def _drawn(self, hull: Silhouette, poses: tuple[Pose, ...]) -> NDArray[np.float32]:
         height, width = self.character.picture.shape[:2]

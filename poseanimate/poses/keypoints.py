@@ -1,4 +1,4 @@
-"""OpenPose keypoint JSON, read from strangers: sizes, lengths and numbers are checked before they are used."""
+"""OpenPose keypoint JSON from untrusted sources: sizes, lengths and numbers are checked before use."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from poseanimate.poses.skeleton import FACE_POINTS, HAND_POINTS, JOINTS, FloatAr
 
 MAX_FRAMES = 2000
 MAX_JSON_CHARACTERS = 32_000_000
-MAX_PICTURE_CHARACTERS = 90_000  # a bundle has room for as many
+MAX_PICTURE_CHARACTERS = 90_000  # the most that a bundle can hold
 MAX_SIDE_PX = 16_384
 MAX_PEOPLE = 100
 MIN_FPS, MAX_FPS = 0.1, 240.0
@@ -23,9 +23,9 @@ DEFAULT_FPS = 12.0
 DEFAULT_SIDE_PX = 512
 
 
-# A person measured in pixels is never this small: such numbers are fractions of the canvas.
+# A person measured in pixels is never this small, so such numbers are fractions of the canvas.
 _LARGEST_FRACTION = 2.0
-# Pixels this far outside are no detections any more but a broken file.
+# Pixels this far outside come from a broken file, not from a detector.
 _LARGEST_PX = 4.0 * MAX_SIDE_PX
 # Some tools write 2 for "seen", as COCO's annotations do.
 _LARGEST_CONFIDENCE = 2.0
@@ -41,7 +41,7 @@ _FORMAT_REMEDY = (
 
 @dataclass(frozen=True, eq=False)
 class Keypoints:
-    """What a file of keypoints holds.
+    """The content of a keypoint file.
 
     frames: the people of every frame, in pixels of a canvas of width x height.
     """
@@ -55,17 +55,17 @@ class Keypoints:
 def read_keypoints(text: str, about: str) -> Keypoints:
     """Reads OpenPose keypoint JSON.
 
-    Read are: our own form (an object with 'frames'), one OpenPose frame (an object with
-    'people'), and a list of such frames. Bodies have 18 joints or, as BODY_25, 25. Where all
-    coordinates are fractions of the canvas they are multiplied by it; a canvas that is not given is
-    512x512 for fractions, else just as large as the joints need.
+    Three forms are accepted: our own (an object with 'frames'), one OpenPose frame (an object with
+    'people'), and a list of such frames. Bodies have 18 joints or, as BODY_25, 25. If all
+    coordinates are fractions of the canvas, they are multiplied by it. A missing canvas is 512x512
+    for fractions, otherwise just large enough for the joints.
 
     Args:
-        about: what the text is, as it reads after "The": "motion 'walk'".
+        about: what the text describes, as it reads after "The": "motion 'walk'".
 
     Raises:
-        MotionError: the text is too long, no JSON, of another form, has too many frames, or
-            holds numbers that can't be.
+        MotionError: the text is too long, not JSON or of another form, has too many frames, or
+            holds impossible numbers.
     """
     frames, head = _frames(_parsed(text, about), about)
     fps = _number(head.get("fps", DEFAULT_FPS), "the frame rate 'fps'", about)
@@ -145,7 +145,7 @@ def _parsed(text: str, about: str) -> Any:
 
 
 def _frames(document: Any, about: str) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """The frames of any of the three forms, and the object that holds what is said once."""
+    """The frames of any of the three forms, and the object with what applies to all of them."""
     if isinstance(document, list):
         frames, head = document, {}
     elif isinstance(document, dict) and "frames" in document:

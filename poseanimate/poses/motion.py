@@ -27,11 +27,11 @@ class Motion:
     """A sequence of poses of one person.
 
     Args:
-        poses: 1 to 2000 poses in pixels of the motion's canvas; nobody need be in every one.
+        poses: 1 to 2000 poses in pixels of the motion's canvas; some may be empty.
         width, height: the canvas in pixels, 1 to 16384.
         fps: frames per second, 0.1 to 240.
-        name: what a person calls it.
-        people: the most that were seen in one of the frames that the poses came from.
+        name: a name for people to read.
+        people: the largest number of people in any of the frames that the poses came from.
 
     Raises:
         MotionError: one of these is outside its range.
@@ -85,7 +85,7 @@ class Motion:
 
     @staticmethod
     def from_json(text: str, name: str) -> Motion:
-        """Reads OpenPose keypoint JSON (`read_keypoints`); of several people in a frame the largest is taken.
+        """Reads OpenPose keypoint JSON (`read_keypoints`), from each frame the largest person.
 
         Raises:
             MotionError: see `read_keypoints`.
@@ -99,7 +99,7 @@ class Motion:
 
 
 def preset_names() -> list[str]:
-    """The names of the motions that come with the program, in alphabetical order."""
+    """The names of the preset motions, in alphabetical order."""
     return sorted(path.stem for path in PRESETS_FOLDER.glob("*.json"))
 
 

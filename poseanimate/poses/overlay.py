@@ -37,7 +37,7 @@ def overlay(picture: ByteArray, pose: Pose) -> ByteArray:
     return _over(_enlarged(picture), pose, _factor(picture))
 
 
-def drawn_over(picture: ByteArray, pose: Pose) -> ByteArray:
+def draw_over(picture: ByteArray, pose: Pose) -> ByteArray:
     """The skeleton over a picture (H, W, 3) as it is, without dimming or enlarging it."""
     return _over(picture, pose, 1, 1.0)
 

@@ -1,7 +1,7 @@
-"""A character's outline drawn around its skeleton: thick limbs, a filled torso, a head disc.
+"""A character's silhouette drawn from its skeleton: thick limbs, a filled torso, a head disc.
 
-The thickness is fitted to the source picture, where both skeleton and mask are known, and then drawn around every
-pose. (The paper takes frame masks from cross-attention alone; a hull is sharper where attention is coarse.)
+The thickness is fitted to the source picture, where both skeleton and mask are known, and used for every pose.
+(The paper takes frame masks from cross-attention alone; a silhouette is sharper where attention is coarse.)
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ FloatArray = NDArray[np.float64]
 Mask = NDArray[np.float32]
 
 TORSO = (2, 5, 11, 8)
-ENDS = (4, 7, 10, 13)  # wrists and ankles: hands and feet reach further
+ENDS = (4, 7, 10, 13)  # wrists and ankles: hands and feet extend beyond them
 FACE = (0, 14, 15, 16, 17)
 LIMBS = np.array([0.06, 0.09, 0.12, 0.16, 0.2, 0.25])  # half-width, in torso lengths
-USUAL_LIMB, USUAL_HEAD = 0.16, 0.6
-HEADS = np.array([0.3, 0.4, 0.5, 0.6, 0.7, 0.85, 1.0])  # radius, likewise
+TYPICAL_LIMB, TYPICAL_HEAD = 0.16, 0.6
+HEADS = np.array([0.3, 0.4, 0.5, 0.6, 0.7, 0.85, 1.0])  # radius, in torso lengths
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,8 @@ class Silhouette:
     head: float
 
     @staticmethod
-    def fitted(pose: Pose, mask: Mask) -> Silhouette:
-        """The hull that overlaps best with the source's mask (H, W)."""
+    def fit(pose: Pose, mask: Mask) -> Silhouette:
+        """The silhouette that overlaps best with the source's mask (H, W)."""
         torso = torso_length(pose)
         truth = mask > 0.5
 
@@ -49,10 +49,10 @@ class Silhouette:
         return Silhouette(*max(sizes, key=lambda size: overlap(*size)))
 
     @staticmethod
-    def usual(pose: Pose) -> Silhouette:
-        """Where there is no mask to fit to: limbs and head as people mostly have them."""
+    def typical(pose: Pose) -> Silhouette:
+        """Typical proportions, where there is no mask to fit to."""
         torso = torso_length(pose)
-        return Silhouette(USUAL_LIMB * torso, USUAL_HEAD * torso)
+        return Silhouette(TYPICAL_LIMB * torso, TYPICAL_HEAD * torso)
 
     def widened(self, factor: float) -> Silhouette:
         return Silhouette(self.limb * factor, self.head * factor)
@@ -65,7 +65,7 @@ class Silhouette:
         for joint, parent in enumerate(PARENTS):
             if parent >= 0 and seen[joint] and seen[parent]:
                 end = xy[joint]
-                if joint in ENDS:  # hands and feet lie beyond the last joint
+                if joint in ENDS:
                     bone = xy[joint] - xy[parent]
                     end = end + bone / max(np.linalg.norm(bone), 1e-6) * self.limb
                 cv2.line(mask, _point(xy[parent]), _point(end), 1, thickness)
@@ -79,8 +79,8 @@ class Silhouette:
         return mask.astype(np.float32)
 
 
-def nearest(pose: Pose, others: Sequence[Pose], width: int, height: int) -> Mask:
-    """(height, width): 1 where the pose's bones are nearer than those of all others, else 0."""
+def draw_nearest_region(pose: Pose, others: Sequence[Pose], width: int, height: int) -> Mask:
+    """(height, width): 1 where the pose's bones are nearer than those of any other pose, else 0."""
 
     def distance(each: Pose) -> Mask:
         bones = Silhouette(0.5, 0.5).draw(each, width, height)

@@ -1,1 +1,1 @@
-"""What is kept on disk: written whole or not at all, results of stages by content, clips that were shared."""
+"""Files on disk: atomic writes, the cache of stage results, shared clips."""

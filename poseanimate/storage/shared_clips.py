@@ -1,7 +1,7 @@
-"""Clips that somebody chose to share: bundles in a folder, each under an id that can't be guessed.
+"""Clips that visitors share: bundles in a folder, each under an id that can't be guessed.
 
-Notable: who shares a clip gets a key beside the id and can take it back with it; the folder knows the key's hash
-alone. Bounded: what is too old goes, and then the oldest.
+Notable: whoever shares a clip gets a key with which to withdraw it; the folder holds only the key's hash. Bounded:
+clips that are too old are deleted, then the oldest.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _ID = re.compile(r"[A-Za-z0-9_-]{22}")
 
 @dataclass(frozen=True)
 class ShareToken:
-    """id: in the link. key: takes the clip back."""
+    """id: in the link. key: withdraws the clip."""
 
     id: str
     key: str
@@ -39,8 +39,9 @@ class SharedClips:
     """Shared bundles.
 
     Args:
-        folder: is made where it isn't there.
-        max_bytes: of all bundles together; a new one that is larger alone is refused.
+        folder: created if it doesn't exist.
+        max_bytes: of all bundles together; a single larger one is refused.
+        max_age_s: older bundles are deleted.
 
     Raises:
         OutputError: the folder can't be used.
@@ -69,25 +70,25 @@ class SharedClips:
                 f"The clip has {len(bundle) / 1e6:.0f} MB, and {self.max_bytes / 1e6:.0f} are kept.",
                 "Share a shorter one.",
             )
-        ticket = ShareToken(secrets.token_urlsafe(16), secrets.token_urlsafe(16))
-        path = self.folder / f"{ticket.id}.{_hashed(ticket.key)}.zip"
+        token = ShareToken(secrets.token_urlsafe(16), secrets.token_urlsafe(16))
+        path = self.folder / f"{token.id}.{_hashed(token.key)}.zip"
         try:
             write_bytes_atomically(path, bundle)
             self._sweep()
         except OSError as error:
             _log.warning("A shared clip can't be kept in %s: %s", self.folder, error)
-            # where the folder is doesn't concern who shares a clip
+            # visitors must not learn where the folder is
             raise OutputError(
                 f"The clip can't be kept ({type(error).__name__}).",
                 "Try again later; whoever runs this page chooses the folder with POSEANIMATE_SHARED.",
             ) from error
-        return ticket
+        return token
 
     def get(self, id: str) -> bytes:
-        """The bundle of this id.
+        """The bundle with this id.
 
         Raises:
-            BundleError: there is none, or not any more.
+            BundleError: there is none (any more).
         """
         self._sweep()
         path = self._path(id)
@@ -101,10 +102,10 @@ class SharedClips:
             "It may have been taken back or be too old: ask for a new link.",
         )
 
-    def remove(self, ticket: ShareToken) -> bool:
-        """Takes a clip back; False where it isn't there or the key is another's."""
-        path = self._path(ticket.id)
-        if path is None or not hmac.compare_digest(path.suffixes[0][1:], _hashed(ticket.key)):
+    def remove(self, token: ShareToken) -> bool:
+        """Withdraws a clip; False if it doesn't exist or the key is wrong."""
+        path = self._path(token.id)
+        if path is None or not hmac.compare_digest(path.suffixes[0][1:], _hashed(token.key)):
             return False
         path.unlink(missing_ok=True)
         return True
@@ -115,7 +116,7 @@ class SharedClips:
         return next(self.folder.glob(f"{id}.*.zip"), None)
 
     def _sweep(self) -> None:
-        """Lets go what is too old, then the oldest until the rest has room, then abandoned parts."""
+        """Deletes what is too old, then the oldest until the rest fits, then abandoned parts."""
         now, room = time.time(), self.max_bytes
         found = []
         for path in self.folder.glob("*.zip"):

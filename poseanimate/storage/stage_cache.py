@@ -1,10 +1,10 @@
-"""Results of stages on disk, found by the content they came from.
+"""Results of stages on disk, keyed by the content they were computed from.
 
 Notable:
 - One safetensors file per entry; its metadata holds the key and a checksum of the arrays, and both
   are verified on every read. A damaged entry is deleted and counts as a miss.
-- Written beside its place and renamed, so readers in other processes see whole entries only.
-- Bounded: the least recently used entries go first.
+- Written atomically, so readers in other processes see whole entries only.
+- Bounded: the least recently used entries are deleted first.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from poseanimate.storage.atomic import remove_abandoned, write_bytes_atomically
 
 FOLDER_VARIABLE = "POSEANIMATE_CACHE"
 SIZE_VARIABLE = "POSEANIMATE_CACHE_GB"
-MAX_BYTES = 4_000_000_000  # a clip of 240 frames with Stable Diffusion at T = 50 takes 2.9
+MAX_BYTES = 4_000_000_000  # a clip of 240 frames with Stable Diffusion at T = 50 takes 2.9 GB
 
 _log = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ Arrays = dict[str, NDArray[Any]]
 
 
 def default_folder() -> Path:
-    """Where results are kept unless told otherwise: $POSEANIMATE_CACHE or the system's place for caches."""
+    """Where results are kept by default: $POSEANIMATE_CACHE or the system's cache folder."""
     named = os.environ.get(FOLDER_VARIABLE)
     return Path(named or platformdirs.user_cache_dir("poseanimate", appauthor=False))
 
@@ -87,7 +87,7 @@ def content_key(*parts: object) -> str:
 
 
 def _encoded(part: object) -> Iterator[bytes]:
-    """Chunks that spell a part out unambiguously: a tag, a length, the content."""
+    """An unambiguous encoding of a part, in chunks: a tag, a length, the content."""
     match part:
         case None:
             yield b"n;"

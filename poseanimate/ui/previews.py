@@ -229,7 +229,7 @@ def _timeline(seen: Seen, start_s: float) -> dict[str, Any]:
         height = max(1, round(motion.height * width / motion.width))
     poses = [pose.scaled(width / motion.width, height / motion.height) for pose in motion.poses]
     pictures = (
-        [overlay.drawn_over(frame, pose) for frame, pose in zip(frames, poses, strict=True)]
+        [overlay.draw_over(frame, pose) for frame, pose in zip(frames, poses, strict=True)]
         if frames
         else [draw_pose(pose, width, height) for pose in poses]
     )

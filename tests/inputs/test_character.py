@@ -14,7 +14,7 @@ from poseanimate.pocket.world.body import Angles
 from poseanimate.pocket.world.scene import Rendered, Scene
 from poseanimate.poses.keypoints import people_json, read_people
 from poseanimate.poses.motion import load_preset
-from poseanimate.poses.silhouette import nearest
+from poseanimate.poses.silhouette import draw_nearest_region
 from poseanimate.poses.skeleton import PARENTS, Pose
 
 SIDE = 96
@@ -66,10 +66,10 @@ def test_three_joints_are_needed() -> None:
         place_character(left.picture, [Pose(body)], ToldEyes((), left.mask))
 
 
-def test_nearest_is_as_slow_counting_says() -> None:
+def test_the_nearest_region_is_what_pixelwise_distances_give() -> None:
     poses = [pose.scaled(24 / 512, 24 / 512) for pose in load_preset("jumping-jacks").poses[:8:7]]
     other = poses[1].shifted(9, 2)
-    near = nearest(poses[0], [other], 24, 24)
+    near = draw_nearest_region(poses[0], [other], 24, 24)
     for y, x in np.ndindex(24, 24):
         own, away = (_distance(each, x, y) for each in (poses[0], other))
         if abs(own - away) > 1.5:  # bones are drawn on whole pixels

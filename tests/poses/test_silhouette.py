@@ -22,33 +22,37 @@ def iou(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def overlaps(angles: list[Angles]) -> np.ndarray:
-    """(scenes, poses): hulls fitted at ease, drawn around other poses of the same character."""
+    """(scenes, poses): silhouettes fitted at ease, drawn around other poses of the same character."""
     found = []
     for index in range(10):
         scene = Scene.sample("validation", index)
         at_ease = scene.render(Angles(), SIDE, SIDE)
-        hull = Silhouette.fitted(at_ease.pose, at_ease.mask)
+        silhouette = Silhouette.fit(at_ease.pose, at_ease.mask)
         others = [scene.render(each, SIDE, SIDE) for each in angles]
-        found.append([iou(hull.draw(o.pose, SIDE, SIDE), o.mask) for o in others])
+        found.append([iou(silhouette.draw(o.pose, SIDE, SIDE), o.mask) for o in others])
     return np.array(found)
 
 
-def test_a_hull_fitted_at_ease_fits_the_poses_of_motions() -> None:
+def test_a_silhouette_fitted_at_ease_fits_the_poses_of_motions() -> None:
     found = overlaps([MOTIONS[name](0.3) for name in ("walk", "wave", "jumping-jacks", "kick")])
     assert found.mean() > 0.75
     assert found.min() > 0.5
 
 
-def test_a_hull_fitted_at_ease_fits_random_poses() -> None:
+def test_a_silhouette_fitted_at_ease_fits_random_poses() -> None:
     rng = np.random.default_rng(5)
     assert overlaps([random_angles(rng) for _ in range(4)]).mean() > 0.75
 
 
-def test_the_fitted_hull_is_the_best_of_its_neighbours() -> None:
+def test_the_fitted_silhouette_is_the_best_of_its_neighbours() -> None:
     scene = Scene.sample("validation", 4).render(Angles(), SIDE, SIDE)
-    hull = Silhouette.fitted(scene.pose, scene.mask)
-    own = iou(hull.draw(scene.pose, SIDE, SIDE), scene.mask)
-    for other in (hull.widened(1.6), hull.widened(0.5), Silhouette(hull.limb, 2 * hull.head)):
+    silhouette = Silhouette.fit(scene.pose, scene.mask)
+    own = iou(silhouette.draw(scene.pose, SIDE, SIDE), scene.mask)
+    for other in (
+        silhouette.widened(1.6),
+        silhouette.widened(0.5),
+        Silhouette(silhouette.limb, 2 * silhouette.head),
+    ):
         assert iou(other.draw(scene.pose, SIDE, SIDE), scene.mask) < own
 
 
@@ -56,18 +60,18 @@ def test_fitting_follows_the_pictures_size() -> None:
     scene = Scene.sample("validation", 2)
     small, large = (scene.render(Angles(), side, side) for side in (128, 384))
     one, three = (
-        Silhouette.fitted(small.pose, small.mask),
-        Silhouette.fitted(large.pose, large.mask),
+        Silhouette.fit(small.pose, small.mask),
+        Silhouette.fit(large.pose, large.mask),
     )
     assert three.head == pytest.approx(3 * one.head, rel=0.35)
     assert torso_length(large.pose) == pytest.approx(3 * torso_length(small.pose), rel=1e-6)
 
 
-def test_a_widened_hull_holds_the_hull() -> None:
+def test_a_widened_silhouette_holds_the_silhouette() -> None:
     scene = Scene.sample("validation", 1).render(Angles(), SIDE, SIDE)
-    hull = Silhouette.fitted(scene.pose, scene.mask)
-    inner = hull.draw(scene.pose, SIDE, SIDE) > 0
-    outer = hull.widened(1.5).draw(scene.pose, SIDE, SIDE) > 0
+    silhouette = Silhouette.fit(scene.pose, scene.mask)
+    inner = silhouette.draw(scene.pose, SIDE, SIDE) > 0
+    outer = silhouette.widened(1.5).draw(scene.pose, SIDE, SIDE) > 0
     assert outer[inner].all()
     assert outer.sum() > 1.1 * inner.sum()
 
@@ -79,10 +83,10 @@ def test_nobody_leaves_nothing() -> None:
     assert torso_length(Pose.absent()) >= 1
 
 
-def test_an_empty_mask_still_gives_a_hull() -> None:
+def test_an_empty_mask_still_gives_a_silhouette() -> None:
     pose = Scene.sample("validation", 1).pose(Angles(), SIDE, SIDE)
-    hull = Silhouette.fitted(pose, np.zeros((SIDE, SIDE), np.float32))
-    assert hull.limb > 0 and hull.head > 0
+    silhouette = Silhouette.fit(pose, np.zeros((SIDE, SIDE), np.float32))
+    assert silhouette.limb > 0 and silhouette.head > 0
 
 
 @given(st.sets(st.integers(0, 17)), st.floats(-300, 300), st.floats(-300, 300))
@@ -94,7 +98,7 @@ def test_any_joints_may_be_missing_or_outside(missing: set[int], dx: float, dy: 
     pose = Pose(body)
     mask = np.zeros((48, 64), np.float32)
     mask[10:30, 20:40] = 1
-    drawn = Silhouette.fitted(pose, mask).draw(pose, 64, 48)
+    drawn = Silhouette.fit(pose, mask).draw(pose, 64, 48)
     assert set(np.unique(drawn)) <= {0, 1}
     assert torso_length(pose) >= 1
 
