@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from poseanimate.errors import MotionError
 from poseanimate.poses.keypoints import (
@@ -126,12 +125,6 @@ def load_preset(name: str) -> Motion:
             f"Restore its file in {PRESETS_FOLDER}.",
         ) from error
     return Motion.from_json(text, name)
-
-
-def preset_thumbnail(name: str) -> Path | None:
-    """The preset's moving thumbnail (GIF), or None where it has none."""
-    path = PRESETS_FOLDER / f"{name}.gif"
-    return path if name in preset_names() and path.is_file() else None
 
 
 def _visible_size(pose: Pose) -> tuple[bool, float]:

@@ -21,29 +21,24 @@ _GAP_PX = 4
 _MAX_STRIP_SIDE_PX = 8192
 
 
-def overlay(picture: ByteArray, pose: Pose) -> ByteArray:
-    """The skeleton over the dimmed picture.
-
-    Args:
-        picture: (H, W, 3) uint8 RGB.
-        pose: in pixels of the picture.
-
-    Returns:
-        (k·H, k·W, 3) uint8 RGB with the smallest whole k that makes the short side at least 256.
-
-    Raises:
-        PictureError: the picture is no such array.
-    """
-    return _over(_enlarged(picture), pose, _factor(picture))
-
-
 def draw_over(picture: ByteArray, pose: Pose) -> ByteArray:
-    """The skeleton over a picture (H, W, 3) as it is, without dimming or enlarging it."""
+    """The skeleton over a picture (H, W, 3) that is neither dimmed nor enlarged."""
     return _over(picture, pose, 1, 1.0)
 
 
 def frames(picture: ByteArray, alignment: Alignment) -> list[ByteArray]:
-    """Every pose of the alignment over the picture: the frames of a video at `alignment.fps`."""
+    """Every pose of the alignment over the dimmed picture: the frames of a video at `alignment.fps`.
+
+    Args:
+        picture: (H, W, 3) uint8 RGB.
+        alignment: its poses are in pixels of the picture.
+
+    Returns:
+        (k·H, k·W, 3) uint8 RGB each, with the smallest whole k that makes the short side at least 256.
+
+    Raises:
+        PictureError: the picture is no such array.
+    """
     background, factor = _enlarged(picture), _factor(picture)
     return [_over(background, pose, factor) for pose in alignment.poses]
 
@@ -96,6 +91,6 @@ def _over(
     skeleton = draw_pose(pose.scaled(factor, factor), width, height).astype(np.float64)
     # The lightest channel is how much of the pixel the skeleton covers: smooth at its edges.
     cover = np.clip(skeleton.max(axis=2, keepdims=True) / 150.0, 0.0, 1.0)
-    # Lightened, because the map's dark blues would be lost over a picture.
+    # Lightened, because the drawing's dark blues would be lost over a picture.
     mixed = background * dimming * (1 - cover) + skeleton + _LIGHTENING * cover
     return mixed.clip(0, 255).round().astype(np.uint8)

@@ -1,7 +1,7 @@
 """The 18-joint skeleton: its type, its tree and the drawing that pose ControlNets were trained on.
 
 Joints are in OpenPose's COCO-18 order. The drawing equals controlnet_aux's pixel for pixel, so
-that every ControlNet trained on OpenPose maps sees exactly the kind of picture it knows.
+that every ControlNet trained on OpenPose maps sees exactly the kind of picture it was trained on.
 """
 
 from __future__ import annotations
@@ -184,17 +184,16 @@ def _checked(what: str, points: FloatArray, count: int) -> FloatArray:
     return array
 
 
-def _visible(points: FloatArray, threshold: float) -> BoolArray:
+def _visible(points: FloatArray, threshold: float = THRESHOLD) -> BoolArray:
     return (points[:, 2] >= threshold) & (points[:, 2] > 0)
 
 
-def draw_pose(pose: Pose, width: int, height: int, threshold: float = THRESHOLD) -> ByteArray:
-    """The pose as a ControlNet's hint: (height, width, 3) uint8 RGB on black.
+def draw_pose(pose: Pose, width: int, height: int) -> ByteArray:
+    """The pose as a ControlNet's condition: (height, width, 3) uint8 RGB on black.
 
     Equals controlnet_aux's OpenPose drawing on canvases whose short side is at least 512. Sticks
-    and dots have a fixed width in pixels, so on a smaller canvas they would swell into blobs:
-    there the drawing is made at the smallest integer multiple that reaches 512 and reduced by
-    area averaging.
+    and dots have a fixed width in pixels and would be too thick on a smaller canvas. There the
+    drawing is made at the smallest integer multiple that reaches 512 and reduced by area averaging.
 
     Raises:
         PictureError: the canvas has no pixels.
@@ -207,12 +206,12 @@ def draw_pose(pose: Pose, width: int, height: int, threshold: float = THRESHOLD)
     multiple = max(1, math.ceil(_MIN_DRAWING_SIDE_PX / min(width, height)))
     enlarged = np.array([multiple, multiple, 1.0])
     canvas = np.zeros((height * multiple, width * multiple, 3), dtype=np.uint8)
-    _draw_body(canvas, pose.body * enlarged, threshold)
+    _draw_body(canvas, pose.body * enlarged)
     for hand in (pose.left_hand, pose.right_hand):
         if hand is not None:
-            _draw_hand(canvas, hand * enlarged, threshold)
+            _draw_hand(canvas, hand * enlarged)
     if pose.face is not None:
-        _draw_face(canvas, pose.face * enlarged, threshold)
+        _draw_face(canvas, pose.face * enlarged)
     if multiple == 1:
         return canvas
     reduced = cv2.resize(canvas, (width, height), interpolation=cv2.INTER_AREA)
@@ -226,8 +225,8 @@ def _on_canvas(canvas: ByteArray, points: FloatArray) -> FloatArray:
     return points[:, :2] / size * size
 
 
-def _draw_body(canvas: ByteArray, body: FloatArray, threshold: float) -> None:
-    xy, seen = _on_canvas(canvas, body), _visible(body, threshold)
+def _draw_body(canvas: ByteArray, body: FloatArray) -> None:
+    xy, seen = _on_canvas(canvas, body), _visible(body)
     for (a, b), colour in zip(LIMBS, COLOURS, strict=False):
         if not (seen[a] and seen[b]):
             continue
@@ -247,10 +246,10 @@ def _draw_body(canvas: ByteArray, body: FloatArray, threshold: float) -> None:
         cv2.circle(canvas, centre, _JOINT_RADIUS_PX, COLOURS[joint], thickness=-1)
 
 
-def _draw_hand(canvas: ByteArray, hand: FloatArray, threshold: float) -> None:
+def _draw_hand(canvas: ByteArray, hand: FloatArray) -> None:
     xy = _on_canvas(canvas, hand).astype(int)
     # The reference takes a point in the first row or column for one that was not found.
-    seen = _visible(hand, threshold) & (xy > 0).all(axis=1)
+    seen = _visible(hand) & (xy > 0).all(axis=1)
     for i, (a, b) in enumerate(HAND_LIMBS):
         if seen[a] and seen[b]:
             colour = [255 * c for c in colorsys.hsv_to_rgb(i / len(HAND_LIMBS), 1.0, 1.0)]
@@ -259,8 +258,8 @@ def _draw_hand(canvas: ByteArray, hand: FloatArray, threshold: float) -> None:
         cv2.circle(canvas, xy[point].tolist(), _JOINT_RADIUS_PX, (0, 0, 255), thickness=-1)
 
 
-def _draw_face(canvas: ByteArray, face: FloatArray, threshold: float) -> None:
+def _draw_face(canvas: ByteArray, face: FloatArray) -> None:
     xy = _on_canvas(canvas, face).astype(int)
-    seen = _visible(face, threshold) & (xy > 0).all(axis=1)
+    seen = _visible(face) & (xy > 0).all(axis=1)
     for point in np.flatnonzero(seen):
         cv2.circle(canvas, xy[point].tolist(), _FACE_RADIUS_PX, (255, 255, 255), thickness=-1)

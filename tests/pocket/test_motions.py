@@ -16,7 +16,7 @@ from poseanimate.pocket.world.assets import CHARACTERS, REPOSITORY, VIDEOS, vide
 from poseanimate.pocket.world.body import Angles, joints
 from poseanimate.pocket.world.motions import AVERAGE, FPS, MOTIONS, frames, loop_frames, poses
 from poseanimate.pocket.world.scene import Scene
-from poseanimate.poses.motion import load_preset, preset_names, preset_thumbnail
+from poseanimate.poses.motion import PRESETS_FOLDER, load_preset, preset_names
 
 NAMES = sorted(MOTIONS)
 MAX_STEP_TO_MEAN = 3.0
@@ -153,8 +153,8 @@ def test_shipped_presets_load(name: str) -> None:
     assert (motion.width, motion.height, motion.fps) == (512, 512, FPS)
     assert len(motion.poses) == loop_frames(name)
     assert all(pose.visible()[:14].all() for pose in motion.poses)
-    path = preset_thumbnail(name)
-    assert path is not None and path.stat().st_size < 60_000
+    path = PRESETS_FOLDER / f"{name}.gif"
+    assert path.stat().st_size < 60_000
     with Image.open(path) as gif:
         assert gif.size == (96, 96)
         assert gif.n_frames == loop_frames(name)

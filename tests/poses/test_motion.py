@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from poseanimate.errors import MotionError
 from poseanimate.poses import keypoints
 from poseanimate.poses import motion as motion_module
-from poseanimate.poses.motion import Motion, load_preset, preset_names, preset_thumbnail
+from poseanimate.poses.motion import Motion, load_preset, preset_names
 from poseanimate.poses.skeleton import Pose
 
 
@@ -237,9 +237,6 @@ def test_presets_are_found_by_name(presets: Path) -> None:
     assert preset_names() == ["bow", "walk"]
     motion = load_preset("walk")
     assert (motion.name, len(motion.poses)) == ("walk", 2)
-    assert preset_thumbnail("walk") == presets / "walk.gif"
-    assert preset_thumbnail("bow") is None
-    assert preset_thumbnail("../walk") is None
 
 
 @pytest.mark.parametrize("name", ["jump", "", "../walk", "walk.json", "/etc/passwd"])

@@ -115,9 +115,11 @@ def test_threshold_decides_what_is_drawn() -> None:
     body = np.zeros((18, 3))
     body[1], body[2] = (256, 100, 0.4), (200, 100, 0.29)
     assert draw_pose(Pose(body), 512, 512)[100, 200].tolist() == [0, 0, 0]
-    assert draw_pose(Pose(body), 512, 512, 0.2)[100, 200].tolist() == [255, 170, 0]
-    assert not draw_pose(Pose(body), 512, 512, 0.5).any()
-    assert not draw_pose(Pose.absent(), 512, 512, 0.0).any()
+    body[2, 2] = 0.3
+    assert draw_pose(Pose(body), 512, 512)[100, 200].tolist() == [255, 170, 0]
+    body[:, 2] = np.minimum(body[:, 2], 0.29)
+    assert not draw_pose(Pose(body), 512, 512).any()
+    assert not draw_pose(Pose.absent(), 512, 512).any()
 
 
 def test_far_away_joints_are_drawn_without_harm() -> None:
@@ -205,3 +207,20 @@ def test_scaling_and_shifting_do_what_they_say() -> None:
     assert pose.scaled(1, 1).equals(pose)
     assert not pose.shifted(1e-9, 0).equals(pose)
     assert not Pose(pose.body).equals(pose)
+
+
+@given(st.integers(0, 2**31))
+def test_a_mirror_flips_joints_and_sides_and_twice_is_nothing(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    body, hand = rng.uniform(1, 500, (18, 3)), rng.uniform(1, 500, (21, 3))
+    body[:, 2], hand[:, 2] = rng.uniform(0.1, 1, 18), 1
+    pose = Pose(body, left_hand=hand)
+    there = pose.mirrored(512)
+    for joint, name in enumerate(JOINT_NAMES):
+        swapped = name.replace("right", "L").replace("left", "right").replace("L", "left")
+        other = JOINT_NAMES.index(swapped)
+        assert there.body[other] == pytest.approx([512 - body[joint, 0], *body[joint, 1:]])
+    assert there.left_hand is None and there.right_hand is not None
+    assert there.right_hand[:, 0] == pytest.approx(512 - hand[:, 0])
+    back = there.mirrored(512)
+    assert np.allclose(back.body, body) and back.left_hand is not None
