@@ -50,7 +50,7 @@ def find_character(
         )
     if len(people) > 1:
         raise SeveralCharactersError(
-            f"{len(people)} people were found in the picture.", "Crop it to the one that is meant."
+            f"{len(people)} people were found in the picture.", "Crop it to the right one."
         )
     return Character(picture, people[0], segmenter.segment(picture))
 

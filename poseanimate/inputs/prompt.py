@@ -30,10 +30,10 @@ def check_prompt(prompt: str) -> None:
     if len(prompt) > MAX_PROMPT_CHARACTERS:
         raise SettingsError(
             f"The prompt has {len(prompt)} characters, and {MAX_PROMPT_CHARACTERS} are possible.",
-            "Say it in fewer words.",
+            "Use fewer words.",
         )
     if not is_text(prompt):
-        raise SettingsError("The prompt holds broken characters.", "Type it anew.")
+        raise SettingsError("The prompt holds broken characters.", "Type it again.")
 
 
 def find_character_words(prompt: str, chosen: str = "", places: Sequence[str] = ()) -> list[str]:

@@ -164,7 +164,7 @@ def _frames(document: Any, about: str) -> tuple[list[dict[str, Any]], dict[str, 
         )
     for i, frame in enumerate(frames):
         if not isinstance(frame, dict):
-            _wrong(about, f"frame {i} is no object")
+            _wrong(about, f"frame {i} is not an object")
     return frames, head
 
 
@@ -194,13 +194,13 @@ def _canvas(holders: Iterable[dict[str, Any]], about: str) -> tuple[int, int] | 
 def _people(frame: dict[str, Any], where: str, about: str) -> list[Pose]:
     people = frame.get("people", [])
     if not isinstance(people, list) or len(people) > MAX_PEOPLE:
-        _wrong(about, f"'people' in {where} is no list of at most {MAX_PEOPLE}")
+        _wrong(about, f"'people' in {where} is not a list of at most {MAX_PEOPLE}")
     return [_pose(person, where, about) for person in people]
 
 
 def _pose(person: Any, where: str, about: str) -> Pose:
     if not isinstance(person, dict):
-        _wrong(about, f"a person in {where} is no object")
+        _wrong(about, f"a person in {where} is not an object")
     body = _points(person, "pose_keypoints_2d", (JOINTS, _BODY_25), where, about)
     if body is None:
         return Pose.absent()
@@ -220,7 +220,7 @@ def _points(
     if numbers is None or numbers == []:
         return None
     if not isinstance(numbers, list) or len(numbers) not in [3 * count for count in counts]:
-        length = f"{len(numbers)} numbers" if isinstance(numbers, list) else "no list"
+        length = f"{len(numbers)} numbers" if isinstance(numbers, list) else "not a list"
         wanted = " or ".join(str(3 * count) for count in counts)
         _wrong(about, f"'{key}' in {where} is {length} instead of {wanted} numbers")
     label = f"'{key}' in {where}"
@@ -249,7 +249,7 @@ def _number(value: Any, what: str, about: str) -> float:
             number = math.inf
         if math.isfinite(number):
             return number
-    _wrong(about, f"{what} holds something else than a finite number")
+    _wrong(about, f"{what} holds something other than a finite number")
 
 
 def _on_canvas(

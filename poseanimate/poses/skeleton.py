@@ -171,7 +171,7 @@ def _checked(what: str, points: FloatArray, count: int) -> FloatArray:
         )
     if not np.isfinite(array).all() or np.abs(array[:, :2]).max() > MAX_COORDINATE:
         raise MotionError(
-            f"A pose's {what} holds a coordinate that is no sensible number of pixels.",
+            f"A pose's {what} holds a coordinate that is no plausible number of pixels.",
             f"Keep x and y finite and within ±{MAX_COORDINATE:.0f}.",
         )
     if array[:, 2].min() < 0 or array[:, 2].max() > 1:

@@ -117,7 +117,7 @@ def several_people(count: int) -> Finding:
         FindingCode.SEVERAL_PEOPLE,
         Severity.WARNING,
         f"Up to {count} people are seen in the motion; the largest is followed.",
-        "Cut or crop the motion to the one that is meant.",
+        "Cut or crop the motion to the right person.",
     )
 
 
@@ -227,7 +227,7 @@ def clip_length(
             FindingCode.SHORTER_THAN_ASKED,
             Severity.NOTE,
             f"The motion gives {whole} frames, not {asked}.",
-            "Where the clip shall be longer, turn on loop, or choose a longer motion.",
+            "For a longer clip, turn on loop, or choose a longer motion.",
             {"loop": True},
         ),
     )

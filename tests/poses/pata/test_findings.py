@@ -112,7 +112,7 @@ def test_every_finding_is_a_sentence_with_a_remedy() -> None:
     assert {v.code for v in every} == set(FindingCode)
     for finding in every:
         assert finding.message.endswith(".")
-        assert finding.remedy.startswith(("Choose", "Cut", "Mirror", "Pin", "Where", "With"))
+        assert finding.remedy.startswith(("Choose", "Cut", "Mirror", "Pin", "For", "With"))
         assert str(finding) == f"{finding.message} {finding.remedy}"
 
 
