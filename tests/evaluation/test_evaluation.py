@@ -569,7 +569,7 @@ def test_the_report_needs_nothing_from_elsewhere(tmp_path: Path) -> None:
     with (tmp_path / "results.csv").open(newline="") as file:
         lines = list(csv.DictReader(file))
     assert len(lines) == 5 and {line["row"] for line in lines} == set(own)
-    assert float(lines[0]["psnr"]) == own[lines[0]["row"]].figures["psnr"]
+    assert float(lines[0]["psnr"]) == own[lines[0]["row"]].metrics["psnr"]
 
 
 def test_frechet_distances_are_of_a_rows_clips_together(tmp_path: Path) -> None:
