@@ -34,14 +34,14 @@ from poseanimate.poses.motion import load_preset
 from poseanimate.settings import Settings
 from poseanimate.ui.contact_sheet import PREDICTED_RGB
 from poseanimate.ui.parts import FIRST_MOTION, FIRST_PRESET
-from poseanimate.ui.run_view import Run
+from poseanimate.ui.run_view import RunView
 from poseanimate.ui.theme import EXAMPLES, caption, example_names
 
 RUNS = 3
 REPOSITORY = Path(__file__).resolve().parent.parent
 # whether the sheet of frames holds one with a predicted frame's border
 PREDICTED = """rgb => {
-    const image = document.querySelector("#sheet img");
+    const image = document.querySelector("#contact-sheet img");
     if (!image?.complete || !image.naturalWidth) return false;
     const { naturalWidth: width, naturalHeight: height } = image;
     const brush = Object.assign(document.createElement("canvas"), { width, height }).getContext("2d");
@@ -110,7 +110,7 @@ def previews() -> dict[str, float]:
 
 def _previews(events: Iterator[Event]) -> dict[str, float]:
     """Decoding of previews, and the sheets of frames as JPEG, to the rest of the same run."""
-    run, decoding_s, sheets_s, sheets = Run(), 0.0, 0.0, 0
+    run, decoding_s, sheets_s, sheets = RunView(), 0.0, 0.0, 0
     run.begin()
     began = asked = time.monotonic()
     for event in events:
@@ -118,7 +118,7 @@ def _previews(events: Iterator[Event]) -> dict[str, float]:
         if isinstance(event, Preview):  # decoded between the step before it and its coming
             decoding_s += came - asked
         run.take(event)
-        if run.frames and (sheet := run.sheet(time.monotonic())) is not None:
+        if run.frames and (sheet := run.contact_sheet(throttled=True)) is not None:
             Image.fromarray(sheet).save(BytesIO(), "jpeg")
             sheets += 1
         asked = time.monotonic()

@@ -118,7 +118,7 @@ def clip(page: Page, app: App, camera: Camera, folder: Path) -> None:
     app.animator.hold_at = None
     app.animator.go_on.set()
     expect(page.locator("#bar")).to_contain_text("Done: 16 frames.")
-    expect(page.locator("#seen")).to_contain_text("Background")
+    expect(page.locator("#review")).to_contain_text("Background")
     expect(page.locator("#downloads a").first).to_be_visible()
     page.locator("#frames").get_by_role("button", name="frame 9").click()
     about = "Done: the clip, and each frame beside the picture and its pose."

@@ -13,7 +13,7 @@ from poseanimate.ui import texts
 PICTURES = resource_folder("examples") / "about"
 
 
-def about() -> None:
+def add_about() -> None:
     """An accordion, closed at first."""
     with gr.Accordion(texts.ABOUT, open=False, elem_id="about"):
         gr.Markdown(texts.ABOUT_METHOD)

@@ -26,7 +26,7 @@ from poseanimate.settings import Settings
 from poseanimate.ui import texts
 from poseanimate.ui.handlers import Handlers
 from poseanimate.ui.input_cache import MotionChoice
-from poseanimate.ui.previews import drawn
+from poseanimate.ui.previews import draw_alignment
 from poseanimate.ui.run_view import RunView
 
 _log = logging.getLogger(__name__)
@@ -36,14 +36,14 @@ MAX_NUMBER = 1_000_000  # seconds, or frames
 Overrides = dict[str, float | bool | str]
 
 
-class File(TypedDict):
+class ApiFile(TypedDict):
     """A file as Gradio's clients send and fetch it."""
 
     path: str
     meta: FileDataMeta
 
 
-class Progress(TypedDict):
+class ApiProgress(TypedDict):
     """How far the work is: step `step` of `steps` of a stage is done; seconds left, where known."""
 
     stage: str
@@ -52,14 +52,14 @@ class Progress(TypedDict):
     left_s: float | None
 
 
-class Remark(TypedDict):
+class ApiNote(TypedDict):
     """A sentence to know before the clip is looked at."""
 
     text: str
     warning: bool
 
 
-class Figures(TypedDict):
+class ApiFigures(TypedDict):
     """Of a finished clip; see `Done`."""
 
     frames: int
@@ -69,16 +69,16 @@ class Figures(TypedDict):
     source_psnr_db: float | None
     inversion_psnr_db: float | None
     cached_stages: list[str]
-    notes: list[Remark]
+    notes: list[ApiNote]
 
 
-class Finding(TypedDict):
+class ApiFinding(TypedDict):
     """A finding of the alignment; see `poses.pata.Finding`."""
 
     severity: str
     message: str
     remedy: str
-    mend: dict[str, Any]
+    fix: dict[str, Any]
 
 
 class PresetMotion(TypedDict):
@@ -99,9 +99,9 @@ class Api:
     def animate(  # type: ignore[misc]  # a generator
         self,
         request: gr.Request,
-        picture: File,
+        picture: ApiFile,
         motion: str = "walk",
-        motion_file: File = None,  # type: ignore[assignment]
+        motion_file: ApiFile = None,  # type: ignore[assignment]
         prompt: str = "",
         preset: str = "fast",
         settings: Overrides = {},  # noqa: B006  only read, and null would not be this type
@@ -109,7 +109,7 @@ class Api:
         start_s: float = 0.0,
         end_s: float = 0.0,
         stride: int = 1,
-    ) -> tuple[File | None, Progress | Figures]:
+    ) -> tuple[ApiFile | None, ApiProgress | ApiFigures]:
         """Animates the character of a picture with a motion. Until the clip is made, there is only progress.
 
         Args:
@@ -127,12 +127,12 @@ class Api:
         Returns:
             the clip (MP4) and its figures; before that, no clip and the progress.
         """
-        if said := self.handlers.rate.count(request):
-            raise _told(said)
+        if said := self.handlers.rate_limit.count(request):
+            raise _error(said)
         with _sentences():
             how = _settings(preset, settings)
             choice = _choice(motion, motion_file, start_s, end_s, stride)
-            character = self.handlers.reader.character(_path("picture", picture), joints)
+            character = self.handlers.inputs.load_character(_path("picture", picture), joints)
             prompt = _text("prompt", prompt)
             run = self.handlers.start(request)
             run.joints = joints
@@ -149,16 +149,16 @@ class Api:
 
     def align(  # type: ignore[misc]  # a generator
         self,
-        picture: File,
+        picture: ApiFile,
         motion: str = "walk",
-        motion_file: File = None,  # type: ignore[assignment]
+        motion_file: ApiFile = None,  # type: ignore[assignment]
         preset: str = "fast",
         settings: Overrides = {},  # noqa: B006  as above
         joints: str = "",
         start_s: float = 0.0,
         end_s: float = 0.0,
         stride: int = 1,
-    ) -> tuple[File | None, list[Finding]]:
+    ) -> tuple[ApiFile | None, list[ApiFinding]]:
         """Fits a motion to the character of a picture and says how well it fits; no diffusion model is used.
 
         Args:
@@ -178,11 +178,14 @@ class Api:
         with _sentences():
             how = _settings(preset, settings)
             choice = _choice(motion, motion_file, start_s, end_s, stride)
-            character = self.handlers.reader.character(_path("picture", picture), joints)
+            character = self.handlers.inputs.load_character(_path("picture", picture), joints)
             chosen = yield from self._looked_through(choice)
             alignment = self.handlers.engine.align(character, chosen, how)
             with TemporaryDirectory(prefix="poseanimate-") as folder:
-                yield _file(drawn(character, alignment, Path(folder))), _findings(alignment)
+                yield (
+                    _file(draw_alignment(character, alignment, Path(folder))),
+                    _findings(alignment),
+                )
 
     def motions(self) -> list[PresetMotion]:
         """Lists the motions that ship with the program.
@@ -202,9 +205,9 @@ class Api:
 
     def _looked_through(
         self, choice: MotionChoice
-    ) -> Generator[tuple[None, list[Finding]], None, Motion]:
+    ) -> Generator[tuple[None, list[ApiFinding]], None, Motion]:
         """The chosen motion; yields between a video's frames, where a client may leave."""
-        steps = Returning(self.handlers.reader.motion(choice))
+        steps = Returning(self.handlers.inputs.load_motion(choice))
         for _ in steps:
             yield None, []
         return steps.result.motion
@@ -216,13 +219,13 @@ def _sentences() -> Iterator[None]:
     try:
         yield
     except PoseAnimateError as error:
-        raise _told(str(error)) from error
+        raise _error(str(error)) from error
     except Exception as error:
         _log.exception("A call failed.")
-        raise _told(texts.INTERNAL) from error
+        raise _error(texts.INTERNAL) from error
 
 
-def _told(sentence: str) -> gr.Error:
+def _error(sentence: str) -> gr.Error:
     return gr.Error(sentence, print_exception=False)
 
 
@@ -272,17 +275,17 @@ def _settings(preset: Any, changed: Any) -> Settings:
 # what goes out ------------------------------------------------------------------------------------
 
 
-def _file(path: str | None) -> File | None:
+def _file(path: str | None) -> ApiFile | None:
     return None if path is None else {"path": path, "meta": {"_type": "gradio.FileData"}}
 
 
-def _progress(event: Stage | Step) -> Progress:
+def _progress(event: Stage | Step) -> ApiProgress:
     if isinstance(event, Stage):
         return {"stage": event.name, "step": 0, "steps": event.steps, "left_s": None}
     return {"stage": event.stage, "step": event.index, "steps": event.total, "left_s": event.left_s}
 
 
-def _figures(run: RunView) -> Figures:
+def _figures(run: RunView) -> ApiFigures:
     assert run.done is not None, "events end with Done"
     return {
         "frames": len(run.frames),
@@ -296,13 +299,13 @@ def _figures(run: RunView) -> Figures:
     }
 
 
-def _findings(alignment: Alignment) -> list[Finding]:
+def _findings(alignment: Alignment) -> list[ApiFinding]:
     return [
         {
             "severity": each.severity.value,
             "message": each.message,
             "remedy": each.remedy,
-            "mend": dict(each.fix),
+            "fix": dict(each.fix),
         }
         for each in alignment.findings
     ]

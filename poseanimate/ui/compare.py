@@ -25,15 +25,15 @@ from poseanimate.media import tiled, write_clip
 from poseanimate.settings import Settings
 from poseanimate.ui import texts
 from poseanimate.ui.contact_sheet import enlargement
-from poseanimate.ui.handlers import Handlers, Outputs
-from poseanimate.ui.input_cache import SETTING_NAMES, MotionChoice
+from poseanimate.ui.handlers import Handlers, Outputs, in_order
+from poseanimate.ui.input_cache import FormValues
 from poseanimate.ui.run_view import RunView
 
 _log = logging.getLogger(__name__)
 
 Picture = NDArray[np.uint8]
 
-COMPARED = ("bar", "grid", "generate", "compare", "stop")
+COMPARISON_OUTPUTS = ("bar", "grid", "generate", "compare", "stop")
 MODULES = ("pata", "pacm_source", "pacm_pose", "dcam", "mgdm")
 MAX_TILES = 9
 TILE_PX = 256
@@ -42,7 +42,7 @@ MAX_VALUES_CHARACTERS = 200
 SWEPT = tuple(each.name for each in fields(Settings))
 
 
-class Comparison:
+class ComparisonHandlers:
     """The handlers of the page's comparison; its runs are its sessions', as those of Generate."""
 
     def __init__(self, handlers: Handlers) -> None:
@@ -51,8 +51,8 @@ class Comparison:
     def begin(self, request: gr.Request) -> Outputs:
         """Answers the click at once."""
         self.handlers.begin(request)
-        return compared(
-            bar=self.handlers.line(request),
+        return comparison_outputs(
+            bar=self.handlers.waiting_bar(request),
             generate=gr.Button(interactive=False),
             compare=gr.Button(interactive=False),
             stop=gr.Button(interactive=True),
@@ -78,17 +78,18 @@ class Comparison:
         run, clips = self.handlers.start(request), {}
         trouble = ""
         try:
-            settings = Settings(**dict(zip(SETTING_NAMES, values[6:], strict=True)))
+            form = FormValues.of(values)
+            settings = form.settings()
             jobs = (
                 by_modules(settings)
                 if kind == texts.BY_MODULES
                 else by_values(settings, name, several or "")
             )
             for number, (label, each) in enumerate(jobs.items()):
-                if trouble := self.handlers.rate.count(request):
+                if trouble := self.handlers.rate_limit.count(request):
                     break
                 of = texts.variant(label, number + 1, len(jobs))
-                made = self._clip_of(run, of, (picture, joints), prompt, values[:6], each)
+                made = self._clip_of(run, of, (picture, joints), prompt, form, each)
                 frames = yield from made
                 if run.stopped:
                     break
@@ -101,7 +102,7 @@ class Comparison:
             trouble = texts.INTERNAL
         finally:
             self.handlers.forget(request)
-        yield compared(
+        yield comparison_outputs(
             bar=texts.compared(len(clips), run.stopped, trouble),
             generate=gr.Button(interactive=True),
             compare=gr.Button(interactive=True),
@@ -111,7 +112,7 @@ class Comparison:
     def failed(self, request: gr.Request) -> Outputs:
         """The comparison never began, because too many wait."""
         self.handlers.forget(request)
-        return compared(
+        return comparison_outputs(
             bar=texts.sentence(texts.TOO_MANY, "error"),
             generate=gr.Button(interactive=True),
             compare=gr.Button(interactive=True),
@@ -124,21 +125,22 @@ class Comparison:
         of: str,
         source: tuple[str | None, str],
         prompt: str,
-        motion: Sequence[Any],
+        form: FormValues,
         settings: Settings,
     ) -> Generator[Outputs, None, list[Picture]]:
         """One variant's frames; stops where the whole comparison is stopped."""
-        run = RunView(begun=True)
+        run = RunView(clock=self.handlers.clock)
         run.begin()
-        character = self.handlers.reader.character(*source)
-        choice = MotionChoice.of(motion)
-        with closing(self.handlers.events(run, character, prompt, choice, settings)) as events:
+        character = self.handlers.inputs.load_character(*source)
+        with closing(
+            self.handlers.events(run, character, prompt, form.motion(), settings)
+        ) as events:
             for event in events:
                 run.take(event)
                 if whole.stopped:
                     break
                 if isinstance(event, Stage | Step):
-                    yield compared(bar=texts.sentence(of) + run.bar)
+                    yield comparison_outputs(bar=texts.sentence(of) + run.bar)
         whole.fps = run.fps
         return run.frames
 
@@ -148,12 +150,12 @@ class Comparison:
         with TemporaryDirectory(prefix="poseanimate-") as folder:
             path = Path(folder) / "poseanimate-comparison.mp4"
             write_clip(side_by_side(clips), path, run.fps)
-            yield compared(grid=str(path))
+            yield comparison_outputs(grid=str(path))
 
 
-def compared(**changed: Any) -> Outputs:
-    """New values of `COMPARED`; what isn't named stays as it is."""
-    return tuple(changed.pop(name, gr.skip()) for name in COMPARED)
+def comparison_outputs(**changed: Any) -> Outputs:
+    """New values of `COMPARISON_OUTPUTS`; what isn't named stays as it is."""
+    return in_order(COMPARISON_OUTPUTS, changed)
 
 
 def by_modules(settings: Settings) -> dict[str, Settings]:

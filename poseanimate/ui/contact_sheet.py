@@ -20,7 +20,7 @@ PREDICTED_RGB = (245, 158, 11)
 PAPER_RGB = (128, 128, 128)
 
 
-class Sheet:
+class ContactSheet:
     """All frames of a clip in reading order.
 
     Args:

@@ -20,7 +20,7 @@ from poseanimate.ui.contact_sheet import enlargement
 Picture = NDArray[np.uint8]
 
 
-def downloads(
+def write_downloads(
     job: Bundle,
     clip: str,
     frames: Sequence[Picture],
@@ -50,11 +50,11 @@ def downloads(
     write_clip(frames, gif, min(fps, GIF_MAX_FPS), factor)
     write_clip(cut_out, webm, fps, factor)
     write_clip(frames, frames_zip, fps)
-    bundle.write_bytes(bundled(job, source).to_bytes())
+    bundle.write_bytes(with_clip(job, source).to_bytes())
     return [str(path) for path in (source, gif, webm, frames_zip, bundle)]
 
 
-def bundled(job: Bundle, clip: Path) -> Bundle:
+def with_clip(job: Bundle, clip: Path) -> Bundle:
     """A job with its clip, an MP4."""
     return replace(job, clip=clip.read_bytes())
 
@@ -76,7 +76,7 @@ def read_bundle(path: str | None) -> bytes:
     return file.read_bytes()
 
 
-def laid_out(job: Bundle, folder: Path) -> tuple[str, str, str | None]:
+def write_inputs(job: Bundle, folder: Path) -> tuple[str, str, str | None]:
     """A bundle's picture, motion and clip (None where it has none) as files of fixed names.
 
     Raises:

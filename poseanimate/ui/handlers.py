@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -26,11 +26,17 @@ from poseanimate.inputs.bundle import Bundle
 from poseanimate.inputs.character import Character
 from poseanimate.settings import Settings
 from poseanimate.ui import texts
-from poseanimate.ui.files import bundled, downloads, laid_out, read_bundle
-from poseanimate.ui.input_cache import MOTION_NAMES, SETTING_NAMES, InputCache, MotionChoice
+from poseanimate.ui.files import read_bundle, with_clip, write_downloads, write_inputs
+from poseanimate.ui.input_cache import (
+    MOTION_NAMES,
+    SETTING_NAMES,
+    FormValues,
+    InputCache,
+    MotionChoice,
+)
 from poseanimate.ui.player import NOTHING
-from poseanimate.ui.rate_limit import Rate
-from poseanimate.ui.review import frames_shown, seen
+from poseanimate.ui.rate_limit import RateLimit
+from poseanimate.ui.review import compare_frames, measure_clip
 from poseanimate.ui.run_queue import RunQueue
 from poseanimate.ui.run_view import RunView
 
@@ -40,19 +46,23 @@ Outputs = tuple[Any, ...]
 
 
 class Handlers:
-    """The handlers of one page, for all of its sessions."""
+    """The handlers of one page, for all of its sessions.
 
-    def __init__(self, engine: Engine) -> None:
-        self.engine = engine
-        self.reader = InputCache(engine)
-        self.rate = Rate.from_environment()
-        self.runs = RunQueue()
+    Args:
+        clock: seconds that only go forward.
+    """
+
+    def __init__(self, engine: Engine, clock: Callable[[], float] = time.monotonic) -> None:
+        self.engine, self.clock = engine, clock
+        self.inputs = InputCache(engine)
+        self.rate_limit = RateLimit.from_environment(clock)
+        self.queue = RunQueue(clock)
 
     def begin(self, request: gr.Request) -> Outputs:
         """Answers the click at once; the run itself may have to wait for its turn."""
-        self.runs.ask(_session(request))
-        return shown(
-            bar=self.line(request),
+        self.queue.join(_session(request))
+        return run_outputs(
+            bar=self.waiting_bar(request),
             generate=gr.Button(interactive=False),
             stop=gr.Button(interactive=True),
         )
@@ -68,9 +78,9 @@ class Handlers:
         """
         run = self.start(request)
         try:
-            trouble = yield from self._followed(request, run, picture, joints, prompt, values)
-            self.runs.remember(_session(request), run)
-            yield from self._ended(run, trouble)
+            trouble = yield from self._follow(request, run, picture, joints, prompt, values)
+            self.queue.remember(_session(request), run)
+            yield from self._finish(run, trouble)
         finally:
             self.forget(request)
         if trouble:
@@ -78,31 +88,31 @@ class Handlers:
 
     def waiting(self, request: gr.Request) -> tuple[Any, Any]:
         """The bar while a run waits, and whether to look again."""
-        run = self.runs.of(_session(request))
+        run = self.queue.current(_session(request))
         if run is None or run.begun or run.stopped:
             return gr.skip(), gr.Timer(active=False)
-        return self.line(request), gr.skip()
+        return self.waiting_bar(request), gr.skip()
 
-    def line(self, request: gr.Request) -> str:
+    def waiting_bar(self, request: gr.Request) -> str:
         """The bar of a run that waits."""
-        return texts.progress(texts.WAITING, 0.0, texts.ahead(*self.runs.ahead(_session(request))))
+        return texts.progress(texts.WAITING, 0.0, texts.ahead(*self.queue.ahead(_session(request))))
 
     def stop(self, request: gr.Request) -> Outputs:
         """Asks a session's run to end after its step."""
-        run = self.runs.of(_session(request))
+        run = self.queue.current(_session(request))
         if run is None:
-            return shown(stop=gr.Button(interactive=False))
+            return run_outputs(stop=gr.Button(interactive=False))
         run.stopped = True
         said = (
             texts.progress(texts.STOPPING, run.share) if run.begun else texts.ended(0, stopped=True)
         )
-        return shown(bar=said, stop=gr.Button(interactive=False))
+        return run_outputs(bar=said, stop=gr.Button(interactive=False))
 
     def failed(self, request: gr.Request) -> Outputs:
         """The run ended with an error, or never began because too many wait."""
-        run = self.runs.end(_session(request))
+        run = self.queue.end(_session(request))
         never_began = {} if run is None else {"bar": texts.sentence(texts.TOO_MANY, "error")}
-        return shown(
+        return run_outputs(
             **never_began,
             generate=gr.Button(interactive=True),
             stop=gr.Button(interactive=False),
@@ -110,27 +120,27 @@ class Handlers:
 
     def leave(self, request: gr.Request) -> None:
         """The page was closed."""
-        self.runs.leave(_session(request))
+        self.queue.leave(_session(request))
 
     # 6: what is taken away, and brought back ------------------------------------------------------
 
     def pack(self, request: gr.Request) -> Iterator[Any]:
-        """The last run frame by frame, what is seen in it, and its clip in every form; values of `PACKED`."""
-        run = self._last_of(request)
+        """The last run frame by frame, what is seen in it, and its clip in every form; values of `PACK_OUTPUTS`."""
+        run = self._last_run(request)
         if run is None or run.job is None or run.aligned is None:
             return
-        yield gr.update(shown=frames_shown(run.aligned, run.frames)), gr.skip(), gr.skip()
+        yield gr.update(content=compare_frames(run.aligned, run.frames)), gr.skip(), gr.skip()
         alphas = [self.engine.segment(frame) for frame in run.frames]
-        found = seen(run.aligned, run.frames, alphas, self.engine.detect)
+        review = measure_clip(run.aligned, run.frames, alphas, self.engine.detect)
         if self._overtaken(run, request):
             return
-        yield gr.skip(), found, gr.skip()
+        yield gr.skip(), review, gr.skip()
         with TemporaryDirectory(prefix="poseanimate-") as folder:
             try:
                 clip = run.write(Path(folder))
                 if clip is None:
                     return
-                made = downloads(run.job, clip, run.frames, alphas, run.fps, Path(folder))
+                made = write_downloads(run.job, clip, run.frames, alphas, run.fps, Path(folder))
             except PoseAnimateError as error:
                 raise gr.Error(str(error), print_exception=False) from error
             if not self._overtaken(run, request):
@@ -138,9 +148,9 @@ class Handlers:
 
     def _overtaken(self, run: RunView, request: gr.Request) -> bool:
         """Whether the session's next run has begun, whose results are to be seen and no longer this one's."""
-        following = self.runs.of(_session(request))
+        following = self.queue.current(_session(request))
         begun = following is not None and following.begun
-        return begun or self._last_of(request) is not run
+        return begun or self._last_run(request) is not run
 
     def bundle(self, request: gr.Request) -> bytes | None:
         """What a session has made last, in one file; None where it has made nothing.
@@ -148,38 +158,38 @@ class Handlers:
         Raises:
             OutputError: the clip can't be written.
         """
-        run = self._last_of(request)
+        run = self._last_run(request)
         if run is None or run.job is None:
             return None
         with TemporaryDirectory(prefix="poseanimate-") as folder:
             clip = run.write(Path(folder))
-            return None if clip is None else bundled(run.job, Path(clip)).to_bytes()
+            return None if clip is None else with_clip(run.job, Path(clip)).to_bytes()
 
     def restore(self, path: str | None) -> Iterator[Outputs]:
         """All that an uploaded bundle holds; see `restored`."""
         try:
             data = read_bundle(path)
         except PoseAnimateError as error:
-            yield nothing_restored(texts.sentence(str(error), "error"))
+            yield restore_nothing(texts.sentence(str(error), "error"))
             return
         yield from self.restored(data)
 
     def restored(self, data: bytes, greeting: str = "") -> Iterator[Outputs]:
-        """All that a bundle holds, as values of `RESTORED` and settings; an unusable one changes nothing."""
+        """All that a bundle holds, as values of `RESTORE_OUTPUTS` and settings; an unusable one changes nothing."""
         with TemporaryDirectory(prefix="poseanimate-") as folder:
             try:
                 job = Bundle.from_bytes(data)
-                picture, motion, clip = laid_out(job, Path(folder))
+                picture, motion, clip = write_inputs(job, Path(folder))
             except PoseAnimateError as error:
-                yield nothing_restored(texts.sentence(str(error), "error"))
+                yield restore_nothing(texts.sentence(str(error), "error"))
                 return
             values = [getattr(job.settings, name) for name in SETTING_NAMES]
             said = texts.restored(job.models == self.engine.identity, greeting)
             where = (texts.FROM_FILE, gr.skip(), motion, 0, None, 1)
             yield said, None, picture, job.joints, job.prompt, *where, clip, *values
 
-    def _last_of(self, request: gr.Request) -> RunView | None:
-        return self.runs.last(_session(request))
+    def _last_run(self, request: gr.Request) -> RunView | None:
+        return self.queue.last(_session(request))
 
     def events(
         self,
@@ -190,7 +200,7 @@ class Handlers:
         settings: Settings,
     ) -> Generator[Event, None, None]:
         """The motion's steps, where it must be looked for in a video, and then the engine's."""
-        motion = (yield from self.reader.motion(choice)).motion
+        motion = (yield from self.inputs.load_motion(choice)).motion
         models = self.engine.identity
         run.job = Bundle(character.picture, motion, settings, prompt or "", models, run.joints)
         events = cast(
@@ -200,7 +210,7 @@ class Handlers:
         with closing(events):
             yield from events
 
-    def _followed(
+    def _follow(
         self,
         request: gr.Request,
         run: RunView,
@@ -212,21 +222,21 @@ class Handlers:
         """Shows a run until it is done, stopped or in trouble; returns what the trouble is."""
         if run.stopped:
             return ""
-        if said := self.rate.count(request):
+        if said := self.rate_limit.count(request):
             return said
-        yield shown(bar=run.bar)
+        yield run_outputs(bar=run.bar)
         try:
-            settings = Settings(**dict(zip(SETTING_NAMES, values[6:], strict=True)))
-            choice = MotionChoice.of(values[:6])
-            run.name = choice.name_or_path if values[0] == texts.FROM_PRESET else run.name
-            character = self.reader.character(picture, joints)
+            form = FormValues.of(values)
+            settings, choice = form.settings(), form.motion()
+            run.name = choice.name_or_path if form.uses_preset else run.name
+            character = self.inputs.load_character(picture, joints)
             run.joints = joints
             with closing(self.events(run, character, prompt, choice, settings)) as events:
                 for event in events:
                     run.take(event)
                     if run.stopped:
                         break
-                    yield shown(**self._news(run, event))
+                    yield run_outputs(**self._changes(run, event))
         except PoseAnimateError as error:
             return str(error)
         except Exception:
@@ -234,17 +244,22 @@ class Handlers:
             return texts.INTERNAL
         return ""
 
-    def _news(self, run: RunView, event: Event) -> dict[str, Any]:
+    def _changes(self, run: RunView, event: Event) -> dict[str, Any]:
         """What an event changes. The last run's clip goes when this one has passed all checks."""
         changed: dict[str, Any] = {"bar": run.bar}
         if isinstance(event, Frame) and len(run.frames) == 1:
-            changed |= {"clip": None, "report": "", "frames": gr.update(shown=NOTHING), "seen": ""}
+            changed |= {
+                "clip": None,
+                "report": "",
+                "frames": gr.update(content=NOTHING),
+                "review": "",
+            }
             changed["files"] = gr.update(value=None, visible=False)
-        if run.frames and (sheet := run.sheet(time.monotonic())) is not None:
-            changed["sheet"] = sheet
+        if run.frames and (sheet := run.contact_sheet(throttled=True)) is not None:
+            changed["contact_sheet"] = sheet
         return changed
 
-    def _ended(self, run: RunView, trouble: str) -> Iterator[Outputs]:
+    def _finish(self, run: RunView, trouble: str) -> Iterator[Outputs]:
         """The page after a run, with the clip of what is finished."""
         with TemporaryDirectory(prefix="poseanimate-") as folder:
             try:
@@ -259,24 +274,24 @@ class Handlers:
             }
             if run.frames:
                 changed["report"] = run.report()
-                if (sheet := run.sheet()) is not None:
-                    changed["sheet"] = sheet
+                if (sheet := run.contact_sheet()) is not None:
+                    changed["contact_sheet"] = sheet
             if path:
                 changed["clip"] = path
-            yield shown(**changed)
+            yield run_outputs(**changed)
 
     def start(self, request: gr.Request) -> RunView:
         """The turn of a session's run has come."""
-        return self.runs.begin(_session(request))
+        return self.queue.begin(_session(request))
 
     def forget(self, request: gr.Request) -> None:
         """A session's run is over."""
-        self.runs.end(_session(request))
+        self.queue.end(_session(request))
 
 
-PACKED = ("frames", "seen", "files")
-RESULT_OUTPUTS = ("bar", "sheet", "clip", "report", *PACKED, "generate", "stop")
-RESTORED = (
+PACK_OUTPUTS = ("frames", "review", "files")
+RESULT_OUTPUTS = ("bar", "contact_sheet", "clip", "report", *PACK_OUTPUTS, "generate", "stop")
+RESTORE_OUTPUTS = (
     "restored",
     "example",
     "picture",
@@ -287,15 +302,21 @@ RESTORED = (
 )  # and all settings
 
 
-def nothing_restored(said: Any = None) -> Outputs:
-    """Values of `RESTORED` and settings where a bundle changes nothing but perhaps a sentence."""
-    rest = len(RESTORED) + len(SETTING_NAMES) - 1
+def restore_nothing(said: Any = None) -> Outputs:
+    """Values of `RESTORE_OUTPUTS` and settings where a bundle changes nothing but perhaps a sentence."""
+    rest = len(RESTORE_OUTPUTS) + len(SETTING_NAMES) - 1
     return (gr.skip() if said is None else said, *(gr.skip(),) * rest)
 
 
-def shown(**changed: Any) -> Outputs:
+def run_outputs(**changed: Any) -> Outputs:
     """New values of `RESULT_OUTPUTS`; what isn't named stays as it is."""
-    return tuple(changed.pop(name, gr.skip()) for name in RESULT_OUTPUTS)
+    return in_order(RESULT_OUTPUTS, changed)
+
+
+def in_order(names: Sequence[str], changed: dict[str, Any]) -> Outputs:
+    """Values of named outputs, in the order of their components; without a new value one stays as it is."""
+    assert changed.keys() <= {*names}, changed.keys() - {*names}
+    return tuple(changed.get(name, gr.skip()) for name in names)
 
 
 def _session(request: gr.Request) -> str:

@@ -32,8 +32,8 @@ from poseanimate.poses.skeleton import Pose
 from poseanimate.settings import Settings
 from poseanimate.ui import texts
 
-REMEMBERED = 8
-REMEMBERED_PIXELS = 4_000_000  # of a video's frames together
+MAX_ENTRIES = 8
+MAX_PIXELS = 4_000_000  # of a video's frames together
 SETTING_NAMES = tuple(each.name for each in fields(Settings))
 MOTION_NAMES = ("motion_from", "motion_preset", "motion_file", "start_s", "end_s", "stride")
 
@@ -62,9 +62,48 @@ class MotionChoice:
         raise MotionError("There is no motion yet.", texts.NO_MOTION)
 
 
+@dataclass(frozen=True)
+class FormValues:
+    """The values of a page's components, as its handlers receive them after picture, joints and prompt.
+
+    motion_values: of `MOTION_NAMES`. setting_values: by name.
+    """
+
+    motion_values: tuple[Any, ...]
+    setting_values: dict[str, Any]
+
+    @staticmethod
+    def of(values: Sequence[Any], setting_names: Sequence[str] = SETTING_NAMES) -> FormValues:
+        """From the values of `MOTION_NAMES`, then of some settings."""
+        count = len(MOTION_NAMES)
+        settings = dict(zip(setting_names, values[count:], strict=True))
+        return FormValues(tuple(values[:count]), settings)
+
+    @property
+    def uses_preset(self) -> bool:
+        """Whether the motion comes from a preset."""
+        return self.motion_values[0] == texts.FROM_PRESET
+
+    def motion(self) -> MotionChoice:
+        """The chosen motion.
+
+        Raises:
+            MotionError: nothing is chosen.
+        """
+        return MotionChoice.of(self.motion_values)
+
+    def settings(self) -> Settings:
+        """The settings; those that aren't on the form have their defaults.
+
+        Raises:
+            SettingsError: a value outside its range.
+        """
+        return Settings(**self.setting_values)
+
+
 @dataclass(frozen=True, eq=False)
-class Seen:
-    """A motion, and the frames that it was found in, (H, W, 3) uint8, reduced; none where it is no video's."""
+class FoundMotion:
+    """A motion, and the video frames that it was found in, (H, W, 3) uint8, reduced; without a video none."""
 
     motion: Motion
     frames: tuple[NDArray[np.uint8], ...] = ()
@@ -75,12 +114,12 @@ class InputCache:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
-        self.seen = lru_cache(maxsize=REMEMBERED)(self._looked_at)
-        self._character = lru_cache(maxsize=REMEMBERED)(self._placed)
-        self._motions: OrderedDict[MotionChoice, Seen] = OrderedDict()
+        self.find_people = lru_cache(maxsize=MAX_ENTRIES)(self._find_people)
+        self._character = lru_cache(maxsize=MAX_ENTRIES)(self._find_character)
+        self._motions: OrderedDict[MotionChoice, FoundMotion] = OrderedDict()
         self._lock = threading.Lock()
 
-    def character(self, picture: str | None, joints: str = "") -> Character:
+    def load_character(self, picture: str | None, joints: str = "") -> Character:
         """The character in a picture, where it was found or where its joints are said to be.
 
         Raises:
@@ -89,16 +128,16 @@ class InputCache:
         """
         if not isinstance(joints or "", str):  # Gradio lets anything pass
             raise PictureError("The picture's joints are no text.", "Give OpenPose keypoint JSON.")
-        return self._character(self.path(picture), joints or "")
+        return self._character(self.require_path(picture), joints or "")
 
     @staticmethod
-    def path(picture: str | None) -> str:
+    def require_path(picture: str | None) -> str:
         """Of a picture that is there."""
         if not picture:
             raise PictureError("There is no picture yet.", texts.NO_PICTURE)
         return str(picture)
 
-    def _looked_at(self, path: str) -> tuple[tuple[int, int], NDArray[np.uint8], list[Pose]]:
+    def _find_people(self, path: str) -> tuple[tuple[int, int], NDArray[np.uint8], list[Pose]]:
         """A picture's own width and height, its pixels on the clip's canvas, and who is there."""
         if not os.path.isfile(path):
             raise PictureError("The picture isn't there any more.", texts.UPLOAD_AGAIN)
@@ -106,40 +145,42 @@ class InputCache:
         pixels = self.engine.fit_picture(picture)
         return picture.size, pixels, self.engine.detect(pixels)
 
-    def _placed(self, path: str, joints: str) -> Character:
-        _, pixels, people = self.seen(path)
+    def _find_character(self, path: str, joints: str) -> Character:
+        _, pixels, people = self.find_people(path)
         if not joints:
             return find_character(pixels, people, self.engine)
         height, width = pixels.shape[:2]
         return place_character(pixels, read_people(joints, width, height), self.engine)
 
-    def known_motion(self, choice: MotionChoice) -> Seen | None:
+    def cached_motion(self, choice: MotionChoice) -> FoundMotion | None:
         """A motion that was read already."""
         with self._lock:
             return self._motions.get(choice)
 
-    def motion(self, choice: MotionChoice) -> Generator[Stage | Step, None, Seen]:
+    def load_motion(self, choice: MotionChoice) -> Generator[Stage | Step, None, FoundMotion]:
         """The chosen motion; steps are told while a video is looked through."""
-        seen = self.known_motion(choice)
-        if seen is None:
+        found_motion = self.cached_motion(choice)
+        if found_motion is None:
             name = choice.name_or_path
             if os.path.isabs(name) and not os.path.isfile(name):  # a preset's name is no path
                 raise MotionError("The motion's file isn't there any more.", texts.UPLOAD_AGAIN)
             source = open_motion(name, choice.start_s, choice.end_s, choice.stride)
             motion = yield from iter_motion(source, self.engine, Path(name).name)
             frames = source.frames if isinstance(source, Video) else ()
-            seen = Seen(motion, tuple(_reduced(frame, len(frames)) for frame in frames))
+            found_motion = FoundMotion(
+                motion, tuple(_reduced(frame, len(frames)) for frame in frames)
+            )
             with self._lock:
-                self._motions[choice] = seen
-                while len(self._motions) > REMEMBERED:
+                self._motions[choice] = found_motion
+                while len(self._motions) > MAX_ENTRIES:
                     self._motions.popitem(last=False)
-        return seen
+        return found_motion
 
 
 def _reduced(frame: NDArray[np.uint8], count: int) -> NDArray[np.uint8]:
     """A frame that is small enough for all of a video's to be remembered."""
     height, width = frame.shape[:2]
-    factor = math.sqrt(REMEMBERED_PIXELS / (count * width * height))
+    factor = math.sqrt(MAX_PIXELS / (count * width * height))
     if factor >= 1:
         return frame
     size = (max(1, round(width * factor)), max(1, round(height * factor)))

@@ -1,6 +1,6 @@
 // The picture with its joints: drag one, hide one, choose one of several people, or place a whole skeleton.
 // props.value: OpenPose keypoints of the picture, the character first, or "" where they are as found.
-// props.shown: { picture, width, height, people, outline, limbs, colours, names, standing, words }.
+// props.content: { picture, width, height, people, outline, limbs, colours, names, standing, words }.
 
 const NS = "http://www.w3.org/2000/svg";
 const SEEN = 0.3, REACH_PX = 22, TRAY = 0.14;
@@ -23,14 +23,14 @@ const seen = (person, j) => body(person)[3 * j + 2] >= SEEN;
 const choosing = () => !props.value && people.length > 1;
 
 function read() {
-  const shown = props.shown;
-  people = shown ? JSON.parse(props.value || shown.people).people : [];
+  const content = props.content;
+  people = content ? JSON.parse(props.value || content.people).people : [];
   people = JSON.parse(JSON.stringify(people));
   draw();
 }
 
 function commit() {
-  const { width, height } = props.shown;
+  const { width, height } = props.content;
   props.value = JSON.stringify({ canvas_width: width, canvas_height: height, people });
   draw();
 }
@@ -38,7 +38,7 @@ function commit() {
 // Joints that aren't seen wait in a tray at the right.
 const place = (person, j) => {
   if (seen(person, j)) return joint(person, j).slice(0, 2);
-  const { width, height, names } = props.shown;
+  const { width, height, names } = props.content;
   const waiting = names.map((_, i) => i).filter((i) => !seen(person, i));
   const row = height / Math.max(waiting.length, 9);
   return [width * (1 + TRAY / 2), row * (waiting.indexOf(j) + 0.5)];
@@ -46,7 +46,7 @@ const place = (person, j) => {
 
 function skeleton(person, parent, attributes) {
   const group = make("g", attributes, parent);
-  const { limbs, colours, width } = props.shown;
+  const { limbs, colours, width } = props.content;
   limbs.forEach(([a, b], i) => {
     if (!seen(person, a) || !seen(person, b)) return;
     const [from, to] = [joint(person, a), joint(person, b)];
@@ -56,18 +56,18 @@ function skeleton(person, parent, attributes) {
 }
 
 function draw() {
-  const shown = props.shown;
+  const content = props.content;
   svg.replaceChildren();
-  root.classList.toggle("pa-empty", !shown);
-  bar.name.textContent = shown ? shown.words.help : "";
+  root.classList.toggle("pa-empty", !content);
+  bar.name.textContent = content ? content.words.help : "";
   bar.place.hidden = bar.reset.hidden = true;
-  if (!shown) return;
-  const { width, height, colours, names, words } = shown;
+  if (!content) return;
+  const { width, height, colours, names, words } = content;
   const person = people[0], editing = person && !choosing();
   const missing = editing && names.some((_, j) => !seen(person, j));
   svg.setAttribute("viewBox", `0 0 ${width * (missing ? 1 + TRAY : 1)} ${height}`);
-  make("image", { href: shown.picture, width, height, preserveAspectRatio: "none" }, svg);
-  for (const line of shown.outline)
+  make("image", { href: content.picture, width, height, preserveAspectRatio: "none" }, svg);
+  for (const line of content.outline)
     make("polygon", { points: line.join(" "), class: "pa-outline" }, svg);
   bar.place.hidden = Boolean(person);
   bar.reset.hidden = !props.value;
@@ -108,7 +108,7 @@ function draw() {
 const refocus = () => svg.querySelector(`[data-joint="${focused}"]`)?.focus({ preventScroll: true });
 
 function move(j, x, y) {
-  const { width, height } = props.shown, person = people[0];
+  const { width, height } = props.content, person = people[0];
   const before = joint(person, j), was = seen(person, j);
   const to = [Math.min(Math.max(x, 0), width - 1), Math.min(Math.max(y, 0), height - 1)];
   body(person).splice(3 * j, 3, ...to, was ? before[2] : 1);
@@ -124,7 +124,7 @@ function hide(j) {
 }
 
 function pressed(event, j) {
-  const { width, height } = props.shown, person = people[0];
+  const { width, height } = props.content, person = people[0];
   const step = (event.shiftKey ? 5 : 1) * Math.max(width, height) / 128;
   const arrows = { ArrowLeft: [-step, 0], ArrowRight: [step, 0], ArrowUp: [0, -step], ArrowDown: [0, step] };
   if (event.key in arrows) {
@@ -143,7 +143,7 @@ const at = (event) => new DOMPoint(event.clientX, event.clientY).matrixTransform
 function nearest(event) {
   if (!people[0] || choosing()) return null;
   const pointer = at(event), px = 1 / svg.getScreenCTM().a;
-  const distances = props.shown.names.map((_, j) => {
+  const distances = props.content.names.map((_, j) => {
     const [x, y] = place(people[0], j);
     return Math.hypot(x - pointer.x, y - pointer.y);
   });
@@ -164,7 +164,7 @@ svg.addEventListener("pointermove", (event) => {
   if (!dragged) return;
   const pointer = at(event), { j } = dragged;
   dragged.moved = true;
-  if (pointer.x > props.shown.width * 1.01) hide(j);
+  if (pointer.x > props.content.width * 1.01) hide(j);
   else move(j, pointer.x, pointer.y);
   draw();
 });
@@ -183,7 +183,7 @@ svg.addEventListener("dblclick", (event) => {
 });
 
 bar.place.addEventListener("click", () => {
-  const { width, height, standing } = props.shown;
+  const { width, height, standing } = props.content;
   const size = 0.7 * height; // room for the head above the eyes
   people = [{ pose_keypoints_2d: standing.flatMap(([x, y]) => [width / 2 + x * size, height / 2 + y * size, 1]) }];
   commit();
@@ -193,5 +193,5 @@ bar.reset.addEventListener("click", () => {
   read();
 });
 
-watch(["value", "shown"], read);
+watch(["value", "content"], read);
 read();

@@ -37,12 +37,12 @@ def editor() -> gr.HTML:
             f'<button type="button" class="pa-reset" hidden>{texts.AS_FOUND}</button></div></div>'
         ),
         js_on_load=SCRIPT.read_text(encoding="utf-8"),
-        shown=None,
+        content=None,
         elem_id="joints",
     )
 
 
-def shown(
+def make_content(
     picture: NDArray[np.uint8], people: Sequence[Pose], mask: NDArray[np.float32] | None
 ) -> dict[str, Any]:
     """What the editor shows: a picture (H, W, 3), who was found in it, and the character's mask (H, W)."""

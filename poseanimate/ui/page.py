@@ -14,14 +14,14 @@ from poseanimate.media import VideoLimits
 from poseanimate.poses.motion import PRESETS_FOLDER
 from poseanimate.storage.shared_clips import SharedClips
 from poseanimate.ui import parts, texts
-from poseanimate.ui.about import about
+from poseanimate.ui.about import add_about
 from poseanimate.ui.api import Api
-from poseanimate.ui.compare import Comparison
+from poseanimate.ui.compare import ComparisonHandlers
 from poseanimate.ui.handlers import Handlers
 from poseanimate.ui.middleware import app_arguments
 from poseanimate.ui.parts import BESIDE, QUIET
 from poseanimate.ui.previews import ALIGNMENT_SETTINGS, PreviewHandlers
-from poseanimate.ui.sharing import LINK, Sharing, shared_folder
+from poseanimate.ui.sharing import LINK, SharingHandlers, shared_folder
 from poseanimate.ui.theme import EXAMPLES, style, theme
 
 CACHE_SWEEP_S, CACHE_AGE_S = 1800, 3600
@@ -32,10 +32,10 @@ POSES: dict[str, Any] = {name: BESIDE[name] for name in DIFFUSION}
 
 
 @dataclass(frozen=True)
-class Inputs:
+class InputComponents:
     """The components that a run reads, by part of the page."""
 
-    source: parts.Source
+    source: parts.CharacterSection
     motion: parts.MotionSection
     settings: parts.Controls
 
@@ -46,18 +46,18 @@ class Inputs:
         return [*seen, *self.motion.chosen, *self.settings.values()]
 
 
-def create_demo(engine: Engine, shelf: SharedClips | None = None) -> gr.Blocks:
+def create_demo(engine: Engine, shared_clips: SharedClips | None = None) -> gr.Blocks:
     """The page for an engine; see `serve` for how to launch it.
 
     Args:
-        shelf: of shared clips; None for the one in `shared_folder`.
+        shared_clips: None for those in `shared_folder`.
 
     Raises:
-        OutputError, SettingsError: the shelf's folder, or a variable of the environment, can't be used.
+        OutputError, SettingsError: the folder of shared clips or an environment variable can't be used.
     """
     gr.set_static_paths([str(PRESETS_FOLDER), str(EXAMPLES)])
     handlers = Handlers(engine)
-    before = PreviewHandlers(engine, handlers.reader)
+    previews = PreviewHandlers(engine, handlers.inputs)
     with gr.Blocks(
         title=texts.TITLE,
         analytics_enabled=False,
@@ -70,25 +70,30 @@ def create_demo(engine: Engine, shelf: SharedClips | None = None) -> gr.Blocks:
         restored = gr.HTML(elem_id="restored")
         with gr.Row(elem_id="columns"):
             with gr.Column(min_width=340):
-                source = parts.character()
-                motion = parts.motion()
-                fit = parts.alignment()
+                source = parts.add_character()
+                motion = parts.add_motion()
+                fit = parts.add_alignment()
             with gr.Column(min_width=340):
-                settings = parts.settings(before, fit.controls, engine.image_prompts)
-                result = parts.result()
-                shares = parts.sharing()
-                comparing = parts.comparison()
-        about()
-        inputs = Inputs(source, motion, settings)
-        parts.mending(fit, settings)
-        _look_ahead(demo, before, inputs, fit, result.forecast)
-        _run(handlers, before, inputs, result)
+                settings = parts.add_settings(previews, fit.controls, engine.image_prompts)
+                result = parts.add_result()
+                shares = parts.add_sharing()
+                comparing = parts.add_comparison()
+        add_about()
+        inputs = InputComponents(source, motion, settings)
+        parts.connect_fixes(fit, settings)
+        _look_ahead(demo, previews, inputs, fit, result.forecast)
+        _run(handlers, previews, inputs, result)
         _wait(handlers, result.bar, [result.generate, comparing.compare])
-        _compare(Comparison(handlers), inputs, result, comparing)
+        _compare(ComparisonHandlers(handlers), inputs, result, comparing)
         back = [restored, source.example, source.picture, source.joints, source.prompt]
         back += [*motion.chosen, result.clip, *settings.values()]
         bundle.upload(handlers.restore, bundle, back, **BESIDE)
-        _share(demo, Sharing(handlers, shelf or SharedClips(shared_folder())), shares, back)
+        _share(
+            demo,
+            SharingHandlers(handlers, shared_clips or SharedClips(shared_folder())),
+            shares,
+            back,
+        )
         demo.unload(handlers.leave)
         _answer_programs(Api(handlers))
     demo.queue(max_size=IN_LINE, default_concurrency_limit=1, api_open=False)
@@ -96,7 +101,7 @@ def create_demo(engine: Engine, shelf: SharedClips | None = None) -> gr.Blocks:
 
 
 def serve(demo: gr.Blocks, mcp: bool = False, **more: Any) -> Any:
-    """Launches the page with its looks and with everything closed that it doesn't need.
+    """Launches the page with its theme and with everything closed that it doesn't need.
 
     Args:
         mcp: whether the public endpoints are tools for MCP clients, too; see `check_mcp`.
@@ -140,47 +145,60 @@ def check_mcp(auth: bool) -> None:
 
 
 def _look_ahead(
-    demo: gr.Blocks, before: PreviewHandlers, inputs: Inputs, fit: parts.Fit, forecast: gr.HTML
+    demo: gr.Blocks,
+    previews: PreviewHandlers,
+    inputs: InputComponents,
+    fit: parts.AlignmentSection,
+    forecast: gr.HTML,
 ) -> None:
     """Joints, alignment and forecast follow their inputs; they have a queue of their own."""
     common: dict[str, Any] = {**BESIDE, "trigger_mode": "always_last"}
     source, named = inputs.source, inputs.settings["character_words"]
     picture, joints = source.picture, source.joints
     placed = [picture.change, joints.change]
-    seen: list[Any] = [joints, source.said]
-    gr.on([demo.load, *placed], before.look, [picture, joints], seen, **common)
+    seen: list[Any] = [joints, source.message]
+    gr.on([demo.load, *placed], previews.look, [picture, joints], seen, **common)
     gr.on(
         [demo.load, *placed, source.prompt.change],
-        before.suggestion,
+        previews.suggestion,
         [picture, joints, source.prompt],
         source.suggestion,
         **common,
     )
     marked: list[Any] = [source.prompt, named]
     gr.on(
-        [demo.load, *(each.change for each in marked)], before.words, marked, source.words, **QUIET
+        [demo.load, *(each.change for each in marked)],
+        previews.words,
+        marked,
+        source.words,
+        **QUIET,
     )
-    source.words.input(before.named, [source.words, source.prompt], named, **QUIET)
+    source.words.input(previews.named, [source.words, source.prompt], named, **QUIET)
     aligned_by = [inputs.settings[name] for name in ALIGNMENT_SETTINGS]
     motion: list[Any] = inputs.motion.chosen
     reads = [fit.view, *motion, *aligned_by]
     fitting = gr.on(
         [demo.load, *placed, *(each.change for each in reads)],
-        before.fit,
+        previews.fit,
         [fit.view, picture, joints, *motion, *aligned_by],
         fit.outputs,
         **common,
     )
     moved = [demo.load, *(each.change for each in motion)]
-    gr.on(moved, before.timeline, motion, inputs.motion.timeline, **common)
+    gr.on(moved, previews.timeline, motion, inputs.motion.timeline, **common)
     others = [each for name, each in inputs.settings.items() if name not in ALIGNMENT_SETTINGS]
-    forecasts: list[Any] = [before.forecast, inputs.all, forecast]
+    forecasts: list[Any] = [previews.forecast, inputs.all, forecast]
     fitting.then(*forecasts, **BESIDE)
     changes = [source.prompt.change, *(each.change for each in others)]
     gr.on(changes, *forecasts, **common)
 
 
-def _run(handlers: Handlers, before: PreviewHandlers, inputs: Inputs, result: parts.Result) -> None:
+def _run(
+    handlers: Handlers,
+    previews: PreviewHandlers,
+    inputs: InputComponents,
+    result: parts.ResultSection,
+) -> None:
     aside: dict[str, Any] = {"outputs": result.outputs, **QUIET}
     result.generate.click(handlers.begin, None, **aside)
     run = result.generate.click(
@@ -195,7 +213,7 @@ def _run(handlers: Handlers, before: PreviewHandlers, inputs: Inputs, result: pa
     )
     run.failure(handlers.failed, None, **aside)
     run.then(handlers.pack, None, result.packed, **BESIDE)
-    run.then(before.forecast, inputs.all, result.forecast, **BESIDE)
+    run.then(previews.forecast, inputs.all, result.forecast, **BESIDE)
     result.stop.click(handlers.stop, None, **aside)
 
 
@@ -207,9 +225,12 @@ def _wait(handlers: Handlers, bar: gr.HTML, buttons: list[gr.Button]) -> None:
 
 
 def _compare(
-    comparison: Comparison, inputs: Inputs, result: parts.Result, comparing: parts.Comparing
+    comparison: ComparisonHandlers,
+    inputs: InputComponents,
+    result: parts.ResultSection,
+    comparing: parts.ComparisonSection,
 ) -> None:
-    # as COMPARED
+    # as COMPARISON_OUTPUTS
     outputs = [result.bar, comparing.grid, result.generate, comparing.compare, result.stop]
     comparing.compare.click(comparison.begin, None, outputs, **QUIET)
     run = comparing.compare.click(
@@ -231,11 +252,14 @@ def _answer_programs(api: Api) -> None:
 
 
 def _share(
-    demo: gr.Blocks, sharing: Sharing, shares: parts.Shares, back: list[gr.components.Component]
+    demo: gr.Blocks,
+    sharing: SharingHandlers,
+    shares: parts.SharingSection,
+    back: list[gr.components.Component],
 ) -> None:
     for button, handler, reads in (
         (shares.share, sharing.share, None),
-        (shares.unshare, sharing.unshare, shares.ticket),
+        (shares.unshare, sharing.unshare, shares.token),
     ):
         button.click(handler, reads, shares.outputs, **BESIDE).then(
             None, shares.id, shares.link, js=LINK, **QUIET

@@ -15,7 +15,7 @@ from poseanimate.ui import texts
 from poseanimate.ui.compare import MAX_VALUES_CHARACTERS, SWEPT
 from poseanimate.ui.joints import editor
 from poseanimate.ui.player import player
-from poseanimate.ui.previews import ALIGNMENT_SETTINGS, MENDED, PreviewHandlers
+from poseanimate.ui.previews import ALIGNMENT_SETTINGS, FIXABLE, PreviewHandlers
 from poseanimate.ui.theme import EXAMPLES, caption, example_names
 
 FIRST_PRESET = "fast"
@@ -27,7 +27,7 @@ LAMBDAS = ("lambda_first", "lambda_prev", "lambda_self")
 SWITCHES = ("pata", "pacm_source", "pacm_pose", "dcam", "mgdm")
 NUMBERS = ("frames", "num_inference_steps", "inner_steps", "guidance_scale", "seed")
 ADJUSTMENTS = tuple(name for name in ALIGNMENT_SETTINGS if name not in (*NUMBERS, *SWITCHES))
-KNOBS = {each.name: each for each in fields(Settings)}
+SETTING_FIELDS = {each.name: each for each in fields(Settings)}
 
 QUIET: dict[str, Any] = {  # of what answers at once
     "queue": False,
@@ -46,7 +46,7 @@ Controls = dict[str, Control]
 
 
 @dataclass(frozen=True)
-class Source:
+class CharacterSection:
     """Part 1: which character."""
 
     example: gr.Radio
@@ -55,7 +55,7 @@ class Source:
     prompt: gr.Textbox
     suggestion: gr.Button
     words: gr.CheckboxGroup
-    said: gr.HTML
+    message: gr.HTML
 
 
 @dataclass(frozen=True)
@@ -67,17 +67,17 @@ class MotionSection:
 
 
 @dataclass(frozen=True)
-class Fit:
+class AlignmentSection:
     """Part 3: how the motion lies over the character."""
 
     view: gr.Radio
-    outputs: list[gr.components.Component]  # as FITTED
+    outputs: list[gr.components.Component]  # as ALIGNMENT_OUTPUTS
     buttons: dict[str, gr.Button]
     controls: Controls
 
 
 @dataclass(frozen=True)
-class Result:
+class ResultSection:
     """Part 5: the run and its clip."""
 
     generate: gr.Button
@@ -86,9 +86,9 @@ class Result:
     bar: gr.HTML
     clip: gr.Video
     files: gr.File
-    sheet: gr.Image
+    contact_sheet: gr.Image
     report: gr.HTML
-    seen: gr.HTML
+    review: gr.HTML
     frames: gr.HTML
 
     @property
@@ -96,7 +96,7 @@ class Result:
         """As RESULT_OUTPUTS."""
         return [
             self.bar,
-            self.sheet,
+            self.contact_sheet,
             self.clip,
             self.report,
             *self.packed,
@@ -106,29 +106,29 @@ class Result:
 
     @property
     def packed(self) -> list[gr.components.Component]:
-        """As PACKED: what follows a run."""
-        return [self.frames, self.seen, self.files]
+        """As PACK_OUTPUTS: what follows a run."""
+        return [self.frames, self.review, self.files]
 
 
 @dataclass(frozen=True)
-class Shares:
+class SharingSection:
     """A link to the clip."""
 
-    ticket: gr.State
+    token: gr.State
     id: gr.Textbox
     share: gr.Button
     unshare: gr.Button
     link: gr.Textbox
-    said: gr.HTML
+    message: gr.HTML
 
     @property
     def outputs(self) -> list[gr.components.Component]:
-        """As SHARED."""
-        return [self.ticket, self.id, self.link, self.unshare, self.said]
+        """As SHARING_OUTPUTS."""
+        return [self.token, self.id, self.link, self.unshare, self.message]
 
 
 @dataclass(frozen=True)
-class Comparing:
+class ComparisonSection:
     """Part 6: the same job several times."""
 
     choice: list[gr.components.Component]  # kind, setting, values
@@ -136,7 +136,7 @@ class Comparing:
     grid: gr.Video
 
 
-def character() -> Source:
+def add_character() -> CharacterSection:
     examples = example_names()
     gr.Markdown(texts.CHARACTER)
     example = gr.Radio(
@@ -173,7 +173,7 @@ def character() -> Source:
             )
         with gr.Column(min_width=220):
             joints = editor()
-            said = gr.HTML(elem_id="found-text")
+            message = gr.HTML(elem_id="found-text")
     example.input(
         lambda name: (str(EXAMPLES / f"{name}.png"), caption(name), ""),
         example,
@@ -188,10 +188,10 @@ def character() -> Source:
     )
     picture.clear(lambda: "", None, joints, **QUIET)
     suggestion.click(lambda said: said.removeprefix(texts.USE), suggestion, prompt, **QUIET)
-    return Source(example, picture, joints, prompt, suggestion, words, said)
+    return CharacterSection(example, picture, joints, prompt, suggestion, words, message)
 
 
-def motion() -> MotionSection:
+def add_motion() -> MotionSection:
     """Part 2: which motion."""
     gr.Markdown(texts.MOTION)
     source = gr.Radio(
@@ -230,7 +230,7 @@ def motion() -> MotionSection:
     return MotionSection([source, preset, file, start, end, stride], timeline)
 
 
-def alignment() -> Fit:
+def add_alignment() -> AlignmentSection:
     gr.Markdown(texts.ALIGNMENT)
     view = gr.Radio(
         texts.ALIGNMENT_VIEWS,
@@ -247,20 +247,18 @@ def alignment() -> Fit:
         elem_id="alignment",
     )
     findings = gr.HTML(elem_id="findings")
-    mends = gr.State({})
-    with gr.Row(elem_id="mends"):
+    fixes = gr.State({})
+    with gr.Row(elem_id="fixes"):
         buttons = {
-            name: gr.Button(
-                texts.mend(name, None), size="sm", visible=False, elem_id=f"mend-{name}"
-            )
-            for name in MENDED
+            name: gr.Button(texts.fix(name, None), size="sm", visible=False, elem_id=f"fix-{name}")
+            for name in FIXABLE
         }
     with gr.Accordion(texts.ADJUST, open=False), gr.Row(elem_classes="pa-grid pa-wide"):
         controls = _controls(ADJUSTMENTS)
-    return Fit(view, [picture, findings, mends, *buttons.values()], buttons, controls)
+    return AlignmentSection(view, [picture, findings, fixes, *buttons.values()], buttons, controls)
 
 
-def settings(before: PreviewHandlers, adjustments: Controls, image_prompts: bool) -> Controls:
+def add_settings(previews: PreviewHandlers, adjustments: Controls, image_prompts: bool) -> Controls:
     """Part 4: all settings, those of the alignment among them, in the order of their names."""
     gr.Markdown(texts.SETTINGS)
     controls = dict(adjustments)
@@ -282,7 +280,9 @@ def settings(before: PreviewHandlers, adjustments: Controls, image_prompts: bool
         lambdas = [controls[name] for name in LAMBDAS]
         with gr.Row(equal_height=True):
             total = gr.HTML(
-                before.weigh(*(each.value for each in lambdas)), elem_id="lambda-sum", padding=True
+                previews.weigh(*(each.value for each in lambdas)),
+                elem_id="lambda-sum",
+                padding=True,
             )
             normalise = gr.Button(
                 texts.NORMALISE, size="sm", scale=0, min_width=180, elem_id="normalise"
@@ -290,27 +290,27 @@ def settings(before: PreviewHandlers, adjustments: Controls, image_prompts: bool
     with gr.Group(), gr.Row(elem_classes="pa-grid"):
         controls |= _controls(SWITCHES)
     with gr.Accordion(texts.ADVANCED, open=False), gr.Row(elem_classes="pa-grid pa-wide"):
-        controls |= _controls([name for name in KNOBS if name not in controls])
+        controls |= _controls([name for name in SETTING_FIELDS if name not in controls])
     controls["image_prompt"].visible = image_prompts
-    controls = {name: controls[name] for name in KNOBS}
-    preset.input(before.preset, preset, list(controls.values()), **QUIET)
-    gr.on([each.change for each in lambdas], before.weigh, lambdas, total, **QUIET)
-    normalise.click(before.normalise, lambdas[:2], lambdas, **QUIET)
+    controls = {name: controls[name] for name in SETTING_FIELDS}
+    preset.input(previews.preset, preset, list(controls.values()), **QUIET)
+    gr.on([each.change for each in lambdas], previews.weigh, lambdas, total, **QUIET)
+    normalise.click(previews.normalise, lambdas[:2], lambdas, **QUIET)
     return controls
 
 
-def mending(fit: Fit, controls: Controls) -> None:
+def connect_fixes(fit: AlignmentSection, controls: Controls) -> None:
     """A click on a finding's remedy changes the setting that it names."""
 
-    def mended(name: str) -> Callable[[dict[str, Any]], Any]:
-        return lambda mends: mends.get(name, gr.skip())
+    def fix_for(name: str) -> Callable[[dict[str, Any]], Any]:
+        return lambda fixes: fixes.get(name, gr.skip())
 
-    mends = fit.outputs[2]
+    fixes = fit.outputs[2]
     for name, button in fit.buttons.items():
-        button.click(mended(name), mends, controls[name], **QUIET)
+        button.click(fix_for(name), fixes, controls[name], **QUIET)
 
 
-def result() -> Result:
+def add_result() -> ResultSection:
     gr.Markdown(texts.RESULT)
     with gr.Row(elem_id="run"):
         generate = gr.Button(texts.GENERATE, variant="primary", elem_id="generate", scale=3)
@@ -331,13 +331,13 @@ def result() -> Result:
                 elem_id="clip",
             )
         with gr.Column(min_width=220):
-            sheet = gr.Image(
-                label=texts.SHEET,
-                alt_text=texts.SHEET_ALT,
+            contact_sheet = gr.Image(
+                label=texts.CONTACT_SHEET,
+                alt_text=texts.CONTACT_SHEET_ALT,
                 interactive=False,
                 format="jpeg",
                 buttons=["fullscreen", "download"],
-                elem_id="sheet",
+                elem_id="contact-sheet",
             )
     frames = player("frames", texts.SIDE_BY_SIDE)
     files = gr.File(
@@ -348,12 +348,14 @@ def result() -> Result:
         elem_id="downloads",
     )
     report = gr.HTML(elem_id="report")
-    seen = gr.HTML(elem_id="seen")
-    return Result(generate, stop, forecast, bar, clip, files, sheet, report, seen, frames)
+    review = gr.HTML(elem_id="review")
+    return ResultSection(
+        generate, stop, forecast, bar, clip, files, contact_sheet, report, review, frames
+    )
 
 
-def sharing() -> Shares:
-    ticket = gr.State(None)
+def add_sharing() -> SharingSection:
+    token = gr.State(None)
     with gr.Accordion(texts.SHARE, open=False, elem_id="sharing"):
         gr.Markdown(texts.SHARE_HELP)
         with gr.Row(equal_height=True):
@@ -367,11 +369,11 @@ def sharing() -> Shares:
             buttons=["copy"],
             elem_id="share-link",
         )
-        said = gr.HTML(elem_id="share-said")
-    return Shares(ticket, id, share, unshare, link, said)
+        message = gr.HTML(elem_id="share-said")
+    return SharingSection(token, id, share, unshare, link, message)
 
 
-def comparison() -> Comparing:
+def add_comparison() -> ComparisonSection:
     gr.Markdown(texts.COMPARISON)
     gr.Markdown(texts.COMPARISON_HELP)
     kind = gr.Radio(
@@ -404,12 +406,12 @@ def comparison() -> Comparing:
         elem_id="grid",
     )
     kind.change(lambda of: gr.Row(visible=of == texts.BY_VALUES), kind, chosen, **QUIET)
-    return Comparing([kind, name, several], compare, grid)
+    return ComparisonSection([kind, name, several], compare, grid)
 
 
 def _controls(names: Sequence[str]) -> Controls:
     first = Settings.preset(FIRST_PRESET)
-    return {name: control(KNOBS[name], getattr(first, name)) for name in names}
+    return {name: control(SETTING_FIELDS[name], getattr(first, name)) for name in names}
 
 
 def control(about: Field[Any], value: Any) -> Control:

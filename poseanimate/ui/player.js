@@ -1,5 +1,5 @@
 // Clips side by side in step: play, pause, go to a frame, choose a part.
-// props.shown: { panels: [{ label, still, url }], columns, rows, count, aspect, fps, start_s, notes, marks, gallery, trims, words }.
+// props.content: { panels: [{ label, still, url }], columns, rows, count, aspect, fps, start_s, notes, marks, gallery, trims, words }.
 // props.value: the part that was chosen, as JSON: { start_s, end_s }, end_s 0 for "to its end"; or "".
 
 const root = element.querySelector(".pa-player");
@@ -11,8 +11,8 @@ const make = (tag, properties, parent) => {
   return made;
 };
 
-function laid(tile, shown, panel, index) {
-  const { columns, rows } = shown;
+function laid(tile, content, panel, index) {
+  const { columns, rows } = content;
   const share = (at, of) => (of > 1 ? `${(100 * at) / (of - 1)}%` : "0%");
   tile.style.backgroundImage = `url("${panel.url}")`;
   tile.style.backgroundSize = panel.still ? "100% 100%" : `${100 * columns}% ${100 * rows}%`;
@@ -27,10 +27,10 @@ function stop() {
 function read() {
   stop();
   root.replaceChildren();
-  const shown = props.shown;
-  root.hidden = !shown;
-  if (!shown) return;
-  const { panels, count, aspect, fps, start_s, notes, marks, gallery, trims, words } = shown;
+  const content = props.content;
+  root.hidden = !content;
+  if (!content) return;
+  const { panels, count, aspect, fps, start_s, notes, marks, gallery, trims, words } = content;
   now = Math.min(now, count - 1);
 
   const row = make("div", { className: "pa-panels" }, root);
@@ -65,7 +65,7 @@ function read() {
       const thumbnail = make("button", { type: "button", className: "pa-tile" }, strip);
       thumbnail.style.aspectRatio = aspect;
       thumbnail.setAttribute("aria-label", `${words.frame} ${i + 1}`);
-      laid(thumbnail, shown, panels[gallery], i);
+      laid(thumbnail, content, panels[gallery], i);
       thumbnail.addEventListener("click", () => { stop(); show(i); });
       thumbnails.push(thumbnail);
     }
@@ -91,7 +91,7 @@ function read() {
     told.textContent = said.join(" · ");
     range.setAttribute("aria-valuetext", told.textContent);
     tiles.forEach((tile, i) => {
-      laid(tile, shown, panels[i], index);
+      laid(tile, content, panels[i], index);
       tile.setAttribute("aria-label", panels[i].still ? panels[i].label : `${panels[i].label}, ${words.frame} ${index + 1}`);
     });
     thumbnails.forEach((each, i) => each.setAttribute("aria-current", i === index));
@@ -110,5 +110,5 @@ function read() {
   show(now);
 }
 
-watch("shown", read);
+watch("content", read);
 read();

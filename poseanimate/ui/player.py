@@ -24,24 +24,24 @@ Picture = NDArray[np.uint8]
 
 SCRIPT = Path(__file__).with_suffix(".js")
 JPEG_QUALITY = 88
-SHEET_PIXELS = 4_000_000  # of all of a clip's frames together
+MAX_CLIP_PIXELS = 4_000_000  # of all of a clip's frames together
 MAX_TILE_PX = 384
 NOTHING = False  # to be shown: an update with None would change nothing on the page
 
 
 def player(element_id: str, label: str) -> gr.HTML:
-    """The component; shows nothing until it is given `shown`. Its value is the part that was chosen, as JSON."""
+    """The component; shows nothing until it is given `content`. Its value is the part that was chosen, as JSON."""
     return gr.HTML(
         "",
         label=label,
         html_template=f'<div class="pa-player" role="group" aria-label="{label}"></div>',
         js_on_load=SCRIPT.read_text(encoding="utf-8"),
-        shown=None,
+        content=None,
         elem_id=element_id,
     )
 
 
-def shown(
+def make_content(
     panels: Mapping[str, Sequence[Picture]],
     fps: float,
     start_s: float = 0.0,
@@ -64,7 +64,7 @@ def shown(
     height, width = next(iter(panels.values()))[0].shape[:2]
     return {
         "panels": [
-            {"label": label, "still": len(frames) == 1, "url": _sheet(frames, count, columns)}
+            {"label": label, "still": len(frames) == 1, "url": _tile_frames(frames, count, columns)}
             for label, frames in panels.items()
         ],
         "columns": columns,
@@ -88,12 +88,14 @@ def data_url(picture: Picture) -> str:
     return "data:image/jpeg;base64," + base64.b64encode(jpeg.tobytes()).decode()
 
 
-def _sheet(frames: Sequence[Picture], count: int, columns: int) -> str:
+def _tile_frames(frames: Sequence[Picture], count: int, columns: int) -> str:
     """Frames in one picture, as many in a row as in every other panel; a still one alone."""
     height, width = frames[0].shape[:2]
-    room = min(MAX_TILE_PX / max(width, height), math.sqrt(SHEET_PIXELS / (count * width * height)))
+    room = min(
+        MAX_TILE_PX / max(width, height), math.sqrt(MAX_CLIP_PIXELS / (count * width * height))
+    )
     factor = math.floor(room) if room >= 1 else room
     size = (max(1, round(width * factor)), max(1, round(height * factor)))
-    how = cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC
-    tiles = [np.asarray(cv2.resize(f, size, interpolation=how), np.uint8) for f in frames]
+    interpolation = cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC
+    tiles = [np.asarray(cv2.resize(f, size, interpolation=interpolation), np.uint8) for f in frames]
     return data_url(tiled(tiles, 1 if len(frames) == 1 else columns))

@@ -29,7 +29,12 @@ from poseanimate.poses.skeleton import JOINT_NAMES, Pose, draw_pose
 from poseanimate.settings import Settings
 from poseanimate.ui import joints as editor
 from poseanimate.ui import player, texts
-from poseanimate.ui.input_cache import SETTING_NAMES, InputCache, MotionChoice, Seen
+from poseanimate.ui.input_cache import (
+    SETTING_NAMES,
+    FormValues,
+    FoundMotion,
+    InputCache,
+)
 
 ALIGNMENT_SETTINGS = (
     "frames",
@@ -44,11 +49,11 @@ ALIGNMENT_SETTINGS = (
     "shift_y",
     "loop",
 )
-MENDED = tuple(texts.MEND)
+FIXABLE = tuple(texts.FIX)
 NOUNS = ("person", "girl")  # the first that the models know as one word
 MAX_WORDS = 60
 TIMELINE_PX = 256  # width of a frame where a motion has no video
-FITTED = ("alignment", "findings", "mends", *MENDED)
+ALIGNMENT_OUTPUTS = ("alignment", "findings", "fixes", *FIXABLE)
 
 Outputs = tuple[Any, ...]
 
@@ -56,16 +61,16 @@ Outputs = tuple[Any, ...]
 class PreviewHandlers:
     """The handlers of what comes before a run."""
 
-    def __init__(self, engine: Engine, reader: InputCache) -> None:
-        self.engine, self.reader = engine, reader
+    def __init__(self, engine: Engine, inputs: InputCache) -> None:
+        self.engine, self.inputs = engine, inputs
 
     def look(self, picture: str | None, joints: str = "") -> tuple[dict[str, Any], str]:
         """What the editor of joints shows, and a sentence about it."""
         people: list[Pose] = []
         mask, pixels = None, None
         try:
-            given, pixels, people = self.reader.seen(self.reader.path(picture))
-            character = self.reader.character(picture, joints)
+            given, pixels, people = self.inputs.find_people(self.inputs.require_path(picture))
+            character = self.inputs.load_character(picture, joints)
         except NoCharacterError as error:
             said = texts.sentence(f"{error.message} {texts.PLACE_ONE}", "error")
         except SeveralCharactersError as error:
@@ -77,15 +82,15 @@ class PreviewHandlers:
             height, width = pixels.shape[:2]
             count = int(character.pose.visible().sum())
             said = texts.found(count, bool(joints), character.outlined, given, (width, height))
-        shown = player.NOTHING if pixels is None else editor.shown(pixels, people, mask)
-        return gr.update(shown=shown), said
+        shown = player.NOTHING if pixels is None else editor.make_content(pixels, people, mask)
+        return gr.update(content=shown), said
 
     def suggestion(self, picture: str | None, joints: str, prompt: str) -> gr.Button:
         """A prompt to begin with, where there is none yet."""
         if (prompt or "").strip():
             return gr.Button(visible=False)
         try:
-            character = self.reader.character(picture, joints)
+            character = self.inputs.load_character(picture, joints)
         except PoseAnimateError:
             return gr.Button(visible=False)
         known = [noun for noun in NOUNS if self.engine.knows_word(noun)]
@@ -104,34 +109,35 @@ class PreviewHandlers:
         return "" if {*marked} == usual else " ".join(marked)
 
     def fit(self, view: str, picture: str | None, joints: str, *values: Any) -> Iterator[Outputs]:
-        """The skeletons over the picture, the findings, and the settings that mend them, as values of `FITTED`.
+        """The skeletons over the picture, the findings and their fixes, as values of `ALIGNMENT_OUTPUTS`.
 
         Args:
             view: texts.PLAYING, texts.IN_A_STRIP, or texts.AS_IT_CAME, before PATA.
             values: of `MOTION_NAMES`, then of `ALIGNMENT_SETTINGS`.
         """
         try:
-            character = self.reader.character(picture, joints)
+            character = self.inputs.load_character(picture, joints)
         except PoseAnimateError:
-            yield fitted(None, texts.sentence(texts.NO_CHARACTER))
+            yield alignment_outputs(None, texts.sentence(texts.NO_CHARACTER))
             return
         try:
-            choice = MotionChoice.of(values[:6])
+            form = FormValues.of(values, ALIGNMENT_SETTINGS)
+            choice = form.motion()
         except MotionError:
-            yield fitted(None, texts.sentence(texts.NO_MOTION))
+            yield alignment_outputs(None, texts.sentence(texts.NO_MOTION))
             return
         try:
-            settings = Settings(**dict(zip(ALIGNMENT_SETTINGS, values[6:], strict=True)))
-            motion = (yield from self._told(self.reader.motion(choice))).motion
+            settings = form.settings()
+            motion = (yield from self._report(self.inputs.load_motion(choice))).motion
             alignment = self.engine.align(character, motion, settings)
             shown = alignment
             if view == texts.AS_IT_CAME:
                 shown = self.engine.align(character, motion, settings.changed({"pata": False}))
             with TemporaryDirectory(prefix="poseanimate-") as folder:
-                path = drawn(character, shown, Path(folder), view == texts.IN_A_STRIP)
-                yield fitted(path, texts.findings(alignment), _mends(alignment))
+                path = draw_alignment(character, shown, Path(folder), view == texts.IN_A_STRIP)
+                yield alignment_outputs(path, texts.findings(alignment), _fixes(alignment))
         except PoseAnimateError as error:
-            yield fitted(None, texts.sentence(str(error), "error"))
+            yield alignment_outputs(None, texts.sentence(str(error), "error"))
 
     def timeline(self, *values: Any) -> dict[str, Any]:
         """A file's motion as it was found, frame by frame, and no chosen part yet; nothing where there is none.
@@ -141,15 +147,16 @@ class PreviewHandlers:
         """
         seen, start_s = None, 0.0
         try:
-            choice = MotionChoice.of(values)
-            if values[0] == texts.FROM_FILE:  # a preset's thumbnail says enough
-                for _ in self.reader.motion(choice):
+            form = FormValues.of(values, ())
+            choice = form.motion()
+            if not form.uses_preset:  # a preset's thumbnail says enough
+                for _ in self.inputs.load_motion(choice):
                     pass  # told beside the alignment
-                seen, start_s = self.reader.known_motion(choice), choice.start_s
+                seen, start_s = self.inputs.cached_motion(choice), choice.start_s
         except PoseAnimateError:
             pass  # said beside the alignment
-        shown = player.NOTHING if seen is None else _timeline(seen, start_s)
-        return gr.update(shown=shown, value="")
+        shown = player.NOTHING if seen is None else _timeline_content(seen, start_s)
+        return gr.update(content=shown, value="")
 
     @staticmethod
     def trim(part: str) -> tuple[Any, Any]:
@@ -168,10 +175,10 @@ class PreviewHandlers:
             values: of `MOTION_NAMES`, then of `SETTING_NAMES`.
         """
         try:
-            settings = Settings(**dict(zip(SETTING_NAMES, values[6:], strict=True)))
-            choice = MotionChoice.of(values[:6])
-            character = self.reader.character(picture, joints)
-            seen = self.reader.known_motion(choice)
+            form = FormValues.of(values)
+            settings, choice = form.settings(), form.motion()
+            character = self.inputs.load_character(picture, joints)
+            seen = self.inputs.cached_motion(choice)
             if seen is None:
                 return ""
             found = self.engine.forecast(character, seen.motion, settings, prompt or "")
@@ -197,7 +204,9 @@ class PreviewHandlers:
         prev = min(round(prev or 0, 2), round(1 - first, 2))
         return first, prev, round(1 - first - prev, 2)
 
-    def _told(self, steps: Generator[Stage | Step, None, Seen]) -> Generator[Outputs, None, Seen]:
+    def _report(
+        self, steps: Generator[Stage | Step, None, FoundMotion]
+    ) -> Generator[Outputs, None, FoundMotion]:
         """Reports on a video that is looked through; the last preview stays."""
         looked = Returning(steps)
         for event in looked:
@@ -205,11 +214,13 @@ class PreviewHandlers:
                 share = event.index / event.total
                 about = texts.step_detail(event.index, event.total, None)
                 said = texts.progress(texts.stage(event.stage), share, about)
-                yield fitted(gr.skip(), said)
+                yield alignment_outputs(gr.skip(), said)
         return looked.result
 
 
-def drawn(character: Character, alignment: Alignment, folder: Path, strip: bool = False) -> str:
+def draw_alignment(
+    character: Character, alignment: Alignment, folder: Path, strip: bool = False
+) -> str:
     """Writes the aligned skeletons over the picture, as a GIF or as a strip (PNG); returns the file."""
     path = folder / ("alignment.png" if strip else "alignment.gif")
     if strip:
@@ -220,7 +231,7 @@ def drawn(character: Character, alignment: Alignment, folder: Path, strip: bool 
     return str(path)
 
 
-def _timeline(seen: Seen, start_s: float) -> dict[str, Any]:
+def _timeline_content(seen: FoundMotion, start_s: float) -> dict[str, Any]:
     motion, frames = seen.motion, seen.frames
     if frames:
         label, (height, width) = texts.VIDEO_SEEN, frames[0].shape[:2]
@@ -236,17 +247,19 @@ def _timeline(seen: Seen, start_s: float) -> dict[str, Any]:
     joints = [int(pose.visible().sum()) for pose in poses]
     notes = [texts.JOINTS_SEEN.format(count) if count else texts.NOBODY_SEEN for count in joints]
     marks = [count / len(JOINT_NAMES) for count in joints]
-    return player.shown({label: pictures}, motion.fps, start_s, notes, marks, trims=True)
+    return player.make_content({label: pictures}, motion.fps, start_s, notes, marks, trims=True)
 
 
-def _mends(alignment: Alignment) -> dict[str, object]:
+def _fixes(alignment: Alignment) -> dict[str, object]:
     return {name: value for each in alignment.findings for name, value in each.fix.items()}
 
 
-def fitted(picture: Any, findings: str, mends: dict[str, object] | None = None) -> Outputs:
-    """Values of `FITTED`; a button for every setting that mends something."""
-    mends = mends or {}
+def alignment_outputs(
+    picture: Any, findings: str, fixes: dict[str, object] | None = None
+) -> Outputs:
+    """Values of `ALIGNMENT_OUTPUTS`; a button for every setting that fixes something."""
+    fixes = fixes or {}
     buttons = (
-        gr.Button(texts.mend(name, mends.get(name)), visible=name in mends) for name in MENDED
+        gr.Button(texts.fix(name, fixes.get(name)), visible=name in fixes) for name in FIXABLE
     )
-    return picture, findings, mends, *buttons
+    return picture, findings, fixes, *buttons

@@ -1,4 +1,4 @@
-"""How many runs a visitor may ask for in an hour."""
+"""A limit on the runs that a visitor may start within an hour."""
 
 from __future__ import annotations
 
@@ -19,37 +19,37 @@ HOUR_S = 3600.0
 MAX_VISITORS = 10_000
 
 
-class Rate:
-    """Counts by visitor; the ones that were here longest ago are forgotten.
+class RateLimit:
+    """Counts runs by visitor and forgets those who came longest ago.
 
     Args:
-        runs_per_hour: 0 for as many as wanted.
+        runs_per_hour: 0 for no limit.
     """
 
-    def __init__(self, runs_per_hour: int, now: Callable[[], float] = time.monotonic) -> None:
-        self.runs_per_hour, self._now = runs_per_hour, now
+    def __init__(self, runs_per_hour: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self.runs_per_hour, self._clock = runs_per_hour, clock
         self._times: OrderedDict[str, deque[float]] = OrderedDict()
         self._lock = threading.Lock()
 
     @staticmethod
-    def from_environment() -> Rate:
-        """$POSEANIMATE_RUNS_PER_HOUR; without it 60 on a Space, elsewhere as many as wanted.
+    def from_environment(clock: Callable[[], float] = time.monotonic) -> RateLimit:
+        """$POSEANIMATE_RUNS_PER_HOUR; by default 60 on a Space and no limit elsewhere.
 
         Raises:
-            SettingsError: it is no whole number of at least 0.
+            SettingsError: it is not a whole number from 0.
         """
-        told = os.environ.get(VARIABLE, str(ON_A_SPACE if os.environ.get("SPACE_ID") else 0))
-        if not told.isdecimal():
+        value = os.environ.get(VARIABLE, str(ON_A_SPACE if os.environ.get("SPACE_ID") else 0))
+        if not value.isdecimal():
             raise SettingsError(
-                f"{VARIABLE} is {told[:40]!r}.", "Give a whole number; 0 is as many as wanted."
+                f"{VARIABLE} is {value[:40]!r}.", "Give a whole number; 0 is as many as wanted."
             )
-        return Rate(int(told))
+        return RateLimit(int(value), clock)
 
     def count(self, request: gr.Request) -> str:
-        """Counts a run; returns what to say to a visitor who must wait, "" to the others."""
+        """Counts a run; returns the message for a visitor who must wait, "" for the others."""
         if not self.runs_per_hour:
             return ""
-        who, now = visitor(request), self._now()
+        who, now = visitor_address(request), self._clock()
         with self._lock:
             times = self._times.setdefault(who, deque())
             self._times.move_to_end(who)
@@ -63,7 +63,7 @@ class Rate:
             return texts.too_often(self.runs_per_hour, HOUR_S - (now - times[0]))
 
 
-def visitor(request: gr.Request) -> str:
+def visitor_address(request: gr.Request) -> str:
     """The address that a request comes from; on a Space the one that its own proxy names.
 
     A proxy adds the address that it sees at the end; what stands before it the visitor may have made up.

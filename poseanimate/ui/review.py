@@ -18,8 +18,8 @@ from poseanimate.ui import player, texts
 Picture = NDArray[np.uint8]
 
 
-def frames_shown(aligned: Aligned, frames: Sequence[Picture]) -> dict[str, Any]:
-    """The source picture, the finished frames and their poses, in step; see `player.shown`."""
+def compare_frames(aligned: Aligned, frames: Sequence[Picture]) -> dict[str, Any]:
+    """The source picture, the finished frames and their poses, in step; see `player.make_content`."""
     height, width = aligned.picture.shape[:2]
     poses = aligned.alignment.poses[: len(frames)]
     panels = {
@@ -27,10 +27,10 @@ def frames_shown(aligned: Aligned, frames: Sequence[Picture]) -> dict[str, Any]:
         texts.SIDE_CLIP: frames,
         texts.SIDE_POSES: [draw_pose(pose, width, height) for pose in poses],
     }
-    return player.shown(panels, aligned.alignment.fps, gallery=texts.SIDE_CLIP)
+    return player.make_content(panels, aligned.alignment.fps, gallery=texts.SIDE_CLIP)
 
 
-def seen(
+def measure_clip(
     aligned: Aligned,
     frames: Sequence[Picture],
     alphas: Sequence[NDArray[np.float32]],
@@ -52,4 +52,4 @@ def seen(
     background = [change(frame, source, outside(mask, alpha)) for frame, alpha in pairs[1:]]
     flicker = [change(a, b, outside(of_a, of_b)) for (a, of_a), (b, of_b) in pairwise(pairs)]
     joints = float(np.mean(errors)) if errors else None
-    return texts.seen(joints, float(np.mean(background)), float(np.mean(flicker)))
+    return texts.review(joints, float(np.mean(background)), float(np.mean(flicker)))

@@ -1,44 +1,46 @@
-"""Which sessions run, wait, or have run, and how long one waits for its turn."""
+"""Which sessions run, wait or have run, and how long one waits for its turn."""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections import OrderedDict, deque
+from collections.abc import Callable
 from statistics import mean
 
-from poseanimate.ui.input_cache import REMEMBERED
+from poseanimate.ui.input_cache import MAX_ENTRIES
 from poseanimate.ui.run_view import RunView
 
-TYPICAL_OF = 5  # runs that tell how long one takes
+TYPICAL_OF = 5  # the runs whose mean duration is the estimate
 
 
 class RunQueue:
-    """At most one run of each session, in the order of asking; the last finished ones are remembered."""
+    """At most one run per session, first come, first served; the last finished ones are kept."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self._runs: dict[str, RunView] = {}
         self._finished: OrderedDict[str, RunView] = OrderedDict()
         self._took_s: deque[float] = deque(maxlen=TYPICAL_OF)
         self._lock = threading.Lock()
 
-    def ask(self, session: str) -> None:
-        """A session asks for a run; one that has begun goes on."""
+    def join(self, session: str) -> None:
+        """Puts a session's run at the end of the queue; one that has begun goes on."""
         with self._lock:
             run = self._runs.get(session)
             if run is None or not run.begun:
-                self._put(session, RunView())
+                self._put(session, RunView(clock=self._clock))
 
     def begin(self, session: str) -> RunView:
         """The turn of a session's run has come."""
         with self._lock:
             run = self._runs.get(session)
             if run is None or run.begun:
-                run = self._put(session, RunView())
+                run = self._put(session, RunView(clock=self._clock))
             run.begin()
             return run
 
-    def of(self, session: str) -> RunView | None:
+    def current(self, session: str) -> RunView | None:
         """The run that a session waits for or has begun."""
         with self._lock:
             return self._runs.get(session)
@@ -48,7 +50,7 @@ class RunQueue:
         with self._lock:
             run = self._runs.pop(session, None)
             if run is not None and run.done is not None:
-                self._took_s.append(time.monotonic() - run.begun_s)
+                self._took_s.append(self._clock() - run.begun_s)
             return run
 
     def leave(self, session: str) -> None:
@@ -60,7 +62,7 @@ class RunQueue:
             self._finished.pop(session, None)
 
     def ahead(self, session: str) -> tuple[int, float | None]:
-        """How many runs come before a session's, and after how many seconds they are over, where that is known."""
+        """How many runs come before a session's, and how many seconds they will take; None where unknown."""
         with self._lock:
             line = list(self._runs)
             asked = line[: line.index(session)] if session in line else line
@@ -75,17 +77,17 @@ class RunQueue:
         return len(before), sum(known) if len(known) == len(left) else None
 
     def remember(self, session: str, run: RunView) -> None:
-        """Keeps what a session has made last; what a run without frames leaves is the one before it."""
+        """Keeps a session's last run; a run without frames doesn't replace the one before it."""
         if len(run.frames) < 2:
             return
         with self._lock:
             self._finished[session] = run
             self._finished.move_to_end(session)
-            while len(self._finished) > REMEMBERED:
+            while len(self._finished) > MAX_ENTRIES:
                 self._finished.popitem(last=False)
 
     def last(self, session: str) -> RunView | None:
-        """What a session has made last."""
+        """The last run that a session finished."""
         with self._lock:
             return self._finished.get(session)
 

@@ -1,8 +1,10 @@
-"""One animation of one session, as far as it is: what the page shows of the engine's events."""
+"""One session's run: what the page shows of the engine's events."""
 
 from __future__ import annotations
 
+import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,7 +16,7 @@ from poseanimate.inputs.bundle import Bundle
 from poseanimate.media import write_clip
 from poseanimate.poses import overlay
 from poseanimate.ui import texts
-from poseanimate.ui.contact_sheet import Sheet, enlargement
+from poseanimate.ui.contact_sheet import ContactSheet, enlargement
 
 Picture = NDArray[np.uint8]
 
@@ -25,10 +27,11 @@ SHEETS_PER_S = 2.0
 class RunView:
     """Follows a run.
 
-    name: of the clip's file; never text that came from outside. share: how far it is, 0 to 1.
-    left_s: for how long it goes on, where that is known.
-    job: what its clip is made of, as soon as that is known. joints: the character's, as they were put right.
-    begun: it isn't waiting any more. stopped: somebody asked it to end.
+    name: of the clip's file; never text from outside. share: how much is done, 0 to 1.
+    left_s: remaining seconds, where known.
+    job: what the clip is made of, as soon as that is known. joints: the character's, as corrected on the page.
+    begun: no longer waiting. stopped: somebody asked it to end.
+    clock: seconds that only go forward.
     """
 
     name: str = "clip"
@@ -44,16 +47,17 @@ class RunView:
     stopped: bool = False
     share: float = 0.0
     left_s: float | None = None
+    clock: Callable[[], float] = time.monotonic
     bar: str = texts.progress(texts.READING, 0.0)
-    _sheet: Sheet | None = None
+    _sheet: ContactSheet | None = None
     _sheet_changed: bool = False
-    _sheet_shown_s: float = -1.0
+    _sheet_sent_s: float = -math.inf
     _frames: tuple[int, int] | None = None
     _last: int | None = None
 
     def begin(self) -> None:
         """Its turn has come."""
-        self.begun, self.begun_s = True, time.monotonic()
+        self.begun, self.begun_s = True, self.clock()
 
     def take(self, event: Event) -> None:
         """Follows what the engine reports."""
@@ -64,7 +68,7 @@ class RunView:
                 self.bar = texts.progress(self._doing(name), self.share, about)
             case Step(name, index, total, left_s):
                 if left_s is not None:
-                    passed_s = time.monotonic() - self.begun_s
+                    passed_s = self.clock() - self.begun_s
                     self.left_s = left_s
                     self.share = passed_s / max(passed_s + left_s, 1e-6)
                 about = texts.step_detail(index, total, left_s)
@@ -73,7 +77,7 @@ class RunView:
                 self.aligned = event
                 self.fps, self._last = alignment.fps, len(alignment.poses) - 1
                 height, width = picture.shape[:2]
-                self._sheet = Sheet(overlay.frames(picture, alignment), width, height)
+                self._sheet = ContactSheet(overlay.frames(picture, alignment), width, height)
                 self._sheet_changed = True
             case Preview(index, picture) if self._sheet is not None:
                 self._sheet.predict(index, picture)
@@ -88,14 +92,15 @@ class RunView:
             case Done():
                 self.done = event
 
-    def sheet(self, now_s: float | None = None) -> Picture | None:
-        """The contact sheet where it has changed; at most `SHEETS_PER_S` where the time is given."""
+    def contact_sheet(self, throttled: bool = False) -> Picture | None:
+        """The contact sheet if it has changed; if throttled, at most `SHEETS_PER_S` of them."""
         if self._sheet is None or not self._sheet_changed:
             return None
-        if now_s is not None:
-            if now_s - self._sheet_shown_s < 1 / SHEETS_PER_S:
+        if throttled:
+            now_s = self.clock()
+            if now_s - self._sheet_sent_s < 1 / SHEETS_PER_S:
                 return None
-            self._sheet_shown_s = now_s
+            self._sheet_sent_s = now_s
         self._sheet_changed = False
         return self._sheet.picture()
 

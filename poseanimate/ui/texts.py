@@ -67,7 +67,7 @@ ALIGNMENT_VIEWS = [
 ]
 ALIGNMENT_VIEW = "What is shown"
 ADJUST = "Adjust"
-MEND = {  # settings that a click on a finding's remedy changes
+FIX = {  # settings that a click on a finding's remedy changes
     "anchor": "Pin to the spot",
     "mirror": "Mirror the motion",
     "frames": "Show all of the motion",
@@ -109,8 +109,8 @@ SELF_EXPLAINING = frozenset(
 RESULT = "## 5 · Clip"
 GENERATE = "Generate"
 STOP = "Stop"
-SHEET = "Frames"
-SHEET_ALT = (
+CONTACT_SHEET = "Frames"
+CONTACT_SHEET_ALT = (
     "The clip's frames in reading order: finished ones, and skeletons where a frame is to come"
 )
 CLIP = "Clip"
@@ -356,9 +356,9 @@ def findings(alignment: Alignment) -> str:
     return sentences([(text, "good"), *((note, "note") for note in notes)])
 
 
-def mend(name: str, value: object) -> str:
+def fix(name: str, value: object) -> str:
     """A button that changes a setting to mend what a finding says."""
-    return f"{MEND[name]} ({value} frames)" if name == "frames" and value else MEND[name]
+    return f"{FIX[name]} ({value} frames)" if name == "frames" and value else FIX[name]
 
 
 def lambda_sum(total: float) -> str:
@@ -368,7 +368,7 @@ def lambda_sum(total: float) -> str:
     return sentence(f"λ1 + λ2 + λ3 = {total:.4g}, but must be 1.", "error")
 
 
-def seen(joints: float | None, background: float, flicker: float) -> str:
+def review(joints: float | None, background: float, flicker: float) -> str:
     """What is seen in a clip afterwards; joints: their mean distance in torso lengths, None where there are none."""
     rows = (
         {} if joints is None else {"Joints": f"{joints:.3f} torso lengths from where they shall be"}

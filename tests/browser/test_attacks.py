@@ -194,9 +194,9 @@ def test_files_of_the_server_are_not_served(app: App, visitor: Visitor, path: st
 
 def test_the_cache_of_stages_and_the_shelf_are_not_served(app: App, visitor: Visitor) -> None:
     assert visitor.animate(**QUICK).success and visitor.ask("share").success
-    files = [path for path in (*app.cache.rglob("*"), *app.shelf.folder.iterdir())]
-    assert {path.parent for path in files} == {app.cache, app.shelf.folder}
-    for path in (app.cache, app.shelf.folder, *files):
+    files = [path for path in (*app.cache.rglob("*"), *app.shared_clips.folder.iterdir())]
+    assert {path.parent for path in files} == {app.cache, app.shared_clips.folder}
+    for path in (app.cache, app.shared_clips.folder, *files):
         assert raw(app, f"/gradio_api/file={path}").status == 403
 
 
@@ -269,8 +269,8 @@ def test_a_file_that_is_no_upload_is_refused_to_programs(
 
 
 def test_a_file_of_the_shelf_is_no_bundle_to_upload(app: App, visitor: Visitor) -> None:
-    ticket = app.shelf.put(a_bundle())
-    (path,) = app.shelf.folder.glob(f"{ticket.id}*")
+    token = app.shared_clips.put(a_bundle())
+    (path,) = app.shared_clips.folder.glob(f"{token.id}*")
     answer = visitor.ask("restore", file_data(str(path)))
     assert not answer.success and answer.said.strip() == ""
 
@@ -580,7 +580,7 @@ def test_compared_values_that_cannot_be_get_a_sentence(
 def test_script_in_texts_and_names_is_not_executed(
     app: App, visitor: Visitor, browser: Browser
 ) -> None:
-    shared = app.shelf.put(a_bundle(prompt=MARKUP, motion_name=MARKUP, models=MARKUP))
+    shared = app.shared_clips.put(a_bundle(prompt=MARKUP, motion_name=MARKUP, models=MARKUP))
     wrong = a_bundle(settings={MARKUP: 1})
     with browser.new_context() as context:
         page = context.new_page()
@@ -632,7 +632,7 @@ def test_another_session_gets_nothing_of_a_run(app: App, visitor: Visitor) -> No
 
 @pytest.mark.parametrize("id", ["../../../../etc/passwd", "*", "?" * 22, "a" * 22, "a\0" * 11])
 def test_a_link_that_is_none_opens_nothing(app: App, visitor: Visitor, id: str) -> None:
-    app.shelf.put(a_bundle())
+    app.shared_clips.put(a_bundle())
     answer = visitor.ask("opened", shared=id)
     assert "There is no shared clip under this link." in answer.said
     assert all(unchanged(value) for value in answer.values[1:])
@@ -642,10 +642,10 @@ def test_a_clip_is_taken_back_by_whom_it_is_from_alone(app: App, visitor: Visito
     assert visitor.animate(**QUICK).success
     id = visitor.ask("share").values[1]
     other = Visitor(app.url)
-    for ticket in ([id, "key"], [id, ""], {"id": id}, None):
-        assert "isn't shared any more" in other.ask("unshare", ticket).said
-    assert not app.shelf.remove(ShareToken(id, "key"))
-    assert app.shelf.get(id)
+    for token in ([id, "key"], [id, ""], {"id": id}, None):
+        assert "isn't shared any more" in other.ask("unshare", token).said
+    assert not app.shared_clips.remove(ShareToken(id, "key"))
+    assert app.shared_clips.get(id)
     assert "Taken back" in visitor.ask("unshare", None).said
     assert "no shared clip" in other.ask("opened", shared=id).said
 
@@ -676,7 +676,7 @@ def test_a_visitor_who_has_made_enough_runs_stays_one(
     app: App, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(VARIABLE, "1")
-    with serving(app.animator, app.shelf) as url:
+    with serving(app.animator, app.shared_clips) as url:
         # a proxy on the same machine would be believed, so the visitor comes from elsewhere
         elsewhere = "127.0.0.2"
         assert "must be a whole number" in Visitor(url, elsewhere).animate(frames=NAN).said

@@ -69,11 +69,11 @@ def _first_frame(video: Path) -> np.ndarray:
 WATCH_THE_SHEET = """() => {
     window.sheets = new Set();
     const look = () => {
-        const sheet = document.querySelector("#sheet img");
+        const sheet = document.querySelector("#contact-sheet img");
         if (sheet) window.sheets.add(sheet.src);
     };
     const all = {subtree: true, childList: true, attributes: true};
-    new MutationObserver(look).observe(document.querySelector("#sheet"), all);
+    new MutationObserver(look).observe(document.querySelector("#contact-sheet"), all);
 }"""
 
 
@@ -144,7 +144,7 @@ def test_the_whole_way(
         re.compile("Taken from the cache *inverting the picture, learning to reconstruct")
     )
     expect(page.locator("#report")).to_contain_text("dB PSNR")
-    expect(page.locator("#seen")).to_contain_text("torso lengths")
+    expect(page.locator("#review")).to_contain_text("torso lengths")
     assert page.locator("#clip video").evaluate("video => video.loop && video.autoplay")
 
     # the result frame by frame

@@ -91,7 +91,7 @@ def test_names_of_downloads_are_whole_on_a_phone(unfolded: Page) -> None:
 def test_nothing_moves_when_previews_and_the_clip_arrive(
     app: App, browser: Browser, size: str
 ) -> None:
-    above = ("#generate", "#forecast", "#bar", "#clip", "#sheet")
+    above = ("#generate", "#forecast", "#bar", "#clip", "#contact-sheet")
     below = ("#sharing", "#compare")
     app.animator.unheld()
     app.animator.hold_at, app.animator.hold_on = 1, Preview

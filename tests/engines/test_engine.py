@@ -69,7 +69,7 @@ def picture(tmp_path: Path) -> str:
 def session(engine: Engine, picture: str, video: str) -> list[Any]:
     """All that the page does with one character: previews, a run and the look back at it."""
     handlers, request = Handlers(engine), gr.Request(session_hash="a")
-    previews = PreviewHandlers(engine, handlers.reader)
+    previews = PreviewHandlers(engine, handlers.inputs)
     motion = (texts.FROM_FILE, None, video, 0, 0, 1)
     values = [getattr(QUICK, name) for name in SETTING_NAMES]
     adjusted = [getattr(QUICK, name) for name in ALIGNMENT_SETTINGS]
@@ -84,7 +84,7 @@ def session(engine: Engine, picture: str, video: str) -> list[Any]:
         "to do" in previews.forecast(picture, "", "a girl", *motion, *values),
     ]
     list(handlers.animate(request, picture, "", "a girl", *motion, *values))
-    run = handlers.runs.last("a")
+    run = handlers.queue.last("a")
     assert run is not None
     packed = list(handlers.pack(request))
     (back,) = handlers.restored(handlers.bundle(request) or b"")

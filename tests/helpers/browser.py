@@ -76,14 +76,14 @@ class App:
     url: str
     animator: Paced
     cache: Path
-    shelf: SharedClips
+    shared_clips: SharedClips
     uploads: Path
 
 
 @contextmanager
-def serving(animator: Animator, shelf: SharedClips, mcp: bool = False) -> Iterator[str]:
+def serving(animator: Animator, shared_clips: SharedClips, mcp: bool = False) -> Iterator[str]:
     """The page of an animator, in a thread of its own; yields its URL."""
-    demo = create_demo(animator, shelf)
+    demo = create_demo(animator, shared_clips)
     try:
         _, url, _ = serve(demo, mcp, server_port=free_port(), prevent_thread_lock=True, quiet=True)
         yield url
@@ -96,14 +96,14 @@ def app_in(folder: Path, mcp: bool = False) -> Iterator[App]:
     """The page, with all that it keeps in a folder."""
     cache, shared, uploads = (folder / name for name in ("cache", "shared", "uploads"))
     uploads.mkdir()
-    animator, shelf = (
+    animator, shared_clips = (
         Paced(load_models("pocket", "cpu"), StageCache(cache, 10**9)),
         SharedClips(shared),
     )
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("GRADIO_TEMP_DIR", str(uploads))
-        with serving(animator, shelf, mcp) as url:
-            yield App(url, animator, cache, shelf, uploads)
+        with serving(animator, shared_clips, mcp) as url:
+            yield App(url, animator, cache, shared_clips, uploads)
 
 
 def file_data(path: str, **more: Any) -> dict[str, Any]:

@@ -20,18 +20,18 @@ from poseanimate.settings import Settings
 from poseanimate.storage.stage_cache import StageCache
 from poseanimate.ui import texts
 from poseanimate.ui.compare import (
-    COMPARED,
+    COMPARISON_OUTPUTS,
     LABEL_PX,
     MODULES,
     TILE_PX,
-    Comparison,
+    ComparisonHandlers,
     by_modules,
     by_values,
     side_by_side,
 )
 from poseanimate.ui.handlers import Handlers
 from poseanimate.ui.input_cache import SETTING_NAMES
-from poseanimate.ui.rate_limit import Rate
+from poseanimate.ui.rate_limit import RateLimit
 
 WALK = (texts.FROM_PRESET, "walk", None, 0, 0, 1)
 QUICK = Settings(num_inference_steps=2, inner_steps=1, frames=3, pacm_pose=False, mgdm=False)
@@ -44,10 +44,12 @@ def picture(tmp_path: Path) -> str:
     return str(path)
 
 
-def answers(comparison: Comparison, *asked: Any, who: str = "a") -> Iterator[dict[str, Any]]:
+def answers(
+    comparison: ComparisonHandlers, *asked: Any, who: str = "a"
+) -> Iterator[dict[str, Any]]:
     settings = [getattr(QUICK, name) for name in SETTING_NAMES]
     for answer in comparison.compare(gr.Request(session_hash=who), *asked, *WALK, *settings):
-        named = zip(COMPARED, answer, strict=True)
+        named = zip(COMPARISON_OUTPUTS, answer, strict=True)
         yield {name: value for name, value in named if value != gr.skip()}
 
 
@@ -110,7 +112,7 @@ def test_a_comparison_makes_one_clip_and_reuses_what_is_cached(
     picture: str, tmp_path: Path
 ) -> None:
     cache = StageCache(tmp_path / "cache", 10**8)
-    comparison = Comparison(Handlers(Animator(tiny_models(), cache)))
+    comparison = ComparisonHandlers(Handlers(Animator(tiny_models(), cache)))
     bars, sizes = [], []
     for answer in answers(
         comparison, texts.BY_VALUES, "lambda_first", "0, 1", picture, "", "a girl"
@@ -129,7 +131,7 @@ def test_a_comparison_makes_one_clip_and_reuses_what_is_cached(
 
 def test_stop_keeps_the_clips_that_are_done(picture: str) -> None:
     handlers = Handlers(Animator(tiny_models()))
-    comparison, last, grids = Comparison(handlers), {}, 0
+    comparison, last, grids = ComparisonHandlers(handlers), {}, 0
     for last in answers(comparison, texts.BY_MODULES, "seed", "", picture, "", "a girl"):
         grids += "grid" in last
         if "2 of 4" in last.get("bar", ""):
@@ -138,7 +140,7 @@ def test_stop_keeps_the_clips_that_are_done(picture: str) -> None:
 
 
 def test_trouble_gets_a_sentence_and_the_buttons_back(picture: str) -> None:
-    comparison = Comparison(Handlers(Animator(tiny_models())))
+    comparison = ComparisonHandlers(Handlers(Animator(tiny_models())))
     *_, last = answers(comparison, texts.BY_VALUES, "frames", "1", picture, "", "")
     assert "frames" in last["bar"] and "alert" in last["bar"] and last["compare"].interactive
     *_, last = answers(comparison, texts.BY_MODULES, "frames", "", None, "", "")
@@ -147,9 +149,9 @@ def test_trouble_gets_a_sentence_and_the_buttons_back(picture: str) -> None:
 
 def test_a_queue_that_is_full_gets_a_sentence_and_the_buttons_back() -> None:
     handlers = Handlers(Animator(tiny_models()))
-    comparison, who = Comparison(handlers), gr.Request(session_hash="a")
+    comparison, who = ComparisonHandlers(handlers), gr.Request(session_hash="a")
     comparison.begin(who)
-    last = dict(zip(COMPARED, comparison.failed(who), strict=True))
+    last = dict(zip(COMPARISON_OUTPUTS, comparison.failed(who), strict=True))
     assert texts.TOO_MANY in last["bar"]
     assert last["generate"].interactive and last["compare"].interactive
     assert not last["stop"].interactive
@@ -164,8 +166,8 @@ def test_every_setting_can_be_swept() -> None:
 
 
 def test_every_clip_of_a_comparison_counts_as_a_run(picture: str) -> None:
-    comparison = Comparison(Handlers(Animator(tiny_models())))
-    comparison.handlers.rate = Rate(2)
+    comparison = ComparisonHandlers(Handlers(Animator(tiny_models())))
+    comparison.handlers.rate_limit = RateLimit(2)
     asked = (texts.BY_VALUES, "lambda_first", "0, 0.5, 1", picture, "", "a girl")
     *_, last = answers(comparison, *asked)
     assert "2 runs within an hour" in last["bar"] and 'role="alert"' in last["bar"]

@@ -5,13 +5,14 @@ from __future__ import annotations
 import ast
 import base64
 import io
-import math
 import re
 import threading
 import zipfile
 from collections.abc import Generator, Iterator
 from dataclasses import fields, replace
+from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import cv2
@@ -35,14 +36,14 @@ from poseanimate.poses.skeleton import Pose
 from poseanimate.settings import Settings, preset_names
 from poseanimate.storage.stage_cache import StageCache
 from poseanimate.ui import page, parts, player, texts, theme
-from poseanimate.ui.contact_sheet import BORDER_PX, GAP_PX, PREDICTED_RGB, Sheet, enlargement
+from poseanimate.ui.contact_sheet import BORDER_PX, GAP_PX, PREDICTED_RGB, ContactSheet, enlargement
 from poseanimate.ui.handlers import (
-    RESTORED,
+    RESTORE_OUTPUTS,
     RESULT_OUTPUTS,
     Handlers,
 )
 from poseanimate.ui.input_cache import MOTION_NAMES, SETTING_NAMES, InputCache, MotionChoice
-from poseanimate.ui.previews import ALIGNMENT_SETTINGS, FITTED, MENDED, PreviewHandlers
+from poseanimate.ui.previews import ALIGNMENT_OUTPUTS, ALIGNMENT_SETTINGS, FIXABLE, PreviewHandlers
 from poseanimate.ui.run_view import RunView
 
 WALK = (texts.FROM_PRESET, "walk", None, 0, 0, 1)
@@ -112,15 +113,15 @@ def started(handlers: Handlers, picture: str | None, who: str = "a") -> Generato
 
 def ahead(of: Animator | Handlers) -> PreviewHandlers:
     """The handlers of what comes before a run; with the inputs that a page's runs have read."""
-    reader = of.reader if isinstance(of, Handlers) else InputCache(of)
-    return PreviewHandlers(reader.engine, reader)
+    inputs = of.inputs if isinstance(of, Handlers) else InputCache(of)
+    return PreviewHandlers(inputs.engine, inputs)
 
 
 def fit(
-    before: PreviewHandlers, *asked: Any, view: str = texts.PLAYING
+    previews: PreviewHandlers, *asked: Any, view: str = texts.PLAYING
 ) -> Iterator[tuple[Any, str]]:
     """The alignment's picture and findings."""
-    for answer in before.fit(view, *asked):
+    for answer in previews.fit(view, *asked):
         picture, findings, *_ = answer
         yield picture, findings
 
@@ -130,7 +131,7 @@ def fit(
 
 def test_a_picture_is_shown_with_its_joints(scripted: Scripted, picture: str) -> None:
     changed, said = ahead(scripted).look(picture)
-    shown, found = changed["shown"], tiny_models().detector.detect(scene_at_ease().picture)
+    shown, found = changed["content"], tiny_models().detector.detect(scene_at_ease().picture)
     assert shown["people"] == people_json(found, SIDE, SIDE)
     assert (shown["width"], shown["height"]) == (SIDE, SIDE)
     jpeg = base64.b64decode(shown["picture"].partition("base64,")[2])
@@ -154,8 +155,8 @@ def test_joints_that_were_put_right_are_used_and_come_back_with_the_bundle(
     joints = people_json([Pose(lifted)], SIDE, SIDE)
     _, said = ahead(handlers).look(picture, joints)
     assert "as you put them" in said
-    assert handlers.reader.character(picture, joints).pose.equals(Pose(lifted))
-    assert handlers.reader.character(picture).pose.equals(found)
+    assert handlers.inputs.load_character(picture, joints).pose.equals(Pose(lifted))
+    assert handlers.inputs.load_character(picture).pose.equals(found)
     asked = (picture, joints, "a girl", *WALK, *values(QUICK))
     clips = [
         read(answer)["clip"]
@@ -177,8 +178,8 @@ def test_of_several_people_one_is_chosen_and_nobody_can_be_placed(picture: str) 
         handlers = Handlers(Animator(replace(tiny_models(), detector=eyes, segmenter=eyes)))
         changed, said = ahead(handlers).look(picture)
         assert remedy in words(said)
-        assert changed["shown"]["people"] == people_json(people, SIDE, SIDE)
-        chosen = handlers.reader.character(picture, people_json([other, one], SIDE, SIDE))
+        assert changed["content"]["people"] == people_json(people, SIDE, SIDE)
+        chosen = handlers.inputs.load_character(picture, people_json([other, one], SIDE, SIDE))
         assert chosen.pose.equals(other)
 
 
@@ -209,14 +210,14 @@ def test_what_is_no_picture_gets_a_sentence_with_its_remedy(
     scripted: Scripted, no_picture: str
 ) -> None:
     changed, said = ahead(scripted).look(no_picture)
-    assert changed["shown"] is player.NOTHING
+    assert changed["content"] is player.NOTHING
     assert "not a picture" in said and "PNG, JPEG or WebP" in said and 'role="alert"' in said
 
 
 def test_no_picture_is_no_error(scripted: Scripted) -> None:
     changed, said = ahead(scripted).look(None)
     assert (
-        changed["shown"] is player.NOTHING
+        changed["content"] is player.NOTHING
         and "alert" not in said
         and texts.NO_PICTURE in words(said)
     )
@@ -269,19 +270,19 @@ def test_alignment_says_what_is_wrong_with_a_motion(
 def test_a_verdict_comes_with_what_mends_it(scripted: Scripted, picture: str) -> None:
     def answer(**changed: Any) -> dict[str, Any]:
         (found,) = ahead(scripted).fit(texts.PLAYING, picture, "", *WALK, *fitting(**changed))
-        return dict(zip(FITTED, found, strict=True))
+        return dict(zip(ALIGNMENT_OUTPUTS, found, strict=True))
 
     short = answer(frames=8)
-    whole = short["mends"]["frames"]
+    whole = short["fixes"]["frames"]
     assert "first" in short["findings"] and f"With {whole} frames" in short["findings"]
     assert short["frames"].visible and str(whole) in short["frames"].value
-    assert not any(short[name].visible for name in MENDED if name != "frames")
-    assert not answer(**short["mends"])["mends"]
+    assert not any(short[name].visible for name in FIXABLE if name != "frames")
+    assert not answer(**short["fixes"])["fixes"]
     long = answer(frames=40)
-    assert long["mends"] == {"loop": True} and long["loop"].visible
-    assert not answer(frames=40, loop=True)["mends"]
+    assert long["fixes"] == {"loop": True} and long["loop"].visible
+    assert not answer(frames=40, loop=True)["fixes"]
     away = answer(frames=whole, motion_scale=4)
-    assert away["mends"]["anchor"] == "pinned" and "leave the picture" in away["findings"]
+    assert away["fixes"]["anchor"] == "pinned" and "leave the picture" in away["findings"]
 
 
 def test_the_alignment_is_seen_before_and_after_and_as_a_strip(picture: str) -> None:
@@ -410,7 +411,7 @@ def test_a_run_ends_with_clip_sheet_and_figures(picture: str) -> None:
     assert len(clip.frames) == 3 and min(clip.frames[0].shape[:2]) == 512
     assert Path(seen["clip"]).name == "poseanimate-walk.mp4"
     assert not Path(seen["clip"]).exists(), "the temporary folder is left behind"
-    assert seen["sheet"].shape[2] == 3
+    assert seen["contact_sheet"].shape[2] == 3
     for figure in ("dB PSNR", "unet", "Taken from the cache"):
         assert figure in seen["report"]
     assert any("step 1 of 2" in bar and "left" in bar for bar in bars)
@@ -485,7 +486,7 @@ def test_downloads_of_a_run_do_not_come_over_the_next_one(picture: str) -> None:
 def restored(handlers: Handlers, path: Path) -> Iterator[dict[str, Any]]:
     """What a bundle changes on the page, by name, while its files are there."""
     for answer in handlers.restore(str(path)):
-        named = zip((*RESTORED, *SETTING_NAMES), answer, strict=True)
+        named = zip((*RESTORE_OUTPUTS, *SETTING_NAMES), answer, strict=True)
         yield {name: value for name, value in named if not _skipped(value)}
 
 
@@ -561,9 +562,7 @@ def test_stop_without_a_run_does_nothing(scripted: Scripted) -> None:
     assert list(read(Handlers(scripted).stop(session()))) == ["stop"]
 
 
-def test_a_predicted_frame_is_marked_in_its_place_until_it_is_finished(
-    picture: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_predicted_frame_is_marked_in_its_place_until_it_is_finished(picture: str) -> None:
     predicted, finished = (np.full((64, 64, 3), grey, np.uint8) for grey in (100, 200))
 
     class Predicting(Scripted):
@@ -574,9 +573,11 @@ def test_a_predicted_frame_is_marked_in_its_place_until_it_is_finished(
             yield Preview(2, predicted)
             yield Frame(2, finished)
 
-    monkeypatch.setattr("poseanimate.ui.run_view.SHEETS_PER_S", math.inf)
-    answers = [read(answer) for answer in started(Handlers(Predicting()), picture)]
-    before, during, after = (answer["sheet"] for answer in answers if "sheet" in answer)
+    handlers = Handlers(Predicting(), clock=count().__next__)  # a second for every look at it
+    answers = [read(answer) for answer in started(handlers, picture)]
+    before, during, after = (
+        answer["contact_sheet"] for answer in answers if "contact_sheet" in answer
+    )
     side = (before.shape[0] - GAP_PX) // 2  # three frames in two rows
     place = np.s_[side + GAP_PX :, :side]
     for sheet in (during, after):
@@ -617,7 +618,7 @@ def test_bad_settings_leave_the_last_clip_alone(scripted: Scripted, picture: str
             answers.append(read(answer))
     assert "for instance 0.7" in answers[-1]["bar"] and 'role="alert"' in answers[-1]["bar"]
     assert answers[-1]["generate"].interactive
-    assert not any({"clip", "sheet", "report"} & set(answer) for answer in answers)
+    assert not any({"clip", "contact_sheet", "report"} & set(answer) for answer in answers)
 
 
 def test_a_bad_picture_gets_a_sentence(scripted: Scripted, no_picture: str) -> None:
@@ -666,7 +667,7 @@ def test_a_motion_that_can_not_be_used_leaves_the_last_clip_alone(
             session(), picture, "", "", *motion, *values(QUICK)
         ):
             answers.append(read(answer))
-    assert not any({"clip", "sheet", "report"} & set(answer) for answer in answers)
+    assert not any({"clip", "contact_sheet", "report"} & set(answer) for answer in answers)
 
 
 def test_one_session_has_one_run(scripted: Scripted, picture: str) -> None:
@@ -731,7 +732,7 @@ def test_a_stage_says_which_frames_it_works_on() -> None:
 @pytest.mark.parametrize("size", [(128, 128), (64, 192), (512, 768)])
 def test_sheets_hold_every_frame_in_its_place(count: int, size: tuple[int, int]) -> None:
     width, height = size
-    sheet = Sheet([np.zeros((300, 200, 3), np.uint8)] * count, width, height)
+    sheet = ContactSheet([np.zeros((300, 200, 3), np.uint8)] * count, width, height)
     sheet.finish(count - 1, np.full((height, width, 3), 200, np.uint8))
     sheet.predict(0, np.full((height, width, 3), 100, np.uint8))
     whole = sheet.picture()
@@ -745,16 +746,18 @@ def test_sheets_hold_every_frame_in_its_place(count: int, size: tuple[int, int])
 
 
 def test_sheets_come_at_most_twice_a_second() -> None:
-    run = RunView()
-    run._sheet = Sheet([np.zeros((8, 8, 3), np.uint8)] * 4, 8, 8)
+    clock = SimpleNamespace(now=0.0)
+    run = RunView(clock=lambda: clock.now)
+    run._sheet = ContactSheet([np.zeros((8, 8, 3), np.uint8)] * 4, 8, 8)
     picture = np.zeros((8, 8, 3), np.uint8)
     shown = []
     for millisecond in range(0, 2000, 10):
         run.take(Frame(1, picture))
-        shown.append(run.sheet(millisecond / 1000) is not None)
+        clock.now = millisecond / 1000
+        shown.append(run.contact_sheet(throttled=True) is not None)
     assert 4 <= sum(shown) <= 5
-    assert run.sheet() is not None, "the last state is held back"
-    assert run.sheet() is None
+    assert run.contact_sheet() is not None, "the last state is held back"
+    assert run.contact_sheet() is None
 
 
 def test_small_clips_are_enlarged() -> None:

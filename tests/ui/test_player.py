@@ -24,9 +24,9 @@ from poseanimate.poses.motion import load_preset
 from poseanimate.poses.pata import Alignment
 from poseanimate.poses.skeleton import Pose
 from poseanimate.ui import player, texts
-from poseanimate.ui.input_cache import REMEMBERED_PIXELS, InputCache, _reduced
+from poseanimate.ui.input_cache import MAX_PIXELS, InputCache, _reduced
 from poseanimate.ui.previews import PreviewHandlers
-from poseanimate.ui.review import frames_shown, seen
+from poseanimate.ui.review import compare_frames, measure_clip
 
 
 def grey(level: int, width: int = 8, height: int = 8) -> np.ndarray:
@@ -52,21 +52,21 @@ def test_tiles_lie_in_reading_order(count: int, columns: int, gap: int) -> None:
 @pytest.mark.parametrize("count", [1, 2, 5, 24])
 def test_every_frame_is_found_where_the_page_looks_for_it(count: int) -> None:
     frames = [grey(8 * i) for i in range(count)]
-    told = player.shown({"still": [grey(250)], "clip": frames}, 12.0)
-    still, clip = told["panels"]
+    content = player.make_content({"still": [grey(250)], "clip": frames}, 12.0)
+    still, clip = content["panels"]
     assert still["still"] and (decoded(still["url"]) > 245).all()
     sheet = decoded(clip["url"])
-    height, width = sheet.shape[0] // told["rows"], sheet.shape[1] // told["columns"]
+    height, width = sheet.shape[0] // content["rows"], sheet.shape[1] // content["columns"]
     for i in range(count):
-        row, column = divmod(i, told["columns"])
+        row, column = divmod(i, content["columns"])
         middle = sheet[row * height + height // 2, column * width + width // 2]
         assert abs(int(middle[0]) - 8 * i) <= 3
 
 
 def test_a_long_clip_stays_small() -> None:
-    told = player.shown({"clip": [grey(100, 512, 768)] * 240}, 12.0)
-    height, width = decoded(told["panels"][0]["url"]).shape[:2]
-    assert height * width <= 1.1 * player.SHEET_PIXELS
+    content = player.make_content({"clip": [grey(100, 512, 768)] * 240}, 12.0)
+    height, width = decoded(content["panels"][0]["url"]).shape[:2]
+    assert height * width <= 1.1 * player.MAX_CLIP_PIXELS
 
 
 def aligned_walk(frames: int = 4) -> Aligned:
@@ -78,8 +78,10 @@ def aligned_walk(frames: int = 4) -> Aligned:
 
 def test_a_stopped_clip_is_shown_as_far_as_it_is() -> None:
     aligned = aligned_walk()
-    told = frames_shown(aligned, [aligned.picture, grey(9, SIDE, SIDE)])
-    assert told["count"] == 2 and told["panels"][told["gallery"]]["label"] == texts.SIDE_CLIP
+    content = compare_frames(aligned, [aligned.picture, grey(9, SIDE, SIDE)])
+    assert (
+        content["count"] == 2 and content["panels"][content["gallery"]]["label"] == texts.SIDE_CLIP
+    )
 
 
 def test_joints_and_background_are_measured_in_the_clip() -> None:
@@ -92,7 +94,7 @@ def test_joints_and_background_are_measured_in_the_clip() -> None:
     changed[:, : SIDE // 2] = 250  # the character's half counts nothing
     aligned = Aligned(aligned.alignment, source, mask)
     eyes = ToldEyes((aligned.alignment.poses[1],), mask)
-    said = seen(aligned, [source, changed, changed], [mask] * 3, eyes)
+    said = measure_clip(aligned, [source, changed, changed], [mask] * 3, eyes.detect)
     share = (SIDE // 2 - 8) / (SIDE // 2 - 2)  # a margin at the mask's edge counts nothing either
     assert f"{4 * share:.1f} grey levels from the picture" in said
     assert f"{2 * share:.1f} from frame to frame" in said
@@ -107,7 +109,7 @@ def test_where_no_joint_is_wanted_none_is_measured() -> None:
     scene = scene_at_ease()
     aligned = Aligned(Alignment((scene.pose, nobody), 0, 12.0, ()), scene.picture, scene.mask)
     eyes = ToldEyes((scene.pose,), scene.mask)
-    said = seen(aligned, [scene.picture] * 2, [scene.mask] * 2, eyes)
+    said = measure_clip(aligned, [scene.picture] * 2, [scene.mask] * 2, eyes.detect)
     assert "torso" not in said and "0.0 grey levels" in said
 
 
@@ -115,7 +117,7 @@ def test_where_no_joint_is_wanted_none_is_measured() -> None:
 
 
 @pytest.fixture
-def before() -> PreviewHandlers:
+def previews() -> PreviewHandlers:
     animator = Animator(tiny_models())
     return PreviewHandlers(animator, InputCache(animator))
 
@@ -127,17 +129,17 @@ def video(tmp_path: Path) -> str:
     return str(path)
 
 
-def told(update: dict[str, Any]) -> Any:
-    return update["shown"]
+def content(update: dict[str, Any]) -> Any:
+    return update["content"]
 
 
 def test_a_video_is_shown_with_what_was_found_in_every_frame(
-    before: PreviewHandlers, video: str
+    previews: PreviewHandlers, video: str
 ) -> None:
-    line = told(before.timeline(texts.FROM_FILE, None, video, 0, 0, 1))
+    line = content(previews.timeline(texts.FROM_FILE, None, video, 0, 0, 1))
     assert line["count"] == 12 and line["fps"] == pytest.approx(12, rel=0.01)
     assert line["marks"] == [1.0] * 12 and set(line["notes"]) == {"18 of 18 joints"}
-    part = told(before.timeline(texts.FROM_FILE, None, video, 0.5, 0, 2))
+    part = content(previews.timeline(texts.FROM_FILE, None, video, 0.5, 0, 2))
     assert part["count"] == 3 and part["start_s"] == 0.5
 
 
@@ -149,27 +151,27 @@ def test_frames_without_a_person_are_marked(video: str) -> None:
             return next(people)
 
     animator = Animator(replace(tiny_models(), detector=Eyes((), scene_at_ease().mask)))
-    before = PreviewHandlers(animator, InputCache(animator))
-    line = told(before.timeline(texts.FROM_FILE, None, video, 0, 0, 1))
+    previews = PreviewHandlers(animator, InputCache(animator))
+    line = content(previews.timeline(texts.FROM_FILE, None, video, 0, 0, 1))
     assert [mark > 0 for mark in line["marks"][:4]] == [True, False, False, True]
     assert line["notes"][1] == texts.NOBODY_SEEN
 
 
 def test_a_pose_file_has_a_timeline_and_a_preset_has_none(
-    before: PreviewHandlers, tmp_path: Path
+    previews: PreviewHandlers, tmp_path: Path
 ) -> None:
     path = tmp_path / "walk.json"
     path.write_text(load_preset("walk").to_json())
-    line = told(before.timeline(texts.FROM_FILE, None, str(path), 0, 0, 1))
+    line = content(previews.timeline(texts.FROM_FILE, None, str(path), 0, 0, 1))
     assert line["count"] == len(load_preset("walk").poses)
-    assert told(before.timeline(texts.FROM_PRESET, "walk", None, 0, 0, 1)) is player.NOTHING
+    assert content(previews.timeline(texts.FROM_PRESET, "walk", None, 0, 0, 1)) is player.NOTHING
 
 
-def test_what_is_no_motion_has_no_timeline(before: PreviewHandlers, tmp_path: Path) -> None:
+def test_what_is_no_motion_has_no_timeline(previews: PreviewHandlers, tmp_path: Path) -> None:
     text = tmp_path / "wave.mp4"
     text.write_text("this is text")
-    assert told(before.timeline(texts.FROM_FILE, None, str(text), 0, 0, 1)) is player.NOTHING
-    assert told(before.timeline(texts.FROM_FILE, None, None, 0, 0, 1)) is player.NOTHING
+    assert content(previews.timeline(texts.FROM_FILE, None, str(text), 0, 0, 1)) is player.NOTHING
+    assert content(previews.timeline(texts.FROM_FILE, None, None, 0, 0, 1)) is player.NOTHING
 
 
 def test_a_part_that_is_chosen_becomes_start_and_end() -> None:
@@ -184,4 +186,4 @@ def test_a_part_that_is_none_changes_nothing(part: str) -> None:
 @given(st.integers(1, 600), st.integers(1, 300), st.integers(1, 300))
 def test_remembered_frames_have_a_bound(count: int, width: int, height: int) -> None:
     small = _reduced(np.zeros((height, width, 3), np.uint8), count)
-    assert count * (small.shape[0] - 1) * (small.shape[1] - 1) <= REMEMBERED_PIXELS
+    assert count * (small.shape[0] - 1) * (small.shape[1] - 1) <= MAX_PIXELS

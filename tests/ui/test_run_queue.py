@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from types import SimpleNamespace
 
 import gradio as gr
 import pytest
@@ -21,67 +22,68 @@ from poseanimate.ui.run_queue import RunQueue
 
 
 def test_whoever_asks_first_comes_first() -> None:
-    runs = RunQueue()
+    queue = RunQueue()
     for session in "abc":
-        runs.ask(session)
-    assert [runs.ahead(session)[0] for session in "abc"] == [0, 1, 2]
-    runs.begin("a")
-    assert runs.ahead("c") == (2, None), "no run has told yet how long one takes"
-    runs.end("a")
-    assert [runs.ahead(session)[0] for session in "bc"] == [0, 1]
+        queue.join(session)
+    assert [queue.ahead(session)[0] for session in "abc"] == [0, 1, 2]
+    queue.begin("a")
+    assert queue.ahead("c") == (2, None), "no run has told yet how long one takes"
+    queue.end("a")
+    assert [queue.ahead(session)[0] for session in "bc"] == [0, 1]
 
 
 def test_the_wait_is_what_is_left_of_the_run_and_what_runs_take() -> None:
-    runs = RunQueue()
-    before = runs.begin("before")
-    before.begun_s -= 60
+    clock = SimpleNamespace(now=0.0)
+    queue = RunQueue(lambda: clock.now)
+    before = queue.begin("before")
+    clock.now = 60.0
     before.done = Done((), 12.0, {}, {}, None)
-    runs.end("before")
+    queue.end("before")
     for session in "abc":
-        runs.ask(session)
-    runs.begin("a").take(Step("generation", 1, 4, 20.0))
-    count, seconds = runs.ahead("c")
-    assert count == 2 and seconds == pytest.approx(20 + 60, abs=1)
+        queue.join(session)
+    queue.begin("a").take(Step("generation", 1, 4, 20.0))
+    count, seconds = queue.ahead("c")
+    assert count == 2 and seconds == 20 + 60
 
 
 def test_a_run_that_was_stopped_is_not_waited_for() -> None:
-    runs = RunQueue()
-    runs.ask("a")
-    runs.ask("b")
-    stopped = runs.of("a")
+    queue = RunQueue()
+    queue.join("a")
+    queue.join("b")
+    stopped = queue.current("a")
     assert stopped is not None
     stopped.stopped = True
-    assert runs.ahead("b")[0] == 0
+    assert queue.ahead("b")[0] == 0
 
 
 def test_a_run_that_begins_without_having_asked_is_waited_for() -> None:
-    runs = RunQueue()
-    runs.ask("a")
-    runs.begin("a program")
-    assert runs.ahead("a")[0] == 1
+    queue = RunQueue()
+    queue.join("a")
+    queue.begin("a program")
+    assert queue.ahead("a")[0] == 1
 
 
 def test_what_was_stopped_or_failed_tells_nothing_about_how_long_runs_take() -> None:
-    runs = RunQueue()
-    runs.begin("stopped")
-    runs.end("stopped")
-    runs.begin("a")
-    runs.ask("b")
-    assert runs.ahead("b") == (1, None)
+    queue = RunQueue()
+    queue.begin("stopped")
+    queue.end("stopped")
+    queue.begin("a")
+    queue.join("b")
+    assert queue.ahead("b") == (1, None)
 
 
 def test_who_asks_again_is_the_last_in_the_line() -> None:
-    runs = RunQueue()
+    queue = RunQueue()
     for session in ("a", "b", "a"):
-        runs.ask(session)
-    assert runs.ahead("a")[0] == 1 and runs.ahead("b")[0] == 0
+        queue.join(session)
+    assert queue.ahead("a")[0] == 1 and queue.ahead("b")[0] == 0
 
 
 def test_a_run_that_has_begun_is_not_replaced_by_a_second_click() -> None:
-    runs = RunQueue()
-    first = runs.begin("a")
-    runs.ask("a")
-    assert runs.of("a") is first
+    queue = RunQueue()
+    first = queue.begin("a")
+    queue.join("a")
+    assert queue.current("a") is first
 
 
 @pytest.mark.parametrize(
