@@ -1,4 +1,4 @@
-"""The page's last part: the method in pictures, licences, limits, and what is private."""
+"""The page's last section: the method in pictures, licences, limits and privacy."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PICTURES = resource_folder("examples") / "about"
 
 
 def add_about() -> None:
-    """An accordion, closed at first."""
+    """Adds an accordion, closed at first."""
     with gr.Accordion(texts.ABOUT, open=False, elem_id="about"):
         gr.Markdown(texts.ABOUT_METHOD)
         gr.HTML("".join(_figure(name, *said) for name, said in texts.ABOUT_MODULES.items()))

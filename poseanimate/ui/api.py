@@ -1,10 +1,10 @@
-"""The page's work for programs: endpoints without components; docs/api.md is for who calls them.
+"""The page's work for programs: endpoints without components, documented for callers in docs/api.md.
 
 Notable:
-- Gradio lets any JSON pass here, and looks after files only where they have the form of its uploads: every argument is
-  checked before it is used.
-- Gradio reads types and help from signatures and docstrings: one line per argument, `tuple` for what each yield gives
-  (so annotations must not be texts), and files that may be left out without `| None`, which MCP couldn't fill.
+- Gradio passes any JSON on, and checks files only if they look like its own uploads, so every argument is checked here
+  before it is used.
+- Gradio reads types and help from signatures and docstrings: one line per argument, `tuple` for each yielded value
+  (so annotations must not be strings), and optional files without `| None`, which MCP couldn't fill.
 """
 
 import logging
@@ -44,7 +44,7 @@ class ApiFile(TypedDict):
 
 
 class ApiProgress(TypedDict):
-    """How far the work is: step `step` of `steps` of a stage is done; seconds left, where known."""
+    """Step `step` of `steps` of a stage is done; left_s: remaining seconds, where known."""
 
     stage: str
     step: int
@@ -53,14 +53,14 @@ class ApiProgress(TypedDict):
 
 
 class ApiNote(TypedDict):
-    """A sentence to know before the clip is looked at."""
+    """A remark on the run."""
 
     text: str
     warning: bool
 
 
 class ApiFigures(TypedDict):
-    """Of a finished clip; see `Done`."""
+    """Figures of a finished clip; see `Done`."""
 
     frames: int
     fps: float
@@ -91,7 +91,7 @@ class PresetMotion(TypedDict):
 
 
 class Api:
-    """The endpoints of one page; their runs count and wait like the page's own."""
+    """The endpoints of one page; their runs are limited and queued like the page's own."""
 
     def __init__(self, handlers: Handlers) -> None:
         self.handlers = handlers
@@ -206,7 +206,7 @@ class Api:
     def _looked_through(
         self, choice: MotionChoice
     ) -> Generator[tuple[None, list[ApiFinding]], None, Motion]:
-        """The chosen motion; yields between a video's frames, where a client may leave."""
+        """The chosen motion; yields after each video frame, so that a client can cancel."""
         steps = Returning(self.handlers.inputs.load_motion(choice))
         for _ in steps:
             yield None, []
@@ -215,7 +215,7 @@ class Api:
 
 @contextmanager
 def _sentences() -> Iterator[None]:
-    """What goes wrong becomes what a client is told; faults of the program are logged."""
+    """Turns errors into messages for the client; bugs are logged."""
     try:
         yield
     except PoseAnimateError as error:
@@ -229,11 +229,11 @@ def _error(sentence: str) -> gr.Error:
     return gr.Error(sentence, print_exception=False)
 
 
-# what comes in ------------------------------------------------------------------------------------
+# arguments ------------------------------------------------------------------------------------
 
 
 def _path(what: str, file: Any) -> str:
-    """Of an upload; Gradio has refused paths that are none, but only in files of this form."""
+    """The path of an upload. Gradio has already refused paths of other files, but only in values of this form."""
     if not is_file_obj_with_meta(file):
         raise SettingsError(f"{what} is no uploaded file.", "Upload it first; see docs/api.md.")
     return str(file["path"])
@@ -254,7 +254,7 @@ def _choice(motion: Any, file: Any, start_s: Any, end_s: Any, stride: Any) -> Mo
         name = _path("motion_file", file)
     else:
         name = _text("motion", motion)
-        load_preset(name)  # raises where it is none: a path would be opened
+        load_preset(name)  # raises for other names: a path would be opened
     return MotionChoice(name, start_s, end_s, int(stride))
 
 
@@ -272,7 +272,7 @@ def _settings(preset: Any, changed: Any) -> Settings:
     return Settings.preset(_text("preset", preset)).changed(changed)
 
 
-# what goes out ------------------------------------------------------------------------------------
+# answers ------------------------------------------------------------------------------------
 
 
 def _file(path: str | None) -> ApiFile | None:

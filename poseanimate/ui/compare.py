@@ -1,6 +1,6 @@
-"""The same job several times: with modules off in turn, or with values of one setting, as one clip of tiles.
+"""Variants of one job, with each module off in turn or with values of one setting, as one clip of tiles.
 
-Notable: the tiles are one video, so they can't come out of step.
+The tiles are one video, so they can't get out of step.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ SWEPT = tuple(each.name for each in fields(Settings))
 
 
 class ComparisonHandlers:
-    """The handlers of the page's comparison; its runs are its sessions', as those of Generate."""
+    """The handlers of the page's comparison; its runs belong to the session, as those of Generate do."""
 
     def __init__(self, handlers: Handlers) -> None:
         self.handlers = handlers
@@ -69,7 +69,7 @@ class ComparisonHandlers:
         prompt: str,
         *values: Any,
     ) -> Iterator[Outputs]:
-        """Runs a job's variants one after the other; their clips come as one clip of tiles.
+        """Runs a job's variants one after the other and shows their clips side by side.
 
         Args:
             kind: texts.BY_MODULES or texts.BY_VALUES, of the setting `name`, `several` of them as typed.
@@ -110,7 +110,7 @@ class ComparisonHandlers:
         )
 
     def failed(self, request: gr.Request) -> Outputs:
-        """The comparison never began, because too many wait."""
+        """The comparison never began, because the queue is full."""
         self.handlers.forget(request)
         return comparison_outputs(
             bar=texts.sentence(texts.TOO_MANY, "error"),
@@ -128,7 +128,7 @@ class ComparisonHandlers:
         form: FormValues,
         settings: Settings,
     ) -> Generator[Outputs, None, list[Picture]]:
-        """One variant's frames; stops where the whole comparison is stopped."""
+        """One variant's frames; stops when the whole comparison is stopped."""
         run = RunView(clock=self.handlers.clock)
         run.begin()
         character = self.handlers.inputs.load_character(*source)
@@ -159,7 +159,7 @@ def comparison_outputs(**changed: Any) -> Outputs:
 
 
 def by_modules(settings: Settings) -> dict[str, Settings]:
-    """The job as it is, and without each of its modules."""
+    """The job as set, and without each of its modules."""
     on = [name for name in MODULES if getattr(settings, name)]
     return {"as set": settings} | {
         f"less {texts.label(n)}": settings.changed({n: False}) for n in on
@@ -170,7 +170,7 @@ def by_values(settings: Settings, name: str, values: str) -> dict[str, Settings]
     """The job with each value of a setting.
 
     Args:
-        values: as typed, with commas between them.
+        values: as typed, separated by commas.
 
     Raises:
         SettingsError: no such setting, no value or too many, or one outside its range.
@@ -185,7 +185,7 @@ def by_values(settings: Settings, name: str, values: str) -> dict[str, Settings]
 
 
 def side_by_side(clips: Mapping[str, Sequence[Picture]]) -> list[Picture]:
-    """Clips side by side with their names above them; a shorter one stays on its last frame.
+    """Clips side by side with their names above them; a shorter one holds its last frame.
 
     Args:
         clips: name → frames (H, W, 3) uint8, all of one size.

@@ -1,4 +1,4 @@
-"""The contact sheet of a run: finished frames, predicted ones with a frame around them, skeletons for the rest."""
+"""The contact sheet of a run: finished frames, predicted ones with a border, skeletons for the rest."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class ContactSheet:
     """All frames of a clip in reading order.
 
     Args:
-        skeletons: what is shown of each frame until there is more, (h, w, 3) uint8.
+        skeletons: shown for each frame until it is painted, (h, w, 3) uint8.
         width, height: of the clip's frames, px; small frames are enlarged by a whole factor.
     """
 
@@ -36,11 +36,11 @@ class ContactSheet:
         self._tiles = [self._fitted(picture) for picture in skeletons]
 
     def finish(self, index: int, picture: Picture) -> None:
-        """Frame `index` is there."""
+        """Shows the finished frame `index`."""
         self._tiles[index] = self._fitted(picture)
 
     def predict(self, index: int, picture: Picture) -> None:
-        """Frame `index` as predicted so far."""
+        """Shows frame `index` as predicted so far, with a border."""
         tile = self._fitted(picture).copy()
         for edge in (
             np.s_[:BORDER_PX],
@@ -59,10 +59,10 @@ class ContactSheet:
         if picture.shape[1::-1] == self.tile:
             return picture
         smaller = picture.shape[1] > self.tile[0]
-        how = cv2.INTER_AREA if smaller else cv2.INTER_LANCZOS4
-        return np.asarray(cv2.resize(picture, self.tile, interpolation=how), np.uint8)
+        interpolation = cv2.INTER_AREA if smaller else cv2.INTER_LANCZOS4
+        return np.asarray(cv2.resize(picture, self.tile, interpolation=interpolation), np.uint8)
 
 
 def enlargement(width: int, height: int, side_px: int = 512) -> int:
-    """By which whole factor a clip grows so that its short side comes near `side_px`."""
+    """The whole factor that brings a clip's short side near `side_px`."""
     return max(1, round(side_px / min(width, height)))

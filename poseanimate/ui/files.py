@@ -1,4 +1,4 @@
-"""What a finished run is taken away in, and what a bundle puts back on the page."""
+"""The downloads of a finished run, and the inputs that a bundle restores."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ def write_downloads(
     fps: float,
     folder: Path,
 ) -> list[str]:
-    """Writes a clip in every form; returns the files.
+    """Writes a clip in every format; returns the files.
 
     Args:
-        clip: the MP4, which is there already; the others are named after it.
+        clip: the existing MP4; the others are named after it.
         alphas: where the character is in each frame, (H, W) in [0, 1].
 
     Raises:
@@ -55,7 +55,7 @@ def write_downloads(
 
 
 def with_clip(job: Bundle, clip: Path) -> Bundle:
-    """A job with its clip, an MP4."""
+    """Adds the clip, an MP4, to a job."""
     return replace(job, clip=clip.read_bytes())
 
 
@@ -63,7 +63,7 @@ def read_bundle(path: str | None) -> bytes:
     """An uploaded bundle, unopened.
 
     Raises:
-        BundleError: it is too large to be one, or not there (any more).
+        BundleError: it is too large, or not there (any more).
     """
     file = Path(path or "")
     if not file.is_file():
@@ -77,10 +77,10 @@ def read_bundle(path: str | None) -> bytes:
 
 
 def write_inputs(job: Bundle, folder: Path) -> tuple[str, str, str | None]:
-    """A bundle's picture, motion and clip (None where it has none) as files of fixed names.
+    """Writes a bundle's picture, motion and clip (None without one) to files with fixed names.
 
     Raises:
-        VideoError: the clip is none, or beyond what is read.
+        VideoError: the clip is not a video, or exceeds the limits.
     """
     picture, motion, clip = (folder / name for name in ("picture.png", "motion.json", "clip.mp4"))
     Image.fromarray(job.picture).save(picture)
@@ -88,5 +88,5 @@ def write_inputs(job: Bundle, folder: Path) -> tuple[str, str, str | None]:
     if not job.clip:
         return str(picture), str(motion), None
     clip.write_bytes(job.clip)
-    read_video(clip)  # a stranger's, until its limits are checked
+    read_video(clip)  # untrusted until its limits are checked
     return str(picture), str(motion), str(clip)

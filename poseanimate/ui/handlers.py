@@ -1,10 +1,10 @@
-"""Runs: what Generate, Stop, downloads and bundles do; values of components in and out, no layout.
+"""What Generate, Stop, downloads and bundles do; component values in and out, no layout.
 
 Notable:
-- Stop only asks: the run itself notices after its step, makes a clip of what is finished, and has
-  the last word on the page. A session has at most one run, waiting or begun.
-- Files live in a temporary folder until Gradio has copied them to its own cache. A session's last
-  run is remembered until the page is closed, so that its clip can be had in other forms.
+- Stop only sets a flag: the run itself notices it after its step, makes a clip of the finished frames and updates the
+  page last. A session has at most one run, waiting or begun.
+- Files live in a temporary folder until Gradio has copied them to its own cache. A session's last run is kept until the
+  page is closed, so that its clip can be downloaded in other formats.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Handlers:
         self.queue = RunQueue(clock)
 
     def begin(self, request: gr.Request) -> Outputs:
-        """Answers the click at once; the run itself may have to wait for its turn."""
+        """Answers the click at once; the run itself may wait in the queue."""
         self.queue.join(_session(request))
         return run_outputs(
             bar=self.waiting_bar(request),
@@ -70,10 +70,10 @@ class Handlers:
     def animate(
         self, request: gr.Request, picture: str | None, joints: str, prompt: str, *values: Any
     ) -> Iterator[Outputs]:
-        """A run, shown after each of its steps.
+        """Runs the job and updates the page after each step.
 
         Args:
-            joints: OpenPose keypoints of the picture, the character first; empty: found in it.
+            joints: OpenPose keypoints of the picture, the character first; empty: they are detected.
             values: of `MOTION_NAMES`, then of `SETTING_NAMES`.
         """
         run = self.start(request)
@@ -87,18 +87,18 @@ class Handlers:
             raise gr.Error(trouble, print_exception=False)
 
     def waiting(self, request: gr.Request) -> tuple[Any, Any]:
-        """The bar while a run waits, and whether to look again."""
+        """The bar while a run waits, and whether to ask again."""
         run = self.queue.current(_session(request))
         if run is None or run.begun or run.stopped:
             return gr.skip(), gr.Timer(active=False)
         return self.waiting_bar(request), gr.skip()
 
     def waiting_bar(self, request: gr.Request) -> str:
-        """The bar of a run that waits."""
+        """The progress bar of a waiting run."""
         return texts.progress(texts.WAITING, 0.0, texts.ahead(*self.queue.ahead(_session(request))))
 
     def stop(self, request: gr.Request) -> Outputs:
-        """Asks a session's run to end after its step."""
+        """Stops a session's run after its current step."""
         run = self.queue.current(_session(request))
         if run is None:
             return run_outputs(stop=gr.Button(interactive=False))
@@ -109,7 +109,7 @@ class Handlers:
         return run_outputs(bar=said, stop=gr.Button(interactive=False))
 
     def failed(self, request: gr.Request) -> Outputs:
-        """The run ended with an error, or never began because too many wait."""
+        """The run ended with an error, or never began because the queue is full."""
         run = self.queue.end(_session(request))
         never_began = {} if run is None else {"bar": texts.sentence(texts.TOO_MANY, "error")}
         return run_outputs(
@@ -122,10 +122,10 @@ class Handlers:
         """The page was closed."""
         self.queue.leave(_session(request))
 
-    # 6: what is taken away, and brought back ------------------------------------------------------
+    # Downloads and bundles ------------------------------------------------------
 
     def pack(self, request: gr.Request) -> Iterator[Any]:
-        """The last run frame by frame, what is seen in it, and its clip in every form; values of `PACK_OUTPUTS`."""
+        """Shows the last run frame by frame, measures it and writes the downloads; values of `PACK_OUTPUTS`."""
         run = self._last_run(request)
         if run is None or run.job is None or run.aligned is None:
             return
@@ -147,13 +147,13 @@ class Handlers:
                 yield gr.skip(), gr.skip(), gr.update(value=made, visible=True)
 
     def _overtaken(self, run: RunView, request: gr.Request) -> bool:
-        """Whether the session's next run has begun, whose results are to be seen and no longer this one's."""
+        """Whether the session's next run has begun, so that this one's results must no longer be shown."""
         following = self.queue.current(_session(request))
         begun = following is not None and following.begun
         return begun or self._last_run(request) is not run
 
     def bundle(self, request: gr.Request) -> bytes | None:
-        """What a session has made last, in one file; None where it has made nothing.
+        """The session's last clip with its inputs in one file; None without a clip.
 
         Raises:
             OutputError: the clip can't be written.
@@ -166,7 +166,7 @@ class Handlers:
             return None if clip is None else with_clip(run.job, Path(clip)).to_bytes()
 
     def restore(self, path: str | None) -> Iterator[Outputs]:
-        """All that an uploaded bundle holds; see `restored`."""
+        """Puts an uploaded bundle back on the page; see `restored`."""
         try:
             data = read_bundle(path)
         except PoseAnimateError as error:
@@ -175,7 +175,7 @@ class Handlers:
         yield from self.restored(data)
 
     def restored(self, data: bytes, greeting: str = "") -> Iterator[Outputs]:
-        """All that a bundle holds, as values of `RESTORE_OUTPUTS` and settings; an unusable one changes nothing."""
+        """A bundle's contents as values of `RESTORE_OUTPUTS` and settings; an unusable one changes nothing."""
         with TemporaryDirectory(prefix="poseanimate-") as folder:
             try:
                 job = Bundle.from_bytes(data)
@@ -199,7 +199,7 @@ class Handlers:
         choice: MotionChoice,
         settings: Settings,
     ) -> Generator[Event, None, None]:
-        """The motion's steps, where it must be looked for in a video, and then the engine's."""
+        """The steps of finding the motion in a video, if it comes from one, then the engine's events."""
         motion = (yield from self.inputs.load_motion(choice)).motion
         models = self.engine.identity
         run.job = Bundle(character.picture, motion, settings, prompt or "", models, run.joints)
@@ -219,7 +219,7 @@ class Handlers:
         prompt: str,
         values: Sequence[Any],
     ) -> Generator[Outputs, None, str]:
-        """Shows a run until it is done, stopped or in trouble; returns what the trouble is."""
+        """Updates the page until a run is done, stopped or failed; returns the error message."""
         if run.stopped:
             return ""
         if said := self.rate_limit.count(request):
@@ -245,7 +245,7 @@ class Handlers:
         return ""
 
     def _changes(self, run: RunView, event: Event) -> dict[str, Any]:
-        """What an event changes. The last run's clip goes when this one has passed all checks."""
+        """What an event changes on the page. The previous clip goes once this run has passed all checks."""
         changed: dict[str, Any] = {"bar": run.bar}
         if isinstance(event, Frame) and len(run.frames) == 1:
             changed |= {
@@ -260,7 +260,7 @@ class Handlers:
         return changed
 
     def _finish(self, run: RunView, trouble: str) -> Iterator[Outputs]:
-        """The page after a run, with the clip of what is finished."""
+        """The page after a run, with the clip of the finished frames."""
         with TemporaryDirectory(prefix="poseanimate-") as folder:
             try:
                 path = run.write(Path(folder))
@@ -281,7 +281,7 @@ class Handlers:
             yield run_outputs(**changed)
 
     def start(self, request: gr.Request) -> RunView:
-        """The turn of a session's run has come."""
+        """Begins a session's run."""
         return self.queue.begin(_session(request))
 
     def forget(self, request: gr.Request) -> None:
@@ -303,13 +303,13 @@ RESTORE_OUTPUTS = (
 
 
 def restore_nothing(said: Any = None) -> Outputs:
-    """Values of `RESTORE_OUTPUTS` and settings where a bundle changes nothing but perhaps a sentence."""
+    """Values of `RESTORE_OUTPUTS` and settings that change nothing, except perhaps the message."""
     rest = len(RESTORE_OUTPUTS) + len(SETTING_NAMES) - 1
     return (gr.skip() if said is None else said, *(gr.skip(),) * rest)
 
 
 def run_outputs(**changed: Any) -> Outputs:
-    """New values of `RESULT_OUTPUTS`; what isn't named stays as it is."""
+    """New values of `RESULT_OUTPUTS`; outputs that aren't named stay as they are."""
     return in_order(RESULT_OUTPUTS, changed)
 
 

@@ -1,7 +1,6 @@
-"""What a page's inputs mean: the character in a picture, the motion that was chosen; each read once.
+"""Reads a page's inputs, the character in a picture and the chosen motion, once each.
 
-Notable: what was read from a file is remembered by its path: uploads are stored under the hash of their content, so
-equal paths are equal files.
+Results are cached by path: Gradio stores uploads under the hash of their content, so equal paths are equal files.
 """
 
 from __future__ import annotations
@@ -120,25 +119,25 @@ class InputCache:
         self._lock = threading.Lock()
 
     def load_character(self, picture: str | None, joints: str = "") -> Character:
-        """The character in a picture, where it was found or where its joints are said to be.
+        """The character in a picture, as detected or with the given joints.
 
         Raises:
-            PictureError: there is no picture, it can't be used, or the joints can't be.
+            PictureError: the picture is missing, or picture or joints can't be used.
             NoCharacterError, SeveralCharactersError: see `Animator.character`.
         """
-        if not isinstance(joints or "", str):  # Gradio lets anything pass
+        if not isinstance(joints or "", str):  # Gradio doesn't check the type
             raise PictureError("The picture's joints are no text.", "Give OpenPose keypoint JSON.")
         return self._character(self.require_path(picture), joints or "")
 
     @staticmethod
     def require_path(picture: str | None) -> str:
-        """Of a picture that is there."""
+        """The path of a picture, which must be given."""
         if not picture:
             raise PictureError("There is no picture yet.", texts.NO_PICTURE)
         return str(picture)
 
     def _find_people(self, path: str) -> tuple[tuple[int, int], NDArray[np.uint8], list[Pose]]:
-        """A picture's own width and height, its pixels on the clip's canvas, and who is there."""
+        """A picture's own width and height, its pixels on the clip's canvas, and the people in it."""
         if not os.path.isfile(path):
             raise PictureError("The picture isn't there any more.", texts.UPLOAD_AGAIN)
         picture = load_picture(Path(path))
@@ -153,12 +152,12 @@ class InputCache:
         return place_character(pixels, read_people(joints, width, height), self.engine)
 
     def cached_motion(self, choice: MotionChoice) -> FoundMotion | None:
-        """A motion that was read already."""
+        """A motion that was read before; None if it wasn't."""
         with self._lock:
             return self._motions.get(choice)
 
     def load_motion(self, choice: MotionChoice) -> Generator[Stage | Step, None, FoundMotion]:
-        """The chosen motion; steps are told while a video is looked through."""
+        """The chosen motion; yields progress while people are detected in a video."""
         found_motion = self.cached_motion(choice)
         if found_motion is None:
             name = choice.name_or_path
@@ -178,7 +177,7 @@ class InputCache:
 
 
 def _reduced(frame: NDArray[np.uint8], count: int) -> NDArray[np.uint8]:
-    """A frame that is small enough for all of a video's to be remembered."""
+    """A frame reduced so that all frames of its video fit into the cache."""
     height, width = frame.shape[:2]
     factor = math.sqrt(MAX_PIXELS / (count * width * height))
     if factor >= 1:

@@ -1,4 +1,4 @@
-"""The picture whose joints can be put right on the page: what the browser's side of it (joints.js) is shown."""
+"""The joint editor: a picture whose joints can be corrected on the page. Its browser side is joints.js."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from poseanimate.ui import texts
 from poseanimate.ui.player import data_url
 
 SCRIPT = Path(__file__).with_suffix(".js")
-STANDING = "squat"  # the motion whose first pose a placed skeleton has
+STANDING = "squat"  # its first pose is that of a placed skeleton
 MIN_SIDE_PX = 384
-OUTLINE_PX = 0.5  # how far the drawn outline may be from the mask's
+OUTLINE_PX = 0.5  # tolerance of the simplified outline
 
 
 def editor() -> gr.HTML:
-    """The component. Its value is OpenPose keypoint JSON, the character first; empty while joints are as found."""
+    """Its value is OpenPose keypoint JSON, the character first; empty while the detected joints are used."""
     return gr.HTML(
         "",
         label=texts.FOUND,
@@ -45,7 +45,7 @@ def editor() -> gr.HTML:
 def make_content(
     picture: NDArray[np.uint8], people: Sequence[Pose], mask: NDArray[np.float32] | None
 ) -> dict[str, Any]:
-    """What the editor shows: a picture (H, W, 3), who was found in it, and the character's mask (H, W)."""
+    """What the editor shows: a picture (H, W, 3), the people detected in it, and the character's mask (H, W)."""
     height, width = picture.shape[:2]
     return {
         "picture": data_url(_enlarged(picture)),
@@ -77,7 +77,7 @@ def _outlines(mask: NDArray[np.float32]) -> list[list[float]]:
 
 @cache
 def _standing() -> list[list[float]]:
-    """A standing person's 18 joints around the picture's middle, in heights of that person."""
+    """A standing person's 18 joints relative to the centre, in body heights."""
     xy = load_preset(STANDING).poses[0].xy
     centred = xy - (xy.min(axis=0) + xy.max(axis=0)) / 2
     units: list[list[float]] = (centred / np.ptp(xy[:, 1])).round(4).tolist()

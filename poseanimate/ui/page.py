@@ -1,4 +1,4 @@
-"""The page: its parts, and which event runs which handler."""
+"""The page: its sections, and which event runs which handler."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ from poseanimate.ui.sharing import LINK, SharingHandlers, shared_folder
 from poseanimate.ui.theme import EXAMPLES, style, theme
 
 CACHE_SWEEP_S, CACHE_AGE_S = 1800, 3600
-WAITING_S = 2  # between two looks at the line
-IN_LINE = 40  # runs and looks together; a page that opens has five looks
+WAITING_S = 2  # between updates of a waiting run's bar
+IN_LINE = 40  # runs and previews together; opening a page queues five previews
 DIFFUSION: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "diffusion"}
 POSES: dict[str, Any] = {name: BESIDE[name] for name in DIFFUSION}
 
 
 @dataclass(frozen=True)
 class InputComponents:
-    """The components that a run reads, by part of the page."""
+    """The components that a run reads, by section of the page."""
 
     source: parts.CharacterSection
     motion: parts.MotionSection
@@ -101,12 +101,12 @@ def create_demo(engine: Engine, shared_clips: SharedClips | None = None) -> gr.B
 
 
 def serve(demo: gr.Blocks, mcp: bool = False, **more: Any) -> Any:
-    """Launches the page with its theme and with everything closed that it doesn't need.
+    """Launches the page with its theme; whatever Gradio serves beyond its needs is switched off.
 
     Args:
-        mcp: whether the public endpoints are tools for MCP clients, too; see `check_mcp`.
-        more: of Gradio's own `launch`: host, port, share, auth. Where host and port aren't given they are
-            GRADIO_SERVER_NAME (127.0.0.1) and GRADIO_SERVER_PORT (7860 on).
+        mcp: whether to serve the public endpoints as MCP tools; see `check_mcp`.
+        more: arguments of Gradio's `launch`: host, port, share, auth. The default host and port are
+            GRADIO_SERVER_NAME (127.0.0.1) and GRADIO_SERVER_PORT (from 7860).
     """
     return demo.launch(
         theme=theme(),
@@ -126,13 +126,13 @@ def serve(demo: gr.Blocks, mcp: bool = False, **more: Any) -> Any:
 
 
 def check_mcp(auth: bool) -> None:
-    """Whether MCP can be served, before models are loaded.
+    """Checks that MCP can be served, before models are loaded.
 
     Args:
-        auth: whether visitors are asked for a password.
+        auth: whether visitors need a password.
 
     Raises:
-        SettingsError: they are, which MCP's own calls couldn't answer; or Gradio finds no package `mcp` of use.
+        SettingsError: they do, which MCP clients can't give; or no usable package `mcp` is installed.
     """
     if auth:
         raise SettingsError("MCP knows no password.", "Leave --mcp or --auth out.")
@@ -151,7 +151,7 @@ def _look_ahead(
     fit: parts.AlignmentSection,
     forecast: gr.HTML,
 ) -> None:
-    """Joints, alignment and forecast follow their inputs; they have a queue of their own."""
+    """Joints, alignment and forecast follow their inputs, in a queue of their own."""
     common: dict[str, Any] = {**BESIDE, "trigger_mode": "always_last"}
     source, named = inputs.source, inputs.settings["character_words"]
     picture, joints = source.picture, source.joints
@@ -218,7 +218,7 @@ def _run(
 
 
 def _wait(handlers: Handlers, bar: gr.HTML, buttons: list[gr.Button]) -> None:
-    """While a run waits for its turn, the bar says how long that may take."""
+    """While a run waits, the bar says how long that may take."""
     timer = gr.Timer(WAITING_S, active=False)
     gr.on([each.click for each in buttons], lambda: gr.Timer(active=True), None, timer, **QUIET)
     timer.tick(handlers.waiting, None, [bar, timer], **QUIET)
@@ -245,7 +245,7 @@ def _compare(
 
 
 def _answer_programs(api: Api) -> None:
-    """The public endpoints, in the queues of the page's own events; these are all private."""
+    """The public endpoints share the queues of the page's own events, which are private."""
     gr.api(api.animate, **DIFFUSION)
     gr.api(api.align, **POSES)
     gr.api(api.motions)

@@ -1,4 +1,4 @@
-"""The page's parts in their order: each builds its components and wires what happens within it."""
+"""The page's sections in order: each adds its components and connects the events within it."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ NUMBERS = ("frames", "num_inference_steps", "inner_steps", "guidance_scale", "se
 ADJUSTMENTS = tuple(name for name in ALIGNMENT_SETTINGS if name not in (*NUMBERS, *SWITCHES))
 SETTING_FIELDS = {each.name: each for each in fields(Settings)}
 
-QUIET: dict[str, Any] = {  # of what answers at once
+QUIET: dict[str, Any] = {  # events that answer at once
     "queue": False,
     "show_progress": "hidden",
     "api_visibility": "private",
 }
-BESIDE: dict[str, Any] = {  # of what needs no diffusion model, and so must not wait for runs
+BESIDE: dict[str, Any] = {  # events without diffusion models, which don't wait for runs
     "concurrency_limit": 1,
     "concurrency_id": "poses",
     "show_progress": "hidden",
@@ -47,7 +47,7 @@ Controls = dict[str, Control]
 
 @dataclass(frozen=True)
 class CharacterSection:
-    """Part 1: which character."""
+    """Section 1: the character."""
 
     example: gr.Radio
     picture: gr.File
@@ -60,7 +60,7 @@ class CharacterSection:
 
 @dataclass(frozen=True)
 class MotionSection:
-    """Part 2: which motion."""
+    """Section 2: the motion."""
 
     chosen: list[gr.components.Component]  # as MOTION_NAMES
     timeline: gr.HTML
@@ -68,7 +68,7 @@ class MotionSection:
 
 @dataclass(frozen=True)
 class AlignmentSection:
-    """Part 3: how the motion lies over the character."""
+    """Section 3: the motion aligned to the character."""
 
     view: gr.Radio
     outputs: list[gr.components.Component]  # as ALIGNMENT_OUTPUTS
@@ -78,7 +78,7 @@ class AlignmentSection:
 
 @dataclass(frozen=True)
 class ResultSection:
-    """Part 5: the run and its clip."""
+    """Section 5: the run and its clip."""
 
     generate: gr.Button
     stop: gr.Button
@@ -106,7 +106,7 @@ class ResultSection:
 
     @property
     def packed(self) -> list[gr.components.Component]:
-        """As PACK_OUTPUTS: what follows a run."""
+        """As PACK_OUTPUTS, filled after a run."""
         return [self.frames, self.review, self.files]
 
 
@@ -129,7 +129,7 @@ class SharingSection:
 
 @dataclass(frozen=True)
 class ComparisonSection:
-    """Part 6: the same job several times."""
+    """Section 6: variants of one job."""
 
     choice: list[gr.components.Component]  # kind, setting, values
     compare: gr.Button
@@ -192,7 +192,7 @@ def add_character() -> CharacterSection:
 
 
 def add_motion() -> MotionSection:
-    """Part 2: which motion."""
+    """Section 2: the motion."""
     gr.Markdown(texts.MOTION)
     source = gr.Radio(
         texts.MOTION_CHOICES,
@@ -259,7 +259,7 @@ def add_alignment() -> AlignmentSection:
 
 
 def add_settings(previews: PreviewHandlers, adjustments: Controls, image_prompts: bool) -> Controls:
-    """Part 4: all settings, those of the alignment among them, in the order of their names."""
+    """Section 4: all settings, including the alignment's, in the order of `Settings`."""
     gr.Markdown(texts.SETTINGS)
     controls = dict(adjustments)
     names = [
@@ -300,7 +300,7 @@ def add_settings(previews: PreviewHandlers, adjustments: Controls, image_prompts
 
 
 def connect_fixes(fit: AlignmentSection, controls: Controls) -> None:
-    """A click on a finding's remedy changes the setting that it names."""
+    """A click on a finding's fix changes the setting that it names."""
 
     def fix_for(name: str) -> Callable[[dict[str, Any]], Any]:
         return lambda fixes: fixes.get(name, gr.skip())
@@ -415,7 +415,7 @@ def _controls(names: Sequence[str]) -> Controls:
 
 
 def control(about: Field[Any], value: Any) -> Control:
-    """The component for a setting, from what the setting says about itself."""
+    """The component for a setting, made from its metadata."""
     low, high, choices = (about.metadata[key] for key in ("low", "high", "choices"))
     common: dict[str, Any] = {
         "value": value,

@@ -1,7 +1,6 @@
-"""Clips side by side in step, frame by frame under a person's thumb: what the browser's side (player.js) is shown.
+"""The player: clips side by side, in step, frame by frame. Its browser side is player.js.
 
-Notable: every frame lies in one picture per clip, so that going to a frame asks the server for nothing, and clips
-can't come out of step.
+All frames of a clip are tiles of one picture, so seeking needs no request and clips can't get out of step.
 """
 
 from __future__ import annotations
@@ -24,13 +23,13 @@ Picture = NDArray[np.uint8]
 
 SCRIPT = Path(__file__).with_suffix(".js")
 JPEG_QUALITY = 88
-MAX_CLIP_PIXELS = 4_000_000  # of all of a clip's frames together
+MAX_CLIP_PIXELS = 4_000_000  # of all frames of a clip together
 MAX_TILE_PX = 384
-NOTHING = False  # to be shown: an update with None would change nothing on the page
+NOTHING = False  # empty content; an update with None would change nothing
 
 
 def player(element_id: str, label: str) -> gr.HTML:
-    """The component; shows nothing until it is given `content`. Its value is the part that was chosen, as JSON."""
+    """The component; empty until it is given `content`. Its value is the chosen part, as JSON."""
     return gr.HTML(
         "",
         label=label,
@@ -53,10 +52,10 @@ def make_content(
     """What the player shows.
 
     Args:
-        panels: label → frames (H, W, 3), all of one size and number; a single one stays.
+        panels: label → frames (H, W, 3), all of one size and number; a single frame is a still.
         start_s: time of the first frame.
-        notes: a few words about each frame. marks: how good each is, 0 to 1, drawn as bars.
-        gallery: label of the panel whose frames are also shown in a row; None for no row.
+        notes: a few words about each frame. marks: the quality of each, 0 to 1, drawn as bars.
+        gallery: label of the panel whose frames are also shown as a strip; None for no strip.
         trims: whether a part can be chosen.
     """
     count = max(len(frames) for frames in panels.values())
@@ -82,14 +81,14 @@ def make_content(
 
 
 def data_url(picture: Picture) -> str:
-    """A picture (H, W, 3) as a JPEG that lies in the page itself."""
+    """A picture (H, W, 3) as a JPEG data URL."""
     bgr = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
     _, jpeg = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
     return "data:image/jpeg;base64," + base64.b64encode(jpeg.tobytes()).decode()
 
 
 def _tile_frames(frames: Sequence[Picture], count: int, columns: int) -> str:
-    """Frames in one picture, as many in a row as in every other panel; a still one alone."""
+    """Frames as tiles of one picture, a still as it is."""
     height, width = frames[0].shape[:2]
     room = min(
         MAX_TILE_PX / max(width, height), math.sqrt(MAX_CLIP_PIXELS / (count * width * height))

@@ -1,4 +1,4 @@
-"""What the page shows before any diffusion model is touched: joints, alignment, and what a run would take."""
+"""What the page shows before any diffusion model runs: joints, alignment and the cost of a run."""
 
 from __future__ import annotations
 
@@ -50,22 +50,22 @@ ALIGNMENT_SETTINGS = (
     "loop",
 )
 FIXABLE = tuple(texts.FIX)
-NOUNS = ("person", "girl")  # the first that the models know as one word
+NOUNS = ("person", "girl")  # the first that is a single token is used
 MAX_WORDS = 60
-TIMELINE_PX = 256  # width of a frame where a motion has no video
+TIMELINE_PX = 256  # width of a frame of a motion without a video
 ALIGNMENT_OUTPUTS = ("alignment", "findings", "fixes", *FIXABLE)
 
 Outputs = tuple[Any, ...]
 
 
 class PreviewHandlers:
-    """The handlers of what comes before a run."""
+    """The handlers of everything before a run."""
 
     def __init__(self, engine: Engine, inputs: InputCache) -> None:
         self.engine, self.inputs = engine, inputs
 
     def look(self, picture: str | None, joints: str = "") -> tuple[dict[str, Any], str]:
-        """What the editor of joints shows, and a sentence about it."""
+        """What the joint editor shows, and a message about it."""
         people: list[Pose] = []
         mask, pixels = None, None
         try:
@@ -86,7 +86,7 @@ class PreviewHandlers:
         return gr.update(content=shown), said
 
     def suggestion(self, picture: str | None, joints: str, prompt: str) -> gr.Button:
-        """A prompt to begin with, where there is none yet."""
+        """Suggests a prompt if there is none yet."""
         if (prompt or "").strip():
             return gr.Button(visible=False)
         try:
@@ -97,13 +97,13 @@ class PreviewHandlers:
         return gr.Button(texts.USE + suggest_prompt(character, (known or NOUNS)[0]), visible=True)
 
     def words(self, prompt: str, chosen: str) -> dict[str, Any]:
-        """A prompt's words, those that name the character marked."""
+        """A prompt's words, with those selected that name the character."""
         words = list_words(prompt or "")[:MAX_WORDS]
         naming = self.engine.find_character_words(prompt or "", chosen or "")
         return gr.update(choices=words, value=[word for word in words if word in naming])
 
     def named(self, marked: list[str], prompt: str) -> str:
-        """The setting for the words that were marked; empty where they are those that are taken anyway."""
+        """The setting for the selected words; empty if they are the default ones."""
         shown = list_words(prompt or "")[:MAX_WORDS]
         usual = {*self.engine.find_character_words(prompt or "", "")} & {*shown}
         return "" if {*marked} == usual else " ".join(marked)
@@ -112,7 +112,7 @@ class PreviewHandlers:
         """The skeletons over the picture, the findings and their fixes, as values of `ALIGNMENT_OUTPUTS`.
 
         Args:
-            view: texts.PLAYING, texts.IN_A_STRIP, or texts.AS_IT_CAME, before PATA.
+            view: texts.PLAYING, texts.IN_A_STRIP, or texts.AS_IT_CAME (before PATA).
             values: of `MOTION_NAMES`, then of `ALIGNMENT_SETTINGS`.
         """
         try:
@@ -140,7 +140,7 @@ class PreviewHandlers:
             yield alignment_outputs(None, texts.sentence(str(error), "error"))
 
     def timeline(self, *values: Any) -> dict[str, Any]:
-        """A file's motion as it was found, frame by frame, and no chosen part yet; nothing where there is none.
+        """A file's motion frame by frame, with no part chosen yet; empty without a motion.
 
         Args:
             values: of `MOTION_NAMES`.
@@ -149,18 +149,18 @@ class PreviewHandlers:
         try:
             form = FormValues.of(values, ())
             choice = form.motion()
-            if not form.uses_preset:  # a preset's thumbnail says enough
+            if not form.uses_preset:  # a preset has its thumbnail
                 for _ in self.inputs.load_motion(choice):
-                    pass  # told beside the alignment
+                    pass  # reported beside the alignment
                 seen, start_s = self.inputs.cached_motion(choice), choice.start_s
         except PoseAnimateError:
-            pass  # said beside the alignment
+            pass  # reported beside the alignment
         shown = player.NOTHING if seen is None else _timeline_content(seen, start_s)
         return gr.update(content=shown, value="")
 
     @staticmethod
     def trim(part: str) -> tuple[Any, Any]:
-        """Start and end of the part that was chosen on the timeline, s."""
+        """Start and end of the part chosen on the timeline, in seconds."""
         try:
             chosen = json.loads(part or "{}")
             start_s, end_s = float(chosen["start_s"]), float(chosen["end_s"])
@@ -169,7 +169,7 @@ class PreviewHandlers:
         return start_s, end_s
 
     def forecast(self, picture: str | None, joints: str, prompt: str, *values: Any) -> str:
-        """What Generate would take; nothing where it would not begin, or the motion is still looked for.
+        """The cost of a run; empty if it could not begin, or while the motion is still being detected.
 
         Args:
             values: of `MOTION_NAMES`, then of `SETTING_NAMES`.
@@ -199,7 +199,7 @@ class PreviewHandlers:
 
     @staticmethod
     def normalise(first: float, prev: float) -> tuple[float, float, float]:
-        """λ1 as it is, λ2 as far as there is room, and λ3 as what is left of 1; in hundredths."""
+        """λ1 unchanged, λ2 at most what that leaves of 1, and λ3 the rest; in hundredths."""
         first = min(round(first or 0, 2), 1.0)
         prev = min(round(prev or 0, 2), round(1 - first, 2))
         return first, prev, round(1 - first - prev, 2)
@@ -207,7 +207,7 @@ class PreviewHandlers:
     def _report(
         self, steps: Generator[Stage | Step, None, FoundMotion]
     ) -> Generator[Outputs, None, FoundMotion]:
-        """Reports on a video that is looked through; the last preview stays."""
+        """Reports progress while people are detected in a video; the last preview stays."""
         looked = Returning(steps)
         for event in looked:
             if isinstance(event, Step):
@@ -221,7 +221,7 @@ class PreviewHandlers:
 def draw_alignment(
     character: Character, alignment: Alignment, folder: Path, strip: bool = False
 ) -> str:
-    """Writes the aligned skeletons over the picture, as a GIF or as a strip (PNG); returns the file."""
+    """Draws the aligned skeletons over the picture into a GIF or a strip (PNG); returns the file."""
     path = folder / ("alignment.png" if strip else "alignment.gif")
     if strip:
         write_clip([overlay.strip(character.picture, alignment)], path, alignment.fps)
@@ -257,7 +257,7 @@ def _fixes(alignment: Alignment) -> dict[str, object]:
 def alignment_outputs(
     picture: Any, findings: str, fixes: dict[str, object] | None = None
 ) -> Outputs:
-    """Values of `ALIGNMENT_OUTPUTS`; a button for every setting that fixes something."""
+    """Values of `ALIGNMENT_OUTPUTS`; a button for every setting that a finding's fix changes."""
     fixes = fixes or {}
     buttons = (
         gr.Button(texts.fix(name, fixes.get(name)), visible=name in fixes) for name in FIXABLE

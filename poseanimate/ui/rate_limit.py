@@ -64,9 +64,9 @@ class RateLimit:
 
 
 def visitor_address(request: gr.Request) -> str:
-    """The address that a request comes from; on a Space the one that its own proxy names.
+    """The address that a request comes from; on a Space the one that the Space's proxy reports.
 
-    A proxy adds the address that it sees at the end; what stands before it the visitor may have made up.
+    A proxy appends the address that it sees; anything before it may be forged.
     """
     forwarded = dict(getattr(request, "headers", {})).get("x-forwarded-for", "")
     if os.environ.get("SPACE_ID") and forwarded:

@@ -1,4 +1,4 @@
-"""A finished clip looked at again: frame by frame beside its picture and poses, and what is seen in it."""
+"""Review of a finished clip: its frames beside picture and poses, and measurements."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ def measure_clip(
     alphas: Sequence[NDArray[np.float32]],
     detect: Callable[[Picture], list[Pose]],
 ) -> str:
-    """How far joints are from their poses, and how far the background is from the picture's and moves.
+    """Measures the joints' distance from their poses, the background's from the picture, and its flicker.
 
     Args:
-        frames: the source picture, then at least one that was made.
-        alphas: where the character is in each of them, (H, W) in [0, 1].
+        frames: the source picture, then at least one generated frame.
+        alphas: the character's mask in each of them, (H, W) in [0, 1].
     """
     errors = []
     for frame, pose in zip(frames[1:], aligned.alignment.poses[1:], strict=False):

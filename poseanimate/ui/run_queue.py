@@ -32,7 +32,7 @@ class RunQueue:
                 self._put(session, RunView(clock=self._clock))
 
     def begin(self, session: str) -> RunView:
-        """The turn of a session's run has come."""
+        """Begins a session's run."""
         with self._lock:
             run = self._runs.get(session)
             if run is None or run.begun:
@@ -92,6 +92,6 @@ class RunQueue:
             return self._finished.get(session)
 
     def _put(self, session: str, run: RunView) -> RunView:
-        self._runs.pop(session, None)  # a new one is the last in the line
+        self._runs.pop(session, None)  # a new one goes to the end
         self._runs[session] = run
         return run

@@ -56,11 +56,11 @@ class RunView:
     _last: int | None = None
 
     def begin(self) -> None:
-        """Its turn has come."""
+        """The run begins."""
         self.begun, self.begun_s = True, self.clock()
 
     def take(self, event: Event) -> None:
-        """Follows what the engine reports."""
+        """Takes an event of the engine."""
         match event:
             case Stage(name, steps, cached):
                 self._frames = event.frames
@@ -105,7 +105,7 @@ class RunView:
         return self._sheet.picture()
 
     def write(self, folder: Path) -> str | None:
-        """The clip of the finished frames; None where there is none but the source.
+        """Writes the clip of the finished frames; None if there is none but the source.
 
         Raises:
             OutputError: it can't be written.
@@ -125,5 +125,5 @@ class RunView:
         return notes + (texts.figures(self.done) if self.done is not None else "")
 
     def _doing(self, stage: str) -> str:
-        """What is done, and for which frames."""
+        """The stage, and its frames."""
         return texts.stage(stage, self._frames, self._last)

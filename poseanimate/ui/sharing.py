@@ -19,16 +19,16 @@ FOLDER_VARIABLE = "POSEANIMATE_SHARED"
 PARAMETER = "shared"  # of the link
 SHARING_OUTPUTS = ("token", "id", "link", "unshare", "message")
 LINK = f"id => id ? location.origin + location.pathname + '?{PARAMETER}=' + id : ''"
-"""JavaScript: the page alone knows under which address it is seen."""
+"""JavaScript: only the page knows its own address."""
 
 
 def shared_folder() -> Path:
-    """Where shared clips are kept: $POSEANIMATE_SHARED, or beside the cache."""
+    """Where shared clips are kept: $POSEANIMATE_SHARED, or a folder in the cache's."""
     return Path(os.environ.get(FOLDER_VARIABLE) or default_folder() / "shared")
 
 
 class SharingHandlers:
-    """The handlers of sharing; a session can take back what it shared last."""
+    """The handlers of sharing; a session can revoke its last share."""
 
     def __init__(self, handlers: Handlers, shared_clips: SharedClips) -> None:
         self.handlers, self.shared_clips = handlers, shared_clips
@@ -53,7 +53,7 @@ class SharingHandlers:
         )
 
     def unshare(self, token: tuple[str, str] | None) -> Outputs:
-        """Takes back what the session shared."""
+        """Revokes the session's share."""
         gone = token is not None and self.shared_clips.remove(ShareToken(*token))
         said = (texts.TAKEN_BACK, "good") if gone else (texts.NOT_THERE, "warning")
         return sharing_outputs(
@@ -65,7 +65,7 @@ class SharingHandlers:
         )
 
     def opened(self, request: gr.Request) -> Iterator[Outputs]:
-        """What a link with an id brings onto the page, as `Handlers.restore` does."""
+        """Restores the clip of a link with an id, as `Handlers.restore` does with a file."""
         id = dict(getattr(request, "query_params", {})).get(PARAMETER)
         if not id:
             yield restore_nothing()

@@ -1,4 +1,4 @@
-"""Every word of the page, and the small pieces of HTML that carry them. What comes from outside is escaped."""
+"""All text of the page and the HTML around it. Outside text is escaped."""
 
 from __future__ import annotations
 
@@ -158,7 +158,7 @@ ABOUT_ALT = "Three frames without {0}, and the same frames with it"
 ABOUT_MODULES = {
     "pata": (
         "PATA",
-        "moves and scales the motion to where the character stands, and leads over to it from its own pose.",
+        "moves and scales the motion to where the character stands, and leads into it from the character's own pose.",
     ),
     "pacm": (
         "PACM",
@@ -231,7 +231,7 @@ def stage(name: str, frames: tuple[int, int] | None = None, last: int | None = N
 
 
 def forecast(found: Forecast) -> str:
-    """What a run would take, in a line."""
+    """The cost of a run, in a line."""
     if found.seconds is None:
         parts = ["How long it takes and how much memory, the first run tells"]
     else:
@@ -246,7 +246,7 @@ def forecast(found: Forecast) -> str:
 def found(
     joints: int, edited: bool, outlined: bool, given: tuple[int, int], size: tuple[int, int]
 ) -> str:
-    """How much of the character is seen; given, size: width and height of the picture and of the clip."""
+    """How much of the character is visible; given, size: width and height of the picture and of the clip."""
     seen = "all 18 joints" if joints == 18 else f"{joints} of 18 joints"
     told = (
         f"{seen[0].upper()}{seen[1:]}, as you put them."
@@ -263,12 +263,12 @@ def found(
 
 
 def too_often(runs: int, left_s: float) -> str:
-    """A visitor has asked for as many runs as one may in an hour."""
+    """A visitor has reached the limit of runs within an hour."""
     return f"You have made {runs} runs within an hour, the most possible here. Try again in {duration(left_s)}."
 
 
 def restored(same_models: bool, greeting: str = "") -> str:
-    """A bundle is back on the page; greeting: said instead where it came by a link."""
+    """A bundle is back on the page; greeting: the message for one from a link."""
     done = (greeting or "Picture, motion, prompt, settings and clip are back.", "good")
     if same_models:
         return sentences([done])
@@ -277,7 +277,7 @@ def restored(same_models: bool, greeting: str = "") -> str:
 
 
 def ended(frames: int, stopped: bool = False, trouble: str = "") -> str:
-    """The bar when nothing runs any more; frames: in the clip, 0 for none."""
+    """The bar after a run; frames: in the clip, 0 without a clip."""
     kept = f"The {frames} finished frames are kept as a clip."
     if trouble:
         return sentence(trouble, "error") + (sentence(kept, "warning") if frames else "")
@@ -292,7 +292,7 @@ def variant(label: str, number: int, count: int) -> str:
 
 
 def compared(clips: int, stopped: bool, trouble: str) -> str:
-    """The bar when a comparison is over."""
+    """The bar after a comparison."""
     if trouble:
         return sentence(trouble, "error")
     made = f"{clips} clip{'' if clips == 1 else 's'}"
@@ -313,7 +313,7 @@ def sentences(parts: Iterable[tuple[str, str]]) -> str:
 
 
 def progress(stage: str, done: float, detail: str = "") -> str:
-    """The bar: what is being done, how far the whole run is (0 to 1), and more in a few words."""
+    """The bar: the stage, how much of the whole run is done (0 to 1), and details in a few words."""
     percent = round(100 * min(max(done, 0.0), 1.0))
     return (
         '<div class="pa-progress">'
@@ -331,7 +331,7 @@ def step_detail(index: int, total: int, left_s: float | None) -> str:
 
 
 def ahead(runs: int, seconds: float | None) -> str:
-    """What a run waits for."""
+    """The runs that a run waits for."""
     if not runs:
         return ""
     before = "1 run before it" if runs == 1 else f"{runs} runs before it"
@@ -345,7 +345,7 @@ def duration(seconds: float) -> str:
 
 
 def findings(alignment: Alignment) -> str:
-    """What PATA has to say, or that it found nothing to object to; notes come after either."""
+    """PATA's findings, or that the motion fits; notes come after either."""
     notes = [str(v) for v in alignment.findings if v.severity is Severity.NOTE]
     if len(notes) < len(alignment.findings):
         return sentences((str(v), v.severity.value) for v in alignment.findings)
@@ -357,21 +357,23 @@ def findings(alignment: Alignment) -> str:
 
 
 def fix(name: str, value: object) -> str:
-    """A button that changes a setting to mend what a finding says."""
+    """The button that applies a finding's fix."""
     return f"{FIX[name]} ({value} frames)" if name == "frames" and value else FIX[name]
 
 
 def lambda_sum(total: float) -> str:
-    """The sum of λ1, λ2 and λ3, and whether it will do."""
+    """The sum of λ1, λ2 and λ3, and whether it is 1."""
     if abs(total - 1) < 1e-6:
         return sentence("λ1 + λ2 + λ3 = 1", "good")
     return sentence(f"λ1 + λ2 + λ3 = {total:.4g}, but must be 1.", "error")
 
 
 def review(joints: float | None, background: float, flicker: float) -> str:
-    """What is seen in a clip afterwards; joints: their mean distance in torso lengths, None where there are none."""
+    """A clip's measurements; joints: their mean distance in torso lengths, None without joints."""
     rows = (
-        {} if joints is None else {"Joints": f"{joints:.3f} torso lengths from where they shall be"}
+        {}
+        if joints is None
+        else {"Joints": f"{joints:.3f} torso lengths from where they should be"}
     )
     rows |= {
         "Background": f"{background:.1f} grey levels from the picture's, {flicker:.1f} from frame to frame"

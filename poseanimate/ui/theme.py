@@ -1,4 +1,4 @@
-"""How the page looks: its theme, its style sheet, and the examples' pictures on their tiles."""
+"""The page's theme and style sheet, with the examples' pictures on their tiles."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ EXAMPLES = resource_folder("examples") / "characters"
 
 
 def example_names() -> list[str]:
-    """Characters that can be picked, in alphabetical order."""
+    """Names of the example characters, in alphabetical order."""
     return sorted(path.stem for path in EXAMPLES.glob("*.png"))
 
 
 def caption(name: str | None) -> str:
-    """The prompt that belongs to an example; empty where it has none."""
+    """An example's prompt; empty if it has none."""
     path = EXAMPLES / f"{name}.txt"
     return path.read_text(encoding="utf-8").strip() if path.is_file() else ""
 
@@ -35,7 +35,7 @@ def style() -> str:
 
 
 def theme() -> gr.themes.Base:
-    """Fonts of the system: the page asks no other machine for any. Colours are told apart as WCAG 2.2 AA asks."""
+    """System fonts, so that the page loads none from elsewhere; colours with the contrast of WCAG 2.2 AA."""
     colours = {
         "body_text_color_subdued": "*neutral_600",
         "body_text_color_subdued_dark": "*neutral_400",

@@ -234,7 +234,7 @@ def test_a_picture_is_looked_at_once(
     assert len(seen) == 1
 
 
-def test_alignment_is_a_clip_with_verdicts_and_needs_no_diffusion_model(picture: str) -> None:
+def test_alignment_is_a_clip_with_findings_and_needs_no_diffusion_model(picture: str) -> None:
     eyes_only = replace(tiny_models(), unet=None, controlnet=None, text_encoder=None)
     handlers = Handlers(Animator(eyes_only))
     answers = fit(ahead(handlers), picture, "", *WALK, *FITTING)
@@ -267,7 +267,7 @@ def test_alignment_says_what_is_wrong_with_a_motion(
     assert clip is None and "OpenPose keypoint JSON" in said and 'role="alert"' in said
 
 
-def test_a_verdict_comes_with_what_mends_it(scripted: Scripted, picture: str) -> None:
+def test_a_finding_comes_with_its_fix(scripted: Scripted, picture: str) -> None:
     def answer(**changed: Any) -> dict[str, Any]:
         (found,) = ahead(scripted).fit(texts.PLAYING, picture, "", *WALK, *fitting(**changed))
         return dict(zip(ALIGNMENT_OUTPUTS, found, strict=True))
