@@ -42,7 +42,13 @@ from poseanimate.ui.handlers import (
     RESULT_OUTPUTS,
     Handlers,
 )
-from poseanimate.ui.input_cache import MOTION_NAMES, SETTING_NAMES, InputCache, MotionChoice
+from poseanimate.ui.input_cache import (
+    MOTION_NAMES,
+    SETTING_NAMES,
+    FormValues,
+    InputCache,
+    MotionChoice,
+)
 from poseanimate.ui.previews import ALIGNMENT_OUTPUTS, ALIGNMENT_SETTINGS, FIXABLE, PreviewHandlers
 from poseanimate.ui.run_view import RunView
 
@@ -349,6 +355,15 @@ def test_motion_choices() -> None:
     ):
         with pytest.raises(MotionError, match="Pick a preset"):
             MotionChoice.of(nothing)
+
+
+def test_a_form_is_split_into_its_motion_and_its_settings() -> None:
+    form = FormValues.of((*WALK, *values(QUICK)))
+    assert form.uses_preset and form.motion() == MotionChoice("walk") and form.settings() == QUICK
+    some = FormValues.of((*WALK, *fitting(frames=9)), ALIGNMENT_SETTINGS)
+    assert some.settings() == Settings().changed({"frames": 9})
+    with pytest.raises(ValueError, match="shorter"):
+        FormValues.of((*WALK, *values(QUICK)[:-1]))
 
 
 # Settings -----------------------------------------------------------------------------------------
