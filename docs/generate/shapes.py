@@ -18,8 +18,7 @@ from poseanimate.media.similarity import psnr_db
 from poseanimate.models.family import to_pixels, to_tensor
 from poseanimate.models.loading import load_models
 from poseanimate.pocket.world.body import Angles
-from poseanimate.pocket.world.motions import FPS
-from poseanimate.pocket.world.motions import frames as motion_frames
+from poseanimate.pocket.world.motions import FPS, sample_motion
 from poseanimate.pocket.world.scene import Scene
 from poseanimate.poses.motion import Motion
 from poseanimate.settings import Settings
@@ -70,7 +69,7 @@ def measure(animator: Animator, index: int, width: int, height: int) -> dict[str
     scene, models = Scene.sample(SPLIT, index), animator.models
     source = animator.character(Image.fromarray(scene.render(Angles(), width, height).picture))
     height, width = source.picture.shape[:2]
-    true = [scene.render(angles, width, height) for angles in motion_frames(MOTION, FRAMES)]
+    true = [scene.render(angles, width, height) for angles in sample_motion(MOTION, FRAMES)]
     motion = Motion(tuple(t.pose for t in true), width, height, FPS, MOTION)
     settings = Settings.preset("fast").changed({"pata": False, "frames": FRAMES + 1})
     events = animator.animate(source, motion, settings, scene.caption)

@@ -94,7 +94,7 @@ def test_garments_are_known_by_their_colours() -> None:
     for index in range(40):
         scene = Scene.sample("validation", index)
         angles = training_angles(np.random.default_rng(index))
-        who = scene.character
+        who = scene.doll
         true = scene.render(angles, 128, 128).picture
         dyed = {what: s.render(angles, 128, 128).picture for what, s in scene.dyed().items()}
         for seen in (true, cv2.GaussianBlur(true, (0, 0), 1.0)):
@@ -111,9 +111,9 @@ def test_garments_that_are_not_to_be_seen_are_not_right() -> None:
     scene = Scene.sample("validation", 0)
     true = scene.render(Angles(), 128, 128).picture
     dyed = {what: s.render(Angles(), 128, 128).picture for what, s in scene.dyed().items()}
-    assert appearance.garments_are_right(true, true, dyed, scene.character)
+    assert appearance.garments_are_right(true, true, dyed, scene.doll)
     hidden = dyed | {"bottom": true}
-    assert not appearance.garments_are_right(true, true, hidden, scene.character)
+    assert not appearance.garments_are_right(true, true, hidden, scene.doll)
 
 
 def test_a_letter_is_right_where_no_other_and_none_is_nearer() -> None:
@@ -150,7 +150,7 @@ def test_dynamics_tell_a_frozen_clip_from_the_true_one() -> None:
 
 def test_identity_is_by_the_colours_of_the_parts() -> None:
     scene = Scene.sample("held-out", 3)
-    other = replace(scene, character=Scene.sample("held-out", 8).character)
+    other = replace(scene, doll=Scene.sample("held-out", 8).doll)
     truth, stranger = (s.render(Angles(), 128, 128) for s in (scene, other))
     assert appearance.identity_error(truth.picture, truth.picture, truth.pose) == 0
     noisy = truth.picture.copy()

@@ -19,7 +19,7 @@ def plain_scenes(count: int) -> list[Scene]:
     found = (Scene.sample("validation", i) for i in range(200))
     fitting = [
         s for s in found
-        if s.character.top_pattern == "plain" and s.character.bottom_style == "trousers"
+        if s.doll.top_pattern == "plain" and s.doll.bottom_style == "trousers"
     ]  # fmt: skip
     return fitting[:count]
 
@@ -28,8 +28,8 @@ def plain_scenes(count: int) -> list[Scene]:
 def test_clothes_are_named_by_their_colours(scene: Scene) -> None:
     seen = scene.render(Angles(), 128, 128)
     said = suggest_prompt(Character(seen.picture, seen.pose, seen.mask))
-    assert f"{scene.character.top_colour} shirt" in said
-    assert f"{scene.character.bottom_colour} trousers" in said
+    assert f"{scene.doll.top_colour} shirt" in said
+    assert f"{scene.doll.bottom_colour} trousers" in said
 
 
 @pytest.mark.parametrize("name", COLOURS)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from poseanimate.pocket.training.augment import (
-    Seen,
+    LabelledPicture,
     added,
     joined,
     nobody,
@@ -22,7 +22,7 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> RenderedSet:
     return render_set("train", 24, 128, tmp_path_factory.mktemp("rendered"), 1)
 
 
-def on_the_mask(seen: Seen) -> float:
+def on_the_mask(seen: LabelledPicture) -> float:
     """The share of visible body joints that lie on the mask or beside it."""
     seen_joints = seen.joints[:, :14].reshape(-1, 3)
     seen_joints = seen_joints[seen_joints[:, 2] > 0]

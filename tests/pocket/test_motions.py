@@ -1,4 +1,4 @@
-"""The shipped motions: closed, smooth, inside the picture; and the files that the author writes."""
+"""The shipped motions: closed, smooth, inside the picture; and the files that ship."""
 
 from __future__ import annotations
 
@@ -12,9 +12,16 @@ from PIL import Image
 
 from poseanimate.errors import MotionError
 from poseanimate.media import read_video
-from poseanimate.pocket.world.assets import CHARACTERS, REPOSITORY, VIDEOS, video, write_all
+from poseanimate.pocket.world.assets import CHARACTERS, REPOSITORY, VIDEOS, render_video, write_all
 from poseanimate.pocket.world.body import Angles, joints
-from poseanimate.pocket.world.motions import AVERAGE, FPS, MOTIONS, frames, loop_frames, poses
+from poseanimate.pocket.world.motions import (
+    AVERAGE,
+    FPS,
+    MOTIONS,
+    loop_frames,
+    sample_motion,
+    sample_poses,
+)
 from poseanimate.pocket.world.scene import Scene
 from poseanimate.poses.motion import PRESETS_FOLDER, load_preset, preset_names
 
@@ -26,7 +33,7 @@ SHIPPED_BYTES = 1_500_000
 
 def trajectory(name: str, count: int) -> np.ndarray:
     """(count, 18, 2) joints of the average doll in heights."""
-    return np.array([joints(AVERAGE, angles)[0] for angles in frames(name, count)])
+    return np.array([joints(AVERAGE, angles)[0] for angles in sample_motion(name, count)])
 
 
 def steps(name: str, count: int) -> np.ndarray:
@@ -66,8 +73,8 @@ def test_a_motion_moves(name: str) -> None:
 def test_a_large_character_stays_inside_the_picture(name: str) -> None:
     scene = replace(Scene.sample("train", 1), height=0.75, x=0.5, ground=0.92)
     for index in range(6):
-        character = Scene.sample("train", index).character
-        for pose in poses(replace(scene, character=character), name, 24, 100, 100):
+        doll = Scene.sample("train", index).doll
+        for pose in sample_poses(replace(scene, doll=doll), name, 24, 100, 100):
             limbs = pose.body[:14]
             assert (limbs[:, 2] == 1).all()
             assert limbs[:, :2].min() >= 100 * HAND * 0.75
@@ -76,7 +83,7 @@ def test_a_large_character_stays_inside_the_picture(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["walk", "run"])
 def test_gaits_go_to_the_right_with_legs_that_pass(name: str) -> None:
-    loop = frames(name, 48)
+    loop = sample_motion(name, 48)
     xy = trajectory(name, 48)
     assert (xy[:, 0, 0] > xy[:, 1, 0]).all()
     assert all(angles.right_knee >= 0 and angles.left_knee <= 0 for angles in loop)
@@ -98,26 +105,26 @@ def test_standing_feet_do_not_slide(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["jumping-jacks", "cheer"])
 def test_jumps_leave_the_ground_and_come_back(name: str) -> None:
-    lifts = [angles.lift for angles in frames(name, 48)]
+    lifts = [angles.lift for angles in sample_motion(name, 48)]
     assert min(lifts) == 0.0 and max(lifts) > 0.03
 
 
 def test_frames_are_one_loop() -> None:
-    loop = frames("wave", 8)
+    loop = sample_motion("wave", 8)
     assert len(loop) == 8
     assert loop[0] == MOTIONS["wave"](0.0) and loop[3] == MOTIONS["wave"](3 / 8)
 
 
 def test_an_unknown_motion_is_named() -> None:
     with pytest.raises(MotionError, match=r"moonwalk.*walk"):
-        frames("moonwalk", 8)
+        sample_motion("moonwalk", 8)
     with pytest.raises(MotionError, match="0 frames"):
-        frames("walk", 0)
+        sample_motion("walk", 0)
 
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("author")
+    folder = tmp_path_factory.mktemp("assets")
     assert all(path.stat().st_size > 0 for path in write_all(folder))
     return folder
 
@@ -128,7 +135,7 @@ def files(folder: Path) -> set[str]:
     return {str(p.relative_to(folder)) for p in found if p.is_file()}
 
 
-def test_shipped_files_are_those_the_author_writes(written: Path) -> None:
+def test_shipped_files_are_those_of_the_pocket_world(written: Path) -> None:
     assert files(REPOSITORY) == files(written)
     assert sum((REPOSITORY / name).stat().st_size for name in files(written)) < SHIPPED_BYTES
 
@@ -171,7 +178,7 @@ def test_shipped_characters_are_up_to_date(name: str) -> None:
     split, index = CHARACTERS[name]
     assert split == "held-out"
     scene = Scene.sample(split, index)
-    assert name == f"{scene.place}-{scene.character.kind}"
+    assert name == f"{scene.place}-{scene.doll.kind}"
     path = REPOSITORY / "examples" / "characters" / f"{name}.png"
     assert path.with_suffix(".txt").read_text().strip() == scene.caption
     with Image.open(path) as picture:
@@ -184,7 +191,7 @@ def test_shipped_characters_are_up_to_date(name: str) -> None:
 def test_example_characters_cover_every_place_and_kind() -> None:
     scenes = [Scene.sample(*where) for where in CHARACTERS.values()]
     assert {s.place for s in scenes} == {"street", "park", "beach", "room", "snow"}
-    assert {s.character.kind for s in scenes} == {"boy", "girl"}
+    assert {s.doll.kind for s in scenes} == {"boy", "girl"}
 
 
 @pytest.mark.parametrize("name", sorted(VIDEOS))
@@ -192,9 +199,9 @@ def test_shipped_videos_are_up_to_date(name: str) -> None:
     motion, (split, index) = VIDEOS[name]
     assert split != "train" and (split, index) not in CHARACTERS.values()
     scene = Scene.sample(split, index)
-    assert name == f"{scene.place}-{scene.character.kind}-{motion}"
+    assert name == f"{scene.place}-{scene.doll.kind}-{motion}"
     shipped = read_video(REPOSITORY / "examples" / "videos" / f"{name}.mp4")
-    fresh = video(name)
+    fresh = render_video(name)
     assert shipped.fps == pytest.approx(FPS)
     assert len(shipped.frames) == len(fresh) == loop_frames(motion)
     for seen, drawn in zip(shipped.frames, fresh, strict=True):

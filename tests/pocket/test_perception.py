@@ -53,7 +53,7 @@ def random_pose(index: int, x: float | None = None, height: float | None = None)
     scene = Scene.sample("train", index)
     angles = random_angles(np.random.default_rng(index)) if x is None else Angles()
     scene = Scene(
-        scene.character,
+        scene.doll,
         scene.place,
         scene.place_seed,
         height or scene.height,

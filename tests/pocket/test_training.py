@@ -26,7 +26,7 @@ from poseanimate.models.loading import load_models
 from poseanimate.pocket.training import data, nets, tasks, trainer
 from poseanimate.pocket.training import train as command
 from poseanimate.pocket.training.export import adopt, export
-from poseanimate.pocket.training.trainer import Average, Plan, learning_rate, train
+from poseanimate.pocket.training.trainer import Average, TrainingPlan, learning_rate, train
 from poseanimate.pocket.world.scene import Scene
 from poseanimate.poses.motion import load_preset
 from poseanimate.settings import Settings
@@ -72,9 +72,9 @@ class Line:
         return (self.networks["net"](x)[:, 0] - (2 * x[:, 0] - x[:, 1])).square().mean()
 
 
-def plan(runs: Path, steps: int = 30, **changes) -> Plan:
+def plan(runs: Path, steps: int = 30, **changes) -> TrainingPlan:
     values = {"batch": 8, "learning_rate": 0.1, "workers": 1, "device": "cpu", "bf16": False}
-    return Plan(minutes=steps / 60, runs=runs, **values | changes)
+    return TrainingPlan(minutes=steps / 60, runs=runs, **values | changes)
 
 
 def test_the_learning_rate_is_flat_and_then_falls(tmp_path: Path) -> None:

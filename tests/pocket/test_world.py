@@ -50,13 +50,13 @@ def test_who_is_shown_and_measured_looks_like_nobody_in_training() -> None:
 
 def test_an_identity_decides_its_split(scenes: dict[str, list[Scene]]) -> None:
     for split, members in scenes.items():
-        assert {split_of(s.character, s.place) for s in members} == {split}
+        assert {split_of(s.doll, s.place) for s in members} == {split}
 
 
 def test_every_split_holds_every_kind_and_place(scenes: dict[str, list[Scene]]) -> None:
     for members in scenes.values():
         assert {s.place for s in members} == set(WHERE)
-        assert {s.character.kind for s in members} == {"boy", "girl"}
+        assert {s.doll.kind for s in members} == {"boy", "girl"}
 
 
 def test_every_split_holds_what_is_hard(scenes: dict[str, list[Scene]]) -> None:
@@ -67,7 +67,7 @@ def test_every_split_holds_what_is_hard(scenes: dict[str, list[Scene]]) -> None:
             ("lettered", 0.15, 0.35),
         ):
             assert low < np.mean([kind in s.kinds for s in members]) < high
-        assert {s.character.top_pattern for s in members} >= {"plain", "striped", "star", *LETTERS}
+        assert {s.doll.top_pattern for s in members} >= {"plain", "striped", "star", *LETTERS}
         assert all(0.36 <= s.height <= 0.8 and 0.12 <= s.x <= 0.88 for s in members)
         assert any(not s.kinds for s in members)
 
@@ -76,7 +76,7 @@ def test_letters_stand_on_the_shirt_alone_and_no_two_look_alike() -> None:
     scene = next(s for s in (Scene.sample("train", i) for i in range(99)) if "lettered" in s.kinds)
     own = scene.render(Angles(), SIZE, SIZE)
     others = scene.relettered()
-    patterns = {scene.character.top_pattern, *(s.character.top_pattern for s in others)}
+    patterns = {scene.doll.top_pattern, *(s.doll.top_pattern for s in others)}
     assert patterns == {"plain", *LETTERS}
     pictures = [own.picture, *(s.render(Angles(), SIZE, SIZE).picture for s in others)]
     for i, one in enumerate(pictures):
@@ -96,12 +96,12 @@ def test_other_dyes_change_garments_alone() -> None:
         for what, other in dyed.items():
             differs = (own.picture != other.render(Angles(), SIZE, SIZE).picture).any(axis=2)
             assert (own.mask[differs] > 0).all()
-            assert differs.any() or (what == "trim" and scene.character.top_pattern == "plain")
+            assert differs.any() or (what == "trim" and scene.doll.top_pattern == "plain")
 
 
 def test_captions_name_the_letter() -> None:
-    character = replace(Scene.sample("train", 0).character, top_pattern="Z", trim_colour="white")
-    assert " shirt with a white Z, " in character.caption()
+    doll = replace(Scene.sample("train", 0).doll, top_pattern="Z", trim_colour="white")
+    assert " shirt with a white Z, " in doll.caption()
 
 
 def test_different_numbers_give_different_scenes(scenes: dict[str, list[Scene]]) -> None:

@@ -41,7 +41,7 @@ def identity_error(made: Picture, truth: Picture, pose: Pose, radius: int = 2) -
 
 
 def garments_are_right(
-    picture: Picture, true: Picture, dyed: Mapping[str, Picture], character: Doll
+    picture: Picture, true: Picture, dyed: Mapping[str, Picture], doll: Doll
 ) -> bool:
     """Whether shirt and trousers, shorts or skirt have the colours that the caption names.
 
@@ -53,7 +53,7 @@ def garments_are_right(
         picture: the picture that is looked at.
         true: the picture as it was rendered.
         dyed: the same rendered with another colour of "top", "trim" and "bottom" (`Scene.dyed`).
-        character: who is in it.
+        doll: who is in it.
     """
     top = _differ(true, dyed["top"]) | _differ(true, dyed["trim"])
     bottom = _differ(true, dyed["bottom"])
@@ -62,10 +62,10 @@ def garments_are_right(
     shirt, legs = (picture[where].astype(np.float64) for where in (top, bottom))
     found = (
         _cloth_name(shirt)
-        if character.top_pattern == "plain"
-        else _cloth_name_beside(shirt, character.trim_colour)
+        if doll.top_pattern == "plain"
+        else _cloth_name_beside(shirt, doll.trim_colour)
     )
-    return (found, _cloth_name(legs)) == (character.top_colour, character.bottom_colour)
+    return (found, _cloth_name(legs)) == (doll.top_colour, doll.bottom_colour)
 
 
 def _differ(one: Picture, other: Picture) -> NDArray[np.bool_]:

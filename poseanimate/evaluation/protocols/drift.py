@@ -20,8 +20,7 @@ from poseanimate.events import Event
 from poseanimate.inputs.character import Character
 from poseanimate.media.similarity import Picture, change, outside, psnr_db
 from poseanimate.pocket.world.body import Angles
-from poseanimate.pocket.world.motions import FPS, loop_frames
-from poseanimate.pocket.world.motions import frames as motion_frames
+from poseanimate.pocket.world.motions import FPS, loop_frames, sample_motion
 from poseanimate.pocket.world.scene import Scene
 from poseanimate.poses.motion import Motion
 from poseanimate.settings import Settings
@@ -51,7 +50,7 @@ class Loop:
     def load(animator: Animator, split: str, index: int, motion: str) -> Loop:
         side, scene = animator.models.side, Scene.sample(split, index)
         source = Image.fromarray(scene.render(Angles(), side, side).picture)
-        rendered = [scene.render(a, side, side) for a in motion_frames(motion, loop_frames(motion))]
+        rendered = [scene.render(a, side, side) for a in sample_motion(motion, loop_frames(motion))]
         truth = tuple(Truth(r.picture, r.mask, r.pose) for r in rendered)
         name = f"{split}-{index}"
         return Loop(name, motion, scene.caption, animator.character(source), truth)

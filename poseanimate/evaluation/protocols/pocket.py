@@ -14,8 +14,7 @@ from poseanimate.evaluation.protocols.protocol import Protocol
 from poseanimate.evaluation.rows import SOURCE_COPY, VAE_BOUND
 from poseanimate.models.family import Models
 from poseanimate.pocket.world.body import Angles
-from poseanimate.pocket.world.motions import FPS
-from poseanimate.pocket.world.motions import frames as motion_frames
+from poseanimate.pocket.world.motions import FPS, sample_motion
 from poseanimate.pocket.world.scene import Rendered, Scene
 from poseanimate.poses.motion import Motion
 from poseanimate.poses.skeleton import Pose
@@ -63,7 +62,7 @@ class Pocket(Protocol):
         side, models = animator.models.side, animator.models
         index = _index_of(character)
         scene, other = (Scene.sample(self.split, i) for i in (index, DRIVERS_FROM + index))
-        angles = motion_frames(motion, settings.frames - 1)
+        angles = sample_motion(motion, settings.frames - 1)
         truth = tuple(scene.render(a, side, side) for a in angles)
         relettered = [
             tuple(s.render(a, side, side).picture for s in scene.relettered()) for a in angles

@@ -76,8 +76,8 @@ def draw_samples(models: Models, split: str, first: int, count: int) -> Iterator
             made,
             rendered.picture,
             pose_is_right(people[0] if people else None, rendered.pose),
-            garments_are_right(made, rendered.picture, dyed, scene.character),
-            garments_are_right(rendered.picture, rendered.picture, dyed, scene.character),
+            garments_are_right(made, rendered.picture, dyed, scene.doll),
+            garments_are_right(rendered.picture, rendered.picture, dyed, scene.doll),
             letter_is_right(made, rendered.picture, relettered) if relettered else None,
             scene.kinds,
         )

@@ -21,7 +21,7 @@ GRIDS = {(2, 1): 0.5, (3, 1): 0.2, (2, 2): 0.2, (1, 2): 0.1}  # columns and rows
 
 
 @dataclass(frozen=True)
-class Seen:
+class LabelledPicture:
     """picture (S, S, 3) uint8; mask (S, S) uint8; joints (people, 18, 3) float32 in pixels with confidence."""
 
     picture: NDArray[np.uint8]
@@ -33,16 +33,16 @@ class Seen:
         return int((self.joints[:, :, 2] > 0).any(axis=1).sum())
 
 
-def rendered(pictures: RenderedSet, index: int) -> Seen:
+def rendered(pictures: RenderedSet, index: int) -> LabelledPicture:
     """A picture as it was rendered."""
-    return Seen(
+    return LabelledPicture(
         np.array(pictures.pictures[index]),
         np.array(pictures.masks[index]),
         np.array(pictures.joints[index]),
     )
 
 
-def varied(pictures: RenderedSet, index: int, rng: np.random.Generator) -> Seen:
+def varied(pictures: RenderedSet, index: int, rng: np.random.Generator) -> LabelledPicture:
     """Picture `index`, or something that it is a part of."""
     seen = rendered(pictures, index)
     match tuple(SHARES)[int(rng.choice(len(SHARES), p=list(SHARES.values())))]:
@@ -59,7 +59,7 @@ def varied(pictures: RenderedSet, index: int, rng: np.random.Generator) -> Seen:
     return seen
 
 
-def nobody(seen: Seen, rng: np.random.Generator) -> Seen:
+def nobody(seen: LabelledPicture, rng: np.random.Generator) -> LabelledPicture:
     """A picture of the same size without anybody: noise, clouds, shapes, or the picture's own pieces shuffled."""
     size = len(seen.picture)
     kind = rng.integers(5)
@@ -76,10 +76,12 @@ def nobody(seen: Seen, rng: np.random.Generator) -> Seen:
     else:
         picture = _shuffled(seen.picture, int(rng.choice([4, 8, 16])), rng).astype(np.float64)
     empty = np.zeros_like(seen.mask)
-    return Seen(np.clip(picture, 0, 255).astype(np.uint8), empty, np.zeros_like(seen.joints))
+    return LabelledPicture(
+        np.clip(picture, 0, 255).astype(np.uint8), empty, np.zeros_like(seen.joints)
+    )
 
 
-def joined(seen: list[Seen], columns: int) -> Seen:
+def joined(seen: list[LabelledPicture], columns: int) -> LabelledPicture:
     """Whole pictures in rows of `columns` each, reduced to the size of one; what is over stays grey."""
     size = len(seen[0].picture)
     rows = len(seen) // columns
@@ -97,10 +99,10 @@ def joined(seen: list[Seen], columns: int) -> Seen:
             one.mask, (side, side), interpolation=cv2.INTER_AREA
         )
         joints.append(_placed(one.joints, side / size, (x, y)))
-    return Seen(picture, mask, np.concatenate(joints))
+    return LabelledPicture(picture, mask, np.concatenate(joints))
 
 
-def reduced(seen: Seen, rng: np.random.Generator) -> Seen:
+def reduced(seen: LabelledPicture, rng: np.random.Generator) -> LabelledPicture:
     """The picture smaller, somewhere on a plain ground or on its own edges drawn out."""
     size = len(seen.picture)
     side = int(size * rng.uniform(0.45, 0.95))
@@ -112,14 +114,16 @@ def reduced(seen: Seen, rng: np.random.Generator) -> Seen:
     picture = cv2.copyMakeBorder(small, *edges, border, value=shade)
     mask = cv2.resize(seen.mask, (side, side), interpolation=cv2.INTER_AREA)
     mask = cv2.copyMakeBorder(mask, *edges, cv2.BORDER_CONSTANT, value=0)
-    return Seen(
+    return LabelledPicture(
         np.asarray(picture, np.uint8),
         np.asarray(mask, np.uint8),
         _placed(seen.joints, side / size, (x, y)),
     )
 
 
-def added(seen: Seen, other: Seen, rng: np.random.Generator) -> Seen:
+def added(
+    seen: LabelledPicture, other: LabelledPicture, rng: np.random.Generator
+) -> LabelledPicture:
     """The character of another picture pasted in beside the one that is there, where there is room for it."""
     size = len(seen.picture)
     scale = rng.uniform(0.6, 1.0)
@@ -140,7 +144,7 @@ def added(seen: Seen, other: Seen, rng: np.random.Generator) -> Seen:
     mask = cv2.warpAffine(other.mask, move, (size, size), flags=cv2.INTER_LINEAR)
     share = mask[:, :, None] / 255.0
     inside = ((joints[:, :, :2] >= 0) & (joints[:, :, :2] < size)).all(axis=2, keepdims=True)
-    return Seen(
+    return LabelledPicture(
         (seen.picture * (1 - share) + pasted * share).round().astype(np.uint8),
         np.maximum(seen.mask, mask).astype(np.uint8),
         np.concatenate([seen.joints, joints * inside]),

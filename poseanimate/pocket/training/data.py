@@ -61,7 +61,7 @@ def sample(split: str, index: int, size: int) -> tuple[list[Rendered], str, NDAr
     places = [0.27, 0.73][:count]
     for number, x in enumerate(places):
         other = Scene.sample(split, index + number * 1_000_003)
-        actor = Scene(other.character, scene.place, scene.place_seed, other.height, x, scene.ground)
+        actor = Scene(other.doll, scene.place, scene.place_seed, other.height, x, scene.ground)
         angles = training_angles(rng)
         actor.draw(canvas, angles)
         people.append((actor, angles))

@@ -22,7 +22,7 @@ import torch.multiprocessing as mp
 
 from poseanimate.pocket.training.export import adopt, export
 from poseanimate.pocket.training.tasks import TASKS
-from poseanimate.pocket.training.trainer import Plan, train
+from poseanimate.pocket.training.trainer import TrainingPlan, train
 
 DEFAULTS = {  # batch per process, learning rate
     "vae": (8, 2e-3),
@@ -59,7 +59,7 @@ def main() -> None:
         return
     batch, rate = DEFAULTS[args.part]
     workers = args.workers or (1 if args.device == "cuda" else os.cpu_count() or 1)
-    plan = Plan(
+    plan = TrainingPlan(
         minutes=args.minutes,
         batch=args.batch or batch,
         learning_rate=args.learning_rate or rate,
@@ -83,7 +83,7 @@ def computes_bf16(device: str) -> bool:
     return device == "cuda" or bool(told and told().get("avx512_bf16"))
 
 
-def _process(rank: int, part: str, plan: Plan, pictures: int) -> None:
+def _process(rank: int, part: str, plan: TrainingPlan, pictures: int) -> None:
     warnings.filterwarnings("ignore", category=FutureWarning)
     diffusers.utils.logging.set_verbosity_error()  # it misses accelerate at every network
     torch.manual_seed(0)

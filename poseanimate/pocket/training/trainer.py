@@ -29,7 +29,7 @@ RAMP_STEPS = 100  # of a new optimiser, whose first estimates are poor
 
 
 @dataclass(frozen=True)
-class Plan:
+class TrainingPlan:
     """How long and how to train."""
 
     minutes: float
@@ -81,7 +81,7 @@ class Average:
         return own
 
 
-def learning_rate(progress: float, plan: Plan) -> float:
+def learning_rate(progress: float, plan: TrainingPlan) -> float:
     """Flat, then a half cosine down to a hundredth."""
     if progress < plan.flat:
         return plan.learning_rate
@@ -89,7 +89,7 @@ def learning_rate(progress: float, plan: Plan) -> float:
     return plan.learning_rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * fall)))
 
 
-def train(task: Task, plan: Plan, rank: int) -> dict[str, float]:
+def train(task: Task, plan: TrainingPlan, rank: int) -> dict[str, float]:
     """Trains from the last checkpoint, if there is one, until the plan's minutes are used.
 
     Returns how many samples, steps and minutes the networks have had, those of earlier runs included.

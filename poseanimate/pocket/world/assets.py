@@ -2,7 +2,7 @@
 
     python -m poseanimate.pocket.world.assets [FOLDER]
 
-Everything is made from the pocket world, so that the same files come out everywhere.
+Everything is rendered, so that the files are the same on every machine.
 """
 
 from __future__ import annotations
@@ -19,7 +19,14 @@ from PIL import Image
 
 from poseanimate.media import write_clip
 from poseanimate.pocket.world.body import Angles
-from poseanimate.pocket.world.motions import AVERAGE, FPS, MOTIONS, frames, loop_frames, poses
+from poseanimate.pocket.world.motions import (
+    AVERAGE,
+    FPS,
+    MOTIONS,
+    loop_frames,
+    sample_motion,
+    sample_poses,
+)
 from poseanimate.pocket.world.scene import Scene
 from poseanimate.poses.motion import Motion
 from poseanimate.poses.skeleton import Pose, draw_pose
@@ -49,22 +56,22 @@ VIDEOS: dict[str, tuple[str, tuple[str, int]]] = {
 """File name: motion, and split and index of the scene."""
 
 
-def preset(name: str) -> Motion:
+def make_preset(name: str) -> Motion:
     """One loop of a motion, performed by an average doll in the middle of a square canvas."""
     someone = Scene.sample("train", 0)
-    doll = replace(
+    average = replace(
         someone,
-        character=replace(someone.character, proportions=AVERAGE),
+        doll=replace(someone.doll, proportions=AVERAGE),
         height=PRESET_HEIGHT,
         x=0.5,
         ground=PRESET_GROUND,
     )
-    loop = poses(doll, name, loop_frames(name), PRESET_SIDE_PX, PRESET_SIDE_PX)
+    loop = sample_poses(average, name, loop_frames(name), PRESET_SIDE_PX, PRESET_SIDE_PX)
     rounded = tuple(Pose(pose.body.round(2)) for pose in loop)
     return Motion(rounded, PRESET_SIDE_PX, PRESET_SIDE_PX, float(FPS), name)
 
 
-def thumbnail(motion: Motion) -> list[NDArray[np.uint8]]:
+def draw_thumbnail(motion: Motion) -> list[NDArray[np.uint8]]:
     """The motion's skeletons on black, (96, 96, 3) uint8 RGB each; drawn bold."""
     seen = np.concatenate([pose.xy[pose.visible()] for pose in motion.poses])
     low, high = seen.min(axis=0), seen.max(axis=0)
@@ -80,12 +87,13 @@ def thumbnail(motion: Motion) -> list[NDArray[np.uint8]]:
     return pictures
 
 
-def video(name: str) -> list[NDArray[np.uint8]]:
+def render_video(name: str) -> list[NDArray[np.uint8]]:
     """The frames of one of `VIDEOS`, (256, 256, 3) uint8 RGB each."""
     motion, (split, index) = VIDEOS[name]
     scene, side = Scene.sample(split, index), VIDEO_SIDE_PX
     return [
-        scene.render(angles, side, side).picture for angles in frames(motion, loop_frames(motion))
+        scene.render(angles, side, side).picture
+        for angles in sample_motion(motion, loop_frames(motion))
     ]
 
 
@@ -99,11 +107,11 @@ def write_all(folder: Path) -> Iterator[Path]:
     for place in (motions, characters, videos):
         place.mkdir(parents=True, exist_ok=True)
     for name in MOTIONS:
-        motion = preset(name)
+        motion = make_preset(name)
         path = motions / f"{name}.json"
         path.write_text(motion.to_json() + "\n", encoding="utf-8")
         yield path
-        write_clip(thumbnail(motion), path.with_suffix(".gif"), FPS)
+        write_clip(draw_thumbnail(motion), path.with_suffix(".gif"), FPS)
         yield path.with_suffix(".gif")
     for name, (split, index) in CHARACTERS.items():
         scene = Scene.sample(split, index)
@@ -115,7 +123,7 @@ def write_all(folder: Path) -> Iterator[Path]:
         yield path.with_suffix(".txt")
     for name in VIDEOS:
         path = videos / f"{name}.mp4"
-        write_clip(video(name), path, FPS)
+        write_clip(render_video(name), path, FPS)
         yield path
 
 

@@ -138,19 +138,19 @@ class Doll:
 
 
 class _Drawing:
-    """One drawing of one character: the parts from back to front."""
+    """One drawing of one doll: the parts from back to front."""
 
     def __init__(
-        self, character: Doll, canvas: Canvas, xy: FloatArray, angles: Angles, size: float
+        self, doll: Doll, canvas: Canvas, xy: FloatArray, angles: Angles, size: float
     ) -> None:
-        self.who, self.canvas, self.xy, self.angles, self.size = character, canvas, xy, angles, size
+        self.doll, self.canvas, self.xy, self.angles, self.size = doll, canvas, xy, angles, size
         self.outline = 0.011 * size
-        self.skin = SKINS[character.skin]
-        self.hair = HAIR_COLOURS[character.hair_colour]
-        self.top = CLOTH[character.top_colour]
-        self.trim = CLOTH[character.trim_colour]
-        self.bottom = CLOTH[character.bottom_colour]
-        body = character.proportions
+        self.skin = SKINS[doll.skin]
+        self.hair = HAIR_COLOURS[doll.hair_colour]
+        self.top = CLOTH[doll.top_colour]
+        self.trim = CLOTH[doll.trim_colour]
+        self.bottom = CLOTH[doll.bottom_colour]
+        body = doll.proportions
         in_px = Proportions(**{name: value * size for name, value in vars(body).items()})
         self.body = in_px
         self.centre, self.across, self.up = head_frame(in_px, angles, xy[1])
@@ -188,13 +188,13 @@ class _Drawing:
         first = 2 if side == "right" else 5
         shoulder, elbow, wrist = self.xy[first : first + 3]
         radius = self.body.limb
-        sleeve = self.top if self.who.long_sleeves else self.skin
+        sleeve = self.top if self.doll.long_sleeves else self.skin
         self.limb(elbow, wrist, radius * 0.92, sleeve)
         hand = wrist + 0.35 * radius * _unit(wrist - elbow)
         self.canvas.circle(hand, radius * 1.12 + self.outline, shade(self.skin, 0.62))
         self.canvas.circle(hand, radius * 1.12, self.skin)
-        self.limb(shoulder, elbow, radius, self.skin if not self.who.long_sleeves else self.top)
-        if not self.who.long_sleeves:
+        self.limb(shoulder, elbow, radius, self.skin if not self.doll.long_sleeves else self.top)
+        if not self.doll.long_sleeves:
             self.limb(shoulder, shoulder + 0.6 * (elbow - shoulder), radius * 1.15, self.top)
         else:
             self.canvas.capsule(elbow, elbow, radius * 0.86, radius * 0.86, self.top)
@@ -203,17 +203,17 @@ class _Drawing:
         first, outwards = (8, -1.0) if side == "right" else (11, 1.0)
         hip, knee, ankle = self.xy[first : first + 3]
         radius = self.body.limb * 1.25
-        trousers = self.who.bottom_style == "trousers"
+        trousers = self.doll.bottom_style == "trousers"
         self.limb(knee, ankle, radius * 0.9, self.bottom if trousers else self.skin)
         self.limb(hip, knee, radius, self.bottom if trousers else self.skin)
         self.canvas.circle(knee, radius * 0.86, self.bottom if trousers else self.skin)
-        if self.who.bottom_style == "shorts":
+        if self.doll.bottom_style == "shorts":
             self.limb(hip, hip + 0.72 * (knee - hip), radius * 1.12, self.bottom)
         toes = outwards * (1 - abs(self.angles.turn)) + self.angles.turn * 1.2
         shin = _unit(ankle - knee)
         foot = ankle + shin * FOOT * self.size * 0.35
         tip = foot + np.array([toes * 0.035 * self.size, 0.0]) + shin * 0.004 * self.size
-        self.limb(foot, tip, FOOT * self.size * 0.85, CLOTH[self.who.shoe_colour])
+        self.limb(foot, tip, FOOT * self.size * 0.85, CLOTH[self.doll.shoe_colour])
 
     def torso(self) -> None:
         neck, hips = self.xy[1], (self.xy[8] + self.xy[11]) / 2
@@ -236,7 +236,7 @@ class _Drawing:
             return np.array([lifted[0], lifted[1], lowered[1], lowered[0]])
 
         hem = 0.94
-        if self.who.bottom_style == "skirt":
+        if self.doll.bottom_style == "skirt":
             hem = 0.8
             self.skirt(outline_at(0.76), down, across)
         else:
@@ -244,14 +244,14 @@ class _Drawing:
             self.canvas.polygon(shape(0.8, 1.12, 0.0), self.bottom)
         self.canvas.polygon(shape(0.02, hem, self.outline), shade(self.top, 0.62))
         self.canvas.polygon(shape(0.02, hem, 0.0), self.top)
-        if self.who.top_pattern == "striped":
+        if self.doll.top_pattern == "striped":
             for start in (0.18, 0.46, 0.74):
                 self.canvas.polygon(shape(start, min(start + 0.13, hem), 0.0), self.trim)
             return
         centre = neck + (hips - neck) * 0.5 + self.angles.turn * width_top * 0.3 * across
-        if self.who.top_pattern == "star":
+        if self.doll.top_pattern == "star":
             self.star(centre, width_top * 0.55, across, down)
-        elif self.who.top_pattern in LETTERS:
+        elif self.doll.top_pattern in LETTERS:
             self.letter(centre, width_top * 0.62, across, down)
 
     def star(self, centre: FloatArray, radius: float, across: FloatArray, down: FloatArray) -> None:
@@ -263,7 +263,7 @@ class _Drawing:
         self.canvas.polygon(points, self.trim)
 
     def letter(self, centre: FloatArray, half: float, across: FloatArray, down: FloatArray) -> None:
-        strokes = LETTERS[self.who.top_pattern]
+        strokes = LETTERS[self.doll.top_pattern]
         self.canvas.line(
             [centre + half * (x * across + y * down) for x, y in strokes], half * 0.42, self.trim
         )
@@ -287,7 +287,7 @@ class _Drawing:
         return self.centre + self.body.head * (x * self.across + y * self.up)
 
     def hair_behind(self) -> None:
-        if self.who.hair_style != "long":
+        if self.doll.hair_style != "long":
             return
         radius = self.body.head
         side = -0.25 * self.angles.turn
@@ -301,7 +301,7 @@ class _Drawing:
         canvas.capsule(
             self.xy[1], self.at(0, -0.6), radius * 0.3, radius * 0.3, shade(self.skin, 0.8)
         )
-        if self.who.hair_style == "curly":
+        if self.doll.hair_style == "curly":
             for azimuth in range(-20, 201, 22):
                 angle = np.deg2rad(azimuth)
                 canvas.circle(
@@ -327,7 +327,7 @@ class _Drawing:
             tilt = float(np.rad2deg(np.arctan2(self.across[1], self.across[0])))
             spot = self.xy[eye] - self.up * radius * 0.1
             canvas.ellipse(spot, (radius * 0.13 * narrow, radius * 0.19), INK, tilt)
-            if self.who.kind == "girl":
+            if self.doll.kind == "girl":
                 lash = spot + radius * (0.1 * away * self.across + 0.12 * self.up)
                 canvas.line(
                     [lash, lash + radius * (0.14 * away * self.across + 0.08 * self.up)],
@@ -351,7 +351,7 @@ class _Drawing:
 
     def hair_in_front(self) -> None:
         canvas, turn = self.canvas, self.angles.turn
-        style = self.who.hair_style
+        style = self.doll.hair_style
         brow = 0.34 + 0.08 * (style == "spiky")
         arc = [np.deg2rad(a) for a in range(-8, 189, 12)]
         rim = [self.at(1.06 * np.cos(a), 1.06 * np.sin(a) + 0.02) for a in arc]
@@ -396,10 +396,10 @@ class _Drawing:
 
     def hat(self) -> None:
         canvas, turn = self.canvas, self.angles.turn
-        colour = CLOTH[self.who.hat_colour]
+        colour = CLOTH[self.doll.hat_colour]
         dark = shade(colour, 0.68)
         dome = [np.deg2rad(a) for a in range(0, 181, 12)]
-        if self.who.hat == "cap":
+        if self.doll.hat == "cap":
             canvas.polygon(
                 np.array([self.at(1.1 * np.cos(a), 1.02 * np.sin(a) + 0.28) for a in dome]), colour
             )
@@ -411,7 +411,7 @@ class _Drawing:
                 0.13 * self.body.head,
                 dark,
             )
-        elif self.who.hat == "beanie":
+        elif self.doll.hat == "beanie":
             canvas.polygon(
                 np.array([self.at(1.1 * np.cos(a), 1.1 * np.sin(a) + 0.3) for a in dome]), colour
             )
@@ -423,7 +423,7 @@ class _Drawing:
                 shade(colour, 1.35),
             )
             canvas.circle(self.at(0, 1.5), 0.24 * self.body.head, shade(colour, 1.35))
-        elif self.who.hat == "hat":
+        elif self.doll.hat == "hat":
             crown = [
                 self.at(x, y) for x, y in ((-0.72, 0.5), (-0.6, 1.42), (0.6, 1.42), (0.72, 0.5))
             ]

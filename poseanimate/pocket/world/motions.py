@@ -402,7 +402,7 @@ def loop_frames(name: str) -> int:
     return SHORT_LOOPS.get(name, LOOP_FRAMES)
 
 
-def frames(name: str, count: int) -> list[Angles]:
+def sample_motion(name: str, count: int) -> list[Angles]:
     """One loop of a motion in `count` frames; the frame after the last is the first.
 
     Raises:
@@ -417,10 +417,10 @@ def frames(name: str, count: int) -> list[Angles]:
     return [MOTIONS[name](i / count) for i in range(count)]
 
 
-def poses(scene: Scene, name: str, count: int, width: int, height: int) -> list[Pose]:
-    """The scene's character in the poses of `frames`, joints in pixels of a width x height picture.
+def sample_poses(scene: Scene, name: str, count: int, width: int, height: int) -> list[Pose]:
+    """The scene's doll in the poses of `sample_motion`, joints in pixels of a width x height picture.
 
     Raises:
-        MotionError: as `frames`.
+        MotionError: as `sample_motion`.
     """
-    return [scene.pose(angles, width, height) for angles in frames(name, count)]
+    return [scene.pose(angles, width, height) for angles in sample_motion(name, count)]

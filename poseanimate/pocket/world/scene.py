@@ -42,7 +42,7 @@ class Rendered:
 class Scene:
     """A character, a place, and where in it the character stands (fractions of the picture's height)."""
 
-    character: Doll
+    doll: Doll
     place: str
     place_seed: int
     height: float  # of the character
@@ -54,13 +54,13 @@ class Scene:
         """The scene number `index` of a split; the same arguments give the same scene everywhere."""
         rng = np.random.default_rng([SPLITS.index(split), index])
         while True:
-            character = Doll.sample(rng)
+            doll = Doll.sample(rng)
             place = tuple(PLACES)[int(rng.integers(len(PLACES)))]
-            if split_of(character, place) == split:
+            if split_of(doll, place) == split:
                 break
         height = float(rng.uniform(SMALL, 0.8))
         scene = Scene(
-            character=character,
+            doll=doll,
             place=place,
             place_seed=int(rng.integers(2**31)),
             height=height,
@@ -77,7 +77,7 @@ class Scene:
     @property
     def look(self) -> tuple[tuple[str, object], ...]:
         """What one recognises the character by, wherever it is: everything but its proportions."""
-        return _look(self.character)
+        return _look(self.doll)
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -85,37 +85,35 @@ class Scene:
         hard = {
             "small": self.height < SMALL,
             "at the edge": not NEAR_EDGE <= self.x <= 1 - NEAR_EDGE,
-            "lettered": self.character.top_pattern in LETTERS,
+            "lettered": self.doll.top_pattern in LETTERS,
         }
         return tuple(kind for kind, so in hard.items() if so)
 
     def relettered(self) -> tuple[Scene, ...]:
         """The same with every other letter on the shirt, and with none; nothing where the shirt has no letter."""
-        if self.character.top_pattern not in LETTERS:
+        if self.doll.top_pattern not in LETTERS:
             return ()
-        others = [p for p in ("plain", *LETTERS) if p != self.character.top_pattern]
-        return tuple(
-            replace(self, character=replace(self.character, top_pattern=p)) for p in others
-        )
+        others = [p for p in ("plain", *LETTERS) if p != self.doll.top_pattern]
+        return tuple(replace(self, doll=replace(self.doll, top_pattern=p)) for p in others)
 
     def dyed(self) -> dict[str, Scene]:
         """The same with the colour of "top", "trim" (what is on the top) or "bottom" as different as cloth can be."""
-        who = self.character
+        doll = self.doll
         looks = {
-            "top": replace(who, top_colour=_unlike(who.top_colour)),
-            "trim": replace(who, trim_colour=_unlike(who.trim_colour)),
-            "bottom": replace(who, bottom_colour=_unlike(who.bottom_colour)),
+            "top": replace(doll, top_colour=_unlike(doll.top_colour)),
+            "trim": replace(doll, trim_colour=_unlike(doll.trim_colour)),
+            "bottom": replace(doll, bottom_colour=_unlike(doll.bottom_colour)),
         }
-        return {what: replace(self, character=look) for what, look in looks.items()}
+        return {what: replace(self, doll=look) for what, look in looks.items()}
 
     @property
     def caption(self) -> str:
-        return f"{self.character.caption()}, {WHERE[self.place]}"
+        return f"{self.doll.caption()}, {WHERE[self.place]}"
 
     @property
     def brief_caption(self) -> str:
         """Who it is and where, without a word about looks."""
-        return f"a {self.character.kind}, {WHERE[self.place]}"
+        return f"a {self.doll.kind}, {WHERE[self.place]}"
 
     def background(self, width: int, height: int) -> Canvas:
         """The empty place, ready to be pasted under a character."""
@@ -125,7 +123,7 @@ class Scene:
 
     def pose(self, angles: Angles, width: int, height: int) -> Pose:
         """The exact 18 joints in pixels; confidence 1 where they can be seen, joints outside are absent."""
-        xy, seen = joints(self.character.proportions, angles)
+        xy, seen = joints(self.doll.proportions, angles)
         xy = xy * self.height * height + np.array([self.x * width, self.ground * height])
         inside = (xy >= 0).all(axis=1) & (xy < [width, height]).all(axis=1)
         confidence = (seen & inside).astype(np.float64)
@@ -133,7 +131,7 @@ class Scene:
 
     def draw(self, canvas: Canvas, angles: Angles) -> None:
         """Draws the character with its shadow on the ground over what is there."""
-        xy, _ = joints(self.character.proportions, angles)
+        xy, _ = joints(self.doll.proportions, angles)
         size = self.height * canvas.height
         foot_x, foot_y = self.x * canvas.width, self.ground * canvas.height
         spread = abs(xy[13, 0] - xy[10, 0]) / 2
@@ -143,7 +141,7 @@ class Scene:
             (foot_x + middle * size, foot_y - 0.008 * size), radii, shade((120, 112, 116), 1.0)
         )
         canvas.masked = True
-        self.character.draw(canvas, xy * size + np.array([foot_x, foot_y]), angles, size)
+        self.doll.draw(canvas, xy * size + np.array([foot_x, foot_y]), angles, size)
         canvas.masked = False
 
     def render(self, angles: Angles, width: int = 128, height: int = 128) -> Rendered:
@@ -152,9 +150,9 @@ class Scene:
         return Rendered(canvas.picture(), canvas.mask(), self.pose(angles, width, height))
 
 
-def split_of(character: Doll, place: str) -> str:
+def split_of(doll: Doll, place: str) -> str:
     """The split that an identity belongs to: one tenth held out, one tenth for validation."""
-    digest = hashlib.sha256(repr((list(_look(character)), place)).encode()).digest()
+    digest = hashlib.sha256(repr((list(_look(doll)), place)).encode()).digest()
     return {0: "held-out", 1: "validation"}.get(digest[0] % 10, "train")
 
 
@@ -163,8 +161,8 @@ def _unlike(colour: str) -> str:
     return max(CLOTH, key=lambda name: math.dist(CLOTH[name], CLOTH[colour]))
 
 
-def _look(character: Doll) -> tuple[tuple[str, object], ...]:
-    return tuple(sorted((k, v) for k, v in vars(character).items() if k != "proportions"))
+def _look(doll: Doll) -> tuple[tuple[str, object], ...]:
+    return tuple(sorted((k, v) for k, v in vars(doll).items() if k != "proportions"))
 
 
 def random_angles(rng: np.random.Generator) -> Angles:
