@@ -28,13 +28,17 @@ from poseanimate.storage.stage_cache import StageCache
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """A picture, a motion and how it is animated."""
+    """A picture, a motion and how it is animated.
+
+    chunk_size: frames that are generated together.
+    """
 
     models: Models
     source: Image.Image
     motion: Motion
     settings: Settings
     prompt: str
+    chunk_size: int = 8
 
     @property
     def device(self) -> torch.device:
@@ -53,27 +57,30 @@ class Case:
         """p_0 … p_N."""
         return self.alignment.poses
 
-    def animate(self, cache: StageCache | None = None, **changes: Any) -> Iterator[Event]:
+    def animate(
+        self, cache: StageCache | None = None, chunk_size: int | None = None, **changes: Any
+    ) -> Iterator[Event]:
         """The engine's run, with some settings changed."""
         settings = self.settings.changed(changes)
-        return Animator(self.models, cache).animate(self.source, self.motion, settings, self.prompt)
+        animator = Animator(self.models, cache, chunk_size=chunk_size or self.chunk_size)
+        return animator.animate(self.source, self.motion, settings, self.prompt)
 
     # the first optimisation by itself
 
     @cached_property
     def denoiser(self) -> Denoiser:
         """ε_θ as the engine makes it."""
-        return self._run.denoiser
+        return self._run.stages.denoiser
 
     @cached_property
     def ddim(self) -> DDIM:
         return self._run.ddim
 
     @cached_property
-    def hint(self) -> Tensor:
-        """Hint embedding of the source pose, (1, c, h, w)."""
+    def pose_cond(self) -> Tensor:
+        """Of the source pose, (1, c, h, w)."""
         with torch.no_grad():
-            return self.denoiser.hints(self.drawings(self.poses[:1]))
+            return self.denoiser.embed_poses(self.drawings(self.poses[:1]))
 
     def drawings(self, poses: tuple[Pose, ...]) -> Tensor:
         """Skeletons (frames, 3, H, W) in [0, 1]."""
@@ -89,7 +96,7 @@ class Case:
 
         def predict(z: Tensor, timestep: int) -> Tensor:
             with torch.no_grad():
-                return plain.predict(z, timestep, plain.prompt, self.hint)
+                return plain.predict(z, timestep, plain.prompt, self.pose_cond)
 
         return torch.cat(list(invert(self.ddim, z_0, predict)))
 

@@ -3,7 +3,7 @@
 `python benchmarks/gpu.py [--models pocket|sd15-random|FOLDER] [--device cpu|cuda] [--parts engine,chunked] [--json]`
 
 Every figure is of the same models, picture, poses, T and n, so that the ratios hold whatever else the machine does.
-`sd15-random` is Stable Diffusion 1.5 with random lambdas (sd15_random.py): its speed without its pictures.
+`sd15-random` is Stable Diffusion 1.5 with random weights (sd15_random.py): its speed without its pictures.
 """
 
 from __future__ import annotations
@@ -51,8 +51,8 @@ from poseanimate.media.similarity import psnr_db
 from poseanimate.method.ddim import DDIM
 from poseanimate.method.pacm import pose_aware_inversion
 from poseanimate.models.loading import load_models
+from poseanimate.pipeline.build import source_optimisation
 from poseanimate.pipeline.memory import release
-from poseanimate.pipeline.run import source_optimisation
 from poseanimate.poses.motion import load_preset, preset_names
 from poseanimate.settings import Settings
 from poseanimate.storage.stage_cache import StageCache
@@ -101,7 +101,7 @@ class Benchmark:
 
     @property
     def _chunk(self) -> int:
-        return min(self.case.settings.chunk_frames, self.frames)
+        return min(self.case.chunk_size, self.frames)
 
     # the engine
 
@@ -127,12 +127,9 @@ class Benchmark:
 
         def brief(inner_steps: int, only: str | None = None) -> Counted:
             return counted(
-                case.animate(
-                    num_inference_steps=COUNTED_STEPS, inner_steps=inner_steps, frames=2,
-                    source_tolerance=0.0,
-                ),
+                case.animate(num_inference_steps=COUNTED_STEPS, inner_steps=inner_steps, frames=2),
                 only,
-            )  # fmt: skip
+            )
 
         short = brief(1)
         for stage, frames in (
@@ -146,10 +143,9 @@ class Benchmark:
         found["inversion"] = encoded + (steps - 1) * last
         if "pacm_source" in short.steps:
             once, twice = (sum(s.steps["pacm_source"]) for s in (short, brief(2, "pacm_source")))
-            optimised = source_optimisation(case.settings).optimised(COUNTED_STEPS)
-            gradient = (twice - once) / optimised
-            sampling = (once - gradient * optimised) / COUNTED_STEPS
-            done = run.steps["pacm_source"] - steps  # inner steps: fewer where they stop early
+            gradient = (twice - once) / COUNTED_STEPS
+            sampling = once / COUNTED_STEPS - gradient
+            done = run.steps["pacm_source"] - steps  # inner steps
             found["pacm_source"] = steps * sampling + done * gradient
         found["decoding"] = sum(short.decodings) / len(short.decodings) * self.frames
         return {stage: found[stage] for stage in run.seconds if stage in found}
@@ -161,7 +157,7 @@ class Benchmark:
         _ = self.engine  # fills the cache
         case, settings = self.case, self.case.settings
         other = 0.5 if settings.lambda_first != 0.5 else 0.6
-        sizes = {"chunks": settings.chunk_frames, "whole": min(self.frames, MOST_TOGETHER)}
+        sizes = {"chunks": case.chunk_size, "whole": min(self.frames, MOST_TOGETHER)}
         pipeline = PlainControlNet.of(case.models)
         drawings = case.drawings(case.poses[1:])
         best: dict[str, dict[str, float]] = {}
@@ -175,7 +171,7 @@ class Benchmark:
         def sampled(steps: int) -> None:
             pipeline.sample(
                 case.denoiser.prompt, case.denoiser.null, drawings, case.inverted[-1:], steps,
-                settings.guidance_scale, settings.controlnet_scale, self._chunk,
+                settings.guidance_scale, self._chunk,
             )  # fmt: skip
 
         if plain:
@@ -185,9 +181,7 @@ class Benchmark:
                 if kind == "whole" and not chunked:
                     continue
                 with peak_memory(case.device) as peak:
-                    run = timed(
-                        case.animate(self.cache, lambda_first=other, chunk_frames=size), case.device
-                    )
+                    run = timed(case.animate(self.cache, size, lambda_first=other), case.device)
                 keep(
                     kind,
                     {
@@ -195,7 +189,7 @@ class Benchmark:
                         "frame_0_s": run.seconds.get("frame_0", 0.0),
                         "total_s": run.total_s,
                         "first_frame_s": run.first_frame_s,
-                        "together": run.together,
+                        "chunk_size": run.chunk_size,
                     },
                     peak.value,
                 )
@@ -222,13 +216,13 @@ class Benchmark:
         truth = case.picture(case.inverted[:1])
         rival = NullTextInversion(
             case.models, case.denoiser.prompt, case.denoiser.null, case.drawings(case.poses[:1]),
-            settings.guidance_scale, settings.controlnet_scale,
+            settings.guidance_scale,
         )  # fmt: skip
 
         def ours(ddim: DDIM, inverted: torch.Tensor, inner_steps: int) -> torch.Tensor:
-            how = replace(source_optimisation(settings), inner_steps=inner_steps)
+            config = replace(source_optimisation(settings), inner_steps=inner_steps)
             denoiser = replace(case.denoiser, calls=type(rival.calls)())
-            found = finished(pose_aware_inversion(denoiser, ddim, inverted, case.hint, how))
+            found = finished(pose_aware_inversion(denoiser, ddim, inverted, case.pose_cond, config))
             return found.trajectory[:1]
 
         def theirs(ddim: DDIM, inverted: torch.Tensor, inner_steps: int) -> torch.Tensor:
@@ -272,7 +266,7 @@ class Benchmark:
         }
         return {
             "steps": self.options.memory_steps,
-            "chunk_frames": self.case.settings.chunk_frames,
+            "chunk_size": self.case.chunk_size,
             "clips": found,
         }  # fmt: skip
 
@@ -304,7 +298,7 @@ def _measured_elsewhere(options: argparse.Namespace, models: str, frames: int) -
         sys.executable, str(Path(__file__).resolve()), "--models", models,
         "--frames", str(frames), "--steps", str(options.memory_steps), "--inner-steps", "1",
         "--measure-memory", "--preset", options.preset, "--character", str(options.character),
-        "--motion", options.motion, "--chunk-frames", str(options.chunk_frames),
+        "--motion", options.motion, "--chunk-size", str(options.chunk_size),
     ]  # fmt: skip
     for name in ("device", "side", "guidance"):
         if (value := getattr(options, name)) is not None:
@@ -337,7 +331,6 @@ def case_of(options: argparse.Namespace, models_name: str) -> Case:
         models = replace(models, side=options.side)
     changes = {
         "frames": options.frames,
-        "chunk_frames": options.chunk_frames,
         "loop": True,  # a clip may be longer than the motion
         "num_inference_steps": options.steps,
         "inner_steps": options.inner_steps,
@@ -347,8 +340,9 @@ def case_of(options: argparse.Namespace, models_name: str) -> Case:
     settings = Settings.preset(options.preset).changed(given)
     prompt = options.character.with_suffix(".txt").read_text(encoding="utf-8").strip()
     return Case(
-        models, load_picture(options.character), load_preset(options.motion), settings, prompt
-    )
+        models, load_picture(options.character), load_preset(options.motion), settings, prompt,
+        options.chunk_size,
+    )  # fmt: skip
 
 
 def benchmark(options: argparse.Namespace) -> dict[str, Any]:
@@ -416,10 +410,10 @@ def _part(bench: Benchmark, part: str, models_name: str) -> dict[str, Any]:
         generation_s = found["chunks"]["generation_s"]
         figures: dict[str, Any] = {"generation": found, "ratios": ratios}
         if "whole" in found:
-            together, asked = found["whole"]["together"], min(bench.frames, MOST_TOGETHER)
+            chunk_size, asked = found["whole"]["chunk_size"], min(bench.frames, MOST_TOGETHER)
             ratios["chunked_over_whole"] = (
                 generation_s / found["whole"]["generation_s"]
-                if together == asked
+                if chunk_size == asked
                 else f"memory had no room for {asked} frames at once"
             )
         if "plain" in found:
@@ -478,7 +472,7 @@ def about(case: Case, options: argparse.Namespace) -> dict[str, Any]:
         "steps": settings.num_inference_steps,
         "inner_steps": settings.inner_steps,
         "guidance": settings.guidance_scale,
-        "chunk_frames": settings.chunk_frames,
+        "chunk_size": case.chunk_size,
         "repetitions": options.repetitions,
         "parts": list(options.parts),
     }  # fmt: skip
@@ -525,7 +519,7 @@ def arguments() -> argparse.ArgumentParser:
     add("--steps", type=int, help="T; by default the preset's")
     add("--inner-steps", type=int, help="n; by default the preset's")
     add("--guidance", type=float, help="w; by default the preset's")
-    add("--chunk-frames", type=count, default=8, help="frames that are generated together")
+    add("--chunk-size", type=count, default=8, help="frames that are generated together")
     add("--character", type=file, default=CHARACTERS / "street-boy.png")
     add("--motion", default="walk", choices=preset_names())
     add("--literal-frames", type=count, default=2, help="that the literal loop works out")

@@ -28,12 +28,12 @@ def table(figures: dict[str, Any]) -> str:
         + ", ".join(f"{name} {number}" for name, number in about["versions"].items())
         + f". {about['character']}, {about['motion']}, {about['frames']} frames of {width} x {height} px, preset "
         f"{about['preset']} (T={about['steps']}, n={about['inner_steps']}, w={about['guidance']:g}), "
-        f"{about['chunk_frames']} frames together. The tokenizer knows {about['tokenizer']}.",
+        f"{about['chunk_size']} frames to a chunk. The tokenizer knows {about['tokenizer']}.",
     ]
     if about["models"] == "sd15-random":
         lines += [
             "",
-            "Random lambdas: seconds, FLOP and memory are the real models', what depends on PSNR is not.",
+            "Random weights: seconds, FLOP and memory are the real models', what depends on PSNR is not.",
         ]
     lines += ["", *_ratios(figures)]
     for part, written in (
@@ -92,7 +92,7 @@ def _engine(figures: dict[str, Any]) -> list[str]:
 def _generation(figures: dict[str, Any]) -> list[str]:
     found = figures["generation"]
     names = {
-        "chunks": f"{figures['about']['chunk_frames']} frames together",
+        "chunks": f"{figures['about']['chunk_size']} frames to a chunk",
         "whole": "all frames at once",
         "plain": "plain ControlNet (diffusers' pipeline, latents alone)",
     }
@@ -166,7 +166,7 @@ def _memory(figures: dict[str, Any]) -> list[str]:
         for clip in memory["clips"].values()
     ]
     return [
-        f"Memory, each clip in a process of its own, T={memory['steps']}, {memory['chunk_frames']} frames together.",
+        f"Memory, each clip in a process of its own, T={memory['steps']}, {memory['chunk_size']} frames together.",
         "",
         *_rows(" frames | peak | before the run | s ", rows),
     ]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 
@@ -19,16 +19,18 @@ from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
 from poseanimate.inputs.character import Character
-from poseanimate.method.cross_frame import KeysValues
+from poseanimate.method.cross_frame import AttendedFrame, FramePass, KeyValueCache
 from poseanimate.method.dcam import DualConsistency, Lambdas
 from poseanimate.method.ddim import DDIM, Predict, invert
-from poseanimate.method.mgdm import layer_grid, regions
+from poseanimate.method.regions import ChunkRegions
 from poseanimate.models.family import Models, to_tensor
 from poseanimate.poses.silhouette import Silhouette
 from poseanimate.poses.skeleton import Pose, draw_pose
 from poseanimate.settings import Settings
 
 PER_FRAME = ("pacm_pose", "generation", "decoding")
+
+Caches = tuple[KeyValueCache, KeyValueCache]  # of both guidance branches
 
 
 @dataclass
@@ -60,19 +62,21 @@ class SixAttentions(DualConsistency):
     """Eqs. 8 to 10 as they are written: for each of three frames one attention for the character, one for the rest."""
 
     def combine(
-        self, q: Tensor, first: KeysValues, previous: KeysValues, own: KeysValues
+        self, q: Tensor, first: AttendedFrame, previous: AttendedFrame, own: AttendedFrame
     ) -> Tensor:
-        assert self.masks is not None
-        inside = regions(self.masks, layer_grid(self.latent_grid, q.shape[2]))[
-            :, None, None, :, None
-        ]
         dca_c = dca_b = torch.zeros_like(q)
         lambdas = (self.lambdas.first, self.lambdas.prev, self.lambdas.self)
-        for weight, (k, v), mask in zip(lambdas, (first, previous, own), inside, strict=True):
-            m = mask.to(k.dtype)
+        for weight, frame in zip(lambdas, (first, previous, own), strict=True):
+            k, v, m = frame.k, frame.v, _inside(frame).to(q.dtype)
             dca_c = dca_c + weight * scaled_dot_product_attention(q, k * m, v * m)
             dca_b = dca_b + weight * scaled_dot_product_attention(q, k * (1 - m), v * (1 - m))
-        return torch.where(inside[2], dca_c, dca_b)
+        return torch.where(_inside(own), dca_c, dca_b)
+
+
+def _inside(frame: AttendedFrame) -> Tensor:
+    """(frames, 1, tokens, 1) bool: the character's tokens."""
+    assert frame.region is not None
+    return frame.region.inside[:, None, :, None]
 
 
 @dataclass
@@ -103,12 +107,17 @@ class LiteralLoop:
             with costs.stage("pacm_pose", self.calls):
                 optimised.append(self._pose_embeddings(inverted, source, drawing))
         masks = self._masks(poses)
+        attention = self._attention()
         with costs.stage("frame_0", self.calls):
-            attentions = self._recorded(inverted, source, drawings[0], masks[:1])
+            first = self._recorded(inverted, source, drawings[0], attention, masks[:1])
+        previous = first
         for i in range(1, len(poses)):
-            seen = torch.cat([masks[:1], masks[i - 1 : i], masks[i : i + 1]])
+            of_three = torch.cat([masks[:1], masks[i - 1 : i], masks[i : i + 1]])
             with costs.stage("generation", self.calls):
-                z = self._generated(inverted[-1:], optimised[i - 1], drawings[i], attentions, seen)
+                z, previous = self._generated(
+                    inverted[-1:], optimised[i - 1], drawings[i], attention, first, previous,
+                    self._regions(of_three, inverted),
+                )  # fmt: skip
             with costs.stage("decoding", self.calls):
                 self.models.decode(z)
         return costs
@@ -121,7 +130,7 @@ class LiteralLoop:
         return predict
 
     def _source(self, inverted: Tensor, drawing: Tensor) -> list[Tensor]:
-        """Eq. 6, timestep by timestep, with the engine's own rule for stopping early."""
+        """Eq. 6, timestep by timestep."""
         settings, steps = self.settings, self.ddim.steps
         z, embedding = inverted[-1:], self.text
         embeddings = []
@@ -137,9 +146,6 @@ class LiteralLoop:
                 embedding.grad = self._gradient(loss, embedding, inverted)
                 self.calls["gradient"] += 1
                 adam.step()
-                mean = float(loss.detach()) / inverted[0].numel()
-                if mean < settings.source_tolerance * (1 + 100 * i / steps):
-                    break
             with torch.no_grad():
                 z = self.ddim.step(z, self._guided(z, k, embedding, drawing), k)
             embeddings.append(embedding.detach())
@@ -158,40 +164,54 @@ class LiteralLoop:
             optimised.append(embedding.detach() - self.settings.pose_learning_rate * gradient)
         return optimised[::-1]
 
-    def _recorded(
-        self, inverted: Tensor, source: list[Tensor], drawing: Tensor, mask: Tensor
-    ) -> list[SixAttentions]:
-        """DC attention of both guidance branches, with the keys and values of frame 0."""
+    def _attention(self) -> SixAttentions:
         settings = self.settings
         lambdas = Lambdas(settings.lambda_first, settings.lambda_prev, settings.lambda_self)
-        grid = (inverted.shape[2], inverted.shape[3])
-        attentions = [
-            SixAttentions(lambdas=lambdas, branches=1, latent_grid=grid) for _ in range(2)
-        ]
-        for attention in attentions:
-            attention.recording, attention.masks = True, mask.expand(3, -1, -1)
+        return SixAttentions(lambdas=lambdas, branches=1)
+
+    @staticmethod
+    def _regions(masks: Tensor, latents: Tensor) -> ChunkRegions:
+        return ChunkRegions(masks, (latents.shape[2], latents.shape[3]), branches=1)
+
+    def _recorded(
+        self,
+        inverted: Tensor,
+        source: list[Tensor],
+        drawing: Tensor,
+        attention: SixAttentions,
+        mask: Tensor,
+    ) -> Caches:
+        """Keys and values of frame 0 in both guidance branches."""
+        regions = self._regions(mask.expand(3, -1, -1), inverted)
+        caches = KeyValueCache(), KeyValueCache()
         with torch.no_grad():
             for k in range(self.ddim.steps, 0, -1):
-                self._guided(inverted[k : k + 1], k, source[k - 1], drawing, attentions)
-        for attention in attentions:
-            attention.recording = False
-        return attentions
+                timestep = self.ddim.timestep(k)
+                passes = [FramePass(timestep, None, None, own, regions) for own in caches]
+                self._guided(inverted[k : k + 1], k, source[k - 1], drawing, attention, passes)
+        return caches
 
     def _generated(
         self,
         z: Tensor,
         embeddings: list[Tensor],
         drawing: Tensor,
-        attentions: list[SixAttentions],
-        masks: Tensor,
-    ) -> Tensor:
-        for attention in attentions:
-            attention.masks = masks
+        attention: SixAttentions,
+        first: Caches,
+        previous: Caches,
+        regions: ChunkRegions,
+    ) -> tuple[Tensor, Caches]:
+        """A frame's clean latent, and its keys and values."""
+        caches = KeyValueCache(), KeyValueCache()
         with torch.no_grad():
             for k in range(self.ddim.steps, 0, -1):
-                eps = self._guided(z, k, embeddings[k - 1], drawing, attentions)
+                timestep = self.ddim.timestep(k)
+                passes = [
+                    FramePass(timestep, first[i], previous[i], caches[i], regions) for i in (0, 1)
+                ]
+                eps = self._guided(z, k, embeddings[k - 1], drawing, attention, passes)
                 z = self.ddim.step(z, eps, k)
-        return z
+        return z, caches
 
     def _loss(
         self, inverted: Tensor, z: Tensor, embedding: Tensor, drawing: Tensor, k: int
@@ -214,12 +234,12 @@ class LiteralLoop:
         k: int,
         embedding: Tensor,
         drawing: Tensor,
-        attentions: list[SixAttentions] | None = None,
+        attention: SixAttentions | None = None,
+        passes: Sequence[FramePass | None] = (None, None),
     ) -> Tensor:
         timestep = self.ddim.timestep(k)
-        first, second = attentions or (None, None)
-        eps_null = self._branch(z, timestep, self.null, drawing, first)
-        eps_text = self._branch(z, timestep, embedding, drawing, second)
+        eps_null = self._branch(z, timestep, self.null, drawing, attention, passes[0])
+        eps_text = self._branch(z, timestep, embedding, drawing, attention, passes[1])
         return eps_null + self.settings.guidance_scale * (eps_text - eps_null)
 
     def _branch(
@@ -229,19 +249,18 @@ class LiteralLoop:
         text: Tensor,
         drawing: Tensor,
         attention: SixAttentions | None = None,
+        frames: FramePass | None = None,
     ) -> Tensor:
         """ControlNet and U-Net for one sample."""
         models = self.models
         z, text, drawing = (x.to(models.unet.dtype) for x in (z, text, drawing))
-        down, mid = models.controlnet(
-            z, timestep, text, controlnet_cond=drawing, return_dict=False,
-            conditioning_scale=self.settings.controlnet_scale,
-        )  # fmt: skip
+        down, mid = models.controlnet(z, timestep, text, controlnet_cond=drawing, return_dict=False)
         self.calls["controlnet"] += 1
         self.calls["unet"] += 1
-        if attention is not None:
-            attention.timestep = timestep
-        with attention.installed(models.unet) if attention is not None else nullcontext():
+        attending = nullcontext()
+        if attention is not None and frames is not None:
+            attending = attention.installed(models.unet, frames)
+        with attending:
             eps: Tensor = models.unet(
                 z, timestep, text,
                 down_block_additional_residuals=down, mid_block_additional_residual=mid,
@@ -253,10 +272,10 @@ class LiteralLoop:
         return to_tensor(draw_pose(pose, width, height)[None], self.models.device)
 
     def _masks(self, poses: tuple[Pose, ...]) -> Tensor:
-        """M_0 … M_N, (frames, H, W): the source's own, then the skeletons' hulls."""
+        """M_0 … M_N, (frames, H, W): the source's own, then the skeletons' silhouettes."""
         height, width = self.character.picture.shape[:2]
-        hull = Silhouette.fit(self.character.pose, self.character.mask)
-        drawn = [hull.draw(pose, width, height) for pose in poses[1:]]
+        silhouette = Silhouette.fit(self.character.pose, self.character.mask)
+        drawn = [silhouette.draw(pose, width, height) for pose in poses[1:]]
         return torch.from_numpy(np.stack([self.character.mask, *drawn])).to(self.models.device)
 
 

@@ -46,7 +46,6 @@ class NullTextInversion:
     null: Tensor
     drawing: Tensor
     guidance_scale: float
-    controlnet_scale: float = 1.0
     calls: Counter[str] = field(default_factory=Counter)
 
     def run(self, ddim: DDIM, inverted: Tensor, inner_steps: int) -> NullText:
@@ -93,7 +92,7 @@ class NullTextInversion:
         z, text, drawing = (x.to(dtype) for x in (z, text, self.drawing))
         down, mid = models.controlnet(
             z, timestep, text, controlnet_cond=drawing.expand(len(z), -1, -1, -1),
-            conditioning_scale=self.controlnet_scale, return_dict=False,
+            return_dict=False,
         )  # fmt: skip
         eps: Tensor = models.unet(
             z, timestep, text,

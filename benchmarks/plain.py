@@ -39,8 +39,7 @@ class PlainControlNet:
         start: Tensor,
         steps: int,
         guidance_scale: float,
-        controlnet_scale: float = 1.0,
-        together: int = 4,
+        chunk_size: int = 4,
     ) -> Tensor:
         """Clean latents (frames, c, h, w).
 
@@ -48,11 +47,11 @@ class PlainControlNet:
             text, null: embeddings (1, L, d) of the prompt and of the empty prompt.
             drawings: of the poses, (frames, 3, H, W) in [0, 1].
             start: Z_T, (1, c, h, w), where every frame starts.
-            together: frames in a batch.
+            chunk_size: frames in a batch.
         """
         dtype = self.pipeline.unet.dtype
         found = []
-        for some in drawings.split(together):
+        for some in drawings.split(chunk_size):
             count = len(some)
             found.append(
                 self.pipeline(
@@ -62,7 +61,6 @@ class PlainControlNet:
                     latents=start.to(dtype).expand(count, -1, -1, -1),
                     num_inference_steps=steps,
                     guidance_scale=guidance_scale,
-                    controlnet_conditioning_scale=controlnet_scale,
                     guess_mode=False,
                     output_type="latent",
                 ).images

@@ -76,13 +76,13 @@ def flop() -> Iterator[Reading]:
 class Timed:
     """One run: seconds by stage, waited for; steps done by stage; seconds until frame 1; Done.
 
-    together: how many frames were generated at a time, at most; fewer than asked for where memory ran out.
+    chunk_size: how many frames were generated at a time, at most; fewer than asked for where memory ran out.
     """
 
     seconds: dict[str, float]
     steps: Counter[str]
     first_frame_s: float
-    together: int
+    chunk_size: int
     done: Done
 
     @property
@@ -94,7 +94,7 @@ def timed(events: Iterator[Event], device: torch.device) -> Timed:
     """Runs to the end."""
     seconds: dict[str, float] = defaultdict(float)
     steps: Counter[str] = Counter()
-    first_frame_s, together, in_work, done = 0.0, 0, 0, None
+    first_frame_s, chunk_size, in_work, done = 0.0, 0, 0, None
     for stage, reading, event in intervals(events, lambda: stopwatch(device)):
         seconds[stage] += reading.value
         if isinstance(event, Step):
@@ -103,12 +103,12 @@ def timed(events: Iterator[Event], device: torch.device) -> Timed:
             in_work = event.frames[1] - event.frames[0] + 1
         if isinstance(event, Frame):
             first_frame_s = sum(seconds.values()) if event.index == 1 else first_frame_s
-            together = max(together, in_work)
+            chunk_size = max(chunk_size, in_work)
         if isinstance(event, Done):
             done = event
     if done is None:
         raise RuntimeError("the run ended without a clip")
-    return Timed(dict(seconds), steps, first_frame_s, together, done)
+    return Timed(dict(seconds), steps, first_frame_s, chunk_size, done)
 
 
 @dataclass

@@ -47,13 +47,19 @@ class Animator:
     Args:
         max_side: larger pictures than the models' keep their size, up to the area of a square with this side in
             pixels; None: all have the models' area.
+        chunk_size: frames that are generated together; None: as many as fit into memory. It changes speed and memory,
+            not results.
 
     Raises:
         SettingsError: max_side is smaller than the models' side, or more than twice that.
     """
 
     def __init__(
-        self, models: Models, cache: StageCache | None = None, max_side: int | None = None
+        self,
+        models: Models,
+        cache: StageCache | None = None,
+        max_side: int | None = None,
+        chunk_size: int | None = None,
     ) -> None:
         if max_side is not None and not models.side <= max_side <= MAX_TIMES * models.side:
             raise SettingsError(
@@ -63,7 +69,8 @@ class Animator:
         self.models = models
         self.cache = cache
         self.max_side = max_side
-        self.learnt: CostModel | None = None  # from the last run
+        self.chunk_size = chunk_size
+        self.cost_model: CostModel | None = None  # from the last run
 
     @property
     def identity(self) -> str:
@@ -178,26 +185,26 @@ class Animator:
             raise MotionError(
                 "The motion has no frames.", "Choose a motion with at least one pose."
             )
-        run = Run(self.models, self.cache, character, alignment, settings, prompt)
+        run = self._run(character, alignment, settings, prompt)
         run.seconds |= {"character": seen - started, "alignment": time.monotonic() - seen}
-        gauge, guided = MemoryMonitor(self.models.device), branches(settings.guidance_scale)
+        monitor = MemoryMonitor(self.models.device)
         try:
             with closing(run.events()) as events:  # what it holds is given back below
                 for event in events:
-                    gauge.look()
+                    monitor.look()
                     yield event
         except (RuntimeError, MemoryError) as error:
-            told = _told(error)
-            if told is None:
+            failure = _device_error(error)
+            if failure is None:
                 raise
-            raise told from error
+            raise failure from error
         finally:
             if self.models.device.type == "cuda":
                 release(self.models.device)  # page-locked memory is the whole machine's
-            if run.clock.pace_s is not None:
-                large = self._large(character)
-                together = _together(run) * large
-                self.learnt = gauge.learnt(run.clock.pace_s / guided / large, together)
+            if run.timer.pace_s is not None:
+                area = self._relative_area(character)
+                pace_s = run.timer.pace_s / branches(settings.guidance_scale) / area
+                self.cost_model = monitor.cost_model(pace_s, _samples(run) * area)
 
     def forecast(
         self, character: Character, motion: Motion, settings: Settings, prompt: str = ""
@@ -206,30 +213,35 @@ class Animator:
         alignment = self.align(character, motion, settings)
         if alignment.errors or len(alignment.poses) < 2:
             return None
-        run = Run(self.models, self.cache, character, alignment, settings, prompt)
-        plan, learnt, guided = run.plan(), self.learnt, branches(settings.guidance_scale)
-        large = self._large(character)
-        return Forecast(
-            tuple(stage for stage, passes in plan.items() if not passes),
-            tuple(stage for stage, passes in plan.items() if passes),
-            None if learnt is None else learnt.seconds(sum(plan.values()) * large, guided),
-            None if learnt is None else learnt.memory_bytes(_together(run) * large),
-        )
+        run = self._run(character, alignment, settings, prompt)
+        plan, model = run.plan(), self.cost_model
+        cached = tuple(stage for stage, passes in plan.items() if not passes)
+        to_do = tuple(stage for stage, passes in plan.items() if passes)
+        if model is None:
+            return Forecast(cached, to_do, None, None)
+        area = self._relative_area(character)
+        seconds = model.seconds(sum(plan.values()) * area, branches(settings.guidance_scale))
+        return Forecast(cached, to_do, seconds, model.memory_bytes(_samples(run) * area))
 
-    def _large(self, character: Character) -> float:
-        """How many times as many pixels as the models' squares the clip's frames have."""
+    def _run(
+        self, character: Character, alignment: Alignment, settings: Settings, prompt: str
+    ) -> Run:
+        return Run(self.models, self.cache, character, alignment, settings, prompt, self.chunk_size)
+
+    def _relative_area(self, character: Character) -> float:
+        """The area of the clip's frames, in areas of the models' own square."""
         height, width = character.picture.shape[:2]
         return height * width / self.models.side**2
 
 
-def _together(run: Run) -> int:
-    """How many samples go through the networks at once: a chunk's frames in each guidance branch."""
-    frames = min(run.together, len(run.poses) - 1)
+def _samples(run: Run) -> int:
+    """How many samples the networks evaluate at once: a chunk's frames in each guidance branch."""
+    frames = min(run.current_chunk_size, len(run.poses) - 1)
     return frames * branches(run.settings.guidance_scale)
 
 
-def _told(error: Exception) -> DeviceError | None:
-    """What a device's failure means to people; None for other errors."""
+def _device_error(error: Exception) -> DeviceError | None:
+    """A device's failure as a sentence; None for other errors."""
     if is_out_of_memory(error):
         return DeviceError(
             "Memory ran out, even for one frame at a time.",

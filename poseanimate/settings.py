@@ -1,4 +1,4 @@
-"""Every knob once: default, range, unit, where the paper speaks of it; presets are data."""
+"""Every setting once: its default, which is the paper's, its range and its meaning. Presets are data."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LAMBDAS = ("lambda_first", "lambda_prev", "lambda_self")
 LAMBDA_TOLERANCE = 1e-6
 
 
-def knob(
+def setting(
     default: Any,
     help: str,
     *,
@@ -34,148 +34,113 @@ def knob(
 
 @dataclass(frozen=True)
 class Settings:
-    """How a character is animated. Presets are changes over these defaults.
+    """How a character is animated. `Settings()` is the paper; where it is silent, the help says so.
 
     Raises:
         SettingsError: a value outside its range, or λ that don't sum to 1.
     """
 
     # sampling
-    num_inference_steps: int = knob(15, "T, DDIM steps (paper: 50)", low=2, high=200)
-    guidance_scale: float = knob(2.0, "w, classifier-free guidance (paper: 7.5)", low=1, high=20)
-    controlnet_scale: float = knob(1.0, "weight of ControlNet's residuals", low=0, high=2)
-    controlnet_emphasis: float = knob(
-        1.0, "times ControlNet's scale where the character is new (paper: 1)", low=0, high=3
+    num_inference_steps: int = setting(50, "T, DDIM steps", low=2, high=200)
+    guidance_scale: float = setting(7.5, "w, classifier-free guidance", low=1, high=20)
+    controlnet_emphasis: float = setting(
+        1.0, "ControlNet's weight where the character is new (not the paper's)", low=0, high=3
     )
-    frames: int = knob(
-        24, "frames of the clip, the source included (paper: 17)", low=2, high=MAX_FRAMES
-    )
-    chunk_frames: int = knob(
-        0,
-        "frames that are generated together, 0: as memory allows; changes speed and memory, not results",
-        low=0,
-        high=64,
-    )
-    start: str = knob(
+    frames: int = setting(17, "frames of the clip, the source included", low=2, high=MAX_FRAMES)
+    start: str = setting(
         "inverted",
         "where frames start: the source's inverted noise or random noise",
         choices=("inverted", "random"),
     )
-    seed: int = knob(0, "of the random start; the inverted start needs none", low=0, high=2**31 - 1)
-    # modules
-    pata: bool = knob(True, "PATA: align the motion with the character and lead over to it")
-    pacm_source: bool = knob(True, "PACM, first optimisation: pose-aware inversion (Eq. 6)")
-    pacm_pose: bool = knob(True, "PACM, second optimisation: one embedding per pose (Alg. 1)")
-    dcam: bool = knob(True, "DCAM: dual consistency attention (Eq. 8)")
-    mgdm: bool = knob(True, "MGDM: character and background apart in that attention (Eqs. 9, 10)")
-    baseline_attention: str = knob(
-        "none",
-        "while DCAM is off: attend to frame 0 alone, or to frames 0 and i - 1 together",
-        choices=("none", "cross_frame", "spatio_temporal"),
+    seed: int = setting(
+        0, "of the random start; the inverted start needs none", low=0, high=2**31 - 1
     )
-    image_prompt: float = knob(
-        0.0,
-        "weight of the source picture as a prompt of IP-Adapter's, a baseline (0: none; not for pocket models)",
-        low=0,
-        high=2,
+    # modules
+    pata: bool = setting(True, "PATA: align the motion with the character, with a transition")
+    pacm_source: bool = setting(True, "PACM, first optimisation: pose-aware inversion (Eq. 6)")
+    pacm_pose: bool = setting(True, "PACM, second optimisation: one embedding per pose (Alg. 1)")
+    dcam: bool = setting(True, "DCAM: dual consistency attention (Eq. 8)")
+    mgdm: bool = setting(True, "MGDM: keep character and background apart in it (Eqs. 9, 10)")
+    baseline: str = setting(
+        "none",
+        "while DCAM is off: attend to frame 0 alone, to frames 0 and i - 1 together, or that with the picture as a "
+        "prompt of IP-Adapter's (not for the pocket models)",
+        choices=("none", "cross_frame", "spatio_temporal", "ip_adapter"),
     )
     # DCAM
-    lambda_first: float = knob(0.7, "λ1, share of frame 0 (paper: 0.7)", low=0, high=1)
-    lambda_prev: float = knob(0.15, "λ2, share of the previous frame (paper: 0.15)", low=0, high=1)
-    lambda_self: float = knob(0.15, "λ3, share of the frame itself (paper: 0.15)", low=0, high=1)
+    lambda_first: float = setting(0.7, "λ1, share of frame 0", low=0, high=1)
+    lambda_prev: float = setting(0.15, "λ2, share of the previous frame", low=0, high=1)
+    lambda_self: float = setting(0.15, "λ3, share of the frame itself", low=0, high=1)
     # PACM
-    inner_steps: int = knob(
-        3, "n, Adam steps per timestep of the first optimisation (paper: 5)", low=1, high=50
+    inner_steps: int = setting(
+        5, "n, Adam steps per timestep of the first optimisation", low=1, high=50
     )
-    source_learning_rate: float = knob(
-        3e-3, "rate of the first optimisation (not given in the paper)", low=1e-6, high=1
+    source_learning_rate: float = setting(
+        1e-2, "rate of the first optimisation (the paper gives none)", low=1e-6, high=1
     )
-    source_tolerance: float = knob(
-        1e-5, "loss at which a timestep of the first optimisation stops early", low=0, high=1
-    )
-    source_share: float = knob(
-        1.0, "share of the timesteps, from the noisiest on, that it works on", low=0, high=1
-    )
-    source_start: str = knob(
+    source_start: str = setting(
         "previous",
-        "what a timestep of the first optimisation starts from: the embedding found before it, or the prompt's",
+        "what each timestep of the first optimisation starts from: the embedding of the previous one, or the prompt's",
         choices=("previous", "prompt"),
     )
-    background: str = knob(
-        "sampled",
-        "what holds the background: nothing, direct inversion's deviation, or the source's latents",
-        choices=("sampled", "direct", "blended"),
+    pose_steps: int = setting(
+        1, "gradient steps per timestep of the second optimisation", low=1, high=20
     )
-    pose_steps: int = knob(
-        1, "gradient steps per timestep of the second optimisation (Alg. 1: 1)", low=1, high=20
+    pose_learning_rate: float = setting(
+        1.0, "η of the second optimisation (the paper gives none)", low=0, high=1e4
     )
-    pose_learning_rate: float = knob(
-        1.0, "η of the second optimisation (not given in the paper)", low=0, high=1e4
-    )
-    pose_optimiser: str = knob(
-        "gradient", "step of the second optimisation", choices=("gradient", "adam")
-    )
-    pose_in_generation: bool = knob(
-        False, "do the second optimisation while frames are generated: one pass, one gradient step"
-    )
-    pose_resample: bool = knob(False, "sample again with the updated embedding (Alg. 1 does not)")
-    embedding_role: str = knob(
+    embedding_role: str = setting(
         "conditional",
-        "guidance branch of the optimised embedding (Sec. 3.2 against Fig. 2)",
+        "guidance branch of the optimised embedding (Sec. 3.2 contradicts Fig. 2)",
         choices=("conditional", "unconditional"),
     )
-    controlnet_text: str = knob(
-        "optimised", "text that ControlNet is told", choices=("optimised", "prompt")
+    controlnet_text: str = setting(
+        "optimised", "text that ControlNet receives", choices=("optimised", "prompt")
     )
     # MGDM
-    mask_form: str = knob(
+    mask_form: str = setting(
         "hadamard",
         "Eq. 9 to the letter, or a softmax over the region alone",
         choices=("region", "hadamard"),
     )
-    frame_masks: str = knob(
-        "skeleton",
-        "where frame masks come from (paper: attention)",
-        choices=("attention", "skeleton", "both"),
+    frame_masks: str = setting(
+        "attention", "where frame masks come from", choices=("attention", "skeleton", "both")
     )
-    mask_threshold: float = knob(
-        0.5, "attention from which a place is the character's", low=0, high=1
+    mask_threshold: float = setting(
+        0.5, "attention above which a place belongs to the character", low=0, high=1
     )
-    mask_levels: int = knob(
-        1, "how many of the finest attention resolutions give the masks", low=1, high=4
+    background: str = setting(
+        "sampled",
+        "direct holds the background by direct inversion (not the paper's)",
+        choices=("sampled", "direct"),
     )
-    mask_reach: float = knob(
-        1.5, "with both: width in hulls within which attention adds to the skeleton", low=1, high=4
-    )
-    character_words: str = knob(
+    character_words: str = setting(
         "",
         "words of the prompt that name the character; empty: its first noun phrase (pocket: all but the place)",
     )
     # PATA
-    transition_frames: int = knob(
+    transition_frames: int = setting(
         -1,
-        "frames from the source's pose to the motion's first; -1: from the motion's speed",
+        "frames from the picture's pose to the motion's first; -1: from the motion's speed",
         low=-1,
         high=12,
     )
-    anchor: str = knob(
+    anchor: str = setting(
         "anchored",
-        "anchored keeps the driver's travel, pinned the character's place",
+        "anchored keeps the driver's travel, pinned keeps the character in place",
         choices=("anchored", "pinned"),
     )
-    retarget_limbs: bool = knob(True, "give the motion the character's limb lengths")
-    smooth: bool = knob(True, "smooth the motion (One-Euro filter)")
-    mirror: bool = knob(False, "mirror the motion: left becomes right")
-    motion_scale: float = knob(
-        1.0, "the aligned motion is made so many times as large", low=0.2, high=4
+    retarget_limbs: bool = setting(True, "give the motion the character's limb lengths")
+    smooth: bool = setting(True, "smooth the motion (One-Euro filter)")
+    mirror: bool = setting(False, "mirror the motion: left becomes right")
+    motion_scale: float = setting(1.0, "size of the aligned motion, times", low=0.2, high=4)
+    shift_x: float = setting(
+        0.0, "shift of the aligned motion to the right, in widths of the picture", low=-1, high=1
     )
-    shift_x: float = knob(
-        0.0, "by what part of the picture's width the aligned motion is moved right", low=-1, high=1
+    shift_y: float = setting(
+        0.0, "shift of the aligned motion downwards, in heights of the picture", low=-1, high=1
     )
-    shift_y: float = knob(
-        0.0, "by what part of the picture's height it is moved down", low=-1, high=1
-    )
-    loop: bool = knob(False, "repeat a motion that is shorter than the clip")
+    loop: bool = setting(False, "repeat a motion that is shorter than the clip")
 
     def __post_init__(self) -> None:
         for each in fields(self):
@@ -186,41 +151,39 @@ class Settings:
                 f"λ1 + λ2 + λ3 (lambda_first, lambda_prev, lambda_self) is {total:.10g}, but must be 1.",
                 "Change one of them so that the three sum to 1, for instance 0.7, 0.15 and 0.15.",
             )
-        if self.background != "sampled" and self.start != "inverted":
+        if self.background == "direct" and self.start != "inverted":
             raise SettingsError(
-                f"background is {self.background}, which follows the source's inversion, but start is random.",
+                "background is direct, which follows the source's inversion, but start is random.",
                 "Set start to inverted, or background to sampled.",
             )
-        optimised = self.pacm_source or (self.pacm_pose and self.pose_steps > 0)
+        optimised = self.pacm_source or self.pacm_pose
         if optimised and self.guidance_scale == 1 and self.embedding_role == "unconditional":
             raise SettingsError(
                 "guidance_scale is 1, which leaves no unconditional branch to carry the embedding.",
                 "Raise guidance_scale above 1, or set embedding_role to conditional.",
             )
-
         attended = self.masked and self.frame_masks != "skeleton"
-        if self.image_prompt and (self.pose_before or attended):
+        if self.prompted_by_picture and (self.pacm_pose or attended):
             raise SettingsError(
-                "image_prompt takes the place of the cross-attention that pacm_pose and frame masks look at.",
-                "Set image_prompt to 0, or turn pacm_pose off and set frame_masks to skeleton.",
+                "IP-Adapter takes the place of the cross-attention that pacm_pose and frame masks look at.",
+                "Choose another baseline, or turn pacm_pose off and set frame_masks to skeleton.",
             )
 
     @property
-    def pose_before(self) -> bool:
-        """Whether the second optimisation has a pass of its own."""
-        return self.pacm_pose and not self.pose_in_generation
+    def prompted_by_picture(self) -> bool:
+        """Whether the picture is a prompt beside the text, as the baseline with IP-Adapter has it."""
+        return self.baseline == "ip_adapter" and not self.dcam
 
     @property
     def masked(self) -> bool:
         """Whether frames need masks: for MGDM with DCAM, to hold the background, to know where the character is new."""
         decoupled = self.dcam and self.mgdm
-        return decoupled or self.background != "sampled" or self.controlnet_emphasis != 1
+        return decoupled or self.background == "direct" or self.controlnet_emphasis != 1
 
     @property
     def follows_source(self) -> bool:
-        """Whether frames need something of frame 0: its keys and values, or its latents."""
-        attends = self.dcam or self.baseline_attention != "none"
-        return attends or self.background != "sampled"
+        """Whether frames need something of frame 0's own pass: its keys and values, or its deviation."""
+        return self.dcam or self.baseline != "none" or self.background == "direct"
 
     def changed(self, values: Mapping[str, Any]) -> Settings:
         """These settings with some changed, from values or their texts.
@@ -270,12 +233,12 @@ class Settings:
         except (OSError, ValueError) as error:
             raise SettingsError(
                 f"The preset {name!r} can't be read ({type(error).__name__}).",
-                f"Mend or restore {path}.",
+                f"Correct or restore {path}.",
             ) from error
         if not isinstance(values, dict):
             raise SettingsError(
-                f"The preset {name!r} is no object of names and values.",
-                f"Mend or restore {path}.",
+                f"The preset {name!r} is not an object of names and values.",
+                f"Correct or restore {path}.",
             )
         return Settings().changed(values)
 

@@ -26,7 +26,7 @@ from poseanimate.media.similarity import psnr_db
 from poseanimate.method.denoiser import Denoiser
 from poseanimate.method.pacm import SourceEmbeddings
 from poseanimate.models.family import Models, to_pixels, to_tensor
-from poseanimate.pipeline import run as stages
+from poseanimate.pipeline import stages
 from poseanimate.pipeline.cost import CostModel
 from poseanimate.pipeline.progress import ProgressTimer
 from poseanimate.pocket.world.body import Angles
@@ -52,10 +52,8 @@ def fast(**changes) -> Settings:
         "num_inference_steps": T,
         "inner_steps": INNER,
         "frames": 3,
-        "chunk_frames": 2,
         "transition_frames": 0,
         "frame_masks": "both",
-        "source_tolerance": 0.0,
     }
     return Settings().changed(few | changes)
 
@@ -75,8 +73,9 @@ def run(
     source: Image.Image | None = None,
     motion: Motion | None = None,
     models: Models | None = None,
+    chunk_size: int = 2,
 ) -> list[Event]:
-    animator = Animator(models or tiny_models(), cache)
+    animator = Animator(models or tiny_models(), cache, chunk_size=chunk_size)
     return list(animator.animate(source or picture(), motion or walk(), settings or fast(), prompt))
 
 
@@ -139,9 +138,7 @@ def expected_calls(
         controlnet += steps * (settings.inner_steps + 1)
         gradient += steps * branches * settings.inner_steps
     watched = settings.dcam and settings.mgdm and settings.frame_masks != "skeleton"
-    if settings.pacm_pose and settings.pose_in_generation:
-        gradient += steps * branches * frames
-    if settings.pacm_pose and not settings.pose_in_generation:
+    if settings.pacm_pose:
         unet += steps * branches * settings.pose_steps * poses
         controlnet += steps * settings.pose_steps * poses
         gradient += steps * branches * settings.pose_steps * poses
@@ -225,10 +222,11 @@ def test_events_come_in_order() -> None:
 
 
 @pytest.mark.parametrize(
-    "changes", [{"chunk_frames": 1}, {"pose_steps": 2, "pose_resample": True}, {"pacm_pose": False}]
+    ("changes", "chunk_size"), [({}, 1), ({"pose_steps": 2}, 2), ({"pacm_pose": False}, 2)]
 )
-def test_the_time_left_runs_out_with_the_last_step(changes: dict) -> None:
-    left = [event.left_s for event in run(fast(**changes)) if isinstance(event, Step)]
+def test_the_time_left_runs_out_with_the_last_step(changes: dict, chunk_size: int) -> None:
+    events = run(fast(**changes), chunk_size=chunk_size)
+    left = [event.left_s for event in events if isinstance(event, Step)]
     assert all(seconds is not None and seconds >= 0 for seconds in left)
     assert left[0] > 0
     assert left[-1] == pytest.approx(0, abs=1e-6)
@@ -240,7 +238,7 @@ def test_the_time_left_knows_what_is_cached(warm: StageCache) -> None:
 
 
 def test_no_more_than_one_pass_lies_between_two_events() -> None:
-    settings = fast(inner_steps=2, pose_steps=2, pose_resample=True)
+    settings = fast(inner_steps=2, pose_steps=2)
     passes = []
     with counted() as calls:
         for event in Animator(tiny_models()).animate(picture(), walk(), settings, PROMPT):
@@ -329,7 +327,7 @@ def test_a_run_in_half_precision_gives_nearly_the_same_clip() -> None:
 def test_previews_have_a_share_of_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
     def count(share: float) -> int:
         monkeypatch.setattr(stages, "PREVIEW_SHARE", share)
-        return sum(isinstance(event, Preview) for event in run(fast(chunk_frames=1)))
+        return sum(isinstance(event, Preview) for event in run(fast(), chunk_size=1))
 
     assert count(0) == 1, "the first is always shown"
     assert count(1) > 1
@@ -416,10 +414,7 @@ ALONE, OPTIMISED, EVERYTHING = (False, False, 0), (False, False, -1), (True, Tru
         ({"dcam": False}, ALONE),
         ({"mask_form": "region"}, ALONE),
         ({"mask_threshold": 0.3}, ALONE),
-        ({"mask_reach": 2.5}, ALONE),
         ({"controlnet_emphasis": 2.0}, ALONE),
-        ({"mask_levels": 2}, OPTIMISED),
-        ({"chunk_frames": 4}, ALONE),
         ({"seed": 5}, ALONE),
         ({"pose_learning_rate": 0.5}, OPTIMISED),
         ({"pose_steps": 2}, OPTIMISED),
@@ -428,7 +423,6 @@ ALONE, OPTIMISED, EVERYTHING = (False, False, 0), (False, False, -1), (True, Tru
         ({"guidance_scale": 1.0}, (False, True, -1)),
         ({"embedding_role": "unconditional"}, (False, True, -1)),
         ({"num_inference_steps": 3}, EVERYTHING),
-        ({"controlnet_scale": 0.5}, EVERYTHING),
     ],
     ids=lambda value: "-".join(map(str, value)) if isinstance(value, dict) else "",
 )
@@ -570,11 +564,11 @@ def test_closing_stops_at_once_and_leaves_nothing_behind(
 
 
 def test_what_was_finished_before_the_stop_is_kept(cache: StageCache) -> None:
-    settings = fast(chunk_frames=1)
-    animator = Animator(tiny_models(), cache)
+    settings = fast()
+    animator = Animator(tiny_models(), cache, chunk_size=1)
     with closing(animator.animate(picture(), walk(), settings, PROMPT)) as events:
         next(event for event in events if isinstance(event, Frame) and event.index == 1)
-    done = run(settings, cache)[-1]
+    done = run(settings, cache, chunk_size=1)[-1]
     assert done.model_calls == expected_calls(settings, False, False, 1)
 
 
@@ -625,17 +619,6 @@ def test_every_module_can_be_switched(on: tuple[str, ...], fresh: np.ndarray) ->
     assert differ(frames, fresh) == (on != MODULES)
 
 
-@pytest.mark.parametrize("masks", ["skeleton", "both"])
-def test_the_second_optimisation_may_share_the_generations_pass(masks: str) -> None:
-    settings = fast(pose_in_generation=True, pose_learning_rate=9000.0, frame_masks=masks)
-    events = run(settings)
-    assert events[-1].model_calls == expected_calls(settings)
-    stages = {event.name for event in events if isinstance(event, Stage)}
-    assert ("pacm_pose" in stages) == (masks == "both")  # which wants a pass for the masks
-    without = replace(settings, pacm_pose=False)
-    assert differ(frames_of(events), frames_of(run(without)))
-
-
 def test_direct_inversion_needs_frame_0_even_without_attention_to_it() -> None:
     settings = fast(background="direct", dcam=False, mgdm=False)
     events = run(settings)
@@ -659,34 +642,34 @@ def test_emphasis_is_where_the_character_is_new(monkeypatch) -> None:
     """Transcribed literally; nowhere in its own pose, and in others with MGDM off as well."""
     given, predict = [], Denoiser.predict
 
-    def watched(self, z_t, timestep, embedding, hints, control=None):
-        given.append(control)
-        return predict(self, z_t, timestep, embedding, hints, control)
+    def watched(self, z_t, timestep, embedding, pose_cond, control_weights=None):
+        given.append(control_weights)
+        return predict(self, z_t, timestep, embedding, pose_cond, control_weights)
 
     monkeypatch.setattr(Denoiser, "predict", watched)
     character = Animator(tiny_models()).character(picture())
     still = replace(walk(), poses=(character.pose,) * 3, width=SIDE, height=SIDE)
-    few = fast(mgdm=False, pata=False, frame_masks="skeleton", chunk_frames=1)
-    hull = Silhouette.fit(character.pose, character.mask)
+    few = fast(mgdm=False, pata=False, frame_masks="skeleton")
+    silhouette = Silhouette.fit(character.pose, character.mask)
     for motion, anew in ((still, False), (walk(), True)):
-        plain = run(few, motion=motion)
-        assert all(control is None for control in given)
+        plain = run(few, motion=motion, chunk_size=1)
+        assert all(weights is None for weights in given)
         given.clear()
-        stressed = run(few.changed({"controlnet_emphasis": 3.0}), motion=motion)
+        stressed = run(few.changed({"controlnet_emphasis": 3.0}), motion=motion, chunk_size=1)
         assert differ(frames_of(plain), frames_of(stressed)) == anew
 
         source = next(e.alignment.poses[0] for e in stressed if isinstance(e, Aligned))
-        before = np.maximum(hull.draw(source, SIDE, SIDE), character.mask)
+        before = np.maximum(silhouette.draw(source, SIDE, SIDE), character.mask)
         masks = [e.mask for e in stressed if isinstance(e, Frame) and e.index]
-        steps = [control.numpy()[0, 0] for control in given if control is not None]
+        steps = [weights.numpy()[0, 0] for weights in given if weights is not None]
         assert len(steps) == len(masks) * T
         for i, mask in enumerate(masks):
             new = np.clip(mask - before, 0, 1)
             assert new.any() == anew
             n = SIDE // len(steps[0])
             shares = new.reshape(SIDE // n, n, SIDE // n, n).mean(axis=(1, 3))
-            for control in steps[i * T : (i + 1) * T]:
-                np.testing.assert_allclose(control, 1 + 2 * shares**2, rtol=1e-6)
+            for weights in steps[i * T : (i + 1) * T]:
+                np.testing.assert_allclose(weights, 1 + 2 * shares**2, rtol=1e-6)
         given.clear()
 
 
@@ -700,20 +683,15 @@ def test_the_switches_cover_every_pair() -> None:
     [
         {"embedding_role": "unconditional"},
         {"controlnet_text": "prompt"},
-        {"controlnet_scale": 0.3},
         {"controlnet_emphasis": 3.0},
         {"guidance_scale": 1.0},
         {"mask_form": "region"},
         {"frame_masks": "attention"},
         {"frame_masks": "skeleton"},
-        {"mask_levels": 2, "frame_masks": "attention"},
-        {"mask_reach": 4.0, "mask_threshold": 0.2},
-        {"pose_steps": 3, "pose_optimiser": "adam", "pose_learning_rate": 0.1},
+        {"mask_threshold": 0.2},
+        {"pose_steps": 3, "pose_learning_rate": 100.0},
         {"pose_learning_rate": 200.0},
-        {"pose_learning_rate": 9000.0, "pose_in_generation": True},
-        {"source_share": 0.0},
         {"background": "direct"},
-        {"background": "blended"},
         {"retarget_limbs": False},
         {"transition_frames": 2},
         {"lambda_first": 0.0, "lambda_prev": 0.0, "lambda_self": 1.0},
@@ -738,20 +716,13 @@ def test_baselines_reach_the_frames(warm: StageCache) -> None:
     off = dict.fromkeys(("pacm_source", "pacm_pose", "dcam", "mgdm"), False)
     clips = []
     for kind in kinds:
-        baseline = fast(baseline_attention=kind, start="random", guidance_scale=12.0, **off)
+        baseline = fast(baseline=kind, start="random", guidance_scale=12.0, **off)
         clips.append(run(baseline, warm))
         assert clips[-1][-1].model_calls == expected_calls(baseline, False, False, 0)
     frames = [frames_of(clip) for clip in clips]
     assert differ(frames[0], frames[1]) and differ(frames[1], frames[2])
-    with_dcam = frames_of(run(fast(baseline_attention="cross_frame"), warm))
+    with_dcam = frames_of(run(fast(baseline="cross_frame"), warm))
     assert_alike(with_dcam, frames_of(run(fast(), warm)))  # DCAM goes first
-
-
-def test_resampling_reaches_the_frames(warm: StageCache) -> None:
-    plain, resampled = (
-        run(fast(pose_learning_rate=2000.0, pose_resample=on), warm) for on in (False, True)
-    )
-    assert differ(frames_of(resampled), frames_of(plain))
 
 
 def test_only_a_random_start_depends_on_the_seed(warm: StageCache, fresh: np.ndarray) -> None:
@@ -764,9 +735,9 @@ def test_only_a_random_start_depends_on_the_seed(warm: StageCache, fresh: np.nda
 @pytest.mark.parametrize("changes", [{"pacm_pose": False, "frame_masks": "skeleton"}, {}], ids=str)
 def test_chunks_of_any_size_give_the_same_frames(changes: dict) -> None:
     same = {"frames": 5, "pacm_source": False, **changes}
-    whole = frames_of(run(fast(chunk_frames=4, **same)))
+    whole = frames_of(run(fast(**same), chunk_size=4))
     for size in (1, 3):
-        assert_alike(frames_of(run(fast(chunk_frames=size, **same))), whole)
+        assert_alike(frames_of(run(fast(**same), chunk_size=size)), whole)
 
 
 # --- what comes in ---
@@ -800,9 +771,13 @@ def test_clips_of_any_shape(width: int, height: int, max_side: int | None) -> No
     rendered = Scene.sample("train", 3).render(Angles(), width, height)
     eyes = Looking(rendered.pose, rendered.mask)
     models = replace(tiny_models(), detector=eyes, segmenter=eyes)
-    animator, source = Animator(models, max_side=max_side), Image.fromarray(rendered.picture)
-    settings = fast(frames=4, pacm_source=False, chunk_frames=3)
-    events = list(animator.animate(source, walk(), settings, PROMPT))
+    source, settings = Image.fromarray(rendered.picture), fast(frames=4, pacm_source=False)
+
+    def animated(chunk_size: int) -> list[Event]:
+        animator = Animator(models, max_side=max_side, chunk_size=chunk_size)
+        return list(animator.animate(source, walk(), settings, PROMPT))
+
+    events = animated(3)
     frames = frames_of(events)
     found = frames.shape[2], frames.shape[1]
     assert all(side % models.factor == 0 for side in found)
@@ -811,8 +786,7 @@ def test_clips_of_any_shape(width: int, height: int, max_side: int | None) -> No
     assert found[0] * found[1] == pytest.approx(area, rel=0.15)
     masks = [event.mask for event in events if isinstance(event, Frame) and event.index]
     assert all(m.shape == frames.shape[1:3] and 0 < m.mean() < 1 for m in masks)
-    one_by_one = animator.animate(source, walk(), replace(settings, chunk_frames=1), PROMPT)
-    assert_alike(frames_of(list(one_by_one)), frames)
+    assert_alike(frames_of(animated(1)), frames)
 
 
 @pytest.mark.parametrize(
@@ -834,7 +808,7 @@ def test_larger_pictures_keep_their_size_up_to_a_limit(
 
 def test_a_forecast_knows_how_large_frames_are() -> None:
     animator = Animator(tiny_models(), max_side=2 * SIDE)
-    animator.learnt = CostModel(0.5, 1000, 100.0)
+    animator.cost_model = CostModel(0.5, 1000, 100.0)
     plain, large = animator.character(picture()), scene_at_ease(side=2 * SIDE)
     told = [
         animator.forecast(character, walk(), fast(), PROMPT)
@@ -853,10 +827,11 @@ def test_a_largest_side_that_the_models_cannot_do_is_refused(side: int) -> None:
 
 def test_240_frames_keep_no_more_than_a_few() -> None:
     """Neither keys and values of frames gone by nor anything else but the finished pictures."""
-    settings = fast(frames=MAX_FRAMES, chunk_frames=8, loop=True, guidance_scale=1.0)
+    settings = fast(frames=MAX_FRAMES, loop=True, guidance_scale=1.0)
     settings = replace(settings, pacm_source=False, pacm_pose=False, frame_masks="skeleton")
     indices, kept = [], {}
-    for event in Animator(tiny_models()).animate(picture(), walk(), settings, PROMPT):
+    animator = Animator(tiny_models(), chunk_size=8)
+    for event in animator.animate(picture(), walk(), settings, PROMPT):
         if isinstance(event, Frame):
             indices.append(event.index)
             if event.index in (17, 121, 225):  # the first of their chunks

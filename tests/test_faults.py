@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from weakref import WeakSet
 
 import numpy as np
 import pytest
@@ -29,8 +30,8 @@ from poseanimate.models.family import Models
 from poseanimate.models.loading import load_models
 from poseanimate.pipeline import memory
 from poseanimate.pipeline import run as stages
-from poseanimate.pipeline.memory import frames_together, is_out_of_memory
-from poseanimate.pipeline.run import Run
+from poseanimate.pipeline.build import build_sampler
+from poseanimate.pipeline.memory import choose_chunk_size, is_out_of_memory
 from poseanimate.storage.stage_cache import FOLDER_VARIABLE, StageCache
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -74,10 +75,10 @@ def failing(monkeypatch: pytest.MonkeyPatch, fails: Callable[[int, int], Excepti
 def test_a_chunk_that_does_not_fit_is_halved(
     monkeypatch: pytest.MonkeyPatch, kind: str, most: int, told: list[str]
 ) -> None:
-    settings = fast(frames=FRAMES, chunk_frames=4)
-    expected = frames_of(run(settings))
+    settings = fast(frames=FRAMES)
+    expected = frames_of(run(settings, chunk_size=4))
     failing(monkeypatch, lambda frames, _: OUT_OF_MEMORY[kind] if frames > most else None)
-    events = run(settings)
+    events = run(settings, chunk_size=4)
     notes = [e.text for e in events if isinstance(e, Note) and "Memory ran out" in e.text]
     assert [words in note for words, note in zip(told, notes, strict=True)] == [True] * len(told)
     assert [e.index for e in events if isinstance(e, Frame)] == list(range(FRAMES))
@@ -92,8 +93,8 @@ def test_wherever_a_chunk_fails_it_is_done_again_from_its_start(
 ) -> None:
     """What a failed chunk's last frame left behind at the timesteps that it got through doesn't count."""
     lambdas = {"lambda_first": 0.0, "lambda_prev": 1.0, "lambda_self": 0.0}
-    settings = fast(frames=FRAMES, chunk_frames=3, pacm_source=False, guidance_scale=8.0, **lambdas)
-    expected = frames_of(run(settings))
+    settings = fast(frames=FRAMES, pacm_source=False, guidance_scale=8.0, **lambdas)
+    expected = frames_of(run(settings, chunk_size=3))
     failed = []
 
     def fails(frames: int, passes: int) -> Exception | None:
@@ -104,7 +105,7 @@ def test_wherever_a_chunk_fails_it_is_done_again_from_its_start(
 
     with pytest.MonkeyPatch.context() as patch:
         failing(patch, fails)
-        events = run(settings)
+        events = run(settings, chunk_size=3)
     assert failed
     assert_alike(frames_of(events), expected)
 
@@ -129,23 +130,21 @@ def test_other_errors_are_not_taken_for_it(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 @given(st.integers(1, 80), st.integers(10**6, 10**10), st.sampled_from(["cpu", "cuda"]))
-def test_more_memory_never_takes_fewer_frames_together(
-    gigabytes: int, frame: int, device: str
-) -> None:
+def test_more_memory_never_means_a_smaller_chunk(gigabytes: int, frame: int, device: str) -> None:
     free = gigabytes * 10**9
-    frames = frames_together(0, device, free, frame)
-    assert 1 <= frames <= memory.MOST[device]
-    assert frames <= frames_together(0, device, 2 * free, frame)
-    assert frames >= frames_together(0, device, free, 2 * frame)
-    assert frames_together(3, device, free, frame) == 3
+    frames = choose_chunk_size(None, device, free, frame)
+    assert 1 <= frames <= memory.MAX_CHUNK[device]
+    assert frames <= choose_chunk_size(None, device, 2 * free, frame)
+    assert frames >= choose_chunk_size(None, device, free, 2 * frame)
+    assert choose_chunk_size(3, device, free, frame) == 3
 
 
 def test_cards_of_12_24_and_80_gb() -> None:
     """With Stable Diffusion 1.5 loaded in half precision (3 GB) at 512 x 512."""
     with torch.device("meta"):
         frame = memory.frame_bytes(sd15_random.unet().half(), 512**2)
-    together = [frames_together(0, "cuda", (size - 3) * 10**9, frame) for size in (12, 24, 80)]
-    assert together == [3, 7, 16]
+    sizes = [choose_chunk_size(None, "cuda", (size - 3) * 10**9, frame) for size in (12, 24, 80)]
+    assert sizes == [3, 7, 16]
 
 
 def test_what_a_frames_gradient_keeps_is_not_underestimated() -> None:
@@ -164,10 +163,12 @@ def test_what_a_frames_gradient_keeps_is_not_underestimated() -> None:
             kept[storage.data_ptr()] = storage.nbytes()
         return tensor
 
-    hints = eps.hints(torch.rand(1, 3, 128, 128)).detach()
+    pose_cond = eps.embed_poses(torch.rand(1, 3, 128, 128)).detach()
     embedding = eps.prompt.clone().requires_grad_(True)
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        eps.predict(torch.randn(1, models.unet.config.in_channels, 16, 16), 500, embedding, hints)
+        eps.predict(
+            torch.randn(1, models.unet.config.in_channels, 16, 16), 500, embedding, pose_cond
+        )
     bound = memory.frame_bytes(models.unet, 128**2)
     assert bound / 4 < sum(kept.values()) < bound
 
@@ -178,74 +179,75 @@ def test_keys_and_values_without_room_are_kept_in_main_memory(
 ) -> None:
     settings = fast(frames=FRAMES)
     expected = frames_of(run(settings))
-    samplers: list[Sampler] = []
-    found_room = Sampler._find_room
+    caches: list[KeyValueCache] = []
+    make_room, another = Sampler._make_room, KeyValueCache.another
 
-    def find_room(self: Sampler) -> None:
-        samplers.append(self)
-        self.device_budget_bytes = room
-        found_room(self)
+    def watched_room(self: Sampler, keys_values: KeyValueCache) -> None:
+        caches[:] = [keys_values]
+        make_room(replace(self, device_budget_bytes=room), keys_values)
 
-    monkeypatch.setattr(Sampler, "_find_room", find_room)
+    def watched_another(self: KeyValueCache) -> KeyValueCache:
+        caches.append(another(self))
+        return caches[-1]
+
+    monkeypatch.setattr(Sampler, "_make_room", watched_room)
+    monkeypatch.setattr(KeyValueCache, "another", watched_another)
     assert np.array_equal(frames_of(run(settings)), expected)
-    attention = samplers[-1].attention
-    assert attention is not None and attention.memory.offloaded is elsewhere
-    for kept in (attention.memory.first, attention.memory.previous):
-        tensors = [x for keys_values in kept.values() for x in keys_values]
+    assert len(caches) > 1
+    for cache in caches:
+        assert cache.offloaded is elsewhere
+        tensors = [x for pair in cache._kept.values() for x in pair]
         pages = {x.untyped_storage().data_ptr(): x.untyped_storage().nbytes() for x in tensors}
         assert sum(pages.values()) == sum(x.nbytes for x in tensors)
         if elsewhere:
             assert len(pages) == settings.num_inference_steps
 
 
-@pytest.mark.parametrize(("lockable", "locked"), [(10**9, True), (0, False)])
-def test_main_memory_is_locked_only_where_there_is_plenty(
-    monkeypatch: pytest.MonkeyPatch, lockable: int, locked: bool
+@pytest.mark.parametrize(("budget", "pinned"), [(10**9, True), (0, False)])
+def test_main_memory_is_pinned_only_where_there_is_plenty(
+    monkeypatch: pytest.MonkeyPatch, budget: int, pinned: bool
 ) -> None:
     asked: list[bool] = []
-    monkeypatch.setattr(KeyValueCache, "offload", lambda _, locked: asked.append(locked))
-    sampler_of = Run._sampler
+    monkeypatch.setattr(KeyValueCache, "offload", lambda _, pinned: asked.append(pinned))
 
-    def sampler(self: Run, *given: object) -> Sampler:
-        return replace(
-            sampler_of(self, *given), device_budget_bytes=0, pinned_budget_bytes=lockable
-        )
+    def build(*given: object) -> Sampler:
+        sampler = build_sampler(*given)  # type: ignore[arg-type]
+        return replace(sampler, device_budget_bytes=0, pinned_budget_bytes=budget)
 
-    monkeypatch.setattr(Run, "_sampler", sampler)
+    monkeypatch.setattr(stages, "build_sampler", build)
     run(fast(frames=2))
-    assert asked == [locked]
+    assert asked == [pinned]
 
 
-def test_what_an_unfinished_chunk_kept_is_forgotten_before_it_is_done_again(
+def test_what_an_unfinished_chunk_kept_is_gone_before_it_is_done_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    kept: list[int] = []
-    released = stages.release
+    alive: list[int] = []
+    caches: WeakSet[KeyValueCache] = WeakSet()
+    another, released = KeyValueCache.another, stages.release
+
+    def watched_another(self: KeyValueCache) -> KeyValueCache:
+        made = another(self)
+        caches.add(made)
+        return made
 
     def release(device: torch.device) -> None:
-        kept.extend(len(memory._next) for memory in memories)
         released(device)
+        alive.append(len(caches))
 
-    memories: list[KeyValueCache] = []
-    whole = KeyValueCache.keep_last
-
-    def keep_last(self: KeyValueCache, *given: object) -> None:
-        memories[:] = [self]
-        whole(self, *given)
-
-    monkeypatch.setattr(KeyValueCache, "keep_last", keep_last)
+    monkeypatch.setattr(KeyValueCache, "another", watched_another)
     monkeypatch.setattr(stages, "release", release)
     failed: list[int] = []
 
     def fails(frames: int, passes: int) -> Exception | None:
-        if failed or not (memories and memories[0]._next):
+        if failed or not any(cache._kept for cache in caches):
             return None
         failed.append(passes)
-        return OUT_OF_MEMORY["of Python"]
+        return MemoryError()  # not the one above, which would hold on to what failed
 
     failing(monkeypatch, fails)
-    run(fast(frames=FRAMES, chunk_frames=4, pacm_source=False, pacm_pose=False))
-    assert failed and kept == [0]
+    run(fast(frames=FRAMES, pacm_source=False, pacm_pose=False), chunk_size=4)
+    assert failed and alive == [0]
 
 
 # --- no numbers, a lost device ---

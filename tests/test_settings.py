@@ -15,9 +15,9 @@ from poseanimate import settings as settings_module
 from poseanimate.errors import SettingsError
 from poseanimate.settings import Settings, allowed, preset_names
 
-KNOBS = {each.name: each for each in fields(Settings)}
-RANGED = sorted(name for name, each in KNOBS.items() if each.metadata["low"] is not None)
-CHOSEN = sorted(name for name, each in KNOBS.items() if each.metadata["choices"])
+SETTINGS = {each.name: each for each in fields(Settings)}
+RANGED = sorted(name for name, each in SETTINGS.items() if each.metadata["low"] is not None)
+CHOSEN = sorted(name for name, each in SETTINGS.items() if each.metadata["choices"])
 LAMBDAS = ("lambda_first", "lambda_prev", "lambda_self")
 BASELINES = [
     "baseline-controlnet",
@@ -35,29 +35,28 @@ def lambdas(settings: Settings) -> tuple[float, ...]:
 # Values -------------------------------------------------------------------------------------------
 
 
-def test_every_default_is_allowed_and_every_knob_says_what_it_is() -> None:
-    assert asdict(Settings()) == {name: each.default for name, each in KNOBS.items()}
-    assert all(each.metadata["help"] and allowed(each) for each in KNOBS.values())
+def test_every_default_is_allowed_and_every_setting_says_what_it_is() -> None:
+    assert asdict(Settings()) == {name: each.default for name, each in SETTINGS.items()}
+    assert all(each.metadata["help"] and allowed(each) for each in SETTINGS.values())
 
 
 @pytest.mark.parametrize("name", RANGED)
 def test_both_ends_of_a_range_are_inside_and_what_is_beyond_is_named(name: str) -> None:
-    low, high = KNOBS[name].metadata["low"], KNOBS[name].metadata["high"]
-    base = Settings(pacm_pose=name != "image_prompt")  # which excludes the other
+    low, high = SETTINGS[name].metadata["low"], SETTINGS[name].metadata["high"]
     for end in (low, high):
-        assert getattr(base.changed({name: end}), name) == end
+        assert getattr(Settings().changed({name: end}), name) == end
     for beyond in (low - 1, high + 1):
         with pytest.raises(SettingsError) as caught:
             Settings().changed({name: beyond})
         assert name in caught.value.message
         assert f"{beyond:.10g}" in caught.value.message
         assert f"between {low:.10g} and {high:.10g}" in caught.value.message
-        assert KNOBS[name].metadata["help"] in caught.value.remedy
+        assert SETTINGS[name].metadata["help"] in caught.value.remedy
 
 
 @pytest.mark.parametrize("name", CHOSEN)
 def test_a_choice_takes_each_of_its_words_and_no_other(name: str) -> None:
-    for word in KNOBS[name].metadata["choices"]:
+    for word in SETTINGS[name].metadata["choices"]:
         assert getattr(Settings().changed({name: word}), name) == word
     with pytest.raises(SettingsError, match="must be one of"):
         Settings().changed({name: "other"})
@@ -71,7 +70,7 @@ def test_a_choice_takes_each_of_its_words_and_no_other(name: str) -> None:
         ("frames", 24.0, 24),
         ("guidance_scale", "7.5", 7.5),
         ("guidance_scale", 7, 7.0),
-        ("source_tolerance", "1e-3", 1e-3),
+        ("source_learning_rate", "1e-3", 1e-3),
         ("dcam", "off", False),
         ("dcam", "True", True),
         ("dcam", "0", False),
@@ -85,7 +84,7 @@ def test_texts_and_numbers_become_values_of_the_settings_type(
 ) -> None:
     result = getattr(Settings().changed({name: text}), name)
     assert result == value
-    assert type(result) is type(KNOBS[name].default)
+    assert type(result) is type(SETTINGS[name].default)
 
 
 @pytest.mark.parametrize(
@@ -119,11 +118,11 @@ def test_values_of_another_kind_are_refused(name: str, value: Any, words: str) -
 def test_an_unknown_setting_is_named_and_the_known_ones_are_listed() -> None:
     with pytest.raises(SettingsError, match="'lamda_first'") as caught:
         Settings().changed({"lamda_first": 0.6})
-    assert all(name in caught.value.remedy for name in KNOBS)
+    assert all(name in caught.value.remedy for name in SETTINGS)
     assert caught.value.remedy.startswith("Did you mean lambda_first?")
 
 
-@given(st.sampled_from(sorted(KNOBS)), st.text(max_size=20) | st.floats() | st.integers())
+@given(st.sampled_from(sorted(SETTINGS)), st.text(max_size=20) | st.floats() | st.integers())
 def test_any_value_is_taken_or_refused_with_a_remedy(name: str, value: Any) -> None:
     try:
         settings = Settings().changed({name: value})
@@ -185,17 +184,13 @@ def test_lambdas_that_do_not_sum_to_one_are_refused(values: dict[str, Any], tota
 # Presets ------------------------------------------------------------------------------------------
 
 
-def test_the_presets_are_there_and_balanced_changes_five_settings() -> None:
+def test_the_presets_are_there_and_hold_deviations_alone() -> None:
     assert preset_names() == ["balanced", *BASELINES, "fast", "paper"]
-    assert Settings.preset("balanced") == Settings(
-        background="direct",
-        controlnet_emphasis=1.6,
-        pacm_pose=False,
-        source_start="prompt",
-        source_learning_rate=0.02,
-    )
-    fast = Settings.preset("fast")
-    assert fast.num_inference_steps < Settings().num_inference_steps
+    defaults = asdict(Settings())
+    for name in preset_names():
+        values = json.loads((settings_module.PRESETS / f"{name}.json").read_text())
+        assert all(values[setting] != defaults[setting] for setting in values), name
+    assert Settings.preset("paper") == Settings()
 
 
 @pytest.mark.parametrize("name", BASELINES)
@@ -204,20 +199,37 @@ def test_baselines_have_none_of_the_papers_modules(name: str) -> None:
     modules = ("pacm_source", "pacm_pose", "dcam", "mgdm")
     assert not any(getattr(baseline, module) for module in modules)
     assert baseline.follows_source == (name != "baseline-controlnet")
-    others = {"baseline_attention": "none", "image_prompt": 0, "start": "inverted"}
-    others |= dict.fromkeys(modules, True)
+    assert baseline.prompted_by_picture == (name == "baseline-ip-adapter")
+    sampling = ("num_inference_steps", "guidance_scale", "frames")
+    balanced = Settings.preset("balanced")
+    assert all(getattr(baseline, each) == getattr(balanced, each) for each in sampling)
+    others = {"baseline": "none", "start": "inverted", **dict.fromkeys(modules, True)}
+    others |= {each: getattr(Settings(), each) for each in sampling}
     assert baseline.changed(others) == Settings()
 
 
-def test_paper_is_the_papers() -> None:
-    paper = Settings.preset("paper")
+def test_without_arguments_they_are_the_papers() -> None:
+    paper = Settings()
     assert paper.num_inference_steps == 50
     assert paper.guidance_scale == 7.5
     assert paper.inner_steps == 5
     assert paper.frames == 1 + 16  # x_0 is the source
-    assert paper.source_tolerance == 0  # always n steps
     assert lambdas(paper) == (0.7, 0.15, 0.15)
     assert all((paper.pata, paper.pacm_source, paper.pacm_pose, paper.dcam, paper.mgdm))
+    assert (paper.frame_masks, paper.mask_form) == ("attention", "hadamard")
+    assert (paper.background, paper.controlnet_emphasis) == ("sampled", 1)
+
+
+def test_there_are_no_more_settings_than_people_can_read() -> None:
+    assert len(SETTINGS) <= 36
+
+
+def test_ip_adapter_takes_the_place_of_the_cross_attention_that_is_recorded() -> None:
+    off = {"baseline": "ip_adapter", "dcam": False, "pacm_source": False}
+    with pytest.raises(SettingsError, match="IP-Adapter takes the place"):
+        Settings().changed(off)
+    assert Settings().changed(off | {"pacm_pose": False}).prompted_by_picture
+    assert not Settings().changed({"baseline": "ip_adapter"}).prompted_by_picture  # DCAM goes first
 
 
 def test_an_unknown_preset_is_named_and_the_known_ones_are_listed() -> None:
@@ -236,8 +248,8 @@ def test_a_preset_is_a_name_not_a_path(name: str) -> None:
     ("content", "words"),
     [
         ("{", "can't be read"),
-        ("[1, 2]", "no object"),
-        ('"fast"', "no object"),
+        ("[1, 2]", "not an object"),
+        ('"fast"', "not an object"),
         ('{"dcam": {"lambda_first": 0.6}}', "must be true or false"),
         ('{"frames": [16]}', "must be a whole number"),
         ('{"frames": NaN}', "must be a whole number"),

@@ -53,7 +53,7 @@ class ZeroGPU(Animator):
         with closing(self._run_on_gpu(character, motion, settings, prompt)) as events:
             for event in events:
                 if isinstance(event, CostModel):
-                    self.learnt = event
+                    self.cost_model = event
                 else:
                     yield event
 
@@ -71,5 +71,5 @@ def _run(
 ) -> Iterator[Event | CostModel]:
     engine = _engines[0]
     yield from Animator.animate(engine, character, motion, settings, prompt)
-    if engine.learnt is not None:
-        yield engine.learnt
+    if engine.cost_model is not None:
+        yield engine.cost_model

@@ -160,7 +160,7 @@ def plan(
             name: row
             for name, row in ROWS.items()
             if (chosen_protocol.has_drivers or row.driver == "own")
-            and (image_prompts or "image_prompt" not in row.changes)
+            and (image_prompts or row.changes.get("baseline") != "ip_adapter")
         }
     )
     chosen = {name: known[name] for name in _split_list(rows, "row", tuple(known))}

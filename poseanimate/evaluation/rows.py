@@ -47,19 +47,19 @@ ROWS: dict[str, Row] = {
     ),
     "controlnet": Row(NONE, "plain ControlNet per frame from the source's inverted noise"),
     "cross-frame": Row(
-        {**NONE, "baseline_attention": "cross_frame"},
+        {**NONE, "baseline": "cross_frame"},
         "plain ControlNet from the inverted noise, every frame attending to frame 0 alone",
     ),
     "cross-frame-direct": Row(
-        {**NONE, "baseline_attention": "cross_frame", "background": "direct"},
+        {**NONE, "baseline": "cross_frame", "background": "direct"},
         "cross-frame attention with direct inversion, as the preset `balanced` has it",
     ),
     "cross-frame-plus": Row(
-        {**OFF, "baseline_attention": "cross_frame"},
+        {**OFF, "baseline": "cross_frame"},
         "cross-frame attention with what the preset adds to the paper: direct inversion and ControlNet's emphasis",
     ),
     "spatio-temporal": Row(
-        {**NONE, "baseline_attention": "spatio_temporal"},
+        {**NONE, "baseline": "spatio_temporal"},
         "plain ControlNet from the inverted noise, every frame attending to frames 0 and i - 1; "
         "for the pocket models it stands in for IP+CtrlN",
     ),
@@ -67,8 +67,7 @@ ROWS: dict[str, Row] = {
         {
             **NONE,
             "start": "random",
-            "baseline_attention": "spatio_temporal",
-            "image_prompt": 1.0,
+            "baseline": "ip_adapter",
         },
         "IP+CtrlN of Table 1: IP-Adapter, ControlNet and attention to frames 0 and i - 1, from random noise",
     ),

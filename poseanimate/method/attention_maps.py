@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from diffusers import UNet2DConditionModel
 from diffusers.models.attention_processor import Attention
 from torch import Tensor
-from torch.nn.functional import interpolate, scaled_dot_product_attention
+from torch.nn.functional import scaled_dot_product_attention
 
-from poseanimate.method.mgdm import layer_grid
 from poseanimate.method.processors import is_cross_attention, output, processors, project
 
 
@@ -22,22 +22,13 @@ class CrossAttentionMaps:
 
     tokens: positions in the prompt of what stands for the character.
     frames: how many there are; they are the last samples of a batch, the conditional branch.
-    grid: (h, w) of the latents; `levels` are the halvings of it whose layers count (0 = the latents' own).
+    grid: (h, w) of the latents; layers at this resolution count.
     """
 
     tokens: tuple[int, ...]
     frames: int
     grid: tuple[int, int]
-    levels: tuple[int, ...]
     total: Tensor | None = None
-    _grids: set[tuple[int, int]] = field(default_factory=set)
-
-    def __post_init__(self) -> None:
-        height, width = self.grid
-        for level in range(max(self.levels) + 1):
-            if level in self.levels:
-                self._grids.add((height, width))
-            height, width = -(-height // 2), -(-width // 2)
 
     @contextmanager
     def recording(self, unet: UNet2DConditionModel) -> Iterator[None]:
@@ -48,16 +39,14 @@ class CrossAttentionMaps:
     @torch.no_grad()
     def add(self, q: Tensor, k: Tensor) -> None:
         """Adds one layer's attention; q (batch, heads, tokens, d), k (batch, heads, L, d)."""
-        grid = layer_grid(self.grid, q.shape[2])
-        if grid not in self._grids:
+        if q.shape[2] != math.prod(self.grid):
             return
         q, k = q[-self.frames :].float(), k[-self.frames :].float()
         attention = (q @ k.transpose(-1, -2) * q.shape[-1] ** -0.5).softmax(-1)
         # one by one: a list of them would have to be copied to the device in every layer
         words = torch.stack([attention[..., token] for token in self.tokens]).sum(0)
-        seen = words.mean(1).unflatten(-1, grid)
-        seen = interpolate(seen[:, None], self.grid, mode="bilinear")[:, 0]
-        self.total = seen if self.total is None else self.total + seen
+        received = words.mean(1).unflatten(-1, self.grid)
+        self.total = received if self.total is None else self.total + received
 
     def maps(self) -> Tensor:
         """(frames, h, w), each stretched to [0, 1]."""

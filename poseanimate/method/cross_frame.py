@@ -8,154 +8,166 @@ the same result. Frame 0's keys and values are recorded once, along the source's
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import torch
 from diffusers import UNet2DConditionModel
 from diffusers.models.attention_processor import Attention
 from torch import Tensor
 
+from poseanimate.method.extras.sorted_attention import RegionIndex
 from poseanimate.method.processors import output, processors, project
+from poseanimate.method.regions import ChunkRegions
 
-KeysValues = tuple[Tensor, Tensor]
+Key = tuple[int, str]  # timestep, layer
 
 
-@dataclass
+@dataclass(eq=False)
 class KeyValueCache:
-    """Keys and values of frames 0 and i - 1, by (timestep, layer); each (branches, heads, tokens, d).
+    """Keys and values of one frame, by timestep and layer; each (branches, heads, tokens, d).
 
-    What a chunk leaves behind counts once the chunk is done, so that one that fails can be done again.
-
-    offloaded: kept there and brought back layer by layer, where the device has no room for them.
-    locked: so that a GPU copies them on the side (page-locked memory).
+    offloaded: kept in the main memory and brought back layer by layer, where the device has no room for them.
+    pinned: in page-locked memory, which a GPU copies on the side.
+    page_bytes: of one timestep, where they are offloaded.
     """
 
-    first: dict[tuple[int, str], KeysValues] = field(default_factory=dict)
-    previous: dict[tuple[int, str], KeysValues] = field(default_factory=dict)
     offloaded: bool = False
-    locked: bool = False
-    _next: dict[tuple[int, str], KeysValues] = field(default_factory=dict)
-    _page_bytes: int = 0
+    pinned: bool = False
+    page_bytes: int = 0
+    _kept: dict[Key, tuple[Tensor, Tensor]] = field(default_factory=dict)
     _page: Tensor = field(default_factory=lambda: torch.empty(0))  # what is left of it
 
-    def keep_first(self, key: tuple[int, str], keys_values: KeysValues) -> None:
-        """Of frame 0, which is also frame 1's previous frame."""
-        self.first[key] = self.previous[key] = self._kept(keys_values)
+    def keep(self, key: Key, k: Tensor, v: Tensor) -> None:
+        """Takes what a layer has at a timestep."""
+        self._kept[key] = (self._placed(k), self._placed(v)) if self.offloaded else (k, v)
 
-    def keep_last(self, key: tuple[int, str], keys_values: KeysValues) -> None:
-        """Of a chunk's last frame."""
-        self._next[key] = self._kept(keys_values)
-
-    def of_first(self, key: tuple[int, str], device: torch.device) -> KeysValues:
-        k, v = self.first[key]
+    def get(self, key: Key, device: torch.device) -> tuple[Tensor, Tensor]:
+        """What `keep` took."""
+        k, v = self._kept[key]
         return k.to(device, non_blocking=True), v.to(device, non_blocking=True)
 
-    def of_previous(self, key: tuple[int, str], device: torch.device) -> KeysValues:
-        k, v = self.previous[key]
-        return k.to(device, non_blocking=True), v.to(device, non_blocking=True)
+    def another(self) -> KeyValueCache:
+        """An empty one, for another frame, in the same memory."""
+        return KeyValueCache(self.offloaded, self.pinned, self.page_bytes)
 
-    def begin(self) -> None:
-        """A chunk begins, or begins again."""
-        self._next.clear()
-        self._page = torch.empty(0)
-
-    def done(self) -> None:
-        """A chunk is done: its last frame is the next chunk's previous one."""
-        self.previous.update(self._next)
-        self._next.clear()
-
+    @property
     def nbytes(self) -> int:
-        """Of frame 0's keys and values so far."""
-        return sum(x.nbytes for keys_values in self.first.values() for x in keys_values)
+        return sum(x.nbytes for pair in self._kept.values() for x in pair)
 
-    def offload(self, locked: bool) -> None:
-        """What is kept, which is one timestep of one frame, and what will be."""
-        self.offloaded, self.locked, self._page_bytes = True, locked, self.nbytes()
-        for key, keys_values in self.first.items():
-            self.first[key] = self.previous[key] = self._kept(keys_values)
-
-    def _kept(self, keys_values: KeysValues) -> KeysValues:
-        if not self.offloaded:
-            return keys_values
-        k, v = (self._placed(x) for x in keys_values)
-        return k, v
+    def offload(self, pinned: bool) -> None:
+        """Moves to the main memory what is kept, which is one timestep, and what will be."""
+        self.offloaded, self.pinned, self.page_bytes = True, pinned, self.nbytes
+        for key, (k, v) in self._kept.items():
+            self._kept[key] = self._placed(k), self._placed(v)
 
     def _placed(self, x: Tensor) -> Tensor:
-        """A copy on a page that holds a whole timestep: each lock rounds what it takes up to a power of two."""
+        """A copy on a page that holds a whole timestep: each lock rounds its size up to a power of two."""
         if len(self._page) < x.numel():
-            size = max(self._page_bytes // x.itemsize, x.numel())
-            self._page = torch.empty(size, dtype=x.dtype, pin_memory=self.locked)
+            size = max(self.page_bytes // x.itemsize, x.numel())
+            self._page = torch.empty(size, dtype=x.dtype, pin_memory=self.pinned)
         place, self._page = self._page[: x.numel()], self._page[x.numel() :]
-        return place.view(x.shape).copy_(x, non_blocking=self.locked)
+        return place.view(x.shape).copy_(x, non_blocking=self.pinned)
 
 
-@dataclass(kw_only=True)
-class FrameAttention(ABC):
-    """Self-attention layers that look at other frames too; one object serves one run.
+class AttendedFrame(NamedTuple):
+    """Frames that are attended to: K^j and V^j, (branches·frames, heads, tokens, d), and the character's place in them.
+
+    region: None without MGDM.
+    """
+
+    k: Tensor
+    v: Tensor
+    region: RegionIndex | None
+
+
+@dataclass(frozen=True, eq=False)
+class FramePass:
+    """One pass through the U-Net.
+
+    first, previous: keys and values of frame 0 and of the frame before the chunk; None where the batch is frame 0
+        alone, which is its own first and previous frame (Eq. 8 at i = 0).
+    last: takes those of the batch's last frame.
+    regions: None without masks.
+    """
+
+    timestep: int
+    first: KeyValueCache | None
+    previous: KeyValueCache | None
+    last: KeyValueCache
+    regions: ChunkRegions | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CrossFrameAttention(ABC):
+    """Self-attention layers that attend to other frames too.
 
     branches: of classifier-free guidance in a batch.
-    timestep, masks and recording are set before each pass through the U-Net: masks (1 + 1 + frames, H, W) in [0, 1] are
-        those of frame 0, of the frame before the chunk and of the chunk's frames, or None where nobody is masked; while
-        `recording`, the batch is frame 0 alone, which is its own first and previous frame (Eq. 8 at i = 0).
     """
 
     branches: int
-    memory: KeyValueCache = field(default_factory=KeyValueCache)
-    timestep: int = 0
-    masks: Tensor | None = None
-    recording: bool = False
+
+    @property
+    def decouples(self) -> bool:
+        """Whether it keeps regions apart."""
+        return False
 
     @staticmethod
     @abstractmethod
     def replaces(layer: str) -> bool:
-        """Whether an attention layer of the U-Net, by its processor's name, looks at other frames."""
+        """Whether an attention layer of the U-Net, by its processor's name, attends to other frames."""
 
     @abstractmethod
     def combine(
-        self, q: Tensor, first: KeysValues, previous: KeysValues, own: KeysValues
+        self, q: Tensor, first: AttendedFrame, previous: AttendedFrame, own: AttendedFrame
     ) -> Tensor:
-        """The attention output of frames x_i, all tensors (branches·frames, heads, tokens, d).
+        """The attention output of frames x_i, (branches·frames, heads, tokens, d).
 
         Args:
             q: Q^i.
-            first, previous, own: keys and values of frames 0, i - 1 and i.
+            first, previous, own: frames 0, i - 1 and i.
         """
 
     @contextmanager
-    def installed(self, unet: UNet2DConditionModel) -> Iterator[None]:
+    def installed(self, unet: UNet2DConditionModel, frames: FramePass) -> Iterator[None]:
         """Within, the layers that this attention replaces use it."""
-        with processors(unet, self.replaces, lambda name: _Processor(self, name)):
+
+        def processor(layer: str) -> _Processor:
+            return _Processor(lambda q, k, v: self.attend(frames, layer, q, k, v))
+
+        with processors(unet, self.replaces, processor):
             yield
 
-    def attend(self, layer: str, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        """The attention output of a chunk's frames; q, k, v (branches·frames, heads, tokens, d)."""
-        key = (self.timestep, layer)
+    def attend(self, frames: FramePass, layer: str, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """The attention output of a batch; q, k, v (branches·frames, heads, tokens, d)."""
+        key = (frames.timestep, layer)
+        regions = (None, None, None) if frames.regions is None else frames.regions.at(q.shape[2])
         by_branch = [x.unflatten(0, (self.branches, -1)) for x in (k, v)]
         # detached, so that a frame's gradient is its own whatever the chunk
-        last = (by_branch[0][:, -1].detach().clone(), by_branch[1][:, -1].detach().clone())
-        if self.recording:
-            self.memory.keep_first(key, last)
-            return self.combine(q, (k, v), (k, v), (k, v))
-        frames = by_branch[0].shape[1]
+        frames.last.keep(key, *(x[:, -1].detach().clone() for x in by_branch))
+        own = AttendedFrame(k, v, regions[2])
+        if frames.first is None or frames.previous is None:
+            return self.combine(q, own, own, own)
+        count = by_branch[0].shape[1]
         k_0, v_0 = (
-            x[:, None].expand(-1, frames, -1, -1, -1).flatten(0, 1)
-            for x in self.memory.of_first(key, q.device)
+            x[:, None].expand(-1, count, -1, -1, -1).flatten(0, 1)
+            for x in frames.first.get(key, q.device)
         )
         k_prev, v_prev = (
             torch.cat([kept[:, None], x[:, :-1].detach()], dim=1).flatten(0, 1)
-            for kept, x in zip(self.memory.of_previous(key, q.device), by_branch, strict=True)
+            for kept, x in zip(frames.previous.get(key, q.device), by_branch, strict=True)
         )
-        self.memory.keep_last(key, last)
-        return self.combine(q, (k_0, v_0), (k_prev, v_prev), (k, v))
+        first = AttendedFrame(k_0, v_0, regions[0])
+        return self.combine(q, first, AttendedFrame(k_prev, v_prev, regions[1]), own)
 
 
 class _Processor:
-    """Self-attention of one layer, handed to a FrameAttention."""
+    """Self-attention of one layer, handed to a CrossFrameAttention."""
 
-    def __init__(self, attention: FrameAttention, layer: str) -> None:
-        self.attention, self.layer = attention, layer
+    def __init__(self, attend: Callable[[Tensor, Tensor, Tensor], Tensor]) -> None:
+        self.attend = attend
 
     def __call__(
         self,
@@ -165,5 +177,4 @@ class _Processor:
         attention_mask: Tensor | None = None,
         temb: Tensor | None = None,
     ) -> Tensor:
-        q, k, v = project(attn, hidden_states, hidden_states)
-        return output(attn, self.attention.attend(self.layer, q, k, v))
+        return output(attn, self.attend(*project(attn, hidden_states, hidden_states)))

@@ -1,7 +1,7 @@
 """The noise prediction ε_θ(z_t, t, ∅, p, C): U-Net and ControlNet under classifier-free guidance.
 
-Notable: ControlNet runs once per frame and its residuals serve both guidance branches; the poses' hint embedding
-is computed once per pose; calls are counted in samples, so that costs can be compared and tested.
+Notable: ControlNet runs once per frame and its residuals serve both guidance branches; a pose's conditioning is
+embedded once; function evaluations are counted in samples, so that costs can be compared and tested.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ class Denoiser:
     guidance_scale: w; at 1 only the conditional branch is computed.
     embedding_role: which branch carries the optimised embedding, "conditional" (Sec. 3.2) or "unconditional"
         (caption of Fig. 2).
-    controlnet_text: what ControlNet is told, the "optimised" embedding or the "prompt".
+    controlnet_text: what text ControlNet receives, the "optimised" embedding or the "prompt".
     image: a picture beside the text, a baseline's.
-    calls: samples that went through "unet", "controlnet" and, backwards, "gradient".
+    calls: function evaluations in samples: "unet", "controlnet" and, backwards, "gradient".
     """
 
     unet: UNet2DConditionModel
@@ -58,8 +58,8 @@ class Denoiser:
         """∅_text: where the first optimisation starts (1, L, d)."""
         return self.prompt if self.embedding_role == "conditional" else self.null
 
-    def hints(self, drawings: Tensor) -> Tensor:
-        """Hint embeddings (frames, c, h, w) of drawn skeletons (frames, 3, H, W) in [0, 1]."""
+    def embed_poses(self, drawings: Tensor) -> Tensor:
+        """Pose conditioning (frames, c, h, w) of drawn skeletons (frames, 3, H, W) in [0, 1]."""
         embedding: Tensor = self.controlnet.controlnet_cond_embedding(
             drawings.to(self.controlnet.dtype)
         )
@@ -70,28 +70,29 @@ class Denoiser:
         z_t: Tensor,
         timestep: int,
         embedding: Tensor,
-        hints: Tensor,
-        control: Tensor | None = None,
+        pose_cond: Tensor,
+        control_weights: Tensor | None = None,
     ) -> Tensor:
         """Guided noise (frames, c, h, w), float32 whatever the networks' precision.
 
         Args:
             z_t: latents (frames, c, h, w).
             embedding: optimised embeddings (frames or 1, L, d).
-            hints: from `hints`, (frames or 1, c, h, w).
-            control: how many times ControlNet counts at each latent pixel, (frames or 1, 1, h, w); None: once.
+            pose_cond: from `embed_poses`, (frames or 1, c, h, w).
+            control_weights: of ControlNet's residuals at each latent pixel, (frames or 1, 1, h, w); None: 1.
         """
         frames, dtype = len(z_t), self.unet.dtype
         # made on the device: the networks would copy a number there, and a GPU's queue would run dry
         t = torch.full((1,), timestep, device=z_t.device)
-        z_t, hints = z_t.to(dtype), hints.to(dtype)
+        z_t, pose_cond = z_t.to(dtype), pose_cond.to(dtype)
         optimised, prompt, null = (
             e.expand(frames, -1, -1).to(dtype) for e in (embedding, self.prompt, self.null)
         )
-        told = optimised if self.controlnet_text == "optimised" else prompt
-        down, mid = self._residuals(z_t, t, told, hints.expand(frames, -1, -1, -1))
-        if control is not None:
-            down, mid = [_weighted(r, control) for r in down], _weighted(mid, control)
+        text = optimised if self.controlnet_text == "optimised" else prompt
+        down, mid = self._residuals(z_t, t, text, pose_cond.expand(frames, -1, -1, -1))
+        if control_weights is not None:
+            down = [_weighted(residual, control_weights) for residual in down]
+            mid = _weighted(mid, control_weights)
         if self.embedding_role == "conditional":
             conditional, unconditional = optimised, null
         else:
@@ -109,15 +110,15 @@ class Denoiser:
         return eps_null + self.guidance_scale * (eps_text - eps_null)
 
     def _residuals(
-        self, z_t: Tensor, timestep: Tensor, text: Tensor, hints: Tensor
+        self, z_t: Tensor, timestep: Tensor, text: Tensor, pose_cond: Tensor
     ) -> tuple[list[Tensor], Tensor]:
         self.calls["controlnet"] += len(z_t)
-        with _embedded_hints(self.controlnet):
+        with _embedded_poses(self.controlnet):
             down, mid = self.controlnet(
                 z_t,
                 timestep,
                 text,
-                controlnet_cond=hints,
+                controlnet_cond=pose_cond,
                 conditioning_scale=self.controlnet_scale,
                 return_dict=False,
             )
@@ -145,8 +146,8 @@ def _weighted(residual: Tensor, weights: Tensor) -> Tensor:
 
 
 @contextmanager
-def _embedded_hints(controlnet: ControlNetModel) -> Iterator[None]:
-    """Within, ControlNet takes hint embeddings instead of drawings."""
+def _embedded_poses(controlnet: ControlNetModel) -> Iterator[None]:
+    """Within, ControlNet takes embedded poses instead of drawings."""
     embedding = controlnet.controlnet_cond_embedding
     controlnet.controlnet_cond_embedding = nn.Identity()
     try:

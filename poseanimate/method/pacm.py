@@ -6,7 +6,6 @@ latents; ∅_s the source embeddings, one per step, and ∅̃ the pose-aware one
 
 from __future__ import annotations
 
-import math
 from collections.abc import Generator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -25,29 +24,23 @@ class SourceOptimisation:
 
     inner_steps: n, Adam steps per timestep (Sec. 4.1: 5).
     learning_rate: of the first timestep; falls by half until the last (null-text inversion's schedule).
-    tolerance: stop early when the loss is under tolerance · (1 + 2 i) at the i-th timestep of 50.
-    share: of the timesteps, from the noisiest on, that are optimised; the others keep what they start from.
+    tolerance: stop early when the loss is under tolerance · (1 + 2 i) at the i-th timestep of 50; 0: never.
     start: what a timestep starts from, the embedding found at the "previous" one, as the paper's progressive
         optimisation, or the "prompt"'s.
     """
 
     inner_steps: int = 5
     learning_rate: float = 1e-2
-    tolerance: float = 1e-5
-    share: float = 1.0
+    tolerance: float = 0.0
     start: str = "previous"
-
-    def optimised(self, steps: int) -> int:
-        """How many of T timesteps are optimised."""
-        return math.ceil(self.share * steps)
 
     def passes(self, steps: int) -> int:
         """Passes through the networks over T timesteps, where none stops early."""
-        return steps + self.inner_steps * self.optimised(steps)
+        return steps * (1 + self.inner_steps)
 
     def cost(self, steps: int) -> int:
         """Their cost in forward passes; a gradient costs two."""
-        return steps + 3 * self.inner_steps * self.optimised(steps)
+        return steps * (1 + 3 * self.inner_steps)
 
 
 @dataclass(frozen=True)
@@ -56,24 +49,20 @@ class PoseOptimisation:
 
     steps: gradient steps per timestep (Alg. 1: one); 0 keeps the source embeddings.
     learning_rate: η.
-    optimiser: "gradient", the plain step of line 7, or "adam".
-    resample: sample again with the updated embedding before going on (Alg. 1 does not).
     """
 
     steps: int = 1
     learning_rate: float = 1.0
-    optimiser: str = "gradient"
-    resample: bool = False
 
     @property
     def passes(self) -> int:
         """Passes through the networks per timestep."""
-        return self.steps + (self.steps == 0 or self.resample)
+        return max(self.steps, 1)
 
     @property
     def cost(self) -> int:
         """Their cost per timestep, in forward passes; a gradient costs two."""
-        return 3 * self.steps + (self.steps == 0 or self.resample)
+        return 3 * self.steps or 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,24 +71,6 @@ class Step:
 
     k: int
     z_0: Tensor
-
-
-@dataclass(frozen=True, eq=False)
-class Pull:
-    """Alg. 1 within the generation: one gradient step per timestep, which serves from the next timestep on.
-
-    inverted: Z_0 … Z_T of the source, (T + 1, c, h, w), towards which frames are pulled.
-    rate: η.
-    """
-
-    inverted: Tensor
-    rate: float
-
-    def gradient(self, sampled: Tensor, k: int, embedding: Tensor) -> Tensor:
-        """Of Alg. 1, line 6, for frames at Z_{k-1} (frames, c, h, w) by their embeddings (frames, L, d)."""
-        target = self.inverted[k - 1 : k]
-        (gradient,) = torch.autograd.grad((sampled - target).square().sum(), embedding)
-        return gradient / target.numel()
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,27 +86,31 @@ class SourceEmbeddings:
 
 
 def pose_aware_inversion(
-    denoiser: Denoiser, ddim: DDIM, inverted: Tensor, hint: Tensor, how: SourceOptimisation
+    denoiser: Denoiser,
+    ddim: DDIM,
+    inverted: Tensor,
+    pose_cond: Tensor,
+    config: SourceOptimisation,
 ) -> Generator[Step, None, SourceEmbeddings]:
     """Finds the embeddings that reconstruct the source under its own pose and full guidance, Eq. 6.
 
     Args:
         inverted: Z_0 … Z_T, (T + 1, c, h, w).
-        hint: hint embedding of the source pose, (1, c, h, w).
+        pose_cond: of the source pose, (1, c, h, w).
     """
     embedding = denoiser.initial
     z_bar = inverted[-1:]
     embeddings, trajectory = [], [z_bar]
     for i, k in enumerate(range(ddim.steps, 0, -1)):
         target, timestep = inverted[k - 1 : k], ddim.timestep(k)
-        if how.start == "prompt":
+        if config.start == "prompt":
             embedding = denoiser.initial
         embedding = embedding.detach().clone().requires_grad_(True)
         progress = i / ddim.steps
-        adam = torch.optim.Adam([embedding], lr=how.learning_rate * (1 - progress / 2))
-        for _ in range(how.inner_steps if i < how.optimised(ddim.steps) else 0):
+        adam = torch.optim.Adam([embedding], lr=config.learning_rate * (1 - progress / 2))
+        for _ in range(config.inner_steps):
             with torch.enable_grad():
-                eps = denoiser.predict(z_bar, timestep, embedding, hint)
+                eps = denoiser.predict(z_bar, timestep, embedding, pose_cond)
                 loss = (ddim.step(z_bar, eps, k) - target).square().sum()
             # the mean's factor comes after the gradient: half precision would lose it
             (gradient,) = torch.autograd.grad(loss, embedding)
@@ -143,12 +118,12 @@ def pose_aware_inversion(
             denoiser.calls["gradient"] += denoiser.branches
             adam.step()
             yield Step(k, ddim.predict_z0(z_bar, eps.detach(), k))
-            least = how.tolerance * (1 + 2 * 50 * progress) * target.numel()
-            if least and float(loss.detach()) < least:  # a look makes a GPU wait
+            least = config.tolerance * (1 + 2 * 50 * progress) * target.numel()
+            if least and float(loss.detach()) < least:  # reading the loss makes a GPU wait
                 break
         embedding = embedding.detach()
         with torch.no_grad():
-            eps = denoiser.predict(z_bar, timestep, embedding, hint)
+            eps = denoiser.predict(z_bar, timestep, embedding, pose_cond)
             z_0 = ddim.predict_z0(z_bar, eps, k)
             z_bar = ddim.step(z_bar, eps, k)
         embeddings.append(embedding)
@@ -163,58 +138,49 @@ def optimise_embeddings(
     inverted: Tensor,
     source_embeddings: Tensor,
     start: Tensor,
-    hints: Tensor,
-    how: PoseOptimisation,
+    pose_cond: Tensor,
+    config: PoseOptimisation,
     maps: CrossAttentionMaps | None = None,
 ) -> Generator[Step, None, Tensor]:
     """Pose-aware embedding optimisation, Alg. 1 lines 3 to 9, all frames at once (they are independent).
 
     As in Alg. 1 a timestep samples with the embedding as it was and updates it afterwards: the update shows in
-    the final generation alone, unless `how.resample`.
+    the final generation alone.
 
     Args:
         inverted: Z_0 … Z_T of the source, (T + 1, c, h, w).
         source_embeddings: ∅_s, (T, L, d).
         start: Z̃_T, (1, c, h, w), where every frame starts.
-        hints: hint embeddings of the target poses, (frames, c, h, w).
+        pose_cond: of the target poses, (frames, c, h, w).
         maps: adds up the character's cross-attention on the way, where MGDM wants its masks from it.
 
     Returns:
         ∅̃, (frames, T, L, d).
     """
-    frames = len(hints)
+    frames = len(pose_cond)
     z_tilde = start.expand(frames, -1, -1, -1)
     optimised: list[Tensor] = []
     for k in range(ddim.steps, 0, -1):
         target, timestep = inverted[k - 1 : k], ddim.timestep(k)
         embedding = source_embeddings[k - 1].expand(frames, -1, -1).clone()
-        sampled, z_0 = None, z_tilde
-        adam = torch.optim.Adam([embedding], lr=how.learning_rate)
-        for _ in range(how.steps):
-            embedding.requires_grad_(True)
-            with torch.enable_grad(), _watched(denoiser, maps):
-                eps = denoiser.predict(z_tilde, timestep, embedding, hints)
-                z_prev = ddim.step(z_tilde, eps, k)
-                # summed over frames: each frame's gradient is its own
-                loss = (z_prev - target).square().sum()
-            (gradient,) = torch.autograd.grad(loss, embedding)
-            gradient = gradient / target.numel()
-            denoiser.calls["gradient"] += denoiser.branches * frames
+        sampled: tuple[Tensor, Tensor] | None = None  # Z̃_{k-1}, and the clean latents predicted
+        for _ in range(config.passes):
+            embedding.requires_grad_(config.steps > 0)
+            with torch.set_grad_enabled(config.steps > 0), _watched(denoiser, maps):
+                eps = denoiser.predict(z_tilde, timestep, embedding, pose_cond)
+                z_prev = ddim.step(z_tilde, eps, k)  # line 6
+                loss = (z_prev - target).square().sum()  # each frame's gradient is its own
             if sampled is None:
-                sampled, z_0 = z_prev.detach(), ddim.predict_z0(z_tilde, eps.detach(), k)
-            embedding = embedding.requires_grad_(False)
-            if how.optimiser == "adam":
-                embedding.grad = gradient
-                adam.step()
-            else:
-                embedding -= how.learning_rate * gradient
-            yield Step(k, z_0)
-        if sampled is None or how.resample:
-            with torch.no_grad(), _watched(denoiser, maps):
-                eps = denoiser.predict(z_tilde, timestep, embedding, hints)
-            sampled, z_0 = ddim.step(z_tilde, eps, k), ddim.predict_z0(z_tilde, eps, k)
-            yield Step(k, z_0)
-        z_tilde = sampled
+                sampled = z_prev.detach(), ddim.predict_z0(z_tilde, eps.detach(), k)
+            if config.steps:
+                (gradient,) = torch.autograd.grad(loss, embedding)
+                denoiser.calls["gradient"] += denoiser.branches * frames
+                # the mean's factor comes after the gradient: half precision would lose it
+                gradient = gradient / target.numel()
+                embedding = embedding.detach() - config.learning_rate * gradient  # line 7
+            yield Step(k, sampled[1])
+        assert sampled is not None
+        z_tilde = sampled[0]
         optimised.append(embedding.detach())
     return torch.stack(optimised[::-1], dim=1)
 

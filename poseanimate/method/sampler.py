@@ -2,164 +2,171 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
-from contextlib import ExitStack
-from dataclasses import dataclass, field
+from collections.abc import Generator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn.functional import adaptive_max_pool2d
 
-from poseanimate.method.cross_frame import FrameAttention
+from poseanimate.method.cross_frame import CrossFrameAttention, FramePass, KeyValueCache
 from poseanimate.method.ddim import DDIM
 from poseanimate.method.denoiser import Denoiser
-from poseanimate.method.pacm import Pull, Step
+from poseanimate.method.extras.direct_inversion import background_share
+from poseanimate.method.pacm import Step
+from poseanimate.method.regions import ChunkRegions
 
 
-@dataclass
+@dataclass(frozen=True, eq=False)
+class FrameRecord:
+    """What the next frames need of a frame: its keys and values, and its mask (1, H, W), None without masks."""
+
+    keys_values: KeyValueCache
+    mask: Tensor | None
+
+
+@dataclass(frozen=True, eq=False)
+class SourceRecord(FrameRecord):
+    """What frames need of frame 0's own pass.
+
+    deviation: (T, c, h, w); entry k - 1 is Z_{k-1} less what sampling makes of Z_k.
+    """
+
+    deviation: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Chunk:
+    """Clean latents (frames, c, h, w) of a chunk, and what the next one needs of its last frame."""
+
+    latents: Tensor
+    last: FrameRecord
+
+
+@dataclass(frozen=True, eq=False)
 class Sampler:
     """Generates frames 1 … N in order; frame 0 is the source.
 
     attention: DCAM's or a baseline's, or None to leave the U-Net's self-attention as it is.
     start: Z_T, (1, c, h, w), where every frame starts.
-    background: "sampled" as everything else; by "direct" inversion (Ju et al. 2023, there for the source's branch
-        alone): at every step frames are given the difference by which the source's own sampling misses its
-        inverted trajectory, so that a frame in the source's pose is the source; or "blended" (Avrahami et al.
-        2023): the source's latents. With masks this is done where the character is in neither the source nor the frame.
+    hold_background: by direct inversion (method/extras); else it is sampled as everything else.
     source_mask: M_s, (1, H, W) in [0, 1], where frames come with masks.
-    device_budget_bytes: what the device has for keys and values of frame 0, of the frame before a chunk and of
-        its last one; where they are more, the main memory keeps them. None is as much as it takes.
-    pinned_budget_bytes: what of the main memory may be page-locked for that, and so copied on the side.
+    device_budget_bytes: what the device has for keys and values of three frames: frame 0, the frame before a chunk and
+        its last one. Where they are more, the main memory keeps them; None: no limit.
+    pinned_budget_bytes: what of the main memory may be page-locked for that.
     """
 
     denoiser: Denoiser
     ddim: DDIM
     start: Tensor
-    attention: FrameAttention | None = None
+    attention: CrossFrameAttention | None = None
     source_mask: Tensor | None = None
-    background: str = "sampled"
+    hold_background: bool = False
     device_budget_bytes: int | None = None
     pinned_budget_bytes: int = 0
-    _last_mask: Tensor | None = field(default=None)
-    _trajectory: Tensor = field(default_factory=lambda: torch.empty(0))
-    _deviation: dict[int, Tensor] = field(default_factory=dict)
 
     @property
     def follows_source(self) -> bool:
-        """Whether frames need something of frame 0, and `record_source` must come first."""
-        return self.attention is not None or self.background != "sampled"
+        """Whether frames need something of frame 0's own pass."""
+        return self.attention is not None or self.hold_background
 
     def record_source(
-        self, trajectory: Tensor, embeddings: Tensor, hint: Tensor
-    ) -> Generator[Step, None, None]:
-        """Remembers frame 0's keys and values at every timestep, and by how much its step misses the next latent.
+        self, trajectory: Tensor, embeddings: Tensor, pose_cond: Tensor
+    ) -> Generator[Step, None, SourceRecord]:
+        """Frame 0's own pass: its keys and values at every timestep, and by how much its step misses the next latent.
 
         Args:
             trajectory: frame 0's latents, (T + 1, c, h, w), Z̄ or Z.
             embeddings: ∅_s, (T, L, d).
-            hint: of the source pose, (1, c, h, w).
+            pose_cond: of the source pose, (1, c, h, w).
         """
-        if not self.follows_source:
-            return
-        self._last_mask, self._trajectory = self.source_mask, trajectory
         masks = None if self.source_mask is None else self.source_mask.expand(3, -1, -1)
+        regions, keys_values = self._regions(masks), KeyValueCache()
+        deviation = []
         for k in range(self.ddim.steps, 0, -1):
             z_t = trajectory[k : k + 1]
+            own = FramePass(self.ddim.timestep(k), None, None, keys_values, regions)
             with torch.no_grad():
-                eps = self._predict(
-                    z_t, k, embeddings[k - 1 : k], hint, masks=masks, recording=True
-                )
-            self._deviation[k] = trajectory[k - 1 : k] - self.ddim.step(z_t, eps, k)
+                eps = self._predict(z_t, k, embeddings[k - 1 : k], pose_cond, own)
+            deviation.append(trajectory[k - 1 : k] - self.ddim.step(z_t, eps, k))
             if k == self.ddim.steps:
-                self._find_room()
+                self._make_room(keys_values)
             yield Step(k, self.ddim.predict_z0(z_t, eps, k))
+        return SourceRecord(keys_values, self.source_mask, torch.cat(deviation[::-1]))
 
-    def chunk(
+    def sample_chunk(
         self,
+        source: SourceRecord | None,
+        previous: FrameRecord | None,
         embeddings: Tensor,
-        hints: Tensor,
-        masks: Tensor | None,
-        pull: Pull | None = None,
-        control: Tensor | None = None,
-    ) -> Iterator[Step]:
-        """Generates the next frames; the last step's z_0 are their clean latents (frames, c, h, w).
+        pose_cond: Tensor,
+        masks: Tensor | None = None,
+        control_weights: Tensor | None = None,
+    ) -> Generator[Step, None, Chunk]:
+        """Generates the next frames; one that fails leaves nothing behind, and can be done again.
 
         Args:
+            source: of `record_source`; None where frames don't follow the source.
+            previous: of the frame before the chunk; frame 0's at first.
             embeddings: ∅̃, (frames, T, L, d).
-            hints: of the target poses, (frames, c, h, w).
+            pose_cond: of the target poses, (frames, c, h, w).
             masks: M_i, (frames, H, W) in [0, 1], or None where nothing asks for them.
-            pull: does Alg. 1 on the way; `embeddings` are then ∅_s.
-            control: how many times ControlNet counts at each latent pixel, (frames, 1, h, w); None: once.
+            control_weights: of ControlNet's residuals at each latent pixel, (frames, 1, h, w); None: 1.
         """
-        z_t = self.start.expand(len(hints), -1, -1, -1)
+        z_t = self.start.expand(len(pose_cond), -1, -1, -1)
         chunk_masks = None
-        if masks is not None and self.source_mask is not None and self._last_mask is not None:
-            chunk_masks = torch.cat([self.source_mask, self._last_mask, masks])
-        where = self._where_background(masks, z_t)
-        self.forget_unfinished()
-        pulled_by = torch.zeros_like(embeddings[:, 0])
+        if masks is not None and self.source_mask is not None:
+            before = self.source_mask if previous is None else previous.mask
+            assert before is not None
+            chunk_masks = torch.cat([self.source_mask, before, masks])
+        regions = self._regions(chunk_masks)
+        last = KeyValueCache() if source is None else source.keys_values.another()
+        share = None
+        if self.hold_background:
+            share = background_share(masks, self.source_mask, z_t)
         for k in range(self.ddim.steps, 0, -1):
-            embedding = (embeddings[:, k - 1] + pulled_by).requires_grad_(pull is not None)
-            with torch.set_grad_enabled(pull is not None):
-                eps = self._predict(z_t, k, embedding, hints, masks=chunk_masks, control=control)
-                sampled = self.ddim.step(z_t, eps, k)
-            if pull is not None:
-                pulled_by = pulled_by - pull.rate * pull.gradient(sampled, k, embedding)
-                self.denoiser.calls["gradient"] += self.denoiser.branches * len(hints)
-            z_0 = self.ddim.predict_z0(z_t, eps.detach(), k)
-            z_t = self._held(sampled.detach(), k, where)
-            if (
-                k == 1
-            ):  # what is left behind counts from here on: an unfinished chunk can be done again
-                self._last_mask = None if masks is None else masks[-1:]
-                if self.attention is not None:
-                    self.attention.memory.done()
+            own = None
+            if source is not None and previous is not None:
+                own = FramePass(
+                    self.ddim.timestep(k), source.keys_values, previous.keys_values, last, regions
+                )
+            with torch.no_grad():
+                eps = self._predict(z_t, k, embeddings[:, k - 1], pose_cond, own, control_weights)
+            z_0 = self.ddim.predict_z0(z_t, eps, k)
+            z_t = self.ddim.step(z_t, eps, k)
+            if share is not None and source is not None:
+                z_t = z_t + share * source.deviation[k - 1]
             yield Step(k, z_0 if k > 1 else z_t)
+        return Chunk(z_t, FrameRecord(last, None if masks is None else masks[-1:]))
 
-    def forget_unfinished(self) -> None:
-        """What a chunk that didn't come to its end has left behind."""
-        if self.attention is not None:
-            self.attention.memory.begin()
+    def _regions(self, masks: Tensor | None) -> ChunkRegions | None:
+        if masks is None or self.attention is None or not self.attention.decouples:
+            return None
+        grid = (self.start.shape[2], self.start.shape[3])
+        return ChunkRegions(masks, grid, self.denoiser.branches)
 
-    def _find_room(self) -> None:
-        """After frame 0's first timestep, which tells what all take."""
-        if self.attention is None or self.device_budget_bytes is None:
+    def _make_room(self, keys_values: KeyValueCache) -> None:
+        """After frame 0's first timestep, which tells how much all of them take."""
+        if self.device_budget_bytes is None:
             return
-        frames = 3  # the first, the one before a chunk, and its last
-        needed = frames * self.ddim.steps * self.attention.memory.nbytes()
+        needed = 3 * self.ddim.steps * keys_values.nbytes
         if needed > self.device_budget_bytes:
             # a lock takes up to twice as much, see KeyValueCache
-            self.attention.memory.offload(2 * needed <= self.pinned_budget_bytes)
-
-    def _held(self, z_t: Tensor, k: int, where: Tensor) -> Tensor:
-        """Z_{k-1} of frames with their background held to the source's."""
-        if self.background == "direct":
-            return z_t + where * self._deviation[k]
-        if self.background == "blended":
-            return z_t + where * (self._trajectory[k - 1 : k] - z_t)
-        return z_t
-
-    def _where_background(self, masks: Tensor | None, z_t: Tensor) -> Tensor:
-        """(frames, 1, h, w): 1 where the character is in neither the source nor the frame; 1 where nobody says."""
-        if masks is None or self.source_mask is None:
-            return torch.ones_like(z_t[:, :1])
-        body = torch.maximum(masks, self.source_mask)[:, None]
-        return 1 - adaptive_max_pool2d(body, z_t.shape[2:])
+            keys_values.offload(2 * needed <= self.pinned_budget_bytes)
 
     def _predict(
         self,
         z_t: Tensor,
         k: int,
         embeddings: Tensor,
-        hints: Tensor,
-        masks: Tensor | None = None,
-        control: Tensor | None = None,
-        recording: bool = False,
+        pose_cond: Tensor,
+        frames: FramePass | None,
+        control_weights: Tensor | None = None,
     ) -> Tensor:
-        timestep = self.ddim.timestep(k)
-        with ExitStack() as scope:
-            if self.attention is not None:
-                self.attention.timestep, self.attention.masks = timestep, masks
-                self.attention.recording = recording
-                scope.enter_context(self.attention.installed(self.denoiser.unet))
-            return self.denoiser.predict(z_t, timestep, embeddings, hints, control)
+        attending: AbstractContextManager[None] = nullcontext()
+        if self.attention is not None and frames is not None:
+            attending = self.attention.installed(self.denoiser.unet, frames)
+        with attending:
+            return self.denoiser.predict(
+                z_t, self.ddim.timestep(k), embeddings, pose_cond, control_weights
+            )

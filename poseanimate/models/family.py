@@ -83,7 +83,7 @@ class Models:
         embedding: Tensor = self.text_encoder(ids.to(self.device)).last_hidden_state.float()
         return embedding
 
-    def image_prompt(self, picture: NDArray[np.uint8], scale: float) -> ImagePrompt:
+    def image_prompt(self, picture: NDArray[np.uint8], scale: float = 1.0) -> ImagePrompt:
         """A picture (H, W, 3) as a prompt beside the text.
 
         Raises:
@@ -92,7 +92,7 @@ class Models:
         if self.ip_adapter is None:
             raise ModelsError(
                 f"The models {self.name!r} have no IP-Adapter.",
-                "Set image_prompt to 0, or use the models sd15.",
+                "Choose another baseline, or use the models sd15.",
             )
         return self.ip_adapter.prompt(self.unet, picture, scale)
 

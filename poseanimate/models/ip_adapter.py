@@ -63,7 +63,7 @@ class IPAdapter:
                 remedy = "Check the connection to the Hugging Face hub"
             raise ModelsError(
                 f"IP-Adapter can't be used ({first_line(error)}).",
-                f"{remedy}, or set image_prompt to 0.",
+                f"{remedy}, or choose another baseline.",
             ) from error
         return ImagePrompt(tokens.to(**options), own, scale)
 

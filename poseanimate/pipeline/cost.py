@@ -25,9 +25,9 @@ class CostModel:
         """Of a run of so many passes."""
         return self.pace_s * branches * passes
 
-    def memory_bytes(self, together: float) -> int:
-        """At the peak of a run in which so many frames and branches go through together."""
-        return round(self.fixed_bytes + self.sample_bytes * together)
+    def memory_bytes(self, samples: float) -> int:
+        """At the peak of a run in which so many samples (frames times branches) are evaluated at once."""
+        return round(self.fixed_bytes + self.sample_bytes * samples)
 
 
 @dataclass
@@ -47,9 +47,9 @@ class MemoryMonitor:
         """Takes a reading; on a GPU the highest since the last reset."""
         self.peak_bytes = max(self.peak_bytes, used_bytes(self.device))
 
-    def learnt(self, pace_s: float, together: float) -> CostModel:
-        """After a run in which so many frames and branches went through together."""
-        return CostModel(pace_s, self.fixed_bytes, (self.peak_bytes - self.fixed_bytes) / together)
+    def cost_model(self, pace_s: float, samples: float) -> CostModel:
+        """After a run in which so many samples were evaluated at once."""
+        return CostModel(pace_s, self.fixed_bytes, (self.peak_bytes - self.fixed_bytes) / samples)
 
 
 def used_bytes(device: torch.device) -> int:

@@ -10,12 +10,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn.functional import adaptive_avg_pool2d
 
 from poseanimate.inputs.character import Character
+from poseanimate.method.extras.emphasis import emphasised
 from poseanimate.poses.silhouette import Silhouette
 from poseanimate.poses.skeleton import Pose
 from poseanimate.settings import Settings
+
+REACH = 1.5  # with both: widths of the silhouette within which attention adds to it
 
 
 @dataclass(frozen=True)
@@ -30,11 +32,11 @@ class FrameMasks:
     def masks(self, poses: tuple[Pose, ...], attention: Tensor | None) -> Tensor:
         """M_i of some frames, (frames, H, W) in {0, 1}.
 
-        attention: what the character's words receive, (frames, h, w) in [0, 1]; None where nothing was watched.
-        "both" is the hull and, within a wider hull, what attention adds to it.
+        attention: what the character's words receive, (frames, h, w) in [0, 1]; None where it was not recorded.
+        "both" is the silhouette and, within a wider one, what attention adds to it.
         """
         settings = self.settings
-        drawn = self._drawn(self._hull, poses)
+        drawn = self._drawn(self._silhouette, poses)
         if attention is None or settings.frame_masks == "skeleton":
             return torch.from_numpy(drawn).to(self.device)
         height, width = drawn.shape[1:]
@@ -44,28 +46,26 @@ class FrameMasks:
         )
         seen = large > settings.mask_threshold
         if settings.frame_masks == "both":
-            near = self._drawn(self._hull.widened(settings.mask_reach), poses) > 0
+            near = self._drawn(self._silhouette.widened(REACH), poses) > 0
             seen = (seen & near) | (drawn > 0)
         return torch.from_numpy(seen.astype(np.float32)).to(self.device)
 
-    def control(self, masks: Tensor, grid: tuple[int, int]) -> Tensor | None:
-        """How many times ControlNet counts, (frames, 1, h, w) of a latent grid (h, w); None: once, everywhere.
+    def control_weights(self, masks: Tensor, grid: tuple[int, int]) -> Tensor | None:
+        """Of ControlNet's residuals, (frames, 1, h, w) of a latent grid (h, w); None: 1 everywhere.
 
-        It counts more where M_i is and the character was not, by the square of a latent pixel's share in it: what is
-        mostly background is hardly touched. Alg. 1's own pass goes without, so that its embeddings don't depend on it.
+        Alg. 1's own pass goes without, so that its embeddings don't depend on it.
         """
         emphasis = self.settings.controlnet_emphasis
         if emphasis == 1:
             return None
-        drawn = self._drawn(self._hull, (self.source_pose,))[0]
+        drawn = self._drawn(self._silhouette, (self.source_pose,))[0]
         before = torch.from_numpy(np.maximum(drawn, self.character.mask)).to(masks)
-        share = adaptive_avg_pool2d((masks - before).clamp(min=0)[:, None], grid)
-        return 1 + (emphasis - 1) * share**2
+        return emphasised(masks, before, emphasis, grid)
 
     @cached_property
-    def _hull(self) -> Silhouette:
+    def _silhouette(self) -> Silhouette:
         return Silhouette.fit(self.character.pose, self.character.mask)
 
-    def _drawn(self, hull: Silhouette, poses: tuple[Pose, ...]) -> NDArray[np.float32]:
+    def _drawn(self, silhouette: Silhouette, poses: tuple[Pose, ...]) -> NDArray[np.float32]:
         height, width = self.character.picture.shape[:2]
-        return np.stack([hull.draw(pose, width, height) for pose in poses])
+        return np.stack([silhouette.draw(pose, width, height) for pose in poses])

@@ -1,4 +1,4 @@
-"""How much memory there is, how many frames fit in it together, and what its end looks like."""
+"""How much memory there is, how many frames fit into it, and how running out of it looks."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from diffusers import UNet2DConditionModel
 
 # More are no faster: a CPU's cores are busy with 8 frames and their guidance branches (docs/performance.md).
-MOST = {"cpu": 8, "cuda": 16}
+MAX_CHUNK = {"cpu": 8, "cuda": 16}
 # What a frame's gradient keeps in single precision, for each of its pixels and of the U-Net's first channels, guidance
 # included: Stable Diffusion 1.5's, the pocket models' is half of it.
 GRADIENT_BYTES = 42
@@ -33,15 +33,15 @@ def frame_bytes(unet: UNet2DConditionModel, pixels: int) -> int:
     return GRADIENT_BYTES * channels * pixels * unet.dtype.itemsize // 4
 
 
-def frames_together(chosen: int, device: str, free: int, frame: int) -> int:
-    """How many frames go through the networks at once.
+def choose_chunk_size(chosen: int | None, device: str, free: int, frame: int) -> int:
+    """How many frames are generated together.
 
     Args:
-        chosen: by whoever runs it; 0 is automatic.
+        chosen: by whoever runs it; None: as many as fit, up to MAX_CHUNK.
         device: "cpu" or "cuda".
         free, frame: bytes, see `free_bytes` and `frame_bytes`.
     """
-    return chosen or max(1, min(int(SHARE * free / frame), MOST.get(device, 1)))
+    return chosen or max(1, min(int(SHARE * free / frame), MAX_CHUNK.get(device, 1)))
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -263,7 +263,9 @@ def add_settings(previews: PreviewHandlers, adjustments: Controls, image_prompts
     gr.Markdown(texts.SETTINGS)
     controls = dict(adjustments)
     names = [
-        name for name in preset_names() if image_prompts or not Settings.preset(name).image_prompt
+        name
+        for name in preset_names()
+        if image_prompts or not Settings.preset(name).prompted_by_picture
     ]
     preset = gr.Radio(
         names,
@@ -291,7 +293,6 @@ def add_settings(previews: PreviewHandlers, adjustments: Controls, image_prompts
         controls |= _controls(SWITCHES)
     with gr.Accordion(texts.ADVANCED, open=False), gr.Row(elem_classes="pa-grid pa-wide"):
         controls |= _controls([name for name in SETTING_FIELDS if name not in controls])
-    controls["image_prompt"].visible = image_prompts
     controls = {name: controls[name] for name in SETTING_FIELDS}
     preset.input(previews.preset, preset, list(controls.values()), **QUIET)
     gr.on([each.change for each in lambdas], previews.weigh, lambdas, total, **QUIET)

@@ -82,13 +82,15 @@ def test_time_is_asked_for_as_the_forecast_says(lender: Lender, tmp_path: Path) 
     engine = ZeroGPU(tiny_models(), StageCache(tmp_path, 10**9))
     events = list(engine.animate(*job()))
     assert isinstance(events[-1], Done), "what is learnt is no event"
-    assert engine.learnt is not None and engine.learnt.pace_s > 0, "the worker's pace came back"
+    assert engine.cost_model is not None and engine.cost_model.pace_s > 0, (
+        "the worker's pace came back"
+    )
     list(engine.animate(*job()))
     forecast = engine.forecast(*job())
     assert forecast is not None and "inversion" in forecast.cached, "the worker's results are kept"
     first, second = lender.asked_s
     assert first == START_S + UNKNOWN_S and START_S <= second < first
-    engine.learnt = CostModel(1e6, 0, 0)
+    engine.cost_model = CostModel(1e6, 0, 0)
     assert borrowed_s(*job()) == MAX_S
 
 

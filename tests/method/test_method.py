@@ -17,29 +17,24 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from poseanimate.method import mgdm
+from poseanimate.method import dcam
 from poseanimate.method.attention_maps import CrossAttentionMaps
-from poseanimate.method.cross_frame import FrameAttention
+from poseanimate.method.cross_frame import CrossFrameAttention, FramePass, KeyValueCache
 from poseanimate.method.dcam import DualConsistency, Lambdas
 from poseanimate.method.ddim import DDIM, invert
 from poseanimate.method.denoiser import Denoiser
 from poseanimate.method.extras.baselines import CrossFrame, SpatioTemporal
-from poseanimate.method.mgdm import (
-    RegionIndex,
-    decoupled_attention,
-    layer_grid,
-    regions,
-    sorted_attention,
-)
+from poseanimate.method.extras.sorted_attention import SORTED_FROM, RegionIndex, sorted_attention
+from poseanimate.method.mgdm import decoupled_attention
 from poseanimate.method.pacm import (
     PoseOptimisation,
-    Pull,
     SourceOptimisation,
     optimise_embeddings,
     pose_aware_inversion,
 )
 from poseanimate.method.processors import is_self_attention_of_up_blocks
-from poseanimate.method.sampler import Sampler
+from poseanimate.method.regions import ChunkRegions, character_tokens, layer_grid
+from poseanimate.method.sampler import Sampler, SourceRecord
 from poseanimate.models.loading import POCKET
 from poseanimate.pocket.training.nets import build_scheduler
 
@@ -118,14 +113,14 @@ def test_sampling_undoes_inversion_up_to_an_error_that_falls_with_the_step() -> 
     Over the less noisy half of the schedule: towards its end 1/√ᾱ magnifies what random networks predict.
     """
     eps, z_0 = denoiser(1.0), latents(1)
-    hint = eps.hints(drawings(1))
+    pose_cond = eps.embed_poses(drawings(1))
 
     @torch.no_grad()
     def predict(z: Tensor, timestep: int) -> Tensor:
-        return eps.predict(z, timestep, eps.prompt, hint)
+        return eps.predict(z, timestep, eps.prompt, pose_cond)
 
     def error(steps: int) -> float:
-        """Of z_0, root mean square, relative to how far inversion leads away from it."""
+        """Of z_0, root mean square, relative to config far inversion leads away from it."""
         whole, half = DDIM.from_scheduler(build_scheduler(), steps), steps // 2
         ddim = DDIM(whole.timesteps[:half], whole.alpha_bar[: half + 1])
         *_, z_t = invert(ddim, z_0, predict)
@@ -179,7 +174,7 @@ def test_guidance_is_the_formula(role: str, text: str, scale: float) -> None:
     conditional = optimised if role == "conditional" else eps.prompt
     unconditional = eps.null if role == "conditional" else optimised
     expected = branch(unconditional) + scale * (branch(conditional) - branch(unconditional))
-    found = eps.predict(z, 500, optimised, eps.hints(drawing))
+    found = eps.predict(z, 500, optimised, eps.embed_poses(drawing))
     torch.testing.assert_close(found, expected, **CLOSE)
 
 
@@ -190,10 +185,10 @@ def test_guidance_is_the_formula(role: str, text: str, scale: float) -> None:
 def test_pose_aware_inversion_is_eq_6(start: str) -> None:
     """Transcribed literally: Adam on one embedding per timestep, carried over to the next or begun anew."""
     eps, ddim = denoiser(), DDIM.from_scheduler(build_scheduler(), T)
-    hint = eps.hints(drawings(1))
+    pose_cond = eps.embed_poses(drawings(1))
     inverted = latents(T + 1)
-    how = SourceOptimisation(inner_steps=2, learning_rate=0.05, tolerance=0.0, start=start)
-    found = finish(pose_aware_inversion(eps, ddim, inverted, hint, how))
+    config = SourceOptimisation(inner_steps=2, learning_rate=0.05, tolerance=0.0, start=start)
+    found = finish(pose_aware_inversion(eps, ddim, inverted, pose_cond, config))
 
     z_bar, embedding = inverted[T : T + 1], eps.prompt.clone()
     for i in range(T):
@@ -203,56 +198,44 @@ def test_pose_aware_inversion_is_eq_6(start: str) -> None:
         adam = torch.optim.Adam([embedding], lr=0.05 * (1 - 0.5 * i / T))
         for _ in range(2):
             adam.zero_grad()
-            z_prev = ddim.step(z_bar, eps.predict(z_bar, ddim.timestep(k), embedding, hint), k)
+            z_prev = ddim.step(z_bar, eps.predict(z_bar, ddim.timestep(k), embedding, pose_cond), k)
             loss = torch.mean((inverted[k - 1 : k] - z_prev) ** 2)
             loss.backward()
             adam.step()
         embedding = embedding.detach()
         torch.testing.assert_close(found.embeddings[k - 1 : k], embedding, **CLOSE)
-        z_bar = ddim.step(z_bar, eps.predict(z_bar, ddim.timestep(k), embedding, hint), k).detach()
+        z_bar = ddim.step(
+            z_bar, eps.predict(z_bar, ddim.timestep(k), embedding, pose_cond), k
+        ).detach()
         torch.testing.assert_close(found.trajectory[k - 1 : k], z_bar, **CLOSE)
-
-
-@pytest.mark.parametrize(("share", "optimised"), [(0.0, 0), (0.5, 2), (0.67, 3), (1.0, 3)])
-def test_a_part_of_the_timesteps_is_optimised_and_the_rest_keeps_the_last(
-    share: float, optimised: int
-) -> None:
-    eps, ddim = denoiser(), DDIM.from_scheduler(build_scheduler(), T)
-    hint, inverted = eps.hints(drawings(1)), latents(T + 1)
-    how = SourceOptimisation(inner_steps=2, learning_rate=0.05, tolerance=0.0, share=share)
-    found = finish(pose_aware_inversion(eps, ddim, inverted, hint, how))
-    assert eps.calls["controlnet"] == how.passes(T) == T + 2 * optimised
-    assert eps.calls["gradient"] == 2 * 2 * optimised
-    whole = SourceOptimisation(inner_steps=2, learning_rate=0.05, tolerance=0.0)
-    expected = finish(pose_aware_inversion(denoiser(), ddim, inverted, hint, whole)).embeddings
-    last = expected[T - optimised : T - optimised + 1] if optimised else eps.prompt
-    for k in range(T, 0, -1):
-        wanted = expected[k - 1 : k] if T - k < optimised else last
-        torch.testing.assert_close(found.embeddings[k - 1 : k], wanted, **CLOSE)
 
 
 def test_negative_prompt_inversion_is_guidance_1() -> None:
     """Its unconditional branch is told the prompt; where source and target share it, guidance does nothing."""
     eps = denoiser(7.5)
     told_twice = dataclasses.replace(eps, null=eps.prompt)
-    z, hints = latents(2), eps.hints(drawings(2))
-    expected = dataclasses.replace(eps, guidance_scale=1.0).predict(z, 500, eps.prompt, hints)
-    torch.testing.assert_close(told_twice.predict(z, 500, eps.prompt, hints), expected, **CLOSE)
+    z, pose_cond = latents(2), eps.embed_poses(drawings(2))
+    expected = dataclasses.replace(eps, guidance_scale=1.0).predict(z, 500, eps.prompt, pose_cond)
+    torch.testing.assert_close(told_twice.predict(z, 500, eps.prompt, pose_cond), expected, **CLOSE)
 
 
 def test_pose_aware_inversion_reconstructs_better_than_the_prompt() -> None:
     eps, ddim = denoiser(), DDIM.from_scheduler(build_scheduler(), 6)
-    hint = eps.hints(drawings(1))
+    pose_cond = eps.embed_poses(drawings(1))
     with torch.no_grad():
         inverted = torch.cat(
             list(
-                invert(ddim, latents(1), lambda z, t: denoiser(1.0).predict(z, t, eps.prompt, hint))
+                invert(
+                    ddim,
+                    latents(1),
+                    lambda z, t: denoiser(1.0).predict(z, t, eps.prompt, pose_cond),
+                )
             )
         )
 
     def error(inner_steps: int) -> float:
-        how = SourceOptimisation(inner_steps, learning_rate=0.05, tolerance=0.0)
-        source = finish(pose_aware_inversion(eps, ddim, inverted, hint, how))
+        config = SourceOptimisation(inner_steps, learning_rate=0.05, tolerance=0.0)
+        source = finish(pose_aware_inversion(eps, ddim, inverted, pose_cond, config))
         return float((source.trajectory[0] - inverted[0]).square().mean())
 
     assert error(8) < 0.8 * error(0)
@@ -260,12 +243,18 @@ def test_pose_aware_inversion_reconstructs_better_than_the_prompt() -> None:
 
 def test_embedding_optimisation_of_many_frames_is_alg_1_frame_by_frame() -> None:
     eps, ddim = denoiser(), DDIM.from_scheduler(build_scheduler(), T)
-    inverted, hints = latents(T + 1), eps.hints(drawings(3))
+    inverted, pose_cond = latents(T + 1), eps.embed_poses(drawings(3))
     source = torch.randn(T, TOKENS, 16, generator=torch.Generator().manual_seed(4))
     eta = 2.0
     found = finish(
         optimise_embeddings(
-            eps, ddim, inverted, source, inverted[-1:], hints, PoseOptimisation(learning_rate=eta)
+            eps,
+            ddim,
+            inverted,
+            source,
+            inverted[-1:],
+            pose_cond,
+            PoseOptimisation(learning_rate=eta),
         )
     )
     assert found.shape == (3, T, TOKENS, 16)
@@ -274,7 +263,7 @@ def test_embedding_optimisation_of_many_frames_is_alg_1_frame_by_frame() -> None
         for k in range(T, 0, -1):
             embedding = source[k - 1 : k].clone().requires_grad_(True)
             z_prev = ddim.step(
-                z_tilde, eps.predict(z_tilde, ddim.timestep(k), embedding, hints[i : i + 1]), k
+                z_tilde, eps.predict(z_tilde, ddim.timestep(k), embedding, pose_cond[i : i + 1]), k
             )
             torch.nn.functional.mse_loss(z_prev, inverted[k - 1 : k]).backward()
             updated = embedding.detach() - eta * embedding.grad
@@ -286,45 +275,38 @@ def test_without_steps_the_source_embeddings_stay() -> None:
     eps, ddim = denoiser(), DDIM.from_scheduler(build_scheduler(), T)
     source = torch.randn(T, TOKENS, 16, generator=torch.Generator().manual_seed(4))
     inverted = latents(T + 1)
-    how = PoseOptimisation(steps=0)
+    config = PoseOptimisation(steps=0)
     found = finish(
-        optimise_embeddings(eps, ddim, inverted, source, inverted[-1:], eps.hints(drawings(2)), how)
+        optimise_embeddings(
+            eps, ddim, inverted, source, inverted[-1:], eps.embed_poses(drawings(2)), config
+        )
     )
     assert torch.equal(found, source.expand(2, -1, -1, -1))
 
 
-@pytest.mark.parametrize(("optimiser", "rate"), [("gradient", 2.0), ("adam", 0.05)])
-@pytest.mark.parametrize("resample", [True, False], ids=["resampled", "as in Alg. 1"])
-def test_resampling_goes_on_with_the_updated_embedding(
-    resample: bool, optimiser: str, rate: float
-) -> None:
-    """Transcribed literally; without it the embedding as it was leads to the next timestep."""
-    eps, ddim = denoiser(), DDIM.from_scheduler(build_scheduler(), T)
-    inverted, hint = latents(T + 1), eps.hints(drawings(1))
+def test_gradient_steps_start_from_the_sample_of_the_embedding_as_it_was() -> None:
+    """Transcribed literally: Alg. 1 samples before it updates, so the first prediction leads to the next timestep."""
+    eps, ddim, eta = denoiser(), DDIM.from_scheduler(build_scheduler(), T), 2.0
+    inverted, pose_cond = latents(T + 1), eps.embed_poses(drawings(1))
     source = torch.randn(T, TOKENS, 16, generator=torch.Generator().manual_seed(4))
-    how = PoseOptimisation(steps=3, learning_rate=rate, optimiser=optimiser, resample=resample)
-    inputs = (eps, ddim, inverted, source, inverted[-1:], hint, how)
+    config = PoseOptimisation(steps=3, learning_rate=eta)
+    inputs = (eps, ddim, inverted, source, inverted[-1:], pose_cond, config)
     found, steps = finish(optimise_embeddings(*inputs)), list(optimise_embeddings(*inputs))
 
     z_tilde, expected = inverted[T : T + 1], []
     for k in range(T, 0, -1):
         embedding = source[k - 1 : k].clone().requires_grad_(True)
-        descent = torch.optim.Adam if optimiser == "adam" else torch.optim.SGD
-        descent = descent([embedding], lr=rate)
+        descent = torch.optim.SGD([embedding], lr=eta)
         with torch.no_grad():
-            noise = eps.predict(z_tilde, ddim.timestep(k), embedding, hint)
+            noise = eps.predict(z_tilde, ddim.timestep(k), embedding, pose_cond)
         for _ in range(3):
             descent.zero_grad()
-            again = eps.predict(z_tilde, ddim.timestep(k), embedding, hint)
+            again = eps.predict(z_tilde, ddim.timestep(k), embedding, pose_cond)
             z_prev = ddim.step(z_tilde, again, k)
             torch.nn.functional.mse_loss(z_prev, inverted[k - 1 : k]).backward()
             descent.step()
             expected.append((k, ddim.predict_z0(z_tilde, noise, k)))
         torch.testing.assert_close(found[:, k - 1], embedding.detach(), **CLOSE)
-        if resample:
-            with torch.no_grad():
-                noise = eps.predict(z_tilde, ddim.timestep(k), embedding, hint)
-            expected.append((k, ddim.predict_z0(z_tilde, noise, k)))
         z_tilde = ddim.step(z_tilde, noise, k)
     assert [step.k for step in steps] == [k for k, _ in expected]
     for step, (_, z_0) in zip(steps, expected, strict=True):
@@ -373,7 +355,7 @@ def dca_literal(q, k, v, lambdas, masks, form) -> Tensor:
 @pytest.fixture(params=[0, 10**9], ids=["sorted", "whole"])
 def sorted_from(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Tokens are sorted by region as in large layers, or not, as in small ones."""
-    monkeypatch.setattr(mgdm, "SORTED_FROM", request.param)
+    monkeypatch.setattr(dcam, "SORTED_FROM", request.param)
 
 
 @pytest.mark.usefixtures("sorted_from")
@@ -386,15 +368,18 @@ def test_decoupled_attention_is_six_masked_attentions(form: str, seed: int, shar
     q, k, v = (torch.randn(frames, heads, 16, d, generator=generator) for _ in range(3))
     masks = torch.rand(frames, 4, 4, generator=generator) < share
     lambdas = Lambdas(0.5, 0.3, 0.2)
-    attention = DualConsistency(lambdas=lambdas, branches=1, latent_grid=(4, 4), mask_form=form)
-    attention.recording, attention.masks = True, masks[[0, 0, 0]].float()
-    alone = attention.attend("layer", q[:1], k[:1], v[:1])
+    attention = DualConsistency(lambdas=lambdas, branches=1, mask_form=form)
+    first, last = KeyValueCache(), KeyValueCache()
+    regions = ChunkRegions(masks[[0, 0, 0]].float(), (4, 4), branches=1)
+    alone = attention.attend(FramePass(0, None, None, first, regions), "layer", q[:1], k[:1], v[:1])
     twice = (x[[0, 0]] for x in (q, k, v))
     source = dca_literal(*twice, lambdas, masks[[0, 0]].flatten(1), form)
     torch.testing.assert_close(alone, source, atol=1e-5, rtol=1e-4)
-    attention.recording = False
-    attention.masks = torch.cat([masks[:1], masks[:1], masks[1:]]).float()
-    found = attention.attend("layer", q[1:], k[1:], v[1:])
+    chunk = torch.cat([masks[:1], masks[:1], masks[1:]]).float()
+    regions = ChunkRegions(chunk, (4, 4), branches=1)
+    found = attention.attend(
+        FramePass(0, first, first, last, regions), "layer", q[1:], k[1:], v[1:]
+    )
     expected = dca_literal(q, k, v, lambdas, masks.flatten(1), form)
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)
 
@@ -404,16 +389,14 @@ def test_decoupled_attention_is_six_masked_attentions(form: str, seed: int, shar
 def test_sorting_large_layers_changes_nothing(form: str, dtype: torch.dtype) -> None:
     """Frames whose regions differ in size, are empty, or are all, at the size at which it is done."""
     generator = torch.Generator().manual_seed(0)
-    tokens = mgdm.SORTED_FROM
+    tokens = SORTED_FROM
     q, k, v = (torch.randn(4, 2, tokens, 8, generator=generator).to(dtype) for _ in range(3))
     shares = torch.tensor([[0.0], [0.2], [0.7], [1.0]])
     looking, seen = (
         torch.rand(4, tokens, generator=generator) < x for x in (shares, shares.flip(0))
     )
-    found = decoupled_attention(q, k, v, RegionIndex(looking), RegionIndex(seen), form)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(mgdm, "SORTED_FROM", tokens + 1)
-        whole = decoupled_attention(q, k, v, RegionIndex(looking), RegionIndex(seen), form)
+    found = sorted_attention(q, k, v, RegionIndex(looking), RegionIndex(seen), form)
+    whole = decoupled_attention(q, k, v, looking, seen, form)
     close = {"atol": 1e-5, "rtol": 1e-4} if dtype == torch.float32 else {"atol": 0.02, "rtol": 0.05}
     torch.testing.assert_close(found, whole, **close)
 
@@ -435,8 +418,8 @@ def test_a_gradient_goes_through_sorted_tokens() -> None:
 def test_regions_are_the_larger_half_of_a_token() -> None:
     mask = torch.zeros(1, 8, 8)
     mask[:, :4, :5] = 1
-    assert regions(mask, (2, 2)).tolist() == [[True, False, False, False]]
-    assert regions(mask, (8, 8)).sum() == 20
+    assert character_tokens(mask, (2, 2)).tolist() == [[True, False, False, False]]
+    assert character_tokens(mask, (8, 8)).sum() == 20
 
 
 def test_an_empty_region_sees_everything() -> None:
@@ -444,7 +427,7 @@ def test_an_empty_region_sees_everything() -> None:
         torch.randn(1, 1, 4, 3, generator=torch.Generator().manual_seed(s)) for s in range(3)
     )
     nobody, everybody = torch.zeros(1, 4, dtype=torch.bool), torch.ones(1, 4, dtype=torch.bool)
-    found = decoupled_attention(q, k, v, RegionIndex(everybody), RegionIndex(nobody), "region")
+    found = decoupled_attention(q, k, v, everybody, nobody, "region")
     torch.testing.assert_close(found[0, 0], softmax_attention(q[0, 0], k[0, 0], v[0, 0]))
 
 
@@ -514,76 +497,85 @@ def generated(
     lambdas: Lambdas | None = None,
     masks: Tensor | None = None,
     guidance_scale: float = 4.0,
-    baseline: type[FrameAttention] | None = None,
-    rate: float | None = None,
+    baseline: type[CrossFrameAttention] | None = None,
 ) -> Tensor:
     """Frames 1 … N generated in chunks of those sizes, (N, c, h, w)."""
     eps, ddim = denoiser(guidance_scale), DDIM.from_scheduler(build_scheduler(), T)
     count = sum(chunks)
-    hints = eps.hints(drawings(count + 1))
+    pose_cond = eps.embed_poses(drawings(count + 1))
     trajectory = latents(T + 1)
     generator = torch.Generator().manual_seed(6)
     embeddings = eps.prompt + 0.3 * torch.randn(count, T, TOKENS, 16, generator=generator)
-    attention: FrameAttention | None = None
+    attention: CrossFrameAttention | None = None
     if lambdas:
-        attention = DualConsistency(lambdas=lambdas, branches=eps.branches, latent_grid=GRID)
+        attention = DualConsistency(lambdas=lambdas, branches=eps.branches)
     elif baseline:
         attention = baseline(branches=eps.branches)
     sampler = Sampler(
         eps, ddim, trajectory[-1:], attention, masks[:1] if masks is not None else None
     )
-    list(sampler.record_source(trajectory, eps.prompt.expand(T, -1, -1), hints[:1]))
-    frames, at = [], 0
+    source: SourceRecord | None = None
+    if sampler.follows_source:
+        source = finish(
+            sampler.record_source(trajectory, eps.prompt.expand(T, -1, -1), pose_cond[:1])
+        )
+    frames, at, previous = [], 0, source
     for size in chunks:
         rows = slice(at, at + size)
         own = masks[1:][rows] if masks is not None else None
-        pull = None if rate is None else Pull(latents(T + 1, seed=8), rate)
-        *_, last = sampler.chunk(embeddings[rows], hints[1:][rows], own, pull)
-        frames.append(last.z_0)
+        chunk = finish(
+            sampler.sample_chunk(source, previous, embeddings[rows], pose_cond[1:][rows], own)
+        )
+        frames.append(chunk.latents)
+        previous = chunk.last
         at += size
     return torch.cat(frames)
 
 
-def directly(hints: Tensor, attention: FrameAttention | None = None) -> Tensor:
-    """Frames by direct inversion, the first hint the source's; (frames, c, h, w)."""
+def sampled(sampler: Sampler, pose_cond: Tensor, source: SourceRecord | None = None) -> Tensor:
+    """One chunk under the prompt's embedding, (frames, c, h, w)."""
+    embeddings = sampler.denoiser.prompt.expand(len(pose_cond), T, -1, -1)
+    latents: Tensor = finish(sampler.sample_chunk(source, source, embeddings, pose_cond)).latents
+    return latents
+
+
+def directly(pose_cond: Tensor, attention: CrossFrameAttention | None = None) -> Tensor:
+    """Frames by direct inversion, the first pose the source's; (frames, c, h, w)."""
     eps, ddim, trajectory = denoiser(), DDIM.from_scheduler(build_scheduler(), T), latents(T + 1)
-    sampler = Sampler(eps, ddim, trajectory[-1:], attention, background="direct")
-    list(sampler.record_source(trajectory, eps.prompt.expand(T, -1, -1), hints[:1]))
-    *_, last = sampler.chunk(eps.prompt.expand(len(hints) - 1, T, -1, -1), hints[1:], None)
-    return last.z_0
+    sampler = Sampler(eps, ddim, trajectory[-1:], attention, hold_background=True)
+    recording = sampler.record_source(trajectory, eps.prompt.expand(T, -1, -1), pose_cond[:1])
+    return sampled(sampler, pose_cond[1:], finish(recording))
 
 
 @pytest.mark.parametrize("consistent", [True, False], ids=["DCAM", "plain"])
 def test_by_direct_inversion_a_frame_in_the_sources_pose_is_the_source(consistent: bool) -> None:
-    attention = (
-        DualConsistency(lambdas=Lambdas(), branches=2, latent_grid=GRID) if consistent else None
-    )
-    hint = denoiser().hints(drawings(1))
-    frames = directly(hint.expand(3, -1, -1, -1), attention)
+    attention = DualConsistency(lambdas=Lambdas(), branches=2) if consistent else None
+    pose_cond = denoiser().embed_poses(drawings(1))
+    frames = directly(pose_cond.expand(3, -1, -1, -1), attention)
     torch.testing.assert_close(frames, latents(T + 1)[:1].expand(2, -1, -1, -1), **CLOSE)
 
 
 def test_direct_inversion_adds_what_the_source_misses() -> None:
     """Transcribed literally, source and target side by side."""
     eps, ddim, trajectory = denoiser(), DDIM.from_scheduler(build_scheduler(), T), latents(T + 1)
-    hints = eps.hints(drawings(2))
+    pose_cond = eps.embed_poses(drawings(2))
     target = trajectory[T : T + 1]
     for k in range(T, 0, -1):
         source, t = trajectory[k : k + 1], ddim.timestep(k)
-        sampled = ddim.step(source, eps.predict(source, t, eps.prompt, hints[:1]), k)
+        sampled = ddim.step(source, eps.predict(source, t, eps.prompt, pose_cond[:1]), k)
         missed_by = trajectory[k - 1 : k] - sampled
-        target = ddim.step(target, eps.predict(target, t, eps.prompt, hints[1:]), k) + missed_by
-    torch.testing.assert_close(directly(hints), target.detach(), **CLOSE)
+        target = ddim.step(target, eps.predict(target, t, eps.prompt, pose_cond[1:]), k) + missed_by
+    torch.testing.assert_close(directly(pose_cond), target.detach(), **CLOSE)
 
 
-def test_control_that_counts_alike_everywhere_is_controlnets_scale() -> None:
+def test_uniform_control_weights_are_controlnets_scale() -> None:
     found = []
-    for scale, control in ((1.0, torch.full((1, 1, *GRID), 1.7)), (1.7, None), (1.0, None)):
+    for scale, weights in ((1.0, torch.full((1, 1, *GRID), 1.7)), (1.7, None), (1.0, None)):
         eps = denoiser(controlnet_scale=scale)
         sampler = Sampler(eps, DDIM.from_scheduler(build_scheduler(), T), latents(T + 1)[-1:])
-        embeddings, hint = eps.prompt.expand(1, T, -1, -1), eps.hints(drawings(1))
-        *_, last = sampler.chunk(embeddings, hint, None, control=control)
-        found.append(last.z_0.detach())
+        embeddings, pose_cond = eps.prompt.expand(1, T, -1, -1), eps.embed_poses(drawings(1))
+        steps = sampler.sample_chunk(None, None, embeddings, pose_cond, control_weights=weights)
+        found.append(finish(steps).latents)
     torch.testing.assert_close(found[0], found[1], **CLOSE)
     assert float((found[0] - found[2]).abs().max()) > 1e-3
 
@@ -592,9 +584,9 @@ def test_control_that_counts_alike_everywhere_is_controlnets_scale() -> None:
 def test_control_counts_by_its_mean_at_every_level() -> None:
     """Transcribed literally: ControlNet's residuals weighed pixel by pixel, then through the U-Net."""
     eps, z_t, t = denoiser(guidance_scale=1.0), latents(2), 500
-    hints, text = eps.hints(drawings(2)), eps.prompt.expand(2, -1, -1)
+    pose_cond, text = eps.embed_poses(drawings(2)), eps.prompt.expand(2, -1, -1)
     control = 1 + torch.rand(2, 1, *GRID, generator=torch.Generator().manual_seed(9))
-    found = eps.predict(z_t, t, eps.prompt, hints, control)
+    found = eps.predict(z_t, t, eps.prompt, pose_cond, control)
 
     down, mid = tiny_networks()["controlnet"](
         z_t, t, text, controlnet_cond=drawings(2), return_dict=False
@@ -608,7 +600,7 @@ def test_control_counts_by_its_mean_at_every_level() -> None:
         z_t, t, text, down_block_additional_residuals=down, mid_block_additional_residual=mid
     ).sample
     torch.testing.assert_close(found, expected, **CLOSE)
-    assert float((found - eps.predict(z_t, t, eps.prompt, hints)).abs().max()) > 1e-3
+    assert float((found - eps.predict(z_t, t, eps.prompt, pose_cond)).abs().max()) > 1e-3
 
 
 BODIES = (torch.rand(17, 64, 64, generator=torch.Generator().manual_seed(3)) > 0.5).float()
@@ -623,54 +615,28 @@ def test_chunks_of_any_size_give_the_same_frames(chunks: list[int], masks: Tenso
     torch.testing.assert_close(generated(chunks, Lambdas(), masks), whole, **CLOSE)
 
 
-def test_a_pull_is_each_frames_own_whatever_the_chunk() -> None:
-    masks = BODIES[:5]
-    whole = generated([4], Lambdas(), masks, rate=300.0)
-    torch.testing.assert_close(generated([1, 3], Lambdas(), masks, rate=300.0), whole, **CLOSE)
-    assert float((whole - generated([4], Lambdas(), masks)).abs().max()) > 1e-2
-    torch.testing.assert_close(
-        generated([4], Lambdas(), masks, rate=0.0), generated([4], Lambdas(), masks), **CLOSE
-    )
-
-
-def test_a_pull_is_alg_1_within_the_generation() -> None:
-    """Transcribed literally: what line 7 adds at one timestep serves from the next one on."""
-    eps, ddim, rate = denoiser(), DDIM.from_scheduler(build_scheduler(), T), 300.0
-    hint, inverted = eps.hints(drawings(1)), latents(T + 1)
-    source = torch.randn(T, TOKENS, 16, generator=torch.Generator().manual_seed(4))
-    sampler = Sampler(eps, ddim, inverted[-1:])
-    *_, last = sampler.chunk(source[None], hint, None, Pull(inverted, rate))
-    assert eps.calls["gradient"] == 2 * T
-
-    z, added = inverted[-1:], torch.zeros(1, TOKENS, 16)
-    for k in range(T, 0, -1):
-        embedding = (source[k - 1 : k] + added).detach().requires_grad_(True)
-        z_prev = ddim.step(z, eps.predict(z, ddim.timestep(k), embedding, hint), k)
-        torch.nn.functional.mse_loss(z_prev, inverted[k - 1 : k]).backward()
-        added, z = added - rate * embedding.grad, z_prev.detach()
-    torch.testing.assert_close(last.z_0, z, **CLOSE)
-
-
 @pytest.mark.parametrize("baseline", [CrossFrame, SpatioTemporal])
-def test_baselines_do_not_depend_on_chunks_either(baseline: type[FrameAttention]) -> None:
+def test_baselines_do_not_depend_on_chunks_either(baseline: type[CrossFrameAttention]) -> None:
     whole = generated([4], baseline=baseline)
     torch.testing.assert_close(generated([1, 3], baseline=baseline), whole, **CLOSE)
     assert float((whole - generated([4])).abs().max()) > 1e-3
 
 
 @pytest.mark.parametrize("baseline", [CrossFrame, SpatioTemporal])
-def test_baselines_are_their_papers_attention(baseline: type[FrameAttention]) -> None:
+def test_baselines_are_their_papers_attention(baseline: type[CrossFrameAttention]) -> None:
     generator = torch.Generator().manual_seed(0)
     frames, heads, tokens, d = 4, 2, 16, 5
     q, k, v = (torch.randn(frames, heads, tokens, d, generator=generator) for _ in range(3))
-    attention = baseline(branches=1, recording=True)
-    attention.attend("layer", q[:1], k[:1], v[:1])
-    attention.recording = False
-    found = []
+    attention = baseline(branches=1)
+    first = previous = KeyValueCache()
+    attention.attend(FramePass(0, None, None, first), "layer", q[:1], k[:1], v[:1])
+    parts = []
     for i in (slice(1, 3), [3]):
-        found.append(attention.attend("layer", q[i], k[i], v[i]))
-        attention.memory.done()
-    found = torch.cat(found)
+        last = KeyValueCache()
+        frames_of_chunk = FramePass(0, first, previous, last)
+        parts.append(attention.attend(frames_of_chunk, "layer", q[i], k[i], v[i]))
+        previous = last
+    found = torch.cat(parts)
     for i, head in itertools.product(range(1, frames), range(heads)):
         k_j, v_j = k[0, head], v[0, head]
         if baseline is SpatioTemporal:
@@ -701,7 +667,7 @@ def test_each_lambda_matters() -> None:
 
 def test_without_guidance_one_branch_suffices() -> None:
     eps = denoiser(1.0)
-    eps.predict(latents(2), 10, eps.prompt, eps.hints(drawings(2)))
+    eps.predict(latents(2), 10, eps.prompt, eps.embed_poses(drawings(2)))
     assert eps.calls == {"unet": 2, "controlnet": 2}
     by_one = generated([1, 1, 1], Lambdas(), None, guidance_scale=1.0)
     torch.testing.assert_close(by_one, generated([3], Lambdas(), None, guidance_scale=1.0), **CLOSE)
@@ -715,10 +681,10 @@ def test_the_unet_is_left_as_it_was() -> None:
         steps,
         DDIM.from_scheduler(build_scheduler(), T),
         latents(1),
-        DualConsistency(lambdas=Lambdas(), branches=2, latent_grid=GRID),
+        DualConsistency(lambdas=Lambdas(), branches=2),
     )
     recording = sampler.record_source(
-        latents(T + 1), steps.prompt.expand(T, -1, -1), steps.hints(drawings(1))
+        latents(T + 1), steps.prompt.expand(T, -1, -1), steps.embed_poses(drawings(1))
     )
     next(recording)
     recording.close()
@@ -732,7 +698,7 @@ def test_maps_are_the_softmax_columns_of_the_characters_tokens() -> None:
     generator = torch.Generator().manual_seed(0)
     q = torch.randn(4, 2, 256, 5, generator=generator)
     k = torch.randn(4, 2, TOKENS, 5, generator=generator)
-    maps = CrossAttentionMaps(tokens=(1, 3), frames=2, grid=GRID, levels=(0, 1))
+    maps = CrossAttentionMaps(tokens=(1, 3), frames=2, grid=GRID)
     maps.add(q, k)
     for frame in range(2):
         seen = torch.zeros(256)
@@ -745,13 +711,15 @@ def test_maps_are_the_softmax_columns_of_the_characters_tokens() -> None:
 
 def test_watching_changes_nothing() -> None:
     eps, ddim = denoiser(), DDIM.from_scheduler(build_scheduler(), T)
-    inverted, hints = latents(T + 1), eps.hints(drawings(2))
-    source, how = eps.prompt.expand(T, -1, -1), PoseOptimisation()
-    maps = CrossAttentionMaps((1, 2), 2, GRID, (0, 1))
+    inverted, pose_cond = latents(T + 1), eps.embed_poses(drawings(2))
+    source, config = eps.prompt.expand(T, -1, -1), PoseOptimisation()
+    maps = CrossAttentionMaps((1, 2), 2, GRID)
     watched = finish(
-        optimise_embeddings(eps, ddim, inverted, source, inverted[-1:], hints, how, maps)
+        optimise_embeddings(eps, ddim, inverted, source, inverted[-1:], pose_cond, config, maps)
     )
-    plain = finish(optimise_embeddings(eps, ddim, inverted, source, inverted[-1:], hints, how))
+    plain = finish(
+        optimise_embeddings(eps, ddim, inverted, source, inverted[-1:], pose_cond, config)
+    )
     torch.testing.assert_close(watched, plain, **CLOSE)
     assert maps.maps().shape == (2, 16, 16)
     assert float(maps.maps().min()) == 0 and float(maps.maps().max()) == pytest.approx(1)
@@ -768,9 +736,9 @@ def test_half_precision_networks_optimise_in_float32(dtype: torch.dtype) -> None
     full = denoiser()
     half = dataclasses.replace(full, **halves, calls=Counter())
     ddim, inverted = DDIM.from_scheduler(build_scheduler(), T), latents(T + 1)
-    how = SourceOptimisation(inner_steps=2, learning_rate=0.01, tolerance=0.0)
+    config = SourceOptimisation(inner_steps=2, learning_rate=0.01, tolerance=0.0)
     found, expected = (
-        finish(pose_aware_inversion(eps, ddim, inverted, eps.hints(drawings(1)), how))
+        finish(pose_aware_inversion(eps, ddim, inverted, eps.embed_poses(drawings(1)), config))
         for eps in (half, full)
     )
     assert found.embeddings.dtype == found.trajectory.dtype == torch.float32
@@ -780,14 +748,11 @@ def test_half_precision_networks_optimise_in_float32(dtype: torch.dtype) -> None
 
 
 def test_what_a_chunk_leaves_behind_is_one_frame() -> None:
-    attention = DualConsistency(lambdas=Lambdas(), branches=2, latent_grid=(4, 4))
-    q = torch.randn(2, 2, 16, 5)
-    attention.recording = True
-    attention.attend("layer", q, q, q)
-    attention.recording = False
-    chunk = torch.randn(16, 2, 16, 5)
-    attention.attend("layer", chunk, chunk, chunk)
-    attention.memory.done()
-    for kept in attention.memory.previous[(0, "layer")]:
+    attention = DualConsistency(lambdas=Lambdas(), branches=2)
+    first, last = KeyValueCache(), KeyValueCache()
+    q, chunk = torch.randn(2, 2, 16, 5), torch.randn(16, 2, 16, 5)
+    attention.attend(FramePass(0, None, None, first), "layer", q, q, q)
+    attention.attend(FramePass(0, first, first, last), "layer", chunk, chunk, chunk)
+    for kept in last.get((0, "layer"), chunk.device):
         assert kept.shape == (2, 2, 16, 5)
         assert kept.untyped_storage().nbytes() == kept.nbytes

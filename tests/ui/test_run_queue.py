@@ -110,7 +110,7 @@ def test_memory_is_foretold_as_it_was_measured(measured: int, asked: int) -> Non
 def _told(peak_bytes: int, together: int) -> CostModel:
     gauge = MemoryMonitor(torch.device("cpu"))
     gauge.fixed_bytes, gauge.peak_bytes = 1000, peak_bytes
-    return gauge.learnt(0.5, together)
+    return gauge.cost_model(0.5, together)
 
 
 def test_the_highest_reading_counts(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -67,9 +67,9 @@ def draw_samples(models: Models, split: str, first: int, count: int) -> Iterator
         shape = (1, models.unet.config.in_channels, side, side)
         z = torch.randn(shape, generator=generator).to(models.device)
         with torch.no_grad():
-            hint = eps.hints(drawing)
+            pose_cond = eps.embed_poses(drawing)
             for k in range(STEPS, 0, -1):
-                z = ddim.step(z, eps.predict(z, ddim.timestep(k), eps.prompt, hint), k)
+                z = ddim.step(z, eps.predict(z, ddim.timestep(k), eps.prompt, pose_cond), k)
         made = to_pixels(models.decode(z))[0]
         people = models.detector.detect(made)
         yield Sample(

@@ -1,0 +1,264 @@
+"""The stages of one run, a generator each, looked up in the cache before they are worked out.
+
+Notable: every step yields an event, which is also where a closed stream stops.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from poseanimate.errors import CacheError, DeviceError
+from poseanimate.events import Event, Note, Preview, Returning, Stage
+from poseanimate.events import Step as StepEvent
+from poseanimate.inputs.character import Character
+from poseanimate.method.attention_maps import CrossAttentionMaps
+from poseanimate.method.ddim import DDIM, invert
+from poseanimate.method.denoiser import Denoiser
+from poseanimate.method.pacm import (
+    SourceEmbeddings,
+    Step,
+    optimise_embeddings,
+    pose_aware_inversion,
+)
+from poseanimate.method.sampler import Chunk, Sampler, SourceRecord
+from poseanimate.models.family import Models, to_pixels, to_tensor
+from poseanimate.pipeline.build import (
+    build_denoiser,
+    pose_optimisation,
+    records_attention,
+    source_optimisation,
+)
+from poseanimate.pipeline.cache_keys import StageKeys
+from poseanimate.pipeline.progress import ProgressTimer
+from poseanimate.poses.skeleton import Pose, draw_pose
+from poseanimate.settings import Settings
+from poseanimate.storage.stage_cache import StageCache
+
+PREVIEWS = "previews"
+PREVIEWS_PER_CHUNK = 4  # at most
+PREVIEW_SHARE = 0.02  # of a run's time
+
+Result = TypeVar("Result")
+
+
+@dataclass
+class Stages:
+    """What the stages of one run share.
+
+    tokens: positions in the prompt of what stands for the character.
+    cached: stages whose results came from the cache. calls: function evaluations in samples, by stage.
+    """
+
+    models: Models
+    cache: StageCache | None
+    character: Character
+    settings: Settings
+    prompt: str
+    tokens: tuple[int, ...]
+    keys: StageKeys
+    ddim: DDIM
+    timer: ProgressTimer
+    cached: list[str] = field(default_factory=list)
+    calls: dict[str, int] = field(default_factory=dict)
+
+    @cached_property
+    def denoiser(self) -> Denoiser:
+        """ε_θ of the prompt; built when the run begins, for a forecast touches no network."""
+        return build_denoiser(self.models, self.settings, self.prompt, self.character)
+
+    def embed_poses(self, poses: tuple[Pose, ...]) -> Tensor:
+        """Pose conditioning (frames, c, h, w)."""
+        height, width = self.character.picture.shape[:2]
+        drawings = np.stack([draw_pose(pose, width, height) for pose in poses])
+        with torch.no_grad():
+            return self.denoiser.embed_poses(to_tensor(drawings, self.models.device))
+
+    def inversion(self, pose_cond: Tensor) -> Generator[Event, None, Tensor]:
+        """Z_0 … Z_T at guidance 1 (Alg. 1, line 1)."""
+        key = self.keys.inversion
+        found = self._look_up(key)
+        yield self._begin("inversion", found is not None)
+        if found is not None:
+            return self._tensor(found["latents"])
+        plain = replace(self.denoiser, guidance_scale=1.0, embedding_role="conditional")
+        device = self.models.device
+        z_0 = self.models.encode(to_tensor(self.character.picture[None], device)).float()
+        latents: list[Tensor] = []
+
+        def predict(z: Tensor, timestep: int) -> Tensor:
+            with torch.no_grad():
+                return plain.predict(z, timestep, plain.prompt, pose_cond)
+
+        for z in invert(self.ddim, z_0, predict):
+            latents.append(z)
+            if len(latents) > 1:
+                yield self._tick("inversion", 0.5, len(latents) - 1)
+                self.timer.resume()
+        # contiguous, as the cache gives it back: equal to the last bit
+        trajectory = torch.cat(latents).contiguous()
+        yield from self._keep(key, {"latents": trajectory})
+        return trajectory
+
+    def source_embeddings(
+        self, inverted: Tensor, pose_cond: Tensor
+    ) -> Generator[Event, None, SourceEmbeddings]:
+        """∅_s and Z̄ (Eq. 6); without PACM's first optimisation the prompt's embedding and Z itself."""
+        if not self.settings.pacm_source:
+            initial = self.denoiser.initial.expand(self.ddim.steps, -1, -1)
+            return SourceEmbeddings(initial, inverted)
+        key = self.keys.source
+        found = self._look_up(key)
+        yield self._begin("pacm_source", found is not None)
+        if found is not None:
+            return SourceEmbeddings(
+                self._tensor(found["embeddings"]), self._tensor(found["trajectory"])
+            )
+        config = source_optimisation(self.settings)
+        steps = pose_aware_inversion(self.denoiser, self.ddim, inverted, pose_cond, config)
+        cost = config.cost(self.ddim.steps) / config.passes(self.ddim.steps)
+        optimised = yield from self._steps("pacm_source", steps, cost)
+        embeddings, trajectory = (
+            optimised.embeddings.contiguous(),
+            optimised.trajectory.contiguous(),
+        )
+        yield from self._keep(key, {"embeddings": embeddings, "trajectory": trajectory})
+        return SourceEmbeddings(embeddings, trajectory)
+
+    def source_record(
+        self, sampler: Sampler, inverted: Tensor, source: SourceEmbeddings, pose_cond: Tensor
+    ) -> Generator[Event, None, SourceRecord | None]:
+        """What frames need of frame 0's own pass; None where they need nothing."""
+        if not sampler.follows_source:
+            return None
+        yield Stage("frame_0", self.ddim.steps)
+        steps = sampler.record_source(inverted, source.embeddings, pose_cond)
+        return (yield from self._steps("frame_0", steps, 1))
+
+    def pose_embeddings(
+        self,
+        first: int,
+        poses: tuple[Pose, ...],
+        pose_cond: Tensor,
+        inverted: Tensor,
+        source: SourceEmbeddings,
+        start: Tensor,
+    ) -> Generator[Event, None, tuple[Tensor, Tensor | None]]:
+        """∅̃ of a chunk's frames (Alg. 1) and the character's cross-attention (frames, h, w) on the way."""
+        with_maps = records_attention(self.settings, self.tokens)
+        if not self.settings.pacm_pose and not with_maps:
+            return source.embeddings.expand(len(poses), -1, -1, -1), None
+        keys = [self.keys.pose(pose) for pose in poses]
+        found = [self._look_up(key) for key in keys]
+        missing = [i for i, entry in enumerate(found) if entry is None]
+        yield self._begin("pacm_pose", not missing, (first, first + len(poses) - 1))
+        if missing:
+            maps = None
+            if with_maps:
+                grid = (start.shape[2], start.shape[3])
+                maps = CrossAttentionMaps(self.tokens, len(missing), grid)
+            config = pose_optimisation(self.settings)
+            steps = optimise_embeddings(
+                self.denoiser, self.ddim, inverted, source.embeddings, start, pose_cond[missing],
+                config, maps,
+            )  # fmt: skip
+            cost = config.cost / config.passes * len(missing)
+            optimised = yield from self._steps("pacm_pose", steps, cost)
+            attention = maps.maps() if maps is not None else None
+            for row, i in enumerate(missing):
+                result = {"embeddings": optimised[row]}
+                if attention is not None:
+                    result["attention"] = attention[row]
+                yield from self._keep(keys[i], result)
+                found[i] = {name: value.cpu().numpy() for name, value in result.items()}
+        entries = [entry for entry in found if entry is not None]
+        embeddings = torch.stack([self._tensor(entry["embeddings"]) for entry in entries])
+        if not with_maps:
+            return embeddings, None
+        return embeddings, torch.stack([self._tensor(entry["attention"]) for entry in entries])
+
+    def generation(
+        self, first: int, frames: int, steps: Generator[Step, None, Chunk]
+    ) -> Generator[Event, None, Chunk]:
+        """A chunk's clean latents, with previews of its middle frame."""
+        yield Stage("generation", self.ddim.steps, frames=(first, first + frames - 1))
+        every = max(self.ddim.steps // PREVIEWS_PER_CHUNK, 1)
+        returning = Returning(steps)
+        for step in returning:
+            done = self.ddim.steps - step.k + 1
+            yield self._tick("generation", frames, done)
+            self.timer.resume()
+            if done % every == 0 and step.k > 1 and self.timer.affords(PREVIEWS, PREVIEW_SHARE):
+                middle = frames // 2
+                picture = to_pixels(self.models.decode(step.z_0[middle : middle + 1]))[0]
+                self.timer.spend(PREVIEWS)
+                yield Preview(first + middle, picture)
+                self.timer.resume()
+        check_finite(returning.result.latents)
+        return returning.result
+
+    def decode(self, latent: Tensor) -> NDArray[np.uint8]:
+        """The picture (H, W, 3) of one latent (1, c, h, w)."""
+        picture = to_pixels(check_finite(self.models.decode(latent)))[0]
+        self.timer.spend("decoding")
+        return picture
+
+    def _steps(
+        self, stage: str, steps: Generator[Step, None, Result], cost: float
+    ) -> Generator[Event, None, Result]:
+        """Passes a method's steps on as events and returns its result; each costs `cost` on average."""
+        returning = Returning(steps)
+        for step in returning:
+            yield self._tick(stage, cost, self.ddim.steps - step.k + 1)
+            self.timer.resume()
+        return returning.result
+
+    def _tick(self, stage: str, cost: float, index: int) -> StepEvent:
+        """One step of a stage is done; function evaluations since the last step count as this stage's."""
+        calls = self.denoiser.calls.total() - sum(self.calls.values())
+        self.calls[stage] = self.calls.get(stage, 0) + calls
+        return self.timer.tick(stage, cost, index)
+
+    def _begin(self, stage: str, cached: bool, frames: tuple[int, int] | None = None) -> Stage:
+        if cached:
+            self.cached.append(stage)
+        return Stage(stage, 0 if cached else self.ddim.steps, cached, frames)
+
+    def _look_up(self, key: str) -> dict[str, NDArray] | None:
+        return self.cache.get(key) if self.cache is not None else None
+
+    def _keep(self, key: str, tensors: dict[str, Tensor]) -> Iterator[Note]:
+        """Caches a result; a cache that can't be written to costs time later, not this run."""
+        for tensor in tensors.values():
+            check_finite(tensor)
+        if self.cache is None:
+            return
+        try:
+            self.cache.put(key, {name: value.cpu().numpy() for name, value in tensors.items()})
+        except CacheError as error:
+            yield Note(str(error))
+
+    def _tensor(self, array: NDArray) -> Tensor:
+        # torch's own memory, aligned as a fresh result's is: sums then come in the same order
+        return torch.from_numpy(array.copy()).clone().to(self.models.device)
+
+
+def check_finite(result: Tensor) -> Tensor:
+    """The result of a stage, checked once per stage: a check at every step would make a GPU wait.
+
+    Raises:
+        DeviceError: it holds NaN or infinity.
+    """
+    if not bool(result.isfinite().all()):
+        raise DeviceError(
+            "The models gave no numbers (NaN), which half precision does with some checkpoints.",
+            "Start with --precision full, or use another checkpoint or autoencoder.",
+        )
+    return result
