@@ -25,9 +25,11 @@ from plain import PlainControlNet
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
+from poseanimate.method.cross_frame import AttendedFrame
 from poseanimate.method.dcam import DualConsistency, Lambdas
 from poseanimate.method.ddim import DDIM, invert
 from poseanimate.method.denoiser import Denoiser
+from poseanimate.method.regions import ChunkRegions
 from poseanimate.method.sampler import Sampler
 from poseanimate.models.family import Models
 
@@ -60,11 +62,11 @@ def ddim_of(models: Models, steps: int = T) -> DDIM:
 def inverted(models: Models) -> Tensor:
     """Z_0 … Z_T of a random latent, at guidance 1."""
     own = denoiser(models, 1.0)
-    hint = own.hints(drawings(1))
+    pose_cond = own.embed_poses(drawings(1))
 
     @torch.no_grad()
     def predict(z: Tensor, timestep: int) -> Tensor:
-        return own.predict(z, timestep, own.prompt, hint)
+        return own.predict(z, timestep, own.prompt, pose_cond)
 
     return torch.cat(list(invert(ddim_of(models), noise(1, 3, *GRID), predict)))
 
@@ -133,9 +135,10 @@ def test_the_pipeline_samples_what_our_sampler_does_without_attention(
     own, ddim = denoiser(models, guidance_scale, text), ddim_of(models)
     embeddings = own.prompt[:, None].expand(frames, T, -1, -1)
     with torch.no_grad():
-        *_, last = Sampler(own, ddim, start).chunk(embeddings, own.hints(drawings(frames)), None)
+        pose_cond = own.embed_poses(drawings(frames))
+        *_, last = Sampler(own, ddim, start).sample_chunk(None, None, embeddings, pose_cond)
     plain = PlainControlNet.of(models).sample(
-        own.prompt, own.null, drawings(frames), start, T, guidance_scale, together=2
+        own.prompt, own.null, drawings(frames), start, T, guidance_scale, chunk_size=2
     )
     torch.testing.assert_close(plain, last.z_0, **CLOSE)
 
@@ -148,12 +151,12 @@ def test_six_attentions_are_dc_attention() -> None:
     for i, mask in enumerate(masks):
         mask[8:50, 10 + 8 * i : 40 + 8 * i] = 1
     q, *kv = (noise(1, 2, 256, 8, seed=i) for i in range(7))
-    pairs = [(kv[i], kv[i + 1]) for i in (0, 2, 4)]
-    found = []
-    for kind in (SixAttentions, DualConsistency):
-        attention = kind(branches=1, weights=Lambdas(), latent_grid=GRID)
-        attention.masks = masks
-        found.append(attention.combine(q, *pairs))
+    regions = ChunkRegions(masks, GRID, branches=1).at(256)
+    frames = [AttendedFrame(kv[i], kv[i + 1], regions[i // 2]) for i in (0, 2, 4)]
+    found = [
+        kind(branches=1, lambdas=Lambdas()).combine(q, *frames)
+        for kind in (SixAttentions, DualConsistency)
+    ]
     torch.testing.assert_close(*found, **CLOSE)
 
 

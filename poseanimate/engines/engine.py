@@ -35,7 +35,7 @@ class Engine(Protocol):
 
     @property
     def image_prompts(self) -> bool:
-        """Whether a picture can be a prompt (`Settings.image_prompt`)."""
+        """Whether a picture can be a prompt (the baseline with IP-Adapter)."""
 
     def detect(self, image: NDArray[np.uint8]) -> list[Pose]:
         """The people in a picture (H, W, 3), in its pixels, largest first."""

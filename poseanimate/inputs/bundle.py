@@ -21,13 +21,14 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from poseanimate.errors import BundleError, MotionError
+from poseanimate.inputs.bundle_format_1 import migrate_settings
 from poseanimate.inputs.prompt import MAX_PROMPT_CHARACTERS
 from poseanimate.media import load_picture
 from poseanimate.poses.keypoints import read_people
 from poseanimate.poses.motion import Motion
 from poseanimate.settings import Settings, is_text
 
-FORMAT = 1
+FORMAT = 2
 MAX_BYTES = 80_000_000  # of the file, and of all that is in it
 JOB, PICTURE, MOTION, CLIP = "job.json", "picture.png", "motion.json", "clip.mp4"
 NEEDED = (JOB, PICTURE, MOTION)
@@ -45,6 +46,7 @@ class Bundle:
     joints: OpenPose keypoints of the picture, the character first; empty where they are found in it.
     models: the identity of the models that made the clip (`Models.identity`); others make another clip.
     clip: the clip itself, MP4; empty where there is none.
+    lost: what an older bundle asked for that no longer exists, as "name=value"; a new clip will differ.
     """
 
     picture: NDArray[np.uint8]
@@ -54,6 +56,7 @@ class Bundle:
     models: str = ""
     joints: str = ""
     clip: bytes = b""
+    lost: tuple[str, ...] = ()
 
     def to_bytes(self) -> bytes:
         """The bundle as a ZIP file; equal jobs give equal bytes."""
@@ -107,8 +110,11 @@ class Bundle:
             motion = Motion.from_json(parts[MOTION].decode("utf-8"), name[:80] or "motion")
         except UnicodeDecodeError as error:
             raise MotionError("The bundle's motion is no text.", _REMEDY) from error
+        lost: tuple[str, ...] = ()
+        if job["format"] == 1:
+            settings, lost = migrate_settings(settings)
         known = Settings().changed(settings)
-        return Bundle(picture, motion, known, prompt, models, joints, parts.get(CLIP, b""))
+        return Bundle(picture, motion, known, prompt, models, joints, parts.get(CLIP, b""), lost)
 
 
 # what zipfile raises on damage, in one place or another
@@ -178,9 +184,9 @@ def _job(data: bytes) -> dict[str, Any]:
         raise BundleError(f"The bundle can't be used: {JOB} is no valid JSON.", _REMEDY) from error
     if not isinstance(job, dict) or not isinstance(job.get("format"), int):
         _wrong(f"{JOB} doesn't say its format")
-    if job["format"] != FORMAT:
+    if not 1 <= job["format"] <= FORMAT:
         _wrong(
-            f"it has format {job['format']}, and this program reads {FORMAT}",
+            f"it has format {job['format']}, and this program reads 1 to {FORMAT}",
             "Use the version of the program that made it.",
         )
     return job

@@ -184,7 +184,7 @@ class Handlers:
                 yield restore_nothing(texts.sentence(str(error), "error"))
                 return
             values = [getattr(job.settings, name) for name in SETTING_NAMES]
-            said = texts.restored(job.models == self.engine.identity, greeting)
+            said = texts.restored(job.models == self.engine.identity, greeting, job.lost)
             where = (texts.FROM_FILE, gr.skip(), motion, 0, None, 1)
             yield said, None, picture, job.joints, job.prompt, *where, clip, *values
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
 from poseanimate.events import Done, Forecast
@@ -89,7 +89,6 @@ LABELS = {
     "num_inference_steps": "Steps T",
     "inner_steps": "Inner steps n",
     "guidance_scale": "Guidance w",
-    "controlnet_scale": "ControlNet's scale",
     "controlnet_emphasis": "ControlNet's emphasis",
     "controlnet_text": "ControlNet's text",
     "lambda_first": "λ1 first",
@@ -267,13 +266,19 @@ def too_often(runs: int, left_s: float) -> str:
     return f"You have made {runs} runs within an hour, the most possible here. Try again in {duration(left_s)}."
 
 
-def restored(same_models: bool, greeting: str = "") -> str:
-    """A bundle is back on the page; greeting: the message for one from a link."""
+def restored(same_models: bool, greeting: str = "", lost: Sequence[str] = ()) -> str:
+    """A bundle is back on the page.
+
+    greeting: the message for one from a link. lost: settings of an older bundle that are gone.
+    """
     done = (greeting or "Picture, motion, prompt, settings and clip are back.", "good")
-    if same_models:
-        return sentences([done])
-    other = "It was made with other models than these: Generate will make another clip."
-    return sentences([done, (other, "warning")])
+    remarks = []
+    if not same_models:
+        remarks.append("It was made with other models than these: Generate will make another clip.")
+    if lost:
+        gone = ", ".join(lost)
+        remarks.append(f"It used settings that are gone ({gone}): Generate will make another clip.")
+    return sentences([done, *((remark, "warning") for remark in remarks)])
 
 
 def ended(frames: int, stopped: bool = False, trouble: str = "") -> str:

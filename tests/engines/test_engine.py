@@ -24,7 +24,14 @@ from poseanimate.ui.input_cache import SETTING_NAMES
 from poseanimate.ui.previews import ALIGNMENT_SETTINGS, PreviewHandlers
 
 MEMBERS = sorted(name for name in vars(Engine) if not name.startswith("_"))
-QUICK = Settings(num_inference_steps=2, inner_steps=1, frames=3, chunk_frames=1, mgdm=False)
+QUICK = Settings(
+    num_inference_steps=2,
+    inner_steps=1,
+    guidance_scale=2,
+    frames=3,
+    frame_masks="skeleton",
+    mgdm=False,
+)
 
 
 def sent(value: Any) -> Any:

@@ -25,7 +25,14 @@ from poseanimate.poses.motion import load_preset
 from poseanimate.settings import Settings
 from poseanimate.storage.stage_cache import StageCache
 
-QUICK = Settings(num_inference_steps=2, inner_steps=1, frames=3, chunk_frames=1, mgdm=False)
+QUICK = Settings(
+    num_inference_steps=2,
+    inner_steps=1,
+    guidance_scale=2,
+    frames=3,
+    frame_masks="skeleton",
+    mgdm=False,
+)
 
 
 class Lender:

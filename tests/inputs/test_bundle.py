@@ -6,6 +6,7 @@ import io
 import json
 import zipfile
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -77,6 +78,56 @@ def test_a_bundle_without_a_clip_or_an_older_one_without_a_setting_will_do() -> 
     del older["settings"]["loop"]
     found = Bundle.from_bytes(packed(parts(clip_mp4=None, job_json=json.dumps(older).encode())))
     assert found.clip == b"" and found.settings == bundle().settings
+
+
+def test_a_bundle_of_format_1_opens() -> None:
+    """Written by the last program of format 1, from its preset `balanced` with five settings changed."""
+    found = Bundle.from_bytes((Path(__file__).parent / "bundle-format-1.zip").read_bytes())
+    expected = {
+        "frames": 9,
+        "lambda_first": 0.5,
+        "lambda_prev": 0.3,
+        "lambda_self": 0.2,
+        "anchor": "pinned",
+    }
+    assert found.settings == Settings.preset("balanced").changed(expected)
+    assert found.lost == ()
+    assert found.picture.shape == (128, 128, 3) and len(found.motion.poses) == 16
+    assert found.prompt == "a boy in a white shirt, on the street"
+    again = Bundle.from_bytes(found.to_bytes())
+    assert again.settings == found.settings and np.array_equal(again.picture, found.picture)
+
+
+@pytest.mark.parametrize(
+    ("old", "expected", "lost"),
+    [
+        ({}, {}, ()),
+        ({"chunk_frames": 4}, {}, ()),
+        ({"source_tolerance": 0.0, "mask_levels": 1}, {}, ()),
+        ({"background": "blended"}, {"background": "sampled"}, ("background='blended'",)),
+        (
+            {"pose_optimiser": "adam", "source_share": 0.4},
+            {},
+            ("source_share=0.4", "pose_optimiser='adam'"),
+        ),
+        ({"baseline_attention": "cross_frame"}, {"baseline": "cross_frame"}, ()),
+        (
+            {"baseline_attention": "spatio_temporal", "image_prompt": 1.0},
+            {"baseline": "ip_adapter"},
+            (),
+        ),
+        ({"image_prompt": 0.5}, {"baseline": "ip_adapter"}, ("image_prompt=0.5",)),
+    ],
+    ids=str,
+)
+def test_settings_of_format_1_are_migrated_and_what_is_lost_is_named(
+    old: dict[str, object], expected: dict[str, object], lost: tuple[str, ...]
+) -> None:
+    found = Bundle.from_bytes(packed(parts(job_json=job(format=1, settings=old))))
+    assert found.lost == lost
+    before = {"num_inference_steps": 15, "guidance_scale": 2.0, "frames": 24, "inner_steps": 3}
+    before |= {"source_learning_rate": 0.003, "frame_masks": "skeleton"}
+    assert found.settings == Settings().changed(before | expected)
 
 
 def big_picture() -> bytes:

@@ -16,14 +16,17 @@ from PIL import Image
 from transformers import CLIPTextModel
 
 from poseanimate.cli import main as cli
+from poseanimate.events import Returning
 from poseanimate.inputs.prompt import find_character_words
 from poseanimate.media import read_video
 from poseanimate.method.attention_maps import CrossAttentionMaps
+from poseanimate.method.cross_frame import FramePass, KeyValueCache
 from poseanimate.method.dcam import DualConsistency, Lambdas
 from poseanimate.method.ddim import DDIM
 from poseanimate.method.denoiser import Denoiser
 from poseanimate.method.pacm import PoseOptimisation, optimise_embeddings
 from poseanimate.method.processors import is_cross_attention, is_self_attention_of_up_blocks
+from poseanimate.method.regions import ChunkRegions
 from poseanimate.method.sampler import Sampler
 from poseanimate.models import loading
 from poseanimate.models.family import Models
@@ -101,9 +104,9 @@ def test_dc_attention_is_in_the_up_blocks_self_attention_alone(models: Models) -
     ]
     assert len(models.unet.attn_processors) == 32
     assert sum(map(is_cross_attention, models.unet.attn_processors)) == 16
-    attention = DualConsistency(branches=1, weights=Lambdas(), latent_grid=GRID)
+    attention = DualConsistency(branches=1, lambdas=Lambdas())
     before = dict(models.unet.attn_processors)
-    with attention.installed(models.unet):
+    with attention.installed(models.unet, FramePass(981, None, None, KeyValueCache())):
         changed = [n for n, own in models.unet.attn_processors.items() if own is not before[n]]
     assert changed == names
     assert models.unet.attn_processors == before
@@ -131,20 +134,28 @@ def test_chunks_give_what_all_frames_at_once_give(models: Models) -> None:
     found = []
     for sizes in ([1, 1], [2]):
         eps = denoiser(models)
-        hints = eps.hints(torch.rand(3, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(1)))
-        attention = DualConsistency(branches=2, weights=Lambdas(), latent_grid=GRID)
+        drawings = torch.rand(3, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(1))
+        pose_cond = eps.embed_poses(drawings)
+        attention = DualConsistency(branches=2, lambdas=Lambdas())
         sampler = Sampler(eps, ddim, trajectory[-1:], attention, masks[:1])
         embeddings = eps.prompt.expand(steps, -1, -1)
-        list(sampler.record_source(trajectory, embeddings, hints[:1]))
+        recording = Returning(sampler.record_source(trajectory, embeddings, pose_cond[:1]))
+        assert len(list(recording)) == steps
+        source = previous = recording.result
         at, clip = 1, []
         for size in sizes:
             own = embeddings.expand(size, -1, -1, -1)
             rows = slice(at, at + size)
-            *_, last = sampler.chunk(own, hints[rows], masks[rows])
-            clip.append(last.z_0)
+            sampling = Returning(
+                sampler.sample_chunk(source, previous, own, pose_cond[rows], masks[rows])
+            )
+            assert len(list(sampling)) == steps
+            clip.append(sampling.result.latents)
+            previous = sampling.result.last
             at += size
         found.append(torch.cat(clip))
-        assert len(attention.memory.first) == len(attention.memory.previous) == 9 * steps
+        for record in (source, previous):
+            assert len(record.keys_values._kept) == 9 * steps
     assert found[0].shape == (frames, 4, *GRID)
     torch.testing.assert_close(*found, **CLOSE)
 
@@ -153,11 +164,12 @@ def test_one_step_of_the_second_optimisation(models: Models) -> None:
     """Alg. 1 by the real networks: the gradient reaches every token, and a small step along it lowers the loss."""
     ddim = DDIM.from_scheduler(models.scheduler, 2)
     eps = denoiser(models)
-    hints = eps.hints(torch.rand(1, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(1)))
+    drawing = torch.rand(1, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(1))
+    pose_cond = eps.embed_poses(drawing)
     inverted, source = noise(3, 4, *GRID), eps.prompt.expand(2, -1, -1)
-    maps = CrossAttentionMaps((2,), 1, GRID, (1, 2))
+    maps = CrossAttentionMaps((2,), 1, GRID)
     steps = optimise_embeddings(
-        eps, ddim, inverted, source, inverted[-1:], hints, PoseOptimisation(), maps
+        eps, ddim, inverted, source, inverted[-1:], pose_cond, PoseOptimisation(), maps
     )
     next(steps)
     seen = maps.maps()
@@ -165,7 +177,7 @@ def test_one_step_of_the_second_optimisation(models: Models) -> None:
 
     def loss(embedding: torch.Tensor) -> torch.Tensor:
         z = ddim.step(
-            inverted[-1:], eps.predict(inverted[-1:], ddim.timestep(2), embedding, hints), 2
+            inverted[-1:], eps.predict(inverted[-1:], ddim.timestep(2), embedding, pose_cond), 2
         )
         return (z - inverted[1:2]).square().mean()
 
@@ -186,14 +198,14 @@ def test_a_step_at_512_px(models: Models) -> None:
     grid = (64, 64)
     mask = torch.zeros(3, 512, 512)
     mask[:, 100:400, 200:320] = 1
-    attention = DualConsistency(branches=2, weights=Lambdas(), latent_grid=grid)
-    attention.timestep, attention.masks, attention.recording = 981, mask, True
-    with torch.no_grad(), attention.installed(models.unet):
-        hints = eps.hints(torch.rand(1, 3, 512, 512, generator=torch.Generator().manual_seed(1)))
-        predicted = eps.predict(noise(1, 4, *grid), 981, eps.prompt, hints)
+    attention, kept = DualConsistency(branches=2, lambdas=Lambdas()), KeyValueCache()
+    own = FramePass(981, None, None, kept, ChunkRegions(mask, grid, branches=2))
+    with torch.no_grad(), attention.installed(models.unet, own):
+        drawing = torch.rand(1, 3, 512, 512, generator=torch.Generator().manual_seed(1))
+        predicted = eps.predict(noise(1, 4, *grid), 981, eps.prompt, eps.embed_poses(drawing))
     assert predicted.shape == (1, 4, *grid) and predicted.isfinite().all()
-    kept = sum(2 * k.numel() for k, _ in attention.memory.first.values()) / 2  # by guidance branch
-    assert kept * 2 == pytest.approx(27.5e6, rel=0.01)  # bytes in half precision
+    numbers = kept.nbytes / 4 / 2  # single precision, by guidance branch
+    assert 2 * numbers == pytest.approx(27.5e6, rel=0.01)  # bytes in half precision
 
 
 # --- the tokenizer ---
@@ -257,8 +269,7 @@ def test_the_command_line_animates_a_photo_with_a_video(
         str(EXAMPLES / "videos" / "street-boy-dance-disco.mp4"),
         "--end", "0.4", "-o", str(tmp_path / "clip.mp4"), "--models", str(folder), "--device", "cpu",
         "--prompt", "a boy in the street", "--no-cache", "--json", "--enlarge", "1", "--preset", "paper",
-        "--frames", "2", "--set", "num_inference_steps=2", "inner_steps=1", "mask_levels=3",
-        "transition_frames=0",
+        "--frames", "2", "--set", "num_inference_steps=2", "inner_steps=1", "transition_frames=0",
     ]  # fmt: skip
     assert cli.main(arguments) == 0
     done = json.loads(capsys.readouterr().out.splitlines()[-1])

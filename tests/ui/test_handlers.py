@@ -53,7 +53,14 @@ from poseanimate.ui.previews import ALIGNMENT_OUTPUTS, ALIGNMENT_SETTINGS, FIXAB
 from poseanimate.ui.run_view import RunView
 
 WALK = (texts.FROM_PRESET, "walk", None, 0, 0, 1)
-QUICK = Settings(num_inference_steps=2, inner_steps=1, frames=3, chunk_frames=1, mgdm=False)
+QUICK = Settings(
+    num_inference_steps=2,
+    inner_steps=1,
+    guidance_scale=2,
+    frames=3,
+    frame_masks="skeleton",
+    mgdm=False,
+)
 
 
 def fitting(**changed: Any) -> list[Any]:

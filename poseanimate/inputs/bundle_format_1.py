@@ -1,0 +1,49 @@
+"""Settings of a bundle of format 1 (before version 0.2), in today's terms."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+# Defaults that have changed since: a bundle may be older than a setting.
+DEFAULTS = {
+    "num_inference_steps": 15,
+    "guidance_scale": 2.0,
+    "frames": 24,
+    "inner_steps": 3,
+    "source_learning_rate": 3e-3,
+    "frame_masks": "skeleton",
+}
+# Settings that are gone, with the value at which they changed nothing.
+REMOVED = {
+    "controlnet_scale": 1.0,
+    "source_share": 1.0,
+    "source_tolerance": 1e-5,  # the loss never came near it
+    "pose_optimiser": "gradient",
+    "pose_in_generation": False,
+    "pose_resample": False,
+    "mask_levels": 1,
+    "mask_reach": 1.5,
+}
+MACHINES = "chunk_frames"  # changed speed and memory, not results
+
+
+def migrate_settings(settings: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Today's settings, and what they can no longer say, as "name=value"."""
+    found = {**DEFAULTS, **settings}
+    found.pop(MACHINES, None)
+    lost = []
+    for name, neutral in REMOVED.items():
+        value = found.pop(name, neutral)
+        if value != neutral and not (name == "source_tolerance" and value == 0):
+            lost.append(f"{name}={value!r:.40}")
+    if found.get("background") == "blended":
+        found["background"] = "sampled"
+        lost.append("background='blended'")
+    attention, weight = found.pop("baseline_attention", "none"), found.pop("image_prompt", 0)
+    found["baseline"] = attention
+    if weight:
+        found["baseline"] = "ip_adapter"
+        if (attention, weight) != ("spatio_temporal", 1):
+            lost.append(f"image_prompt={weight!r:.40}")
+    return found, tuple(lost)
