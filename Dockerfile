@@ -1,14 +1,14 @@
-# One image for machines with and without a GPU: torch's ordinary wheels carry CUDA's libraries, and the app takes
-# a GPU where the container is given one (docker run --gpus all).
+# One image for machines with and without a GPU: torch's standard wheels include the CUDA libraries, and the app uses
+# a GPU if the container has one (docker run --gpus all).
 FROM python:3.12-slim
 
-# An index of CPU builds of torch may be named here: they make a much smaller image.
+# Set this to an index of CPU-only torch wheels for a much smaller image.
 ARG PIP_EXTRA_INDEX_URL
 
 RUN useradd --create-home --uid 1000 user \
     && install -d -o user -g user /home/user/app /home/user/.cache
 USER 1000
-# .cache holds everything that is fetched or made, so that it can be kept as one volume.
+# .cache holds all downloads and results, so that one volume keeps them.
 ENV HOME=/home/user \
     PATH=/home/user/.local/bin:$PATH \
     U2NET_HOME=/home/user/.cache/rembg \
@@ -23,8 +23,8 @@ WORKDIR /home/user/app
 COPY --chown=1000:1000 requirements.txt constraints.txt ./
 RUN pip install --user --no-cache-dir -r requirements.txt -c constraints.txt
 
-# The models that are served. The pocket models come with the source; sd15's weights (3.5 GB) are fetched into a layer
-# of their own, before the source, so that a change of it doesn't fetch them again.
+# The models to serve. The pocket models are part of the source. The weights of sd15 (3.5 GB) have a layer of their own
+# before the source, so that a change to the source doesn't download them again.
 ARG MODELS=pocket
 ENV POSEANIMATE_MODELS=$MODELS
 RUN case "$MODELS" in \
@@ -47,9 +47,9 @@ RUN case "$MODELS" in \
 COPY --chown=1000:1000 . .
 
 EXPOSE 7860
-# Process 1 ignores SIGTERM unless it asks for it; to SIGINT Python listens.
+# Process 1 ignores SIGTERM unless it handles it; Python handles SIGINT.
 STOPSIGNAL SIGINT
-# Ready at the first answer; the start period leaves time for weights that are fetched at the start.
+# Healthy once the page answers; the start period allows for weights that are downloaded at startup.
 HEALTHCHECK --interval=30s --timeout=5s --start-period=15m \
     CMD ["python", "-c", "import os; from http.client import HTTPConnection; page = HTTPConnection('127.0.0.1:' + os.environ['GRADIO_SERVER_PORT'], timeout=4); page.request('HEAD', '/'); exit(page.getresponse().status != 200)"]
 CMD ["python", "app.py"]

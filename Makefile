@@ -20,6 +20,6 @@ check: setup ## lint, format and types
 
 setup: $(READY) ## the environment in .venv alone; PYTHON=/path/to/python3.12 chooses the interpreter
 
-$(READY): requirements.txt requirements-dev.txt constraints.txt pyproject.toml scripts/setup
+$(READY): requirements.txt constraints.txt pyproject.toml setup.py scripts/setup
 	@scripts/setup
 	@touch $@

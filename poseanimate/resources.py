@@ -1,4 +1,4 @@
-"""The files that come with the program: presets, motions and example characters."""
+"""Where the files that come with the program are: presets, motions and example characters."""
 
 from __future__ import annotations
 
@@ -8,6 +8,6 @@ _PACKAGE = Path(__file__).resolve().parent
 
 
 def resource_folder(name: str) -> Path:
-    """The folder `presets` or `examples`: inside the installed package, or beside it in a checkout."""
+    """The folder `presets` or `examples`: in the package once it is installed, beside it in a checkout."""
     installed = _PACKAGE / name
     return installed if installed.is_dir() else _PACKAGE.parent / name

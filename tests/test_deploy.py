@@ -1,4 +1,4 @@
-"""What a Space and a container read: the front matter of README.md, the Dockerfile and .dockerignore."""
+"""Deployment: the front matter of README.md, which Spaces read, the Dockerfile and .dockerignore."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_the_thumbnail_is_a_picture_of_the_repository(space: dict[str, Any]) -> 
 
 @pytest.fixture(scope="module")
 def steps() -> list[tuple[str, str]]:
-    """Instructions and what follows them, without comments, lines joined."""
+    """Instructions and their arguments, without comments and with continued lines joined."""
     lines = (REPOSITORY / "Dockerfile").read_text().splitlines()
     text = "\n".join(line for line in lines if line and not line.startswith("#"))
     return [tuple(line.split(maxsplit=1)) for line in text.replace("\\\n", " ").splitlines()]
@@ -102,7 +102,7 @@ def of(steps: list[tuple[str, str]], name: str) -> list[str]:
 
 
 def variables(steps: list[tuple[str, str]], home: Path) -> dict[str, str]:
-    """What ENV sets in an image of the default models, with another home."""
+    """The variables that ENV sets in an image with the default models, for another home folder."""
     known = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     known |= dict(rest.split("=") for rest in of(steps, "ARG") if "=" in rest)
     pairs = [pair.partition("=") for rest in of(steps, "ENV") for pair in shlex.split(rest)]
@@ -146,10 +146,14 @@ def test_a_change_of_the_source_comes_after_packages_and_weights(
     assert source == "--chown=1000:1000 . ."
 
 
-def test_requirements_allow_what_is_pinned() -> None:
+def test_requirements_and_extras_allow_what_is_pinned() -> None:
     lines = (REPOSITORY / "requirements.txt").read_text().splitlines()
-    ranges = [Requirement(line.partition("#")[0]) for line in lines if not line.startswith("#")]
-    assert len(ranges) > 10
+    texts = [line.partition("#")[0] for line in lines if not line.startswith("#")]
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+    for extra in project["optional-dependencies"].values():
+        texts += [text for text in extra if not text.startswith("poseanimate")]
+    ranges = [Requirement(text) for text in texts]
+    assert len(ranges) > 20
     for each in ranges:
         assert pinned(each.name) in each.specifier, each.name
 
@@ -159,7 +163,7 @@ def test_requirements_allow_what_is_pinned() -> None:
 
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Tiny networks as files with the names that the hub's repositories have."""
+    """Tiny networks in files named as in the hub's repositories."""
     folder = tmp_path_factory.mktemp("hub")
     base, annotators = folder / loading.SD15.id, folder / loading.OPENPOSE.id
     for name, part in tiny_networks().items():
@@ -178,7 +182,7 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def fetch(steps: list[tuple[str, str]], family: str, folder: Path) -> tuple[int, list[list[str]]]:
-    """Runs the step that fetches weights, with programs that only note what they are asked for."""
+    """Runs the step that downloads weights, with programs that only record their arguments."""
     for program in ("hf", "python"):
         path = folder / program
         path.write_text('#!/bin/sh\nprintf "%s\\n" "${0##*/} $*" >> "$NOTES"\n')
@@ -209,7 +213,7 @@ def test_the_files_in_an_image_of_sd15_are_all_that_it_loads(
         assert (program, verb, option) == ("hf", "download", "--revision")
         put_into_cache(tmp_path / "cache", hub, repository, revision, files)
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
-    for network in ("Body", "Hand", "Face"):  # the real ones are too large to be made here
+    for network in ("Body", "Hand", "Face"):  # the real ones are too large for a test
         monkeypatch.setattr(f"controlnet_aux.open_pose.{network}", MagicMock())
     cut_out = MagicMock()
     monkeypatch.setattr("rembg.new_session", cut_out)
@@ -223,7 +227,7 @@ def test_the_files_in_an_image_of_sd15_are_all_that_it_loads(
 def put_into_cache(
     cache: Path, hub: Path, repository: str, revision: str, files: list[str]
 ) -> None:
-    """Copies files to where the hub's client keeps and looks for them."""
+    """Copies files to the places where the hub's client looks for them."""
     for file in files:
         kept = cache / f"models--{repository.replace('/', '--')}" / "snapshots" / revision / file
         kept.parent.mkdir(parents=True, exist_ok=True)
@@ -236,11 +240,11 @@ def put_into_cache(
 def test_the_context_alone_serves_the_page_as_the_image_does(
     steps: list[tuple[str, str]], tmp_path: Path
 ) -> None:
-    """What COPY brings, what ENV and CMD say, the health check's finding, and STOPSIGNAL's effect."""
+    """The copied files, ENV, CMD, HEALTHCHECK and STOPSIGNAL."""
     context, home = tmp_path / "app", tmp_path / "home"
     ignored = (REPOSITORY / ".dockerignore").read_text().splitlines()
     sent = exclude_paths(str(REPOSITORY), ignored)
-    for file in sent - {"Dockerfile", ".dockerignore"}:  # the builder reads them, COPY doesn't
+    for file in sent - {"Dockerfile", ".dockerignore"}:  # read by the builder, not copied
         if (REPOSITORY / file).is_file():
             (context / file).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(REPOSITORY / file, context / file)
@@ -266,7 +270,7 @@ def test_the_context_alone_serves_the_page_as_the_image_does(
             status, page = answer(port)
             assert listens(port, OTHER_ADDRESS)
             outside.setblocking(False)
-            with pytest.raises(BlockingIOError):  # nobody came: it asks nothing of the outer world
+            with pytest.raises(BlockingIOError):  # no connection: it asks nothing of other machines
                 outside.accept()
             process.send_signal(signal.Signals[stop])
             assert process.wait(TIMEOUT_S) == 0

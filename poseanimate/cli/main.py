@@ -236,7 +236,6 @@ def serve(options: argparse.Namespace, report: Report) -> None:
 
 
 def _networks(options: argparse.Namespace) -> Networks:
-    from poseanimate.evaluation.metrics.loaders import load_networks
     from poseanimate.evaluation.metrics.networks import Networks
 
     if not options.networks:
@@ -246,6 +245,8 @@ def _networks(options: argparse.Namespace) -> Networks:
         raise SettingsError(
             f"There is no folder of networks {options.networks!r}.", "Name one, or 'hub'."
         )
+    from poseanimate.evaluation.metrics.loaders import load_networks
+
     return load_networks(folder, options.device)
 
 

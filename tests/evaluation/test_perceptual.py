@@ -18,6 +18,7 @@ from torchvision.models import alexnet, inception_v3, vgg16
 from torchvision.models.optical_flow import raft_large
 from transformers import CLIPImageProcessor, CLIPVisionConfig, CLIPVisionModelWithProjection
 
+from poseanimate.errors import ModelsError
 from poseanimate.evaluation.metrics import loaders
 from poseanimate.evaluation.metrics.loaders import load_networks
 from poseanimate.evaluation.metrics.networks import Missing, Networks
@@ -276,6 +277,14 @@ def test_what_can_not_be_had_says_why(tmp_path: Path, monkeypatch: pytest.Monkey
         assert isinstance(found, Missing) and "hub can't be reached" in found.reason
     for found in (loaded.resnet3d, loaded.i3d):
         assert isinstance(found, Missing) and "pickle" in found.reason
+
+
+def test_networks_without_their_extra_name_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        loaders, "find_spec", lambda name: None if name == "torchmetrics" else object()
+    )
+    with pytest.raises(ModelsError, match=r"poseanimate\[evaluate\]"):
+        load_networks(None)
 
 
 def test_networks_have_the_size_of_the_published_ones() -> None:

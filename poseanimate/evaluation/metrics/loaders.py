@@ -10,22 +10,21 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from pytorch_fid import inception as fid
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.hub import load_state_dict_from_url
 from torch.nn.functional import interpolate
-from torchmetrics.functional.image.lpips import _LPIPS
 from torchvision.models import AlexNet_Weights, VGG16_Weights, WeightsEnum, inception_v3
 from torchvision.models.optical_flow import Raft_Large_Weights, raft_large
 from transformers import CLIPImageProcessor, CLIPVisionModelWithProjection
 
-from poseanimate.errors import first_line
+from poseanimate.errors import ModelsError, first_line
 from poseanimate.evaluation.metrics.networks import Missing, Networks
 from poseanimate.evaluation.metrics.perceptual import Distance, Embed, Features, Flow
 from poseanimate.evaluation.metrics.video_networks import InceptionI3d, ResNet3d
@@ -35,12 +34,7 @@ RAFT_MIN_SIDE_PX = 128
 INCEPTION_SIDE_PX, RESNET3D_SIDE_PX, I3D_SIDE_PX = 299, 112, 224
 KINETICS_MEAN = (114.7748, 107.7354, 99.4750)  # grey levels of red, green and blue
 BATCH = 16
-FID_BLOCKS: dict[str, type[nn.Module]] = {  # whose pooling differs, and nothing else
-    **dict.fromkeys(("Mixed_5b", "Mixed_5c", "Mixed_5d"), fid.FIDInceptionA),
-    **dict.fromkeys(("Mixed_6b", "Mixed_6c", "Mixed_6d", "Mixed_6e"), fid.FIDInceptionC),
-    "Mixed_7b": fid.FIDInceptionE_1,
-    "Mixed_7c": fid.FIDInceptionE_2,
-}
+EXTRA = ("torchmetrics", "pytorch_fid")  # the packages of the extra `evaluate`
 
 
 def load_networks(folder: Path | None, device: str | None = None) -> Networks:
@@ -48,7 +42,15 @@ def load_networks(folder: Path | None, device: str | None = None) -> Networks:
 
     Args:
         device: "cpu" or "cuda"; by default CUDA where it is found.
+
+    Raises:
+        ModelsError: a package of the extra `evaluate` isn't installed.
     """
+    if not all(find_spec(package) for package in EXTRA):
+        raise ModelsError(
+            "Metrics through networks need the packages of the extra 'evaluate'.",
+            "Install them: pip install 'poseanimate[evaluate]'.",
+        )
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     return Networks(
         _load_or_explain("CLIP", lambda: _load_clip(folder, device)),
@@ -114,6 +116,8 @@ BACKBONES: dict[str, tuple[str, WeightsEnum]] = {
 
 
 def _load_lpips(folder: Path | None, device: str, backbone: Literal["alex", "vgg"]) -> Distance:
+    from torchmetrics.functional.image.lpips import _LPIPS
+
     file, weights = BACKBONES[backbone]
     fetch = partial(weights.get_state_dict, progress=False, check_hash=True)
     published = _read_file(folder, file) if folder else fetch()
@@ -158,6 +162,14 @@ def _load_raft(folder: Path | None, device: str) -> Flow:
 
 def _load_inception(folder: Path | None, device: str) -> Features:
     """Inception v3 as FID has it, with the blocks and the weights of the TensorFlow model (pytorch-fid)."""
+    from pytorch_fid import inception as fid
+
+    blocks: dict[str, type[nn.Module]] = {  # only their pooling differs
+        **dict.fromkeys(("Mixed_5b", "Mixed_5c", "Mixed_5d"), fid.FIDInceptionA),
+        **dict.fromkeys(("Mixed_6b", "Mixed_6c", "Mixed_6d", "Mixed_6e"), fid.FIDInceptionC),
+        "Mixed_7b": fid.FIDInceptionE_1,
+        "Mixed_7c": fid.FIDInceptionE_2,
+    }
     if folder:
         weights = _read_file(folder, "inception")
     else:
@@ -169,7 +181,7 @@ def _load_inception(folder: Path | None, device: str) -> Features:
             weights_only=True,
         )
     network = inception_v3(weights=None, num_classes=1008, aux_logits=False, init_weights=False)
-    for name, block in FID_BLOCKS.items():
+    for name, block in blocks.items():
         network.get_submodule(name).__class__ = block
     network = _prepare(network, weights, device)
     network.fc = nn.Identity()  # the features are what the classifier would see
