@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import sys
@@ -59,3 +60,27 @@ def test_the_python_of_the_readme_animates_a_picture(tmp_path: Path) -> None:
     printed = subprocess.run(run, cwd=tmp_path, check=True, capture_output=True, text=True).stdout
     assert printed.split()[-1] == "Done"
     assert (tmp_path / "clip.mp4").stat().st_size > 0
+
+
+@pytest.mark.parametrize("page", ["architecture.md", "method.md"])
+def test_names_stand_in_the_files_that_tables_name(page: str) -> None:
+    for line in prose(REPOSITORY / "docs" / page).splitlines():
+        row = re.match(r"\|.*\| `([\w/]+\.py)` \|(.*)\|$", line)
+        if row is None:
+            continue
+        for name in re.findall(r"`([\w.]+)`", row[2]):
+            assert name in defined(REPOSITORY / "poseanimate" / row[1]), f"{row[1]} has no {name}"
+
+
+def defined(file: Path) -> set[str]:
+    """Functions, classes, and what classes define, as Class.name; fields by their names alone, too."""
+    names = set()
+    for node in ast.parse(file.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            names.add(node.name)
+        for inner in node.body if isinstance(node, ast.ClassDef) else ():
+            if isinstance(inner, ast.FunctionDef):
+                names.add(f"{node.name}.{inner.name}")
+            elif isinstance(inner, ast.AnnAssign) and isinstance(inner.target, ast.Name):
+                names.add(inner.target.id)
+    return names
