@@ -191,7 +191,7 @@ class Animator:
         try:
             with closing(run.events()) as events:  # what it holds is given back below
                 for event in events:
-                    monitor.look()
+                    monitor.update()
                     yield event
         except (RuntimeError, MemoryError) as error:
             failure = _device_error(error)

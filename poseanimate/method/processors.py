@@ -1,4 +1,4 @@
-"""What every attention processor here shares: projecting to heads and back, and a scoped installation."""
+"""Shared by all attention processors: projection to heads and back, and installation within a scope."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def processors(
 
 
 def _layers(unet: UNet2DConditionModel) -> dict[str, Attention]:
-    """A U-Net's attention layers by their processors' names; looked for once, for this is asked at every step."""
+    """A U-Net's attention layers by their processors' names; cached, since every step asks for them."""
     if unet not in _known:
         modules = unet.named_modules()
         _known[unet] = {f"{n}.processor": m for n, m in modules if isinstance(m, Attention)}

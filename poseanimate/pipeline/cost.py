@@ -1,4 +1,4 @@
-"""What a run takes of the machine, and what that tells about the next one."""
+"""What a run costs in time and memory, and what the next one will."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ import torch
 
 @dataclass(frozen=True)
 class CostModel:
-    """From the last run.
+    """Measured in the last run.
 
-    pace_s: seconds of one frame's pass through the networks in one guidance branch. fixed_bytes: of memory before the
-    run. sample_bytes: more memory at its peak, for each frame and branch that went through together. A frame is one of
-    the models' own area; a larger one counts as so many more.
+    pace_s: seconds of one frame's pass through the networks in one guidance branch.
+    fixed_bytes: memory in use before the run.
+    sample_bytes: memory added at its peak by each sample (a frame in one branch) that was evaluated at once.
+
+    Frames count by their area: one of twice the models' own area counts as two.
     """
 
     pace_s: float
@@ -22,11 +24,11 @@ class CostModel:
     sample_bytes: float
 
     def seconds(self, passes: float, branches: int) -> float:
-        """Of a run of so many passes."""
+        """Forecast for a run of so many passes."""
         return self.pace_s * branches * passes
 
     def memory_bytes(self, samples: float) -> int:
-        """At the peak of a run in which so many samples (frames times branches) are evaluated at once."""
+        """Forecast of the peak while so many samples are evaluated at once."""
         return round(self.fixed_bytes + self.sample_bytes * samples)
 
 
@@ -43,17 +45,17 @@ class MemoryMonitor:
             torch.cuda.reset_peak_memory_stats(self.device)
         self.fixed_bytes = self.peak_bytes = used_bytes(self.device)
 
-    def look(self) -> None:
-        """Takes a reading; on a GPU the highest since the last reset."""
+    def update(self) -> None:
+        """Takes a reading."""
         self.peak_bytes = max(self.peak_bytes, used_bytes(self.device))
 
     def cost_model(self, pace_s: float, samples: float) -> CostModel:
-        """After a run in which so many samples were evaluated at once."""
+        """After a run that evaluated so many samples at once."""
         return CostModel(pace_s, self.fixed_bytes, (self.peak_bytes - self.fixed_bytes) / samples)
 
 
 def used_bytes(device: torch.device) -> int:
-    """Memory in use: on a GPU the highest that torch has had since the last reset, elsewhere this process's now."""
+    """Memory in use: on a GPU torch's peak since the last reset, elsewhere this process's resident memory."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     return int(psutil.Process().memory_info().rss)

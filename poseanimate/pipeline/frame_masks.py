@@ -22,7 +22,7 @@ REACH = 1.5  # with both: widths of the silhouette within which attention adds t
 
 @dataclass(frozen=True)
 class FrameMasks:
-    """What a run's frame masks are made from: the source, its pose in frame 0, and the settings."""
+    """Computes a run's frame masks from the source, its pose in frame 0 and the settings."""
 
     character: Character
     source_pose: Pose

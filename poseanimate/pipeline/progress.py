@@ -1,4 +1,4 @@
-"""A run's clock: what stages took, and what is left."""
+"""How long the stages of a run took, and how long the rest will take."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from poseanimate.events import Step
 class ProgressTimer:
     """Times stages and forecasts what is left, in passes of one frame through the networks.
 
-    Only the engine's own time counts, not what the reader of the events does between two of them.
+    Only the engine's own time counts, not what the consumer of the events does between two of them.
 
-    planned: passes to do. steps: T. seconds: by stage, added to. clock: the time in seconds.
+    planned: passes to do. steps: T. seconds: by stage, added to. clock: returns the time in seconds.
     """
 
     planned: float
@@ -42,16 +42,16 @@ class ProgressTimer:
         return self.worked_s / self.done if self.done else None
 
     def spend(self, stage: str) -> None:
-        """What passed since the last call was spent on a stage."""
+        """Charges the time since the last call to a stage."""
         now = self.clock()
         self.worked_s += now - self.last_s
         self.seconds[stage] = self.seconds.get(stage, 0.0) + now - self.last_s
         self.last_s = now
 
     def affords(self, stage: str, share: float) -> bool:
-        """Whether a stage has had less than its share of the work's time so far."""
+        """Whether a stage has taken at most its share of the time worked so far."""
         return self.seconds.get(stage, 0.0) <= share * self.worked_s
 
     def resume(self) -> None:
-        """The reader asks for the next event."""
+        """The consumer asks for the next event: its own time doesn't count."""
         self.last_s = self.clock()

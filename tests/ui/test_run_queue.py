@@ -117,8 +117,8 @@ def test_the_highest_reading_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     readings = iter([5, 9, 7])
     monkeypatch.setattr(gauge, "used_bytes", lambda _: next(readings))
     watched = MemoryMonitor(torch.device("cpu"))
-    watched.look()
-    watched.look()
+    watched.update()
+    watched.update()
     assert (watched.fixed_bytes, watched.peak_bytes) == (5, 9)
 
 
