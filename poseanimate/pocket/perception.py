@@ -1,4 +1,4 @@
-"""The pocket family's eyes: one small network that sees joints and character in pocket-world pictures.
+"""The pocket family's pose detector and segmenter: one small network for pictures of the pocket world.
 
 A convolutional encoder and decoder gives 18 heat maps at half the picture's size and the character's mask at its
 full size; detector and segmenter read them.
@@ -26,7 +26,7 @@ from poseanimate.poses.skeleton import NECK, Pose
 JOINTS = 18
 WORKING_SIZE = 128  # long side of what the network was trained on, px
 MULTIPLE = 16
-PEAK = 0.25  # heat from which a joint counts as seen
+PEAK = 0.25  # heat from which a joint counts as visible
 SECOND_PERSON = 0.5  # heat from which a neck counts as a person of its own
 WEIGHTS, CONFIG = "perception.safetensors", "config.json"
 
@@ -38,13 +38,15 @@ class PerceptionNet(nn.Module):
         super().__init__()
         self.channels = channels
         a, b, c, d = channels
-        self.at_half = _block(3, a, stride=2)
-        self.at_quarter = nn.Sequential(_block(a, b, stride=2), _block(b, b))
-        self.at_eighth = nn.Sequential(_block(b, c, stride=2), _block(c, c))
-        self.at_sixteenth = nn.Sequential(_block(c, d, stride=2), _block(d, d), _block(d, d))
-        self.up_eighth = _block(c + d, c)
-        self.up_quarter = _block(b + c, b)
-        self.up_half = _block(a + b, b)
+        self.at_half = _make_block(3, a, stride=2)
+        self.at_quarter = nn.Sequential(_make_block(a, b, stride=2), _make_block(b, b))
+        self.at_eighth = nn.Sequential(_make_block(b, c, stride=2), _make_block(c, c))
+        self.at_sixteenth = nn.Sequential(
+            _make_block(c, d, stride=2), _make_block(d, d), _make_block(d, d)
+        )
+        self.up_eighth = _make_block(c + d, c)
+        self.up_quarter = _make_block(b + c, b)
+        self.up_half = _make_block(a + b, b)
         self.out = nn.Conv2d(b, JOINTS + 4, 3, padding=1)
 
     def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
@@ -52,9 +54,9 @@ class PerceptionNet(nn.Module):
         quarter = self.at_quarter(half)
         eighth = self.at_eighth(quarter)
         x = self.at_sixteenth(eighth)
-        x = self.up_eighth(torch.cat([_twice(x), eighth], dim=1))
-        x = self.up_quarter(torch.cat([_twice(x), quarter], dim=1))
-        x = self.out(self.up_half(torch.cat([_twice(x), half], dim=1)))
+        x = self.up_eighth(torch.cat([_upsample(x), eighth], dim=1))
+        x = self.up_quarter(torch.cat([_upsample(x), quarter], dim=1))
+        x = self.out(self.up_half(torch.cat([_upsample(x), half], dim=1)))
         return x[:, :JOINTS], pixel_shuffle(x[:, JOINTS:], 2)
 
     def save(self, folder: Path) -> None:
@@ -80,7 +82,7 @@ class PerceptionNet(nn.Module):
 
 
 class Perception:
-    """Pose detector and segmenter for pocket-world pictures (see poses/detect.py and segment.py)."""
+    """Pose detector and segmenter for pocket-world pictures (see models/pose_detection.py and models/segmentation.py)."""
 
     def __init__(self, net: PerceptionNet) -> None:
         self.net = net
@@ -90,27 +92,29 @@ class Perception:
         self.identity = f"pocket-perception-{digest.hexdigest()[:16]}"
 
     def detect(self, image: NDArray[np.uint8]) -> list[Pose]:
-        """People in a picture (H, W, 3), the largest first; none where no body is seen."""
-        heat, _ = self._see(image)
+        """People in a picture (H, W, 3), the largest first; none if no body is found."""
+        heat, _ = self._predict(image)
         height, width = image.shape[:2]
         stride = np.array([width / heat.shape[2], height / heat.shape[1]])
-        necks = _necks(heat[NECK])
+        necks = _find_necks(heat[NECK])
         rows, columns = np.indices(heat.shape[1:])
         away = [np.hypot(rows - row, columns - column) for row, column in necks]
         nearest = np.argmin(away, axis=0) if away else np.zeros(heat.shape[1:])
         # several people: what is nearest to a neck is that person's
-        people = [_person(heat * (nearest == number), stride) for number in range(len(necks) or 1)]
+        people = [
+            _read_person(heat * (nearest == number), stride) for number in range(len(necks) or 1)
+        ]
         found = [pose for pose in people if pose is not None]
         return sorted(found, key=person_size, reverse=True)
 
     def segment(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
         """The character's mask (H, W) in [0, 1]."""
-        _, mask = self._see(image)
+        _, mask = self._predict(image)
         size = (image.shape[1], image.shape[0])
         return np.asarray(cv2.resize(mask, size, interpolation=cv2.INTER_LINEAR), np.float32)
 
     @torch.no_grad()
-    def _see(self, image: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def _predict(self, image: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         height, width = image.shape[:2]
         scale = WORKING_SIZE / max(height, width)
         size = [max(round(side * scale / MULTIPLE), 1) * MULTIPLE for side in (width, height)]
@@ -134,7 +138,7 @@ def target_heat(joints: NDArray[np.float32], size: int) -> NDArray[np.float32]:
     return heat
 
 
-def _block(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
+def _make_block(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
     return nn.Sequential(
         nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1),
         nn.GroupNorm(8, outputs),
@@ -142,11 +146,11 @@ def _block(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
     )
 
 
-def _twice(x: Tensor) -> Tensor:
+def _upsample(x: Tensor) -> Tensor:
     return interpolate(x, scale_factor=2.0, mode="nearest")
 
 
-def _person(heat: NDArray[np.float32], stride: NDArray[np.float64]) -> Pose | None:
+def _read_person(heat: NDArray[np.float32], stride: NDArray[np.float64]) -> Pose | None:
     """The strongest peak of every joint, refined by the heat around it; None without neck or hips and shoulders."""
     body = np.zeros((JOINTS, 3))
     for joint, plane in enumerate(heat):
@@ -166,7 +170,7 @@ def _person(heat: NDArray[np.float32], stride: NDArray[np.float64]) -> Pose | No
     return Pose(body) if torso.sum() >= 3 else None
 
 
-def _necks(heat: NDArray[np.float32]) -> list[tuple[float, float]]:
+def _find_necks(heat: NDArray[np.float32]) -> list[tuple[float, float]]:
     """Rows and columns of the necks that stand out in their heat map (h, w)."""
     grown = cv2.dilate(heat, np.ones((9, 9), np.uint8))
     peaks = ((heat == grown) & (heat > SECOND_PERSON)).astype(np.uint8)

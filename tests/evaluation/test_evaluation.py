@@ -38,7 +38,7 @@ from poseanimate.evaluation.store import CaseResult, Store
 from poseanimate.events import Aligned, Done
 from poseanimate.media import write_clip
 from poseanimate.media.similarity import Picture
-from poseanimate.pocket.training.data import training_angles
+from poseanimate.pocket.training.data import sample_training_angles
 from poseanimate.pocket.world.body import Angles
 from poseanimate.pocket.world.doll import CLOTH
 from poseanimate.pocket.world.motions import loop_frames
@@ -93,7 +93,7 @@ def test_garments_are_known_by_their_colours() -> None:
     wrong = []
     for index in range(40):
         scene = Scene.sample("validation", index)
-        angles = training_angles(np.random.default_rng(index))
+        angles = sample_training_angles(np.random.default_rng(index))
         who = scene.doll
         true = scene.render(angles, 128, 128).picture
         dyed = {what: s.render(angles, 128, 128).picture for what, s in scene.dyed().items()}

@@ -1,4 +1,4 @@
-"""What the eyes are trained on: joints and masks stay on the people, and nobody is nobody."""
+"""What perception is trained on: joints and masks stay on the people, and nobody is nobody."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import pytest
 
 from poseanimate.pocket.training.augment import (
     LabelledPicture,
-    added,
-    joined,
-    nobody,
-    reduced,
-    rendered,
-    varied,
+    add_person,
+    join_pictures,
+    make_nobody,
+    read_rendered,
+    reduce_picture,
+    vary_picture,
 )
 from poseanimate.pocket.training.data import RenderedSet, render_set
 
@@ -36,7 +36,7 @@ def on_the_mask(seen: LabelledPicture) -> float:
 @pytest.mark.parametrize("columns", [1, 2])
 def test_joined_pictures_hold_everybody(pictures: RenderedSet, columns: int) -> None:
     singles = pictures.single[:4]
-    seen = joined([rendered(pictures, int(i)) for i in singles], columns)
+    seen = join_pictures([read_rendered(pictures, int(i)) for i in singles], columns)
     assert seen.people == 4 and seen.picture.shape == (128, 128, 3)
     assert on_the_mask(seen) > 0.97
 
@@ -44,8 +44,8 @@ def test_joined_pictures_hold_everybody(pictures: RenderedSet, columns: int) -> 
 def test_reduced_pictures_keep_their_person(pictures: RenderedSet) -> None:
     rng = np.random.default_rng(0)
     for index in pictures.single[:10]:
-        whole = rendered(pictures, int(index))
-        seen = reduced(whole, rng)
+        whole = read_rendered(pictures, int(index))
+        seen = reduce_picture(whole, rng)
         assert seen.people == 1 and on_the_mask(seen) > 0.97
         assert seen.mask.sum() < whole.mask.sum()
 
@@ -54,8 +54,8 @@ def test_somebody_is_added_beside_who_is_there(pictures: RenderedSet) -> None:
     rng = np.random.default_rng(0)
     two = 0
     for one, other in zip(pictures.single[:10], pictures.single[10:20], strict=False):
-        before = rendered(pictures, int(one))
-        seen = added(before, rendered(pictures, int(other)), rng)
+        before = read_rendered(pictures, int(one))
+        seen = add_person(before, read_rendered(pictures, int(other)), rng)
         if seen.people == 2:
             two += 1
             assert seen.mask.sum() > before.mask.sum() and on_the_mask(seen) > 0.97
@@ -66,8 +66,8 @@ def test_somebody_is_added_beside_who_is_there(pictures: RenderedSet) -> None:
 
 def test_nobody_is_nobody(pictures: RenderedSet) -> None:
     rng = np.random.default_rng(0)
-    whole = rendered(pictures, int(pictures.single[0]))
-    kinds = [nobody(whole, rng) for _ in range(20)]
+    whole = read_rendered(pictures, int(pictures.single[0]))
+    kinds = [make_nobody(whole, rng) for _ in range(20)]
     for seen in kinds:
         assert seen.people == 0 and not seen.mask.any()
         assert seen.picture.shape == whole.picture.shape and seen.picture.dtype == np.uint8
@@ -77,7 +77,9 @@ def test_nobody_is_nobody(pictures: RenderedSet) -> None:
 def test_a_seed_decides_what_is_varied(pictures: RenderedSet) -> None:
     people = set()
     for index in range(60):
-        one, same = (varied(pictures, index % 24, np.random.default_rng(index)) for _ in range(2))
+        one, same = (
+            vary_picture(pictures, index % 24, np.random.default_rng(index)) for _ in range(2)
+        )
         np.testing.assert_array_equal(one.picture, same.picture)
         np.testing.assert_array_equal(one.joints, same.joints)
         people.add(one.people)

@@ -1,4 +1,4 @@
-"""The pocket family's eyes: what they are taught, how heat is read, and how well the shipped ones see."""
+"""The pocket family's perception: its targets, how heat maps are read, and how accurate the shipped weights are."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from poseanimate.errors import ModelsError
 from poseanimate.media import load_picture
 from poseanimate.models.loading import POCKET
 from poseanimate.pocket.perception import Perception, PerceptionNet, target_heat
-from poseanimate.pocket.training.data import sample
+from poseanimate.pocket.training.data import render_sample
 from poseanimate.pocket.world.body import Angles
 from poseanimate.pocket.world.scene import Scene, random_angles
 from poseanimate.poses.skeleton import Pose
@@ -38,7 +38,7 @@ class ToldNet(nn.Module):
         return self.heat.logit(1e-6), self.mask.logit(1e-6)
 
 
-def eyes_on(*poses: Pose) -> Perception:
+def perceiving(*poses: Pose) -> Perception:
     joints = np.zeros((2, 18, 3), np.float32)
     for person, pose in zip(joints, poses, strict=False):
         person[:] = pose.body
@@ -100,7 +100,7 @@ def test_poses_are_read_from_heat_to_a_fraction_of_a_cell() -> None:
     errors = []
     for index in range(40):
         pose = random_pose(index)
-        people = eyes_on(pose).detect(blank())
+        people = perceiving(pose).detect(blank())
         assert len(people) == 1
         errors.append(errors_px(people[0], pose))
     errors = np.concatenate(errors)
@@ -110,9 +110,9 @@ def test_poses_are_read_from_heat_to_a_fraction_of_a_cell() -> None:
 
 def test_poses_come_in_the_pictures_pixels() -> None:
     pose = random_pose(3)
-    (large,) = eyes_on(pose).detect(blank(384, 384))
+    (large,) = perceiving(pose).detect(blank(384, 384))
     assert errors_px(large, pose.scaled(3, 3)).max() < 3 * 0.7
-    (small,) = eyes_on(pose).detect(blank(64, 64))
+    (small,) = perceiving(pose).detect(blank(64, 64))
     assert errors_px(small, pose.scaled(0.5, 0.5)).max() < 0.5 * 0.7
 
 
@@ -120,31 +120,31 @@ def test_a_neck_between_two_cells_is_one_neck() -> None:
     pose = random_pose(3)
     moved = pose.shifted(*(np.round(pose.body[1, :2] / 2) * 2 - pose.body[1, :2]))
     assert moved.body[1, 0] % 2 == 0
-    assert len(eyes_on(moved).detect(blank())) == 1
+    assert len(perceiving(moved).detect(blank())) == 1
 
 
 def test_two_people_are_both_found_the_larger_first() -> None:
     small, large = random_pose(4, 0.25, 0.5), random_pose(5, 0.75, 0.75)
-    people = eyes_on(small, large).detect(blank())
+    people = perceiving(small, large).detect(blank())
     assert len(people) == 2
     assert errors_px(people[0], large).max() < 0.7
     assert errors_px(people[1], small).max() < 0.7
 
 
 def test_nobody_is_seen_where_there_is_no_body() -> None:
-    assert eyes_on().detect(blank()) == []
+    assert perceiving().detect(blank()) == []
     face = random_pose(6).body.copy()
     face[1:14] = 0
-    assert eyes_on(Pose(face)).detect(blank()) == []
+    assert perceiving(Pose(face)).detect(blank()) == []
     faint = random_pose(6).body.copy()
     faint[:, 2] = 0.2
-    assert eyes_on(Pose(faint)).detect(blank()) == []
+    assert perceiving(Pose(faint)).detect(blank()) == []
 
 
 def test_confidence_is_the_peak() -> None:
     body = random_pose(7).body.copy()
     body[body[:, 2] > 0, 2] = 0.5
-    (pose,) = eyes_on(Pose(body)).detect(blank())
+    (pose,) = perceiving(Pose(body)).detect(blank())
     seen = pose.body[:, 2] > 0
     assert (pose.body[seen, 2] <= 0.5).all() and (pose.body[seen, 2] > 0.35).all()
 
@@ -152,9 +152,9 @@ def test_confidence_is_the_peak() -> None:
 def test_the_mask_comes_at_the_pictures_size() -> None:
     told = np.zeros((SIDE, SIDE), np.float32)
     told[32:96, 48:80] = 1
-    eyes = Perception(ToldNet(np.zeros((18, 64, 64), np.float32), told))
+    perception = Perception(ToldNet(np.zeros((18, 64, 64), np.float32), told))
     for width, height in ((128, 128), (300, 200), (64, 96)):
-        mask = eyes.segment(blank(width, height))
+        mask = perception.segment(blank(width, height))
         assert mask.shape == (height, width) and mask.dtype == np.float32
         assert mask.min() >= 0 and mask.max() <= 1
         assert mask[height // 2, width // 2] > 0.99
@@ -166,10 +166,10 @@ def test_the_mask_comes_at_the_pictures_size() -> None:
 
 @pytest.mark.parametrize(("width", "height"), [(128, 128), (96, 160), (37, 500), (640, 64)])
 def test_any_picture_can_be_looked_at(width: int, height: int) -> None:
-    eyes = Perception(PerceptionNet(NARROW).eval())
+    perception = Perception(PerceptionNet(NARROW).eval())
     picture = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
-    assert eyes.segment(picture).shape == (height, width)
-    for pose in eyes.detect(picture):
+    assert perception.segment(picture).shape == (height, width)
+    for pose in perception.detect(picture):
         seen = pose.body[:, 2] > 0
         assert (pose.body[seen, 0] <= width).all() and (pose.body[seen, 1] <= height).all()
 
@@ -211,7 +211,7 @@ def test_a_damaged_network_is_refused(tmp_path: Path, damage: str) -> None:
         PerceptionNet.load(folder)
 
 
-# --- the shipped eyes ---
+# --- the shipped weights ---
 
 
 @pytest.fixture(scope="module")
@@ -219,7 +219,7 @@ def shipped() -> Perception:
     return Perception(PerceptionNet.load(POCKET / "perception"))
 
 
-def test_the_shipped_eyes_see_held_out_characters(shipped: Perception) -> None:
+def test_the_shipped_weights_find_held_out_characters(shipped: Perception) -> None:
     errors, overlaps = [], []
     for index in range(20):
         scene = Scene.sample("held-out", index)
@@ -234,10 +234,10 @@ def test_the_shipped_eyes_see_held_out_characters(shipped: Perception) -> None:
     assert np.mean(overlaps) > 0.8
 
 
-def test_the_shipped_eyes_count_people(shipped: Perception) -> None:
+def test_the_shipped_weights_count_people(shipped: Perception) -> None:
     wrong = []
     for index in range(60):
-        crowd, _, picture = sample("held-out", index, SIDE)
+        crowd, _, picture = render_sample("held-out", index, SIDE)
         if len(shipped.detect(picture)) != len(crowd):
             wrong.append(index)
     assert len(wrong) <= 2, wrong

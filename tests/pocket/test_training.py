@@ -295,13 +295,13 @@ def assert_unit_deviation(runs: Path) -> None:
 def test_a_decoder_grows_without_changing_what_it_shows() -> None:
     shallow = dict(nets.build_vae().config) | {"decoder_layers_per_block": (0, 1, 2, 2)}
     small = tasks.AutoencoderDC.from_config(shallow)
-    large = nets.grown(small)
+    large = nets.grow_decoder(small)
     z = torch.randn(1, nets.LATENT_CHANNELS, 4, 4)
     with torch.no_grad():
         torch.testing.assert_close(large.decode(z).sample, small.decode(z).sample)
     assert len(large.state_dict()) > len(small.state_dict())
     with pytest.raises(ValueError, match="lacks"):
-        nets.grown(
+        nets.grow_decoder(
             tasks.AutoencoderDC.from_config(shallow | {"decoder_layers_per_block": (0, 9, 2, 2)})
         )
 

@@ -17,7 +17,7 @@ from poseanimate.events import Step
 from poseanimate.method.ddim import DDIM
 from poseanimate.method.denoiser import Denoiser
 from poseanimate.models.family import Models, to_pixels, to_tensor
-from poseanimate.pocket.training.data import training_angles
+from poseanimate.pocket.training.data import sample_training_angles
 from poseanimate.pocket.world.scene import Scene
 from poseanimate.poses.accuracy import PCK_RADIUS, joint_errors
 from poseanimate.poses.skeleton import Pose, draw_pose
@@ -53,7 +53,7 @@ def draw_samples(models: Models, split: str, first: int, count: int) -> Iterator
     ddim = DDIM.from_scheduler(models.scheduler, STEPS)
     for index in range(first, first + count):
         scene = Scene.sample(split, index)
-        angles = training_angles(np.random.default_rng([index, 11]))
+        angles = sample_training_angles(np.random.default_rng([index, 11]))
         rendered = scene.render(angles, size, size)
         dyed = {what: s.render(angles, size, size).picture for what, s in scene.dyed().items()}
         relettered = [s.render(angles, size, size).picture for s in scene.relettered()]

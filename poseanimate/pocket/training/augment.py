@@ -1,4 +1,4 @@
-"""What the eyes are trained on beyond rendered pictures: crowds, small people, pictures of nobody, worn pictures.
+"""What perception is trained on beyond rendered pictures: crowds, small people, nobody, degraded pictures.
 
 Rendered pictures hold one whole character on a square. What people upload holds two, or a small one on a wide
 picture, or none at all; without such samples a heat map finds a body in noise.
@@ -33,7 +33,7 @@ class LabelledPicture:
         return int((self.joints[:, :, 2] > 0).any(axis=1).sum())
 
 
-def rendered(pictures: RenderedSet, index: int) -> LabelledPicture:
+def read_rendered(pictures: RenderedSet, index: int) -> LabelledPicture:
     """A picture as it was rendered."""
     return LabelledPicture(
         np.array(pictures.pictures[index]),
@@ -42,47 +42,49 @@ def rendered(pictures: RenderedSet, index: int) -> LabelledPicture:
     )
 
 
-def varied(pictures: RenderedSet, index: int, rng: np.random.Generator) -> LabelledPicture:
-    """Picture `index`, or something that it is a part of."""
-    seen = rendered(pictures, index)
+def vary_picture(pictures: RenderedSet, index: int, rng: np.random.Generator) -> LabelledPicture:
+    """Picture `index` as it is, or a picture made from it, by `SHARES`."""
+    seen = read_rendered(pictures, index)
     match tuple(SHARES)[int(rng.choice(len(SHARES), p=list(SHARES.values())))]:
         case "nobody":
-            return nobody(seen, rng)
+            return make_nobody(seen, rng)
         case "joined":
             columns, rows = tuple(GRIDS)[int(rng.choice(len(GRIDS), p=list(GRIDS.values())))]
             others = rng.integers(len(pictures.pictures), size=columns * rows - 1)
-            return joined([seen, *(rendered(pictures, int(i)) for i in others)], columns)
+            return join_pictures(
+                [seen, *(read_rendered(pictures, int(i)) for i in others)], columns
+            )
         case "reduced":
-            return reduced(seen, rng)
+            return reduce_picture(seen, rng)
         case "added":
-            return added(seen, rendered(pictures, int(rng.choice(pictures.single))), rng)
+            return add_person(seen, read_rendered(pictures, int(rng.choice(pictures.single))), rng)
     return seen
 
 
-def nobody(seen: LabelledPicture, rng: np.random.Generator) -> LabelledPicture:
-    """A picture of the same size without anybody: noise, clouds, shapes, or the picture's own pieces shuffled."""
+def make_nobody(seen: LabelledPicture, rng: np.random.Generator) -> LabelledPicture:
+    """A picture of the same size without people: noise, clouds, shapes, or the picture's own pieces shuffled."""
     size = len(seen.picture)
     kind = rng.integers(5)
     if kind == 0:
         picture = rng.uniform(0, 256, (size, size, 3))
     elif kind == 1:
-        picture = _clouds(size, rng)
+        picture = _draw_clouds(size, rng)
     elif kind == 2:
-        picture = _shapes(size, rng)
+        picture = _draw_shapes(size, rng)
     elif kind == 3:
-        picture = rng.uniform(0.2, 0.8) * _clouds(size, rng)
-        picture += rng.uniform(0.2, 0.6) * _shapes(size, rng)
+        picture = rng.uniform(0.2, 0.8) * _draw_clouds(size, rng)
+        picture += rng.uniform(0.2, 0.6) * _draw_shapes(size, rng)
         picture += rng.normal(0, rng.uniform(0, 30), picture.shape)
     else:
-        picture = _shuffled(seen.picture, int(rng.choice([4, 8, 16])), rng).astype(np.float64)
+        picture = _shuffle_tiles(seen.picture, int(rng.choice([4, 8, 16])), rng).astype(np.float64)
     empty = np.zeros_like(seen.mask)
     return LabelledPicture(
         np.clip(picture, 0, 255).astype(np.uint8), empty, np.zeros_like(seen.joints)
     )
 
 
-def joined(seen: list[LabelledPicture], columns: int) -> LabelledPicture:
-    """Whole pictures in rows of `columns` each, reduced to the size of one; what is over stays grey."""
+def join_pictures(seen: list[LabelledPicture], columns: int) -> LabelledPicture:
+    """Whole pictures in rows of `columns` each, reduced to the size of one; what is left stays grey."""
     size = len(seen[0].picture)
     rows = len(seen) // columns
     side = size // max(columns, rows)
@@ -98,12 +100,12 @@ def joined(seen: list[LabelledPicture], columns: int) -> LabelledPicture:
         mask[y : y + side, x : x + side] = cv2.resize(
             one.mask, (side, side), interpolation=cv2.INTER_AREA
         )
-        joints.append(_placed(one.joints, side / size, (x, y)))
+        joints.append(_place_joints(one.joints, side / size, (x, y)))
     return LabelledPicture(picture, mask, np.concatenate(joints))
 
 
-def reduced(seen: LabelledPicture, rng: np.random.Generator) -> LabelledPicture:
-    """The picture smaller, somewhere on a plain ground or on its own edges drawn out."""
+def reduce_picture(seen: LabelledPicture, rng: np.random.Generator) -> LabelledPicture:
+    """The picture smaller, somewhere on a plain ground or on its own edges, stretched."""
     size = len(seen.picture)
     side = int(size * rng.uniform(0.45, 0.95))
     x, y = (int(v) for v in rng.integers(0, size - side + 1, 2))
@@ -117,24 +119,24 @@ def reduced(seen: LabelledPicture, rng: np.random.Generator) -> LabelledPicture:
     return LabelledPicture(
         np.asarray(picture, np.uint8),
         np.asarray(mask, np.uint8),
-        _placed(seen.joints, side / size, (x, y)),
+        _place_joints(seen.joints, side / size, (x, y)),
     )
 
 
-def added(
+def add_person(
     seen: LabelledPicture, other: LabelledPicture, rng: np.random.Generator
 ) -> LabelledPicture:
-    """The character of another picture pasted in beside the one that is there, where there is room for it."""
+    """Pastes the character of another picture beside the one that is there, if there is room."""
     size = len(seen.picture)
     scale = rng.uniform(0.6, 1.0)
     side = int(size * scale)
-    neck = _placed(other.joints, scale, (0.0, 0.0))[0, NECK]
+    neck = _place_joints(other.joints, scale, (0.0, 0.0))[0, NECK]
     necks = seen.joints[:, NECK]
     necks = necks[necks[:, 2] > 0]
     for _ in range(8):
         x = float(rng.uniform(0.12, 0.88)) * size - neck[0]
         y = size - side + float(rng.uniform(-0.05, 0.05)) * size
-        joints = _placed(other.joints, scale, (x, y))
+        joints = _place_joints(other.joints, scale, (x, y))
         if not len(necks) or np.abs(necks[:, 0] - joints[0, NECK, 0]).min() > APART * size:
             break
     else:
@@ -151,8 +153,8 @@ def added(
     )
 
 
-def worn(picture: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """A picture as videos bring it: compressed, blurred, noisy, lighter or darker."""
+def degrade_picture(picture: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    """A picture as videos have it: compressed, blurred, noisy, lighter or darker."""
     if rng.random() < 0.35:
         return picture
     if rng.random() < 0.4:
@@ -168,7 +170,7 @@ def worn(picture: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uin
     return np.clip(changed, 0, 255).astype(np.uint8)
 
 
-def _placed(
+def _place_joints(
     joints: NDArray[np.float32], scale: float, at: tuple[float, float]
 ) -> NDArray[np.float32]:
     """Joints of a picture that was scaled and moved; absent ones stay zero."""
@@ -177,7 +179,7 @@ def _placed(
     return moved * (joints[:, :, 2:] > 0)
 
 
-def _clouds(size: int, rng: np.random.Generator) -> NDArray[np.float64]:
+def _draw_clouds(size: int, rng: np.random.Generator) -> NDArray[np.float64]:
     """Noise of several octaves, as skies, leaves and walls have it."""
     picture = np.full((size, size, 3), rng.uniform(30, 225))
     for octave in range(1, 7):
@@ -189,7 +191,7 @@ def _clouds(size: int, rng: np.random.Generator) -> NDArray[np.float64]:
     return picture
 
 
-def _shapes(size: int, rng: np.random.Generator) -> NDArray[np.float64]:
+def _draw_shapes(size: int, rng: np.random.Generator) -> NDArray[np.float64]:
     """Bars, discs and boxes in flat colours on a plain ground."""
     picture = np.full((size, size, 3), rng.integers(0, 256, 3), np.uint8)
     for _ in range(int(rng.integers(0, 25))):
@@ -205,7 +207,9 @@ def _shapes(size: int, rng: np.random.Generator) -> NDArray[np.float64]:
     return picture.astype(np.float64)
 
 
-def _shuffled(picture: NDArray[np.uint8], tile: int, rng: np.random.Generator) -> NDArray[np.uint8]:
+def _shuffle_tiles(
+    picture: NDArray[np.uint8], tile: int, rng: np.random.Generator
+) -> NDArray[np.uint8]:
     """The picture's square pieces in another order."""
     count = len(picture) // tile
     pieces = picture.reshape(count, tile, count, tile, 3).swapaxes(1, 2).reshape(-1, tile, tile, 3)

@@ -40,21 +40,23 @@ class RenderedSet:
         """Indices of the pictures with exactly one person."""
         return np.flatnonzero(self.people == 1)
 
-    def hints(self, indices: NDArray[np.int64]) -> NDArray[np.uint8]:
+    def draw_skeletons(self, indices: NDArray[np.int64]) -> NDArray[np.uint8]:
         """Drawn skeletons (n, H, W, 3) of the first person of each picture."""
         height, width = self.pictures.shape[1:3]
         poses = (Pose(self.joints[i, 0].astype(np.float64)) for i in indices)
         return np.stack([draw_pose(pose, width, height) for pose in poses])
 
 
-def sample(split: str, index: int, size: int) -> tuple[list[Rendered], str, NDArray[np.uint8]]:
+def render_sample(
+    split: str, index: int, size: int
+) -> tuple[list[Rendered], str, NDArray[np.uint8]]:
     """Picture number `index`: its people (the nearest first), its caption and its pixels."""
     scene = Scene.sample(split, index)
     rng = np.random.default_rng([index, 7])
     crowd = rng.random()
     count = 0 if crowd < SHARE_EMPTY else 2 if crowd < SHARE_EMPTY + SHARE_TWO else 1
     if count == 1:
-        rendered = scene.render(training_angles(rng), size, size)
+        rendered = scene.render(sample_training_angles(rng), size, size)
         return [rendered], scene.caption, rendered.picture
     canvas = scene.background(size, size)
     people = []
@@ -62,7 +64,7 @@ def sample(split: str, index: int, size: int) -> tuple[list[Rendered], str, NDAr
     for number, x in enumerate(places):
         other = Scene.sample(split, index + number * 1_000_003)
         actor = Scene(other.doll, scene.place, scene.place_seed, other.height, x, scene.ground)
-        angles = training_angles(rng)
+        angles = sample_training_angles(rng)
         actor.draw(canvas, angles)
         people.append((actor, angles))
     picture, mask = canvas.picture(), canvas.mask()
@@ -70,7 +72,7 @@ def sample(split: str, index: int, size: int) -> tuple[list[Rendered], str, NDAr
     return rendered_people, scene.caption, picture
 
 
-def training_angles(rng: np.random.Generator) -> Angles:
+def sample_training_angles(rng: np.random.Generator) -> Angles:
     """A random pose, or one from a motion with every joint off by some degrees, sometimes mirrored."""
     if rng.random() < 0.5:
         return random_angles(rng)
@@ -128,7 +130,7 @@ def _render_chunk(job: tuple[str, int, int, int]) -> tuple[Any, ...]:
     people = np.zeros(number, np.int64)
     captions = []
     for row in range(number):
-        crowd, caption, pictures[row] = sample(split, first + row, size)
+        crowd, caption, pictures[row] = render_sample(split, first + row, size)
         people[row] = len(crowd)
         for person, rendered in enumerate(crowd):
             masks[row] = (rendered.mask * 255).round()

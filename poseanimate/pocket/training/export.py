@@ -25,11 +25,11 @@ def export(runs: Path, target: Path = WEIGHTS) -> None:
     """Writes what `train` left under `runs` to `target`, replacing what was there."""
     with TemporaryDirectory(dir=target.parent) as folder:
         built = Path(folder)
-        _networks(runs, built)
+        _export_networks(runs, built)
         told = {part: runs / part / "summary.json" for part in PARTS}
         summaries = {p: json.loads(t.read_text()) for p, t in told.items() if t.exists()}
         (built / SUMMARIES).write_text(json.dumps(summaries, indent=1) + "\n")
-        (built / "README.md").write_text(model_card(summaries))
+        (built / "README.md").write_text(write_model_card(summaries))
         if target.exists():
             shutil.rmtree(target)
         shutil.copytree(built, target)
@@ -53,7 +53,7 @@ def adopt(runs: Path, shipped: Path = WEIGHTS) -> None:
         shutil.copytree(shipped / name, home)
 
 
-def _networks(runs: Path, target: Path) -> None:
+def _export_networks(runs: Path, target: Path) -> None:
     trained = runs / "diffusion" / "weights"
     networks = {
         "vae": AutoencoderDC.from_pretrained(runs / "vae" / "weights"),
@@ -63,7 +63,7 @@ def _networks(runs: Path, target: Path) -> None:
     }
     for name, network in networks.items():
         network.to(torch.float16).save_pretrained(target / name, max_shard_size=SHARD)
-        _forget_paths(target / name / "config.json")
+        _remove_paths(target / name / "config.json")
     build_tokenizer(target / "tokenizer").save_pretrained(target / "tokenizer")
     DDIMScheduler.from_pretrained(trained / "scheduler").save_pretrained(target / "scheduler")
     PerceptionNet.load(runs / "perception" / "weights").save(target / "perception")
@@ -82,14 +82,14 @@ def _networks(runs: Path, target: Path) -> None:
     (target / "model_index.json").write_text(json.dumps(index, indent=2) + "\n")
 
 
-def _forget_paths(config: Path) -> None:
+def _remove_paths(config: Path) -> None:
     """Configurations remember where they were loaded from; the shipped ones should not."""
     values = json.loads(config.read_text())
     values.pop("_name_or_path", None)
     config.write_text(json.dumps(values, indent=2) + "\n")
 
 
-def model_card(summaries: dict[str, dict[str, float]]) -> str:
+def write_model_card(summaries: dict[str, dict[str, float]]) -> str:
     """What was trained on what, for how long, and how good it is; `summaries` by part."""
     lines = [
         "# The pocket models",

@@ -50,7 +50,7 @@ def build_vae() -> AutoencoderDC:
     )
 
 
-def grown(vae: AutoencoderDC) -> AutoencoderDC:
+def grow_decoder(vae: AutoencoderDC) -> AutoencoderDC:
     """The autoencoder with as many layers as `build_vae` gives it; layers that are new change nothing yet."""
     larger = build_vae()
     missing, unknown = larger.load_state_dict(vae.state_dict(), strict=False)

@@ -21,7 +21,13 @@ from torch.nn.functional import avg_pool2d, binary_cross_entropy_with_logits
 from transformers import CLIPTextModel
 
 from poseanimate.pocket.perception import Perception, PerceptionNet, target_heat
-from poseanimate.pocket.training.augment import joined, nobody, rendered, varied, worn
+from poseanimate.pocket.training.augment import (
+    degrade_picture,
+    join_pictures,
+    make_nobody,
+    read_rendered,
+    vary_picture,
+)
 from poseanimate.pocket.training.data import RenderedSet, render_set
 from poseanimate.pocket.training.nets import (
     PICTURE_SIZE,
@@ -31,7 +37,7 @@ from poseanimate.pocket.training.nets import (
     build_tokenizer,
     build_unet,
     build_vae,
-    grown,
+    grow_decoder,
 )
 
 CHUNK = 500  # pictures that are encoded together
@@ -51,7 +57,7 @@ def psnr(a: Tensor, b: Tensor) -> float:
     return float((-10 * error.log10()).mean())
 
 
-def _finished(network: Any, weights: Path) -> Any:
+def _load_finished(network: Any, weights: Path) -> Any:
     """The network of a class as an earlier run left it, in float32; None where there was none."""
     return network.from_pretrained(weights).float() if weights.exists() else None
 
@@ -82,7 +88,7 @@ class VaeTask(_Pictures):
 
     def __init__(self, runs: Path, pictures: int, device: str) -> None:
         super().__init__(runs, pictures, device)
-        self.vae = _finished(AutoencoderDC, runs / "vae" / "weights") or build_vae()
+        self.vae = _load_finished(AutoencoderDC, runs / "vae" / "weights") or build_vae()
         self.networks = nn.ModuleDict({"vae": self.vae})
 
     def count(self) -> int:
@@ -149,7 +155,7 @@ class DecoderTask(VaeTask):
 
     def __init__(self, runs: Path, pictures: int, device: str) -> None:
         super().__init__(runs, pictures, device)
-        self.vae = grown(self.vae).to(device)
+        self.vae = grow_decoder(self.vae).to(device)
         self.networks = nn.ModuleDict({"decoder": self.vae.decoder})
         self.latents = _encoded(runs, self.train, 1)
 
@@ -180,13 +186,13 @@ class DiffusionTask(_Pictures):
     def __init__(self, runs: Path, pictures: int, device: str) -> None:
         super().__init__(runs, pictures, device)
         weights = runs / "diffusion" / "weights"
-        unet = _finished(UNet2DConditionModel, weights / "unet") or build_unet()
+        unet = _load_finished(UNet2DConditionModel, weights / "unet") or build_unet()
         self.networks = nn.ModuleDict(
             {
                 "unet": unet,
-                "controlnet": _finished(ControlNetModel, weights / "controlnet")
+                "controlnet": _load_finished(ControlNetModel, weights / "controlnet")
                 or build_controlnet(unet),
-                "text_encoder": _finished(CLIPTextModel, weights / "text_encoder")
+                "text_encoder": _load_finished(CLIPTextModel, weights / "text_encoder")
                 or build_text_encoder(),
             }
         )
@@ -205,17 +211,17 @@ class DiffusionTask(_Pictures):
         rows = self.singles[indices]
         count = len(rows)
         tokens = self.tokens[rows].clone()
-        hints = self._hints(self.train, rows)
+        skeletons = self._draw_skeletons(self.train, rows)
         for at in np.flatnonzero(rng.random(count) < self.shortened):
             tokens[at] = self._tokens([shortened(self.train.captions[rows[at]], rng)])[0]
         tokens[torch.from_numpy(rng.random(count) < self.guided[0])] = self.empty_tokens
-        hints[torch.from_numpy(rng.random(count) < self.guided[1])] = 0
+        skeletons[torch.from_numpy(rng.random(count) < self.guided[1])] = 0
         # stratified: one timestep from each of `count` equal parts of the schedule
         t = torch.from_numpy(
             ((rng.permutation(count) + rng.random(count)) / count * 1000).astype(np.int64)
         )
         weight = balanced(self._bodies(self.train, rows))
-        error = self._error(self.latents[rows], tokens, hints, t.to(self.device), None)
+        error = self._error(self.latents[rows], tokens, skeletons, t.to(self.device), None)
         snr = (self.alphas / (1 - self.alphas))[t.to(self.device)]
         per_sample = (weight * error).mean(dim=(1, 2, 3))
         return (per_sample * snr.clamp(max=5.0) / snr).mean()
@@ -232,13 +238,13 @@ class DiffusionTask(_Pictures):
         z = _encoded(self.runs, split, 1)[fixed]
         t = torch.linspace(10, 990, len(fixed)).long().to(self.device)
         noise = torch.randn(z.shape, generator=torch.Generator().manual_seed(0))
-        tokens, hints = self._tokenize(split)[fixed], self._hints(split, fixed)
+        tokens, skeletons = self._tokenize(split)[fixed], self._draw_skeletons(split, fixed)
         bodies = self._bodies(split, fixed).cpu()
         figures = {}
         for name, words, skeletons in (
-            ("eps_mse", tokens, hints),
-            ("without_skeleton", tokens, torch.zeros_like(hints)),
-            ("without_caption", self.empty_tokens.expand_as(tokens), hints),
+            ("eps_mse", tokens, skeletons),
+            ("without_skeleton", tokens, torch.zeros_like(skeletons)),
+            ("without_caption", self.empty_tokens.expand_as(tokens), skeletons),
         ):
             error = [
                 self._error(z[part], words[part], skeletons[part], t[part], noise[part])
@@ -265,7 +271,7 @@ class DiffusionTask(_Pictures):
         return {f"held_out_{k}": v for k, v in self._figures(self.held_out).items()}
 
     def _error(
-        self, z: Tensor, tokens: Tensor, hints: Tensor, t: Tensor, noise: Tensor | None
+        self, z: Tensor, tokens: Tensor, skeletons: Tensor, t: Tensor, noise: Tensor | None
     ) -> Tensor:
         """Squared error of the predicted noise, (n, c, h, w)."""
         z = z.to(self.device).float()
@@ -274,16 +280,16 @@ class DiffusionTask(_Pictures):
         z_t = alpha.sqrt() * z + (1 - alpha).sqrt() * noise
         text = self.networks["text_encoder"](tokens.to(self.device)).last_hidden_state
         down, mid = self.networks["controlnet"](
-            z_t, t, text, controlnet_cond=hints.to(self.device), return_dict=False
+            z_t, t, text, controlnet_cond=skeletons.to(self.device), return_dict=False
         )
         eps = self.networks["unet"](
             z_t, t, text, down_block_additional_residuals=down, mid_block_additional_residual=mid
         ).sample
         return (eps.float() - noise).square()
 
-    def _hints(self, split: RenderedSet, rows: NDArray[np.int64]) -> Tensor:
+    def _draw_skeletons(self, split: RenderedSet, rows: NDArray[np.int64]) -> Tensor:
         """Skeletons as ControlNet takes them: (n, 3, H, W) in [0, 1]."""
-        return torch.from_numpy(split.hints(rows)).permute(0, 3, 1, 2).float() / 255
+        return torch.from_numpy(split.draw_skeletons(rows)).permute(0, 3, 1, 2).float() / 255
 
     def _tokenize(self, split: RenderedSet) -> Tensor:
         self.empty_tokens = self._tokens([""])[0]
@@ -374,8 +380,8 @@ class PerceptionTask(_Pictures):
         return len(self.train.pictures)
 
     def loss(self, indices: NDArray[np.int64], rng: np.random.Generator) -> Tensor:
-        seen = [varied(self.train, int(i), rng) for i in indices]
-        pictures = np.stack([worn(one.picture, rng) for one in seen])
+        seen = [vary_picture(self.train, int(i), rng) for i in indices]
+        pictures = np.stack([degrade_picture(one.picture, rng) for one in seen])
         target = np.stack([target_heat(one.joints, PICTURE_SIZE) for one in seen])
         masks = np.stack([one.mask for one in seen])
         mask = torch.from_numpy(masks).to(self.device).float()[:, None] / 255
@@ -389,20 +395,20 @@ class PerceptionTask(_Pictures):
         return self._figures(self.validation, 96)
 
     def _figures(self, split: RenderedSet, count: int) -> dict[str, float]:
-        eyes = Perception(self.net)
+        perception = Perception(self.net)
         errors, found, iou, counted = [], [], [], []
         rng = np.random.default_rng(0)
         pairs, none = [], []
         for i in range(count):
-            people = eyes.detect(split.pictures[i])
+            people = perception.detect(split.pictures[i])
             counted.append(len(people) == split.people[i])
-            empty = nobody(rendered(split, i), rng)
-            none.append(not eyes.detect(empty.picture))
+            empty = make_nobody(read_rendered(split, i), rng)
+            none.append(not perception.detect(empty.picture))
             if i + 1 < count and split.people[i] == split.people[i + 1] == 1:
-                pair = joined([rendered(split, i), rendered(split, i + 1)], 2)
-                pairs.append(len(eyes.detect(pair.picture)) == 2)
+                pair = join_pictures([read_rendered(split, i), read_rendered(split, i + 1)], 2)
+                pairs.append(len(perception.detect(pair.picture)) == 2)
             truth_mask = split.masks[i] > 127
-            seen_mask = eyes.segment(split.pictures[i]) > 0.5
+            seen_mask = perception.segment(split.pictures[i]) > 0.5
             if split.people[i] != 1 or not people:
                 continue
             iou.append((truth_mask & seen_mask).sum() / max((truth_mask | seen_mask).sum(), 1))
