@@ -127,8 +127,8 @@ class Api:
         Returns:
             the clip (MP4) and its figures; before that, no clip and the progress.
         """
-        if said := self.handlers.rate_limit.count(request):
-            raise _error(said)
+        if message := self.handlers.rate_limit.count(request):
+            raise _error(message)
         with _sentences():
             how = _settings(preset, settings)
             choice = _choice(motion, motion_file, start_s, end_s, stride)
@@ -173,7 +173,7 @@ class Api:
             stride: every nth frame of it is used, from 1.
 
         Returns:
-            skeletons over the picture (GIF), and findings; while a video is looked through, neither.
+            skeletons over the picture (GIF), and findings; while people are detected in a video, neither.
         """
         with _sentences():
             how = _settings(preset, settings)

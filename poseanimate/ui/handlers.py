@@ -103,10 +103,10 @@ class Handlers:
         if run is None:
             return run_outputs(stop=gr.Button(interactive=False))
         run.stopped = True
-        said = (
+        message = (
             texts.progress(texts.STOPPING, run.share) if run.begun else texts.ended(0, stopped=True)
         )
-        return run_outputs(bar=said, stop=gr.Button(interactive=False))
+        return run_outputs(bar=message, stop=gr.Button(interactive=False))
 
     def failed(self, request: gr.Request) -> Outputs:
         """The run ended with an error, or never began because the queue is full."""
@@ -184,9 +184,9 @@ class Handlers:
                 yield restore_nothing(texts.sentence(str(error), "error"))
                 return
             values = [getattr(job.settings, name) for name in SETTING_NAMES]
-            said = texts.restored(job.models == self.engine.identity, greeting, job.lost)
+            message = texts.restored(job.models == self.engine.identity, greeting, job.lost)
             where = (texts.FROM_FILE, gr.skip(), motion, 0, None, 1)
-            yield said, None, picture, job.joints, job.prompt, *where, clip, *values
+            yield message, None, picture, job.joints, job.prompt, *where, clip, *values
 
     def _last_run(self, request: gr.Request) -> RunView | None:
         return self.queue.last(_session(request))
@@ -222,8 +222,8 @@ class Handlers:
         """Updates the page until a run is done, stopped or failed; returns the error message."""
         if run.stopped:
             return ""
-        if said := self.rate_limit.count(request):
-            return said
+        if message := self.rate_limit.count(request):
+            return message
         yield run_outputs(bar=run.bar)
         try:
             form = FormValues.of(values)
@@ -302,10 +302,10 @@ RESTORE_OUTPUTS = (
 )  # and all settings
 
 
-def restore_nothing(said: Any = None) -> Outputs:
+def restore_nothing(message: Any = None) -> Outputs:
     """Values of `RESTORE_OUTPUTS` and settings that change nothing, except perhaps the message."""
     rest = len(RESTORE_OUTPUTS) + len(SETTING_NAMES) - 1
-    return (gr.skip() if said is None else said, *(gr.skip(),) * rest)
+    return (gr.skip() if message is None else message, *(gr.skip(),) * rest)
 
 
 def run_outputs(**changed: Any) -> Outputs:

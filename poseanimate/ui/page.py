@@ -81,7 +81,7 @@ def create_demo(engine: Engine, shared_clips: SharedClips | None = None) -> gr.B
         add_about()
         inputs = InputComponents(source, motion, settings)
         parts.connect_fixes(fit, settings)
-        _look_ahead(demo, previews, inputs, fit, result.forecast)
+        _preview(demo, previews, inputs, fit, result.forecast)
         _run(handlers, previews, inputs, result)
         _wait(handlers, result.bar, [result.generate, comparing.compare])
         _compare(ComparisonHandlers(handlers), inputs, result, comparing)
@@ -144,7 +144,7 @@ def check_mcp(auth: bool) -> None:
         raise SettingsError("MCP needs a package.", "Install it: pip install 'mcp>=1.21,<2'.")
 
 
-def _look_ahead(
+def _preview(
     demo: gr.Blocks,
     previews: PreviewHandlers,
     inputs: InputComponents,

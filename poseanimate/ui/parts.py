@@ -181,13 +181,13 @@ def add_character() -> CharacterSection:
         **QUIET,
     )
     picture.upload(
-        lambda said: (None, "" if said in map(caption, examples) else gr.skip(), ""),
+        lambda prompt: (None, "" if prompt in map(caption, examples) else gr.skip(), ""),
         prompt,
         [example, prompt, joints],
         **QUIET,
     )
     picture.clear(lambda: "", None, joints, **QUIET)
-    suggestion.click(lambda said: said.removeprefix(texts.USE), suggestion, prompt, **QUIET)
+    suggestion.click(lambda label: label.removeprefix(texts.USE), suggestion, prompt, **QUIET)
     return CharacterSection(example, picture, joints, prompt, suggestion, words, message)
 
 

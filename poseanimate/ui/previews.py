@@ -72,18 +72,20 @@ class PreviewHandlers:
             given, pixels, people = self.inputs.find_people(self.inputs.require_path(picture))
             character = self.inputs.load_character(picture, joints)
         except NoCharacterError as error:
-            said = texts.sentence(f"{error.message} {texts.PLACE_ONE}", "error")
+            message = texts.sentence(f"{error.message} {texts.PLACE_ONE}", "error")
         except SeveralCharactersError as error:
-            said = texts.sentence(f"{error.message} {texts.CHOOSE_ONE}", "warning")
+            message = texts.sentence(f"{error.message} {texts.CHOOSE_ONE}", "warning")
         except PoseAnimateError as error:
-            said = texts.sentence(str(error), "error" if picture else "plain")
+            message = texts.sentence(str(error), "error" if picture else "plain")
         else:
             mask = character.mask
             height, width = pixels.shape[:2]
             count = int(character.pose.visible().sum())
-            said = texts.found(count, bool(joints), character.outlined, given, (width, height))
+            message = texts.character_found(
+                count, bool(joints), character.outlined, given, (width, height)
+            )
         shown = player.NOTHING if pixels is None else editor.make_content(pixels, people, mask)
-        return gr.update(content=shown), said
+        return gr.update(content=shown), message
 
     def suggestion(self, picture: str | None, joints: str, prompt: str) -> gr.Button:
         """Suggests a prompt if there is none yet."""
@@ -208,14 +210,14 @@ class PreviewHandlers:
         self, steps: Generator[Stage | Step, None, FoundMotion]
     ) -> Generator[Outputs, None, FoundMotion]:
         """Reports progress while people are detected in a video; the last preview stays."""
-        looked = Returning(steps)
-        for event in looked:
+        progress = Returning(steps)
+        for event in progress:
             if isinstance(event, Step):
                 share = event.index / event.total
                 about = texts.step_detail(event.index, event.total, None)
-                said = texts.progress(texts.stage(event.stage), share, about)
-                yield alignment_outputs(gr.skip(), said)
-        return looked.result
+                message = texts.progress(texts.stage(event.stage), share, about)
+                yield alignment_outputs(gr.skip(), message)
+        return progress.result
 
 
 def draw_alignment(

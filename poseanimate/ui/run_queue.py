@@ -65,11 +65,11 @@ class RunQueue:
         """How many runs come before a session's, and how many seconds they will take; None where unknown."""
         with self._lock:
             line = list(self._runs)
-            asked = line[: line.index(session)] if session in line else line
+            earlier = line[: line.index(session)] if session in line else line
             before = [
                 run
                 for who, run in self._runs.items()
-                if who != session and (run.begun or who in asked) and not run.stopped
+                if who != session and (run.begun or who in earlier) and not run.stopped
             ]
             typical_s = mean(self._took_s) if self._took_s else None
         left = [typical_s if run.left_s is None else run.left_s for run in before]

@@ -35,8 +35,8 @@ class SharingHandlers:
 
     def share(self, request: gr.Request) -> Outputs:
         """Shares the session's last clip."""
-        if said := self.handlers.rate_limit.count(request):
-            return sharing_outputs(message=texts.sentence(said, "error"))
+        if message := self.handlers.rate_limit.count(request):
+            return sharing_outputs(message=texts.sentence(message, "error"))
         try:
             bundle = self.handlers.bundle(request)
             if bundle is None:
@@ -55,13 +55,13 @@ class SharingHandlers:
     def unshare(self, token: tuple[str, str] | None) -> Outputs:
         """Revokes the session's share."""
         gone = token is not None and self.shared_clips.remove(ShareToken(*token))
-        said = (texts.TAKEN_BACK, "good") if gone else (texts.NOT_THERE, "warning")
+        message = (texts.TAKEN_BACK, "good") if gone else (texts.NOT_THERE, "warning")
         return sharing_outputs(
             token=None,
             id="",
             link=gr.Textbox(visible=False),
             unshare=gr.Button(visible=False),
-            message=texts.sentence(*said),
+            message=texts.sentence(*message),
         )
 
     def opened(self, request: gr.Request) -> Iterator[Outputs]:

@@ -242,12 +242,12 @@ def forecast(found: Forecast) -> str:
     return sentence(" · ".join(parts), "note")
 
 
-def found(
+def character_found(
     joints: int, edited: bool, outlined: bool, given: tuple[int, int], size: tuple[int, int]
 ) -> str:
     """How much of the character is visible; given, size: width and height of the picture and of the clip."""
     seen = "all 18 joints" if joints == 18 else f"{joints} of 18 joints"
-    told = (
+    summary = (
         f"{seen[0].upper()}{seen[1:]}, as you put them."
         if edited
         else f"One character, {seen} seen."
@@ -255,7 +255,7 @@ def found(
     becomes = f"{given[0]} x {given[1]} pixels"
     if given != size:
         becomes += f"; the clip will have {size[0]} x {size[1]}"
-    parts = [(told, "good"), (f"{becomes}.", "note")]
+    parts = [(summary, "good"), (f"{becomes}.", "note")]
     if not outlined:
         parts.append((DRAWN_AROUND, "warning"))
     return sentences(parts)
