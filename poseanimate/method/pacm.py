@@ -66,8 +66,8 @@ class PoseOptimisation:
 
 
 @dataclass(frozen=True, eq=False)
-class Step:
-    """One pass at the k-th timestep is done; z_0 are the clean latents (frames, c, h, w) predicted there (Eq. 5)."""
+class Prediction:
+    """After one pass at step k: the clean latents z_0 (frames, c, h, w) predicted there (Eq. 5)."""
 
     k: int
     z_0: Tensor
@@ -91,7 +91,7 @@ def pose_aware_inversion(
     inverted: Tensor,
     pose_cond: Tensor,
     config: SourceOptimisation,
-) -> Generator[Step, None, SourceEmbeddings]:
+) -> Generator[Prediction, None, SourceEmbeddings]:
     """Finds the embeddings that reconstruct the source under its own pose and full guidance, Eq. 6.
 
     Args:
@@ -117,7 +117,7 @@ def pose_aware_inversion(
             embedding.grad = gradient / target.numel()
             denoiser.calls["gradient"] += denoiser.branches
             adam.step()
-            yield Step(k, ddim.predict_z0(z_bar, eps.detach(), k))
+            yield Prediction(k, ddim.predict_z0(z_bar, eps.detach(), k))
             least = config.tolerance * (1 + 2 * 50 * progress) * target.numel()
             if least and float(loss.detach()) < least:  # reading the loss makes a GPU wait
                 break
@@ -128,7 +128,7 @@ def pose_aware_inversion(
             z_bar = ddim.step(z_bar, eps, k)
         embeddings.append(embedding)
         trajectory.append(z_bar)
-        yield Step(k, z_0)
+        yield Prediction(k, z_0)
     return SourceEmbeddings(torch.cat(embeddings[::-1]), torch.cat(trajectory[::-1]))
 
 
@@ -141,7 +141,7 @@ def optimise_embeddings(
     pose_cond: Tensor,
     config: PoseOptimisation,
     maps: CrossAttentionMaps | None = None,
-) -> Generator[Step, None, Tensor]:
+) -> Generator[Prediction, None, Tensor]:
     """Pose-aware embedding optimisation, Alg. 1 lines 3 to 9, all frames at once (they are independent).
 
     As in Alg. 1 a timestep samples with the embedding as it was and updates it afterwards: the update shows in
@@ -178,7 +178,7 @@ def optimise_embeddings(
                 # the mean's factor comes after the gradient: half precision would lose it
                 gradient = gradient / target.numel()
                 embedding = embedding.detach() - config.learning_rate * gradient  # line 7
-            yield Step(k, sampled[1])
+            yield Prediction(k, sampled[1])
         assert sampled is not None
         z_tilde = sampled[0]
         optimised.append(embedding.detach())

@@ -13,7 +13,7 @@ from poseanimate.method.cross_frame import CrossFrameAttention, FramePass, KeyVa
 from poseanimate.method.ddim import DDIM
 from poseanimate.method.denoiser import Denoiser
 from poseanimate.method.extras.direct_inversion import background_share
-from poseanimate.method.pacm import Step
+from poseanimate.method.pacm import Prediction
 from poseanimate.method.regions import ChunkRegions
 
 
@@ -72,7 +72,7 @@ class Sampler:
 
     def record_source(
         self, trajectory: Tensor, embeddings: Tensor, pose_cond: Tensor
-    ) -> Generator[Step, None, SourceRecord]:
+    ) -> Generator[Prediction, None, SourceRecord]:
         """Frame 0's own pass: its keys and values at every timestep, and by how much its step misses the next latent.
 
         Args:
@@ -91,7 +91,7 @@ class Sampler:
             deviation.append(trajectory[k - 1 : k] - self.ddim.step(z_t, eps, k))
             if k == self.ddim.steps:
                 self._make_room(keys_values)
-            yield Step(k, self.ddim.predict_z0(z_t, eps, k))
+            yield Prediction(k, self.ddim.predict_z0(z_t, eps, k))
         return SourceRecord(keys_values, self.source_mask, torch.cat(deviation[::-1]))
 
     def sample_chunk(
@@ -102,7 +102,7 @@ class Sampler:
         pose_cond: Tensor,
         masks: Tensor | None = None,
         control_weights: Tensor | None = None,
-    ) -> Generator[Step, None, Chunk]:
+    ) -> Generator[Prediction, None, Chunk]:
         """Generates the next frames; one that fails leaves nothing behind, and can be done again.
 
         Args:
@@ -136,7 +136,7 @@ class Sampler:
             z_t = self.ddim.step(z_t, eps, k)
             if share is not None and source is not None:
                 z_t = z_t + share * source.deviation[k - 1]
-            yield Step(k, z_0 if k > 1 else z_t)
+            yield Prediction(k, z_0 if k > 1 else z_t)
         return Chunk(z_t, FrameRecord(last, None if masks is None else masks[-1:]))
 
     def _regions(self, masks: Tensor | None) -> ChunkRegions | None:

@@ -16,15 +16,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from poseanimate.errors import CacheError, DeviceError
-from poseanimate.events import Event, Note, Preview, Returning, Stage
-from poseanimate.events import Step as StepEvent
+from poseanimate.events import Event, Note, Preview, Returning, Stage, Step
 from poseanimate.inputs.character import Character
 from poseanimate.method.attention_maps import CrossAttentionMaps
 from poseanimate.method.ddim import DDIM, invert
 from poseanimate.method.denoiser import Denoiser
 from poseanimate.method.pacm import (
+    Prediction,
     SourceEmbeddings,
-    Step,
     optimise_embeddings,
     pose_aware_inversion,
 )
@@ -185,7 +184,7 @@ class Stages:
         return embeddings, torch.stack([self._tensor(entry["attention"]) for entry in entries])
 
     def generation(
-        self, first: int, frames: int, steps: Generator[Step, None, Chunk]
+        self, first: int, frames: int, steps: Generator[Prediction, None, Chunk]
     ) -> Generator[Event, None, Chunk]:
         """A chunk's clean latents, with previews of its middle frame."""
         yield Stage("generation", self.ddim.steps, frames=(first, first + frames - 1))
@@ -211,7 +210,7 @@ class Stages:
         return picture
 
     def _steps(
-        self, stage: str, steps: Generator[Step, None, Result], cost: float
+        self, stage: str, steps: Generator[Prediction, None, Result], cost: float
     ) -> Generator[Event, None, Result]:
         """Passes a method's steps on as events and returns its result; each costs `cost` on average."""
         returning = Returning(steps)
@@ -220,7 +219,7 @@ class Stages:
             self.timer.resume()
         return returning.result
 
-    def _tick(self, stage: str, cost: float, index: int) -> StepEvent:
+    def _tick(self, stage: str, cost: float, index: int) -> Step:
         """One step of a stage is done; function evaluations since the last step count as this stage's."""
         calls = self.denoiser.calls.total() - sum(self.calls.values())
         self.calls[stage] = self.calls.get(stage, 0) + calls
