@@ -82,7 +82,7 @@ class PerceptionNet(nn.Module):
 
 
 class Perception:
-    """Pose detector and segmenter for pocket-world pictures (see models/pose_detection.py and models/segmentation.py)."""
+    """The pocket world's pose detector and segmenter (see models/pose_detection.py, models/segmentation.py)."""
 
     def __init__(self, net: PerceptionNet) -> None:
         self.net = net

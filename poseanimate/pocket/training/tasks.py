@@ -241,13 +241,13 @@ class DiffusionTask(_Pictures):
         tokens, skeletons = self._tokenize(split)[fixed], self._draw_skeletons(split, fixed)
         bodies = self._bodies(split, fixed).cpu()
         figures = {}
-        for name, words, skeletons in (
+        for name, words, poses in (
             ("eps_mse", tokens, skeletons),
             ("without_skeleton", tokens, torch.zeros_like(skeletons)),
             ("without_caption", self.empty_tokens.expand_as(tokens), skeletons),
         ):
             error = [
-                self._error(z[part], words[part], skeletons[part], t[part], noise[part])
+                self._error(z[part], words[part], poses[part], t[part], noise[part])
                 for part in torch.arange(len(z)).split(24)
             ]
             each = torch.cat(error).cpu()
