@@ -28,6 +28,7 @@ from poseanimate.models.loading import PERCEPTION_FOLDER, POCKET
 VOCABULARY = 49408
 TOKENS = 77
 VOCABULARY_FILE = "bpe_simple_vocab_16e6.txt.gz"
+REPEATED = 999_983  # random numbers; a prime, so that no two rows of a weight are the same
 MERGES = VOCABULARY - 2 * 256 - 2  # pairs that CLIP's tokenizer joins
 
 
@@ -107,13 +108,18 @@ def write(
 
 @torch.no_grad()
 def randomise(network: nn.Module, generator: torch.Generator) -> None:
-    """Weights that keep activations at about one size: scales of 1, biases of 0, the rest by the width of its input."""
+    """Weights that keep activations at about one size: scales of 1, biases of 0, the rest by the width of its input.
+
+    A million random numbers are repeated: a billion take half a minute.
+    """
+    numbers = torch.rand(REPEATED, generator=generator) * 2 - 1
     for name, weight in network.named_parameters():
         if weight.ndim == 1:
             weight.fill_(1.0 if name.endswith("weight") else 0.0)
         else:
             bound = weight[0].numel() ** -0.5
-            weight.uniform_(-bound, bound, generator=generator)
+            repeats = -(-weight.numel() // REPEATED)
+            weight.copy_((bound * numbers).repeat(repeats)[: weight.numel()].view_as(weight))
 
 
 SCHEDULER = {

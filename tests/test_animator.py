@@ -16,6 +16,18 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from helpers.animation import (
+    CACHE_BYTES,
+    PROMPT,
+    T,
+    assert_alike,
+    fast,
+    frames_of,
+    picture,
+    run,
+    undisturbed,
+    walk,
+)
 from helpers.tiny import SIDE, ToldEyes, scene_at_ease, tiny_models, tiny_networks
 from PIL import Image
 
@@ -31,64 +43,13 @@ from poseanimate.pipeline.cost import CostModel
 from poseanimate.pipeline.progress import ProgressTimer
 from poseanimate.pocket.world.body import Angles
 from poseanimate.pocket.world.scene import Scene
-from poseanimate.poses.motion import Motion, load_preset
 from poseanimate.poses.pata import Severity
 from poseanimate.poses.silhouette import Silhouette
 from poseanimate.poses.skeleton import Pose
 from poseanimate.settings import MAX_FRAMES, Settings
 from poseanimate.storage.stage_cache import StageCache
 
-T, INNER = 2, 1
-PROMPT = "a girl with red hair, in the park"
-CACHE_BYTES = 50_000_000
 MODULES = ("pata", "pacm_source", "pacm_pose", "dcam", "mgdm")
-
-
-def fast(**changes) -> Settings:
-    """Few steps, none of which stops early, and a guidance and a rate at which they show."""
-    few = {
-        "guidance_scale": 3.0,
-        "source_learning_rate": 3e-2,
-        "num_inference_steps": T,
-        "inner_steps": INNER,
-        "frames": 3,
-        "transition_frames": 0,
-        "frame_masks": "both",
-    }
-    return Settings().changed(few | changes)
-
-
-def picture() -> Image.Image:
-    return Image.fromarray(scene_at_ease().picture)
-
-
-def walk(poses: int = 6) -> Motion:
-    return replace(load_preset("walk"), poses=load_preset("walk").poses[:poses])
-
-
-def run(
-    settings: Settings | None = None,
-    cache: StageCache | None = None,
-    prompt: str = PROMPT,
-    source: Image.Image | None = None,
-    motion: Motion | None = None,
-    models: Models | None = None,
-    chunk_size: int = 2,
-) -> list[Event]:
-    animator = Animator(models or tiny_models(), cache, chunk_size=chunk_size)
-    return list(animator.animate(source or picture(), motion or walk(), settings or fast(), prompt))
-
-
-def frames_of(events: list[Event]) -> np.ndarray:
-    done = events[-1]
-    assert isinstance(done, Done)
-    return np.stack(done.frames)
-
-
-def assert_alike(found: np.ndarray, expected: np.ndarray) -> None:
-    """Equal but for the order of sums and the place in memory: rounding to 8 bits may fall either way."""
-    off = np.abs(found.astype(int) - expected.astype(int))
-    assert off.max() <= 1 and (off > 0).mean() < 0.01
 
 
 def halved(models: Models) -> Models:
@@ -158,7 +119,7 @@ def expected_calls(
 @pytest.fixture(scope="module")
 def fresh() -> np.ndarray:
     """Frames of the plain run, without a cache."""
-    return frames_of(run())
+    return undisturbed(fast())
 
 
 @pytest.fixture
@@ -193,7 +154,9 @@ def networks_stay_as_they_are() -> Iterator[None]:
 # --- events ---
 
 
-def test_events_come_in_order() -> None:
+def test_events_come_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stages, "PREVIEW_SHARE", 1)  # however long a preview takes
+
     def told(event: Event) -> str:
         match event:
             case Stage():
@@ -319,7 +282,7 @@ def test_done_tells_what_the_run_cost() -> None:
 
 def test_a_run_in_half_precision_gives_nearly_the_same_clip() -> None:
     """In float16, which overflows and underflows where bfloat16 doesn't; optimisations included."""
-    found, expected = frames_of(run(models=halved(tiny_models()))), frames_of(run())
+    found, expected = frames_of(run(models=halved(tiny_models()))), undisturbed(fast())
     off = np.abs(found.astype(int) - expected.astype(int))
     assert off.mean() < 2 and differ(found, expected)
 
@@ -438,7 +401,7 @@ def test_a_changed_setting_runs_again_what_it_touches(
         name: count for name, count in expected.items() if name != "gradient"
     }
     if again != EVERYTHING:
-        assert_alike(frames_of(events), frames_of(run(changed)))
+        assert_alike(frames_of(events), undisturbed(changed))
 
 
 @pytest.mark.parametrize("off", ["dcam", "mgdm"])
@@ -735,7 +698,7 @@ def test_only_a_random_start_depends_on_the_seed(warm: StageCache, fresh: np.nda
 @pytest.mark.parametrize("changes", [{"pacm_pose": False, "frame_masks": "skeleton"}, {}], ids=str)
 def test_chunks_of_any_size_give_the_same_frames(changes: dict) -> None:
     same = {"frames": 5, "pacm_source": False, **changes}
-    whole = frames_of(run(fast(**same), chunk_size=4))
+    whole = undisturbed(fast(**same), 4)
     for size in (1, 3):
         assert_alike(frames_of(run(fast(**same), chunk_size=size)), whole)
 
@@ -825,6 +788,7 @@ def test_a_largest_side_that_the_models_cannot_do_is_refused(side: int) -> None:
     assert f"{SIDE} to {2 * SIDE}" in caught.value.remedy
 
 
+@pytest.mark.slow
 def test_240_frames_keep_no_more_than_a_few() -> None:
     """Neither keys and values of frames gone by nor anything else but the finished pictures."""
     settings = fast(frames=MAX_FRAMES, loop=True, guidance_scale=1.0)

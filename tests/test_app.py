@@ -64,6 +64,7 @@ def test_what_can_not_be_used_gets_a_sentence(
     assert said.out == ""
 
 
+@pytest.mark.slow
 def test_the_process_ends_with_one_sentence(tmp_path: Path) -> None:
     ended = subprocess.run(
         [sys.executable, str(APP)],
@@ -102,6 +103,7 @@ def test_options_go_before_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     assert parse("--max-side", "700").max_side == 700
 
 
+@pytest.mark.slow
 def test_the_page_is_served_on_the_port_that_is_asked_for_to_this_machine_alone(
     tmp_path: Path,
 ) -> None:

@@ -231,6 +231,7 @@ QUICK = ["--frames", "3", "--steps", "3", "--inner-steps", "1", "--repetitions",
          "--literal-frames", "1", "--side", "64", "--device", "cpu"]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_the_command_gives_finite_ratios(capsys: pytest.CaptureFixture[str]) -> None:
     parts = "engine,regenerate,chunked,literal,nulltext"
     assert gpu.main([*QUICK, "--parts", parts, "--json"]) == 0
@@ -252,6 +253,7 @@ def test_the_command_gives_finite_ratios(capsys: pytest.CaptureFixture[str]) -> 
     assert figures["about"]["frames"] == 3 and figures["failed"] == {}
 
 
+@pytest.mark.slow
 def test_the_command_names_top_operators_in_a_table(capsys: pytest.CaptureFixture[str]) -> None:
     assert gpu.main([*QUICK, "--parts", "profile"]) == 0
     told = capsys.readouterr().out
@@ -275,6 +277,7 @@ def test_a_part_that_fails_leaves_the_others_alone(
     assert figures["profile"] == {}
 
 
+@pytest.mark.slow
 def test_each_clips_memory_is_measured_by_the_command_itself(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

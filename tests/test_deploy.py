@@ -202,6 +202,7 @@ def test_only_families_that_exist_are_put_into_an_image(
     assert fetch(steps, "sd51", tmp_path) == (1, [])
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # importing controlnet-aux warns of parts that aren't used
 def test_the_files_in_an_image_of_sd15_are_all_that_it_loads(
     steps: list[tuple[str, str]], hub: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -237,6 +238,7 @@ def put_into_cache(
 # --- the container ---
 
 
+@pytest.mark.slow
 def test_the_context_alone_serves_the_page_as_the_image_does(
     steps: list[tuple[str, str]], tmp_path: Path
 ) -> None:

@@ -16,9 +16,10 @@ import numpy as np
 import pytest
 import sd15_random
 import torch
+from helpers.animation import CACHE_BYTES, assert_alike, fast, frames_of, run, undisturbed
+from helpers.served import TIMEOUT_S
 from hypothesis import given
 from hypothesis import strategies as st
-from test_animator import CACHE_BYTES, assert_alike, fast, frames_of, run
 from torch import Tensor
 
 from poseanimate.errors import DeviceError
@@ -35,7 +36,7 @@ from poseanimate.pipeline.memory import choose_chunk_size, is_out_of_memory
 from poseanimate.storage.stage_cache import FOLDER_VARIABLE, StageCache
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
-FRAMES = 7
+FRAMES = 6
 OUT_OF_MEMORY = {
     "of a GPU": torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
     "of a GPU's driver": torch.AcceleratorError(
@@ -76,7 +77,7 @@ def test_a_chunk_that_does_not_fit_is_halved(
     monkeypatch: pytest.MonkeyPatch, kind: str, most: int, told: list[str]
 ) -> None:
     settings = fast(frames=FRAMES)
-    expected = frames_of(run(settings, chunk_size=4))
+    expected = undisturbed(settings, 4)
     failing(monkeypatch, lambda frames, _: OUT_OF_MEMORY[kind] if frames > most else None)
     events = run(settings, chunk_size=4)
     notes = [e.text for e in events if isinstance(e, Note) and "Memory ran out" in e.text]
@@ -94,7 +95,7 @@ def test_wherever_a_chunk_fails_it_is_done_again_from_its_start(
     """What a failed chunk's last frame left behind at the timesteps that it got through doesn't count."""
     lambdas = {"lambda_first": 0.0, "lambda_prev": 1.0, "lambda_self": 0.0}
     settings = fast(frames=FRAMES, pacm_source=False, guidance_scale=8.0, **lambdas)
-    expected = frames_of(run(settings, chunk_size=3))
+    expected = undisturbed(settings, 3)
     failed = []
 
     def fails(frames: int, passes: int) -> Exception | None:
@@ -114,7 +115,7 @@ def test_what_does_not_fit_at_all_gets_a_sentence_and_the_next_job_runs(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     cache = StageCache(tmp_path, CACHE_BYTES)
-    expected = frames_of(run(fast()))
+    expected = undisturbed(fast())
     with pytest.MonkeyPatch.context() as patch:
         failing(patch, lambda *_: OUT_OF_MEMORY["of a GPU"])
         with pytest.raises(DeviceError, match="Memory ran out, even for one frame"):
@@ -178,7 +179,7 @@ def test_keys_and_values_without_room_are_kept_in_main_memory(
     monkeypatch: pytest.MonkeyPatch, room: int, elsewhere: bool
 ) -> None:
     settings = fast(frames=FRAMES)
-    expected = frames_of(run(settings))
+    expected = undisturbed(settings)
     caches: list[KeyValueCache] = []
     make_room, another = Sampler._make_room, KeyValueCache.another
 
@@ -258,7 +259,7 @@ def test_results_that_are_no_numbers_get_a_sentence_and_are_not_kept(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, after: int
 ) -> None:
     cache = StageCache(tmp_path, CACHE_BYTES)
-    expected = frames_of(run(fast()))
+    expected = undisturbed(fast())
     passes, whole = 0, Denoiser.predict
 
     def predict(self: Denoiser, *given: object) -> Tensor:
@@ -298,6 +299,7 @@ def test_a_lost_device_gets_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
 # --- a killed job ---
 
 
+@pytest.mark.slow
 def test_a_killed_jobs_finished_stages_serve_the_next(tmp_path: Path) -> None:
     """Killed outright while it works, as by a machine that runs out of memory."""
     command = [
@@ -309,9 +311,9 @@ def test_a_killed_jobs_finished_stages_serve_the_next(tmp_path: Path) -> None:
     with subprocess.Popen(
         command, env=variables, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as job:
-        patience = time.monotonic() + 120
+        give_up_s = time.monotonic() + TIMEOUT_S
         while not (cache.is_dir() and StageCache(cache, 10**9).entries()):
-            assert job.poll() is None and time.monotonic() < patience
+            assert job.poll() is None and time.monotonic() < give_up_s
             time.sleep(0.02)
         job.send_signal(signal.SIGKILL)
     assert job.returncode == -signal.SIGKILL and not (tmp_path / "clip.mp4").exists()

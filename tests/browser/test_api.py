@@ -20,6 +20,8 @@ from poseanimate.media import read_video
 from poseanimate.poses.motion import load_preset, preset_names
 from poseanimate.ui.theme import EXAMPLES
 
+pytestmark = pytest.mark.slow
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 DOCUMENT = REPOSITORY / "docs" / "api.md"
 DEFAULT_URL = "http://127.0.0.1:7860"

@@ -41,6 +41,8 @@ from poseanimate.ui.page import IN_LINE
 from poseanimate.ui.rate_limit import VARIABLE
 from poseanimate.ui.theme import EXAMPLES
 
+pytestmark = pytest.mark.slow
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 TABLE = REPOSITORY / "docs" / "security.md"
 INPUTS = ("picture", "joints", "prompt", *MOTION_NAMES, *SETTING_NAMES)

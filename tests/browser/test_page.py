@@ -24,6 +24,8 @@ from poseanimate.media import read_video
 from poseanimate.storage.shared_clips import SharedClips
 from poseanimate.ui.middleware import STREAM_END
 
+pytestmark = pytest.mark.slow
+
 EXAMPLES = Path(__file__).parents[2] / "examples" / "characters"
 
 

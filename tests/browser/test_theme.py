@@ -12,6 +12,8 @@ from playwright.sync_api import Browser, Page, expect
 
 from poseanimate.events import Preview
 
+pytestmark = pytest.mark.slow
+
 LOW_CONTRAST = Path(__file__).with_name("theme.js").read_text(encoding="utf-8")
 SIZES = {"desk": {"width": 1360, "height": 900}, "phone": {"width": 390, "height": 844}}
 ROLES = {

@@ -175,9 +175,10 @@ def test_lpips_is_the_mean_distance_of_what_the_network_expects(one: float, othe
     assert lpips(distance, frames, frames) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backbone", ["alex", "vgg"])
 def test_lpips_is_torchmetrics_own(
-    backbone: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+    backbone: str, folder: Path, loaded: Networks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The public metric, its backbone given the same weights where it would fetch them."""
     file, make = {"alex": ("alexnet", alexnet), "vgg": ("vgg16", vgg16)}[backbone]
@@ -188,7 +189,7 @@ def test_lpips_is_torchmetrics_own(
     one, other = (
         torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(i)) for i in (1, 2)
     )
-    ours = getattr(load_networks(folder), backbone)
+    ours = getattr(loaded, backbone)
     assert lpips(ours, one, other) == pytest.approx(float(metric(one, other)), rel=1e-4)
 
 
@@ -226,8 +227,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return home
 
 
-def test_networks_load_from_a_folder(folder: Path) -> None:
-    loaded = load_networks(folder)
+@pytest.fixture(scope="module")
+def loaded(folder: Path) -> Networks:
+    return load_networks(folder)
+
+
+@pytest.mark.slow
+def test_networks_load_from_a_folder(loaded: Networks) -> None:
     assert not isinstance(loaded.clip, Missing) and not isinstance(loaded.raft, Missing)
     frames = torch.rand(3, 3, 40, 56, generator=torch.Generator().manual_seed(1))
     embeddings = loaded.clip(frames)
@@ -237,10 +243,10 @@ def test_networks_load_from_a_folder(folder: Path) -> None:
     assert loaded.raft(one, other).shape == (1, 2, 64, 80)
 
 
-def test_what_is_there_is_measured_and_nothing_else(folder: Path) -> None:
+@pytest.mark.slow
+def test_what_is_there_is_measured_and_nothing_else(loaded: Networks) -> None:
     rng = np.random.default_rng(0)
     source, *clip = (rng.integers(0, 255, (64, 64, 3), np.uint8) for _ in range(3))
-    loaded = load_networks(folder)
     assert loaded.missing == () and len(loaded.measure(clip, source)) == 5
     assert len(loaded.measure(clip, source, clip)) == 6
     frozen = loaded.measure([source, source], source, clip)
@@ -306,7 +312,8 @@ def test_same_padding_gives_a_place_for_every_stride_begun(
     assert first == max(padded.shape[-1] - side, 0) // 2
 
 
-def test_inception_is_fids(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.slow
+def test_inception_is_fids(folder: Path, loaded: Networks, monkeypatch: pytest.MonkeyPatch) -> None:
     """pytorch-fid's own network, given the same weights where it would fetch them."""
     weights = load_file(folder / "inception.safetensors")
     monkeypatch.setattr(fid, "load_state_dict_from_url", lambda *_, **__: weights)
@@ -314,15 +321,15 @@ def test_inception_is_fids(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     frames = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(3))
     with torch.no_grad():
         expected = theirs(frames)[0].flatten(1)
-    ours = load_networks(folder).inception(frames)
+    ours = loaded.inception(frames)
     torch.testing.assert_close(ours, expected, rtol=1e-4, atol=1e-5)
     assert expected.std() > 0
 
 
-def test_features_are_of_frames_and_of_windows(folder: Path) -> None:
+@pytest.mark.slow
+def test_features_are_of_frames_and_of_windows(loaded: Networks) -> None:
     rng = np.random.default_rng(0)
     clip = [rng.integers(0, 255, (32, 32, 3), np.uint8) for _ in range(17)]
-    loaded = load_networks(folder)
     found = loaded.extract_features(clip)
     shapes = {name: own.shape for name, own in found.items()}
     assert shapes == {"fid": (17, 2048), "fid_vid": (2, 2048), "fvd": (2, 400)}

@@ -41,6 +41,7 @@ class ToldEyes:
         return self.mask
 
 
+@cache
 def scene_at_ease(split: str = "train", index: int = 3, side: int = SIDE) -> Rendered:
     return Scene.sample(split, index).render(Angles(), side, side)
 

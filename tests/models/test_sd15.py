@@ -32,6 +32,8 @@ from poseanimate.models import loading
 from poseanimate.models.family import Models
 from poseanimate.models.loading import load_models
 
+pytestmark = pytest.mark.slow
+
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SIDE = 128
 GRID = (SIDE // 8, SIDE // 8)

@@ -306,6 +306,7 @@ def test_a_decoder_grows_without_changing_what_it_shows() -> None:
         )
 
 
+@pytest.mark.slow
 def test_from_rendered_pictures_to_a_family_that_animates(
     small: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

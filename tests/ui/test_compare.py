@@ -165,6 +165,7 @@ def test_every_setting_can_be_swept() -> None:
             assert job == Settings()
 
 
+@pytest.mark.slow
 def test_every_clip_of_a_comparison_counts_as_a_run(picture: str) -> None:
     comparison = ComparisonHandlers(Handlers(Animator(tiny_models())))
     comparison.handlers.rate_limit = RateLimit(2)
