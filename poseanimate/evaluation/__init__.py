@@ -1,1 +1,1 @@
-"""How good the clips are, measured against the pocket world's true animations."""
+"""Measures clips against true animations and compares rows of settings."""

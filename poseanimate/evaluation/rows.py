@@ -12,7 +12,7 @@ REFERENCES = {
     VAE_BOUND: "the VAE reconstruction of the true frames: the best that these models can do",
     SOURCE_COPY: "the source picture in every frame",
 }
-"""Rows that no method makes, to compare with."""
+"""Rows to compare with, which no method generates."""
 
 MODULES = ("pacm_source", "pacm_pose", "dcam", "mgdm")
 ALL: dict[str, object] = dict.fromkeys(MODULES, True)
@@ -25,10 +25,10 @@ NONE: dict[str, object] = {**OFF, **PAPER}
 class Row:
     """A way to make a clip.
 
-    changes: settings over those that the evaluation was asked for.
-    driver: whose poses are followed, the character's "own" true ones, so that figures speak of the method alone, or
-        those of "another" character of other size and place, found in its pictures, so that they speak of PATA too.
-    meaning: a sentence for the report.
+    changes: settings that differ from the evaluation's.
+    driver: "own", the character's own true poses, which tests the method alone; or "another", poses detected in
+        pictures of a character of another size in another place, which tests PATA too.
+    meaning: a phrase for the report.
     """
 
     changes: Mapping[str, object]
@@ -36,7 +36,7 @@ class Row:
     driver: str = "own"
 
     def settings(self, base: Settings) -> Settings:
-        """The row's settings; PATA only where another character has_drivers, and never frames of transition."""
+        """The row's settings: PATA only with another character's motion, and no transition frames."""
         pata = {"pata": self.driver == "another", "transition_frames": 0}
         return base.changed({**pata, **self.changes})
 
@@ -52,7 +52,7 @@ ROWS: dict[str, Row] = {
     ),
     "cross-frame-direct": Row(
         {**NONE, "baseline": "cross_frame", "background": "direct"},
-        "cross-frame attention with direct inversion, as the preset `balanced` has it",
+        "cross-frame attention with direct inversion, as in the preset `balanced`",
     ),
     "cross-frame-plus": Row(
         {**OFF, "baseline": "cross_frame"},
@@ -72,7 +72,7 @@ ROWS: dict[str, Row] = {
         "IP+CtrlN of Table 1: IP-Adapter, ControlNet and attention to frames 0 and i - 1, from random noise",
     ),
     "only-pacm-source": Row({**NONE, "pacm_source": True}, "the first optimisation alone"),
-    "full": Row(ALL, "the method with all of its modules, all else as the preset has it"),
+    "full": Row(ALL, "the method with all of its modules, otherwise the preset"),
     "paper-only": Row(
         {**ALL, **PAPER}, "the paper's modules alone, without direct inversion and emphasis"
     ),
@@ -100,7 +100,7 @@ ROWS: dict[str, Row] = {
             "background": "direct",
             "controlnet_emphasis": 1.6,
         },
-        "as the preset `fast`: fewer steps, no guidance and so nothing to optimise, direct inversion, emphasis",
+        "the preset `fast`: fewer steps, no guidance and so nothing to optimise, direct inversion, emphasis",
     ),
     "negative-prompt": Row(
         {
@@ -109,7 +109,7 @@ ROWS: dict[str, Row] = {
             "guidance_scale": 1.0,
             "background": "sampled",
         },
-        "negative-prompt inversion instead of both optimisations; as the prompt stays, that is guidance 1",
+        "negative-prompt inversion instead of both optimisations: with the same prompt this is guidance 1",
     ),
     "direct": Row(
         {"pacm_source": False, "pacm_pose": False, "background": "direct"},
@@ -117,7 +117,7 @@ ROWS: dict[str, Row] = {
     ),
     "preset": Row({}, "the preset as it is"),
     "driven": Row(ALL, "the method with another character's motion, through PATA", "another"),
-    "driven-without-pata": Row({**ALL, "pata": False}, "and the same without PATA", "another"),
+    "driven-without-pata": Row({**ALL, "pata": False}, "the same without PATA", "another"),
 }
 
 

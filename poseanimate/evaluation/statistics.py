@@ -1,4 +1,4 @@
-"""Means with bootstrap intervals: characters are drawn again, not frames, since frames of one character are alike."""
+"""Means with bootstrap intervals, resampled over characters: frames of one character are alike."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ CONFIDENCE = 0.95
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean and its 95 % percentile interval; low and high equal the mean where there is one character alone,
-    or one number of all."""
+    """A mean and its 95 % percentile interval; both ends equal the mean of a single character or number."""
 
     mean: float
     low: float
@@ -22,10 +21,10 @@ class Interval:
 
 
 def bootstrap(by_character: Mapping[str, Sequence[float]]) -> Interval:
-    """Mean over characters of each one's mean, and how far it would vary with other characters.
+    """The mean over characters of each one's mean, with its interval.
 
     Args:
-        by_character: a figure's values, finite, at least one for every character.
+        by_character: finite values of a metric, at least one for each character.
     """
     means = np.array([np.mean(values) for _, values in sorted(by_character.items())])
     rng = np.random.default_rng(0)
@@ -36,6 +35,6 @@ def bootstrap(by_character: Mapping[str, Sequence[float]]) -> Interval:
 
 
 def paired(one: Mapping[str, Sequence[float]], other: Mapping[str, Sequence[float]]) -> Interval:
-    """How much larger `one` is than `other` on the characters that both have."""
+    """`one` minus `other` on the characters that both have."""
     both = sorted(one.keys() & other.keys())
     return bootstrap({name: [float(np.mean(one[name]) - np.mean(other[name]))] for name in both})

@@ -1,1 +1,1 @@
-"""How it is measured."""
+"""Metrics of clips, and the networks that some of them use."""

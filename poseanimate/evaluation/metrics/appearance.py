@@ -23,9 +23,9 @@ BLEND_RANGE = (
 
 
 def identity_error(made: Picture, truth: Picture, pose: Pose, radius: int = 2) -> float:
-    """Mean colour difference (CIE 1976 ΔE) from the truth on the parts that one knows a character by.
+    """Mean colour difference (CIE 1976 ΔE) from the truth on the parts that identify a character.
 
-    Of face, top, bottom and shoes; around the true joints, the median colour of each place.
+    Face, top, bottom and shoes: the median colour of places around the true joints.
     """
     places = [
         pose.body[0, :2],
@@ -47,10 +47,10 @@ def garments_are_right(
 
     Most of the pixels that show the garment in the true picture must be nearest to the named cloth colour. A patterned
     shirt, whose thin stripes blend, must have the one colour that explains them best together with its pattern's. Not
-    right where too little of either garment is seen.
+    right where too little of either garment is visible.
 
     Args:
-        picture: the picture that is looked at.
+        picture: the picture to check.
         true: the picture as it was rendered.
         dyed: the same rendered with another colour of "top", "trim" and "bottom" (`Scene.dyed`).
         doll: who is in it.
@@ -77,7 +77,7 @@ def _differ(one: Picture, other: Picture) -> NDArray[np.bool_]:
 def letter_is_right(picture: Picture, true: Picture, relettered: Sequence[Picture]) -> bool | None:
     """Whether a picture is nearer to the true one than to those with another letter or none.
 
-    Compared where these differ; None where too little of them is seen.
+    Compared where these differ; None if too few of those pixels are visible.
     """
     differs = np.any([(other != true).any(axis=2) for other in relettered], axis=0)
     if differs.sum() < MIN_LETTER_PX:
@@ -88,7 +88,7 @@ def letter_is_right(picture: Picture, true: Picture, relettered: Sequence[Pictur
 
 
 def _between(pose: Pose, start: int, end: int, *shares: float) -> list[NDArray[np.float64]]:
-    """Places on the way from one joint to another; none where either is outside the picture."""
+    """Places between two joints; none if either is outside the picture."""
     if not pose.visible()[[start, end]].all():
         return []
     one, other = pose.xy[start], pose.xy[end]

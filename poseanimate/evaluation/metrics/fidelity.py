@@ -33,9 +33,10 @@ def ssim(made: Picture, truth: Picture) -> float:
 
 
 def find_background_parts(body: Inside, source: Inside) -> dict[str, Inside]:
-    """Where a frame's background is hard to make, for a character in `body` that was in `source`; by figure.
+    """Masks (H, W) of the hard parts of a frame's background, by metric; too small ones are left out.
 
-    A part that is too small for a figure is left out.
+    Args:
+        body, source: the character in the frame and in the source picture.
     """
     distance = cv2.distanceTransform((~body).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
     near = distance <= OUTLINE_PX
@@ -44,7 +45,7 @@ def find_background_parts(body: Inside, source: Inside) -> dict[str, Inside]:
 
 
 def l1_disco(made: Picture, truth: Picture) -> float:
-    """L1 as DisCo's evaluation has it: the mean difference in grey levels, divided by H·W once more; times 1e4."""
+    """L1 as in DisCo's evaluation: the mean difference in grey levels, divided by H·W once more; times 1e4."""
     height, width = truth.shape[:2]
     return 1e4 * change(made, truth) / (height * width)
 

@@ -1,7 +1,7 @@
-"""Figures that look through a network: those of Table 1 and the Fréchet distances of Table 2.
+"""Metrics that use a network: those of Table 1 and the Fréchet distances of Table 2.
 
-The formulas take the network as a function, so that each can be tested on inputs whose answer is known; `loaders`
-loads the real ones. Frames are (n, 3, H, W) in [0, 1].
+The formulas take the network as a function, so that they can be tested on known inputs; `loaders` loads the real
+ones. Frames are (n, 3, H, W) in [0, 1].
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from scipy.linalg import qr, svdvals
 from torch import Tensor
 from torch.nn.functional import cosine_similarity, grid_sample, interpolate, pad
 
-WINDOW = 16  # frames that FVD and FID-VID look at together
+WINDOW = 16  # consecutive frames for FVD and FID-VID
 
 Embed = Callable[[Tensor], Tensor]
 """Frames -> image embeddings (n, d), with the network's own preprocessing."""
@@ -37,7 +37,7 @@ def lpips(distance: Distance, frames: Tensor, others: Tensor, released: bool = F
 
     Args:
         others: (1 or n, 3, H, W).
-        released: as DisCo's code of release stands, which shows the network [0, 1] where it expects [-1, 1].
+        released: as in DisCo's released code, which gives the network [0, 1] instead of [-1, 1].
     """
     pairs = (frames, others.expand_as(frames))
     one, other = pairs if released else (2 * x - 1 for x in pairs)
@@ -61,7 +61,7 @@ def warping_error(flow: Flow, frames: Tensor, released: bool = False) -> float:
     At half the size; summed over colour channels, so three times a mean over values. A frozen clip reaches 0.
 
     Args:
-        released: as EvalCrafter's code of release stands, which scales pictures to [0, 1] twice before the flow
+        released: as in EvalCrafter's released code, which scales pictures to [0, 1] twice before the flow
             network sees them, nearly black; the paper's 0.0384 was presumably measured so.
     """
     small = interpolate(frames, scale_factor=0.5, mode="bilinear", align_corners=False)

@@ -1,7 +1,7 @@
-"""The two networks that see sixteen frames at once, under the names that their published weights have.
+"""The two networks that take sixteen frames, with the parameter names of their published weights.
 
 `InceptionI3d` (Carreira and Zisserman 2017; weights `i3d_pretrained_400`, for FVD) and `ResNet3d` (Hara et al. 2018,
-50 layers; weights `resnet-50-kinetics`, for FID-VID). No library that keeps to date ships either.
+50 layers; weights `resnet-50-kinetics`, for FID-VID). No maintained library includes either.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""What is measured: which characters in which motions."""
+"""Protocols: which characters are evaluated in which motions."""

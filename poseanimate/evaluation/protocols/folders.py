@@ -1,4 +1,4 @@
-"""Protocols whose pictures lie in a folder: in-the-wild, the datasets of Table 2, and clips of other systems.
+"""Protocols that read a folder: in-the-wild, the datasets of Table 2, and clips of other systems.
 
 A clip is a video file or a folder of frames, in the order of their names; a frame of a picture dataset may lie in its
 `images`. A text file beside a picture or clip is its prompt.
@@ -71,7 +71,7 @@ class InTheWild(_Folder):
 
 @dataclass(frozen=True)
 class Videos(_Folder):
-    """TikTok's and TED-talks' protocol: a video's first frame moves as the rest of the video does."""
+    """The protocol of TikTok and TED-talks: the first frame of a video is animated with the motion of the rest."""
 
     name: str
     references = (VAE_BOUND, SOURCE_COPY)
@@ -95,9 +95,9 @@ class Videos(_Folder):
 
 @dataclass(frozen=True)
 class External(_Folder):
-    """Clips that other systems made: SYSTEM/NAME beside source/NAME.png and, where it is known, truth/NAME.
+    """Clips of other systems: SYSTEM/NAME beside source/NAME.png and, where known, truth/NAME.
 
-    A clip's frames answer those of the truth one by one; the source is no frame of either.
+    A clip has one frame for each true frame; neither includes the source.
     """
 
     name = "external"
@@ -118,14 +118,14 @@ class External(_Folder):
                 f"In {self.folder} are no systems.",
                 f"Give each a folder beside {SOURCES} and {TRUTHS}, with its clips.",
             )
-        return {system: Row({}, f"clips that {system} made") for system in self.systems}
+        return {system: Row({}, f"clips of {system}") for system in self.systems}
 
     def load_case(
         self, animator: Animator, character: str, motion: str, settings: Settings
     ) -> EvaluationCase:
         picture = _find_entry(self.folder / SOURCES, character, PICTURES)
         source = animator.character(load_picture(picture))
-        path = _find_entry(self.folder / TRUTHS, character, VIDEOS, folders=True, must=False)
+        path = _find_entry(self.folder / TRUTHS, character, VIDEOS, folders=True, required=False)
         if path is not None:
             truth = tuple(_find_truth(animator, each) for each in _load_frames(animator, path))
             return EvaluationCase(
@@ -154,18 +154,18 @@ class External(_Folder):
 
 
 def list_motions(folder: Path) -> tuple[str, ...]:
-    """What `InTheWild` can be asked for: the folder's own motions, then the presets."""
+    """Motions for `InTheWild`: the folder's own, then the presets."""
     own = folder / "motions"
     return (*(_list_names(own, MOTIONS) if own.is_dir() else ()), *motion_names())
 
 
 def _read_driver(animator: Animator, folder: Path, name: str) -> Motion:
-    path = _find_entry(folder, name, MOTIONS, must=False)
+    path = _find_entry(folder, name, MOTIONS, required=False)
     return read_motion(path or name, animator.models.detector)
 
 
 def _list_names(folder: Path, suffixes: tuple[str, ...], folders: bool = False) -> tuple[str, ...]:
-    """Names without suffix, in order.
+    """Names without suffixes, sorted.
 
     Raises:
         SettingsError: there is no such folder, or nothing of the kind in it.
@@ -182,21 +182,21 @@ def _list_names(folder: Path, suffixes: tuple[str, ...], folders: bool = False) 
 
 
 def _find_entry(
-    folder: Path, name: str, suffixes: tuple[str, ...], folders: bool = False, must: bool = True
+    folder: Path, name: str, suffixes: tuple[str, ...], folders: bool = False, required: bool = True
 ) -> Any:
-    """The folder's entry of a name; None where it may be missing and is."""
+    """The folder's entry with a name; None if it is missing and not required."""
     for path in sorted(folder.iterdir()) if folder.is_dir() else ():
         if path.is_file() and path.stem == name and path.suffix.lower() in suffixes:
             return path
         if folders and path.is_dir() and path.name == name:
             return path
-    if must:
+    if required:
         raise SettingsError(f"There is no {name} in {folder}.", "Every clip needs one there.")
     return None
 
 
 def _load_frames(animator: Animator, clip: Path, most: int = MAX_FRAMES) -> tuple[Picture, ...]:
-    """The first frames of a clip at the models' size.
+    """Loads the first frames of a clip at the models' size.
 
     Raises:
         PictureError, VideoError: they can't be read.
@@ -217,7 +217,7 @@ def _read_prompt(path: Path) -> str:
 
 
 def _find_truth(animator: Animator, picture: Picture) -> Truth:
-    """A true frame with the pose and mask that are found in it."""
+    """A true frame with its detected pose and mask."""
     people = animator.models.detector.detect(picture)
     mask = animator.models.segmenter.segment(picture)
     return Truth(picture, mask, people[0] if people else Pose.absent())

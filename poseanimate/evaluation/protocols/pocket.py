@@ -29,7 +29,7 @@ DRIVERS_FROM = 500  # a split's scenes from here on drive the others
 class Pocket(Protocol):
     """Characters of a split, from number `first` on, in motions of the presets.
 
-    captions: of `CAPTIONS`; a brief one says nothing of looks, so that they can come from the source alone.
+    captions: one of `CAPTIONS`; a brief one says nothing of looks, so that only the source shows them.
     """
 
     split: str
@@ -58,7 +58,7 @@ class Pocket(Protocol):
     def load_case(
         self, animator: Animator, character: str, motion: str, settings: Settings
     ) -> EvaluationCase:
-        """The character in a motion; the clip's frames are spread over one loop of it."""
+        """Renders the character in a motion; the clip's frames are spread over one loop."""
         side, models = animator.models.side, animator.models
         index = _index_of(character)
         scene, other = (Scene.sample(self.split, i) for i in (index, DRIVERS_FROM + index))
@@ -85,7 +85,7 @@ def _index_of(character: str) -> int:
 
 
 def _detect_motion(models: Models, driver: list[Rendered], name: str) -> Motion:
-    """The largest person's poses in pictures of a driver, as a video's would be found."""
+    """Detects the poses of the largest person in pictures of a driver, as in a video."""
     poses = []
     for each in driver:
         people = models.detector.detect(each.picture)

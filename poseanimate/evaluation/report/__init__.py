@@ -1,1 +1,1 @@
-"""How results are shown."""
+"""The report: summaries, plots, strips of frames, the page and its files."""
