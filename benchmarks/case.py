@@ -1,4 +1,4 @@
-"""What every figure of a benchmark is measured on: the same models, picture, poses and settings."""
+"""What every benchmark measures: the same models, picture, poses and settings."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ from poseanimate.storage.stage_cache import StageCache
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """A picture, a motion and how it is animated.
+    """A picture, a motion and how to animate it.
 
-    chunk_size: frames that are generated together.
+    chunk_size: frames generated together.
     """
 
     models: Models
@@ -60,16 +60,16 @@ class Case:
     def animate(
         self, cache: StageCache | None = None, chunk_size: int | None = None, **changes: Any
     ) -> Iterator[Event]:
-        """The engine's run, with some settings changed."""
+        """A run of the engine with some settings changed."""
         settings = self.settings.changed(changes)
         animator = Animator(self.models, cache, chunk_size=chunk_size or self.chunk_size)
         return animator.animate(self.source, self.motion, settings, self.prompt)
 
-    # the first optimisation by itself
+    # the first optimisation alone
 
     @cached_property
     def denoiser(self) -> Denoiser:
-        """ε_θ as the engine makes it."""
+        """ε_θ as the engine builds it."""
         return self._run.stages.denoiser
 
     @cached_property
@@ -78,7 +78,7 @@ class Case:
 
     @cached_property
     def pose_cond(self) -> Tensor:
-        """Of the source pose, (1, c, h, w)."""
+        """The source pose's condition, (1, c, h, w)."""
         with torch.no_grad():
             return self.denoiser.embed_poses(self.drawings(self.poses[:1]))
 

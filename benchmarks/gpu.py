@@ -66,8 +66,8 @@ RATIOS = {
     "memory_n_over_16": "memory",
 }
 RANDOM = "sd15-random"
-MOST_TOGETHER = 64  # frames, as the settings allow
-COUNTED_STEPS = 2  # of the short runs in which FLOP are counted
+MOST_TOGETHER = 64  # frames, the settings' limit
+COUNTED_STEPS = 2  # of the short runs that count FLOP
 PROFILED = ("generation", "pacm_pose")
 
 Result = TypeVar("Result")
@@ -75,7 +75,7 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, eq=False)
 class Benchmark:
-    """Measures a case. cache: what the first run leaves behind serves the later ones."""
+    """Measures a case. cache: filled by the first run, reused by later ones."""
 
     case: Case
     cache: StageCache
@@ -83,7 +83,7 @@ class Benchmark:
 
     @cached_property
     def _first(self) -> tuple[Timed, float]:
-        """A first run and its peak in bytes, after a short one that isn't measured: what libraries do once."""
+        """A first run and its peak in bytes, after a short warm-up that isn't measured."""
         brief = self.case.animate(num_inference_steps=2, inner_steps=1, frames=self._chunk + 1)
         timed(brief, self.case.device)
         with peak_memory(self.case.device) as peak:
@@ -122,7 +122,7 @@ class Benchmark:
         }
 
     def _flop(self, run: Timed) -> dict[str, float]:
-        """FLOP of the run's stages: those of a step, counted in a short run for one frame, times the run's steps."""
+        """FLOP by stage: those of a step, counted in a short run for one frame, times the run's steps."""
         case, steps, found = self.case, self.case.ddim.steps, {}
 
         def brief(inner_steps: int, only: str | None = None) -> Counted:
@@ -150,10 +150,10 @@ class Benchmark:
         found["decoding"] = sum(short.decodings) / len(short.decodings) * self.frames
         return {stage: found[stage] for stage in run.seconds if stage in found}
 
-    # generation with everything else cached, all at once, and without us
+    # generation with the rest cached, all frames at once, and the plain pipeline
 
     def generation_figures(self, chunked: bool, plain: bool) -> dict[str, Any]:
-        """The best of some repetitions that take turns."""
+        """The best of several interleaved repetitions."""
         _ = self.engine  # fills the cache
         case, settings = self.case, self.case.settings
         other = 0.5 if settings.lambda_first != 0.5 else 0.6
@@ -175,7 +175,7 @@ class Benchmark:
             )  # fmt: skip
 
         if plain:
-            sampled(2)  # unmeasured
+            sampled(2)  # warm-up
         for _ in range(self.options.repetitions):
             for kind, size in sizes.items():
                 if kind == "whole" and not chunked:
@@ -239,7 +239,7 @@ class Benchmark:
 
         few = DDIM.from_scheduler(case.models.scheduler, 2)
         for method in (theirs, ours):
-            method(few, case.inverted[:3], 1)  # unmeasured
+            method(few, case.inverted[:3], 1)  # warm-up
         before = rival.calls.copy()
         null_text = measured(theirs, steps)
         runs = [measured(ours, n) for n in range(1, steps + 1)]
@@ -258,7 +258,7 @@ class Benchmark:
     # memory
 
     def memory(self, models: str) -> dict[str, Any]:
-        """Each clip's peak in a process of its own, which this one makes room for but for its networks."""
+        """Each clip's peak, in a separate process; this one frees all but its networks."""
         release(self.case.device)
         found = {
             frames: _measured_elsewhere(self.options, models, frames)
@@ -273,7 +273,7 @@ class Benchmark:
     # operators
 
     def profile(self) -> dict[str, list[dict[str, Any]]]:
-        """Of a step of each stage."""
+        """Operators in a step of each stage."""
         found = {}
         for stage in PROFILED:
             events = self.case.animate(num_inference_steps=2, inner_steps=1, frames=self._chunk + 1)
@@ -283,14 +283,14 @@ class Benchmark:
 
 
 def finished(steps: Generator[Any, None, Result]) -> Result:
-    """What a generator returns at its end."""
+    """The return value of a generator."""
     returning = Returning(steps)
     for _ in returning:
         pass
     return returning.result
 
 
-# Memory in processes of their own -----------------------------------------------------------------
+# Memory in separate processes ---------------------------------------------------------------------
 
 
 def _measured_elsewhere(options: argparse.Namespace, models: str, frames: int) -> dict[str, float]:
@@ -309,7 +309,7 @@ def _measured_elsewhere(options: argparse.Namespace, models: str, frames: int) -
 
 
 def memory_of(case: Case) -> dict[str, float]:
-    """Bytes that a run takes at its peak, and what the loaded models take before it."""
+    """Bytes a run takes at its peak, and bytes the loaded models take before it."""
     with peak_memory(case.device) as before:
         pass
     with peak_memory(case.device) as peak:
@@ -331,7 +331,7 @@ def case_of(options: argparse.Namespace, models_name: str) -> Case:
         models = replace(models, side=options.side)
     changes = {
         "frames": options.frames,
-        "loop": True,  # a clip may be longer than the motion
+        "loop": True,  # the clip may be longer than the motion
         "num_inference_steps": options.steps,
         "inner_steps": options.inner_steps,
         "guidance_scale": options.guidance,
@@ -346,7 +346,7 @@ def case_of(options: argparse.Namespace, models_name: str) -> Case:
 
 
 def benchmark(options: argparse.Namespace) -> dict[str, Any]:
-    """All figures, as they are printed with --json."""
+    """All figures, as printed with --json."""
     with ExitStack() as scope:
         models_name = options.models
         if models_name == RANDOM:
@@ -362,7 +362,7 @@ def benchmark(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _figures(bench: Benchmark, models_name: str) -> dict[str, Any]:
-    """Part by part; one that fails is named, with its error, and leaves the others alone."""
+    """Part by part; a failing one is listed with its error and doesn't affect the others."""
     figures: dict[str, Any] = {
         "about": about(bench.case, bench.options),
         "ratios": dict.fromkeys(RATIOS),
@@ -387,7 +387,7 @@ def _figures(bench: Benchmark, models_name: str) -> dict[str, Any]:
 
 
 def _take_ratio(figures: dict[str, Any], name: str, value: float | str) -> None:
-    """A ratio, or the reason why there is none."""
+    """Adds a ratio, or the reason why there is none."""
     if isinstance(value, str):
         figures["reasons"][name] = value
     elif not math.isfinite(value):
@@ -398,7 +398,7 @@ def _take_ratio(figures: dict[str, Any], name: str, value: float | str) -> None:
 
 
 def _part(bench: Benchmark, part: str, models_name: str) -> dict[str, Any]:
-    """A part's figures, and under "ratios" its ratios, or the reason why there is none."""
+    """A part's figures, with its ratios (or why there are none) under "ratios"."""
     ratios: dict[str, float | str] = {}
     if part == "engine":
         return {"engine": bench.engine_figures()}
@@ -446,7 +446,7 @@ def _part(bench: Benchmark, part: str, models_name: str) -> dict[str, Any]:
 
 
 def about(case: Case, options: argparse.Namespace) -> dict[str, Any]:
-    """What must be known to read the figures."""
+    """The context needed to read the figures."""
     models, settings = case.models, case.settings
     height, width = case.character.picture.shape[:2]
     cuda = case.device.type == "cuda"
@@ -479,7 +479,7 @@ def about(case: Case, options: argparse.Namespace) -> dict[str, Any]:
 
 
 def knows_words(tokenizer: Any) -> bool:
-    """Whether the vocabulary joins letters to words."""
+    """Whether the vocabulary joins letters into words."""
     return len(tokenizer("boy", add_special_tokens=False).input_ids) == 1
 
 

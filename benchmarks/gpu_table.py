@@ -19,7 +19,7 @@ STEPS = {"generation": "one generation step", "pacm_pose": "one pose-optimisatio
 
 
 def table(figures: dict[str, Any]) -> str:
-    """Markdown tables and what must be known to read them."""
+    """Markdown tables and the context needed to read them."""
     about = figures["about"]
     width, height = about["size_px"]
     machine = about["card"] or f"{about['machine']}, {about['threads']} threads"

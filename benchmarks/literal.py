@@ -1,7 +1,7 @@
-"""The paper's listing as it stands, to measure against: one frame at a time, one guidance branch at a time.
+"""The paper's listing taken literally, as a baseline: one frame and one guidance branch at a time.
 
 Nothing is shared or kept: ControlNet runs for each guidance branch and embeds its drawing at every call, Alg. 1 goes
-through the frames one by one, Eqs. 9, 10 are six attentions per layer. Its arithmetic is the package's own; only its
+through the frames one by one, Eqs. 9, 10 are six attentions per layer. The arithmetic is the package's own; only the
 order of work is literal.
 """
 
@@ -35,7 +35,7 @@ Caches = tuple[KeyValueCache, KeyValueCache]  # of both guidance branches
 
 @dataclass
 class Costs:
-    """Seconds by stage and samples through each network; of `frames` frames where a stage is worked per frame."""
+    """Seconds by stage and samples through each network; of `frames` frames in per-frame stages."""
 
     frames: int
     seconds: dict[str, float] = field(default_factory=dict)
@@ -49,7 +49,7 @@ class Costs:
         self.calls[name] = self.calls.get(name, Counter()) + (calls - before)
 
     def scaled(self, frames: int) -> dict[str, tuple[float, Counter[str]]]:
-        """Seconds and samples by stage for a clip of that many frames besides the source."""
+        """Seconds and samples by stage for a clip of this many frames, without the source."""
         found = {}
         for name, seconds in self.seconds.items():
             factor = frames / self.frames if name in PER_FRAME else 1.0
@@ -59,7 +59,7 @@ class Costs:
 
 
 class SixAttentions(DualConsistency):
-    """Eqs. 8 to 10 as they are written: for each of three frames one attention for the character, one for the rest."""
+    """Eqs. 8 to 10 as written: for each of three frames one attention for the character, one for the rest."""
 
     def combine(
         self, q: Tensor, first: AttendedFrame, previous: AttendedFrame, own: AttendedFrame
@@ -94,7 +94,7 @@ class LiteralLoop:
         self.ddim = DDIM.from_scheduler(self.models.scheduler, self.settings.num_inference_steps)
 
     def run(self, poses: tuple[Pose, ...]) -> Costs:
-        """Works out the frames of `poses` (the source's own first) and says what each stage took."""
+        """Computes the frames of `poses` (the source's first) and returns what each stage took."""
         costs = Costs(len(poses) - 1)
         drawings = [self._drawing(pose) for pose in poses]
         with costs.stage("inversion", self.calls):
@@ -181,7 +181,7 @@ class LiteralLoop:
         attention: SixAttentions,
         mask: Tensor,
     ) -> Caches:
-        """Keys and values of frame 0 in both guidance branches."""
+        """Frame 0's keys and values in both guidance branches."""
         regions = self._regions(mask.expand(3, -1, -1), inverted)
         caches = KeyValueCache(), KeyValueCache()
         with torch.no_grad():
@@ -201,7 +201,7 @@ class LiteralLoop:
         previous: Caches,
         regions: ChunkRegions,
     ) -> tuple[Tensor, Caches]:
-        """A frame's clean latent, and its keys and values."""
+        """A frame's clean latent and its keys and values."""
         caches = KeyValueCache(), KeyValueCache()
         with torch.no_grad():
             for k in range(self.ddim.steps, 0, -1):
@@ -216,7 +216,7 @@ class LiteralLoop:
     def _loss(
         self, inverted: Tensor, z: Tensor, embedding: Tensor, drawing: Tensor, k: int
     ) -> tuple[Tensor, Tensor]:
-        """Squared error, summed, and Z_{k-1}."""
+        """The summed squared error, and Z_{k-1}."""
         with torch.enable_grad():
             z_prev = self.ddim.step(z, self._guided(z, k, embedding, drawing), k)
             loss = (z_prev - inverted[k - 1 : k]).square().sum()
@@ -224,7 +224,7 @@ class LiteralLoop:
 
     @staticmethod
     def _gradient(loss: Tensor, embedding: Tensor, inverted: Tensor) -> Tensor:
-        """Of the mean; its factor comes after the gradient, as in the engine: half precision would lose it."""
+        """The mean's gradient, whose factor is applied after it as in the engine: half precision would lose it."""
         (gradient,) = torch.autograd.grad(loss, embedding)
         return gradient / inverted[0].numel()
 
@@ -272,7 +272,7 @@ class LiteralLoop:
         return to_tensor(draw_pose(pose, width, height)[None], self.models.device)
 
     def _masks(self, poses: tuple[Pose, ...]) -> Tensor:
-        """M_0 … M_N, (frames, H, W): the source's own, then the skeletons' silhouettes."""
+        """M_0 … M_N, (frames, H, W): the source's mask, then the skeletons' silhouettes."""
         height, width = self.character.picture.shape[:2]
         silhouette = Silhouette.fit(self.character.pose, self.character.mask)
         drawn = [silhouette.draw(pose, width, height) for pose in poses[1:]]

@@ -1,7 +1,7 @@
-"""Null-text inversion (Mokady et al. 2023), to measure pose-aware inversion against.
+"""Null-text inversion (Mokady et al. 2023), as a baseline for pose-aware inversion.
 
-Written from the paper and its published procedure: the embedding of the empty prompt is optimised, one per timestep.
-ControlNet is called as the plain pipeline does, in full and with the drawing, for whichever branch is computed.
+Written from the paper and its published procedure: one embedding of the empty prompt is optimised per timestep.
+ControlNet is called as in the plain pipeline, in full and with the drawing, for whichever branch is computed.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ PUBLISHED_STEPS = 50  # that i counts
 
 @dataclass(frozen=True, eq=False)
 class NullText:
-    """What it found.
+    """The result.
 
     embeddings: ∅, (T, L, d); entry k - 1 belongs to step k. z_0: the reconstruction's latent, (1, c, h, w).
-    losses: of every inner step, by timestep in the order of work, T lists of at most n.
+    losses: of every inner step, T lists of at most n, by timestep in order of processing.
     """
 
     embeddings: Tensor
@@ -35,10 +35,10 @@ class NullText:
 
 @dataclass
 class NullTextInversion:
-    """For one picture.
+    """Null-text inversion of one picture.
 
-    text, null: embeddings (1, L, d) of the prompt and of the empty prompt. drawing: of the source pose, (1, 3, H, W) in
-    [0, 1]. calls: samples that went through "unet", "controlnet" and, backwards, "gradient".
+    text, null: embeddings (1, L, d) of the prompt and the empty prompt. drawing: of the source pose, (1, 3, H, W) in
+    [0, 1]. calls: samples through "unet", "controlnet" and, backwards, "gradient".
     """
 
     models: Models
@@ -65,7 +65,7 @@ class NullTextInversion:
                 with torch.enable_grad():
                     eps = self._guided(self._predict(z, timestep, null), eps_text)
                     loss = (ddim.step(z, eps, k) - target).square().sum()
-                # the mean's factor comes after the gradient: half precision would lose it
+                # apply the mean's factor after the gradient: half precision would lose it
                 (gradient,) = torch.autograd.grad(loss, null)
                 null.grad = gradient / target.numel()
                 self.calls["gradient"] += 1
@@ -75,7 +75,7 @@ class NullTextInversion:
                     break
             null = null.detach()
             embeddings.append(null)
-            # the published procedure goes on with both branches in one batch
+            # the published procedure continues with both branches in one batch
             with torch.no_grad():
                 eps_null, eps_text = self._predict(
                     z.expand(2, -1, -1, -1), timestep, torch.cat([null, self.text])
@@ -87,7 +87,7 @@ class NullTextInversion:
         return eps_null + self.guidance_scale * (eps_text - eps_null)
 
     def _predict(self, z: Tensor, timestep: int, text: Tensor) -> Tensor:
-        """ε of latents (n, c, h, w) by embeddings (n, L, d), float32 whatever the networks' precision."""
+        """ε for latents (n, c, h, w) and embeddings (n, L, d), float32 whatever the networks' precision."""
         models, dtype = self.models, self.models.unet.dtype
         z, text, drawing = (x.to(dtype) for x in (z, text, self.drawing))
         down, mid = models.controlnet(

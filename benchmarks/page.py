@@ -39,7 +39,7 @@ from poseanimate.ui.theme import EXAMPLES, caption, example_names
 
 RUNS = 3
 REPOSITORY = Path(__file__).resolve().parent.parent
-# whether the sheet of frames holds one with a predicted frame's border
+# whether the contact sheet has a frame with a predicted frame's border
 PREDICTED = """rgb => {
     const image = document.querySelector("#contact-sheet img");
     if (!image?.complete || !image.naturalWidth) return false;
@@ -54,7 +54,7 @@ PREDICTED = """rgb => {
 
 
 def waits() -> dict[str, float]:
-    """Seconds from the start, and from the opening of the page."""
+    """Seconds from the app's start, and from opening the page."""
     port = free_port()
     with TemporaryDirectory() as folder, chromium() as browser:
         page = browser.new_page()
@@ -97,25 +97,25 @@ def _used(page: Page, url: str) -> dict[str, float]:
 
 
 def previews() -> dict[str, float]:
-    """What previews cost in the least disturbed of some runs."""
+    """The cost of previews in the least disturbed of several runs."""
     models = load_models("pocket", "cpu")
     name = example_names()[0]
     picture = load_picture(EXAMPLES / f"{name}.png")
     job = (picture, load_preset(FIRST_MOTION), Settings.preset(FIRST_PRESET), caption(name))
     for _ in Animator(models).animate(*job):
-        pass  # unmeasured: what the libraries do once
+        pass  # warm-up
     runs = [_previews(Animator(models).animate(*job)) for _ in range(RUNS)]
     return min(runs, key=lambda run: run["run_s"])
 
 
 def _previews(events: Iterator[Event]) -> dict[str, float]:
-    """Decoding of previews, and the sheets of frames as JPEG, to the rest of the same run."""
+    """Decoding previews and encoding contact sheets as JPEG, relative to the rest of the same run."""
     run, decoding_s, sheets_s, sheets = RunView(), 0.0, 0.0, 0
     run.begin()
     began = asked = time.monotonic()
     for event in events:
         came = time.monotonic()
-        if isinstance(event, Preview):  # decoded between the step before it and its coming
+        if isinstance(event, Preview):  # decoded since the step before it
             decoding_s += came - asked
         run.take(event)
         if run.frames and (sheet := run.contact_sheet(throttled=True)) is not None:
@@ -134,7 +134,7 @@ def _previews(events: Iterator[Event]) -> dict[str, float]:
 
 
 def table(figures: dict[str, Any]) -> str:
-    """The figures as a Markdown table and what must be known to read it."""
+    """The figures as a Markdown table, with the context needed to read it."""
     waits, previews = figures["waits"], figures["previews"]
     rows = {
         "start to the server's first answer": waits["start_to_answer"],

@@ -1,4 +1,4 @@
-"""Plain ControlNet sampling with diffusers' own pipeline: frames that know nothing of each other."""
+"""Plain ControlNet sampling with diffusers' own pipeline, each frame independently."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class PlainControlNet:
     @staticmethod
     def of(models: Models) -> PlainControlNet:
         pipeline = StableDiffusionControlNetPipeline(
-            vae=None,  # latents come and go; the pipeline knows fewer kinds of autoencoder than families have
+            vae=None,  # latents in and out; the pipeline supports fewer autoencoders than our families
             text_encoder=models.text_encoder, tokenizer=models.tokenizer,
             unet=models.unet, controlnet=models.controlnet,
             scheduler=DDIMScheduler.from_config(models.scheduler.config),
@@ -44,9 +44,9 @@ class PlainControlNet:
         """Clean latents (frames, c, h, w).
 
         Args:
-            text, null: embeddings (1, L, d) of the prompt and of the empty prompt.
+            text, null: embeddings (1, L, d) of the prompt and the empty prompt.
             drawings: of the poses, (frames, 3, H, W) in [0, 1].
-            start: Z_T, (1, c, h, w), where every frame starts.
+            start: Z_T, (1, c, h, w), the start of every frame.
             chunk_size: frames in a batch.
         """
         dtype = self.pipeline.unet.dtype

@@ -1,10 +1,10 @@
 """Stable Diffusion 1.5 and its OpenPose ControlNet with random weights, in the hub's folder layout.
 
-`python benchmarks/sd15_random.py FOLDER [VOCABULARY]` writes 2.9 GB. The networks are of the exact configurations, so
-shapes, memory and speed are those of the real ones; what they paint is noise. The tokenizer is CLIP's own where its
-byte-pair vocabulary is named (bpe_simple_vocab_16e6.txt.gz, or a wheel of the package clip-anytorch, which holds it) or
-that package is installed, else one of the same size that knows single bytes alone. The pocket models' eyes come with
-it, so that pictures of their world can be animated through every stage.
+`python benchmarks/sd15_random.py FOLDER [VOCABULARY]` writes 2.9 GB. The networks have the exact configurations, so
+shapes, memory and speed are those of the real ones; the output is noise. The tokenizer is CLIP's own if its byte-pair
+vocabulary is given (bpe_simple_vocab_16e6.txt.gz, or a wheel of the package clip-anytorch, which contains it) or that
+package is installed, otherwise one of the same size with single bytes only. The pocket models' detector and segmenter
+are included, so pictures of their world can be animated through every stage.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ from poseanimate.models.loading import PERCEPTION_FOLDER, POCKET
 VOCABULARY = 49408
 TOKENS = 77
 VOCABULARY_FILE = "bpe_simple_vocab_16e6.txt.gz"
-REPEATED = 999_983  # random numbers; a prime, so that no two rows of a weight are the same
+REPEATED = 999_983  # random numbers; a prime, so that no two rows of a weight are equal
 MERGES = VOCABULARY - 2 * 256 - 2  # pairs that CLIP's tokenizer joins
 
 
 def unet(side: int = 512) -> UNet2DConditionModel:
-    """860 million parameters; diffusers' defaults are Stable Diffusion 1's but for the text's width.
+    """860 million parameters; diffusers' defaults are Stable Diffusion 1's except for the text width.
 
-    side: of the pictures that are made, px; no weight depends on it.
+    side: of the generated pictures, px; no weight depends on it.
     """
     size = side // 8
     return UNet2DConditionModel(sample_size=size, cross_attention_dim=768, attention_head_dim=8)
@@ -87,9 +87,9 @@ def write(
     variant: str | None = "fp16",
     vocabulary: Path | None = None,
 ) -> Path:
-    """Fills a folder, a network at a time.
+    """Fills a folder, one network at a time.
 
-    side: see `unet`. variant: of the weights' files; they hold half precision in any case. vocabulary: see `merges`.
+    side: see `unet`. variant: of the weight files, always in half precision. vocabulary: see `merges`.
     """
     for seed, (name, build) in enumerate(NETWORKS.items()):
         with torch.device("meta"):
@@ -108,9 +108,9 @@ def write(
 
 @torch.no_grad()
 def randomise(network: nn.Module, generator: torch.Generator) -> None:
-    """Weights that keep activations at about one size: scales of 1, biases of 0, the rest by the width of its input.
+    """Sets weights that keep the size of activations: scales 1, biases 0, the rest by the width of the input.
 
-    A million random numbers are repeated: a billion take half a minute.
+    Repeats a million random numbers, since a billion take half a minute.
     """
     numbers = torch.rand(REPEATED, generator=generator) * 2 - 1
     for name, weight in network.named_parameters():
@@ -140,7 +140,7 @@ SCHEDULER = {
 
 
 def write_tokenizer(folder: Path, vocabulary: Path | None = None) -> None:
-    """Stable Diffusion's tokenizer in its four files."""
+    """Writes Stable Diffusion's tokenizer in its four files."""
     begin, end = "<|startoftext|>", "<|endoftext|>"
     pairs = list(merges(vocabulary))
     symbols = list(bytes_as_letters())
@@ -161,9 +161,9 @@ def write_tokenizer(folder: Path, vocabulary: Path | None = None) -> None:
 
 
 def merges(vocabulary: Path | None = None) -> Iterator[tuple[str, str]]:
-    """The pairs that CLIP's tokenizer joins, the commonest first; none where its vocabulary isn't here.
+    """The pairs that CLIP's tokenizer joins, most frequent first; none if its vocabulary isn't available.
 
-    vocabulary: the file, or a wheel that holds it; by default the installed package's.
+    vocabulary: the file, or a wheel that contains it; by default the installed package's.
     """
     packed = None if vocabulary is None else _packed(vocabulary)
     if packed is None:
@@ -182,7 +182,7 @@ def merges(vocabulary: Path | None = None) -> Iterator[tuple[str, str]]:
 
 
 def _packed(vocabulary: Path) -> bytes:
-    """Raises FileNotFoundError where there is no such file, or none in the wheel."""
+    """Raises FileNotFoundError if there is no such file, or none in the wheel."""
     if not vocabulary.is_file():
         raise FileNotFoundError(f"CLIP's vocabulary isn't at {vocabulary}")
     if vocabulary.suffix != ".whl":

@@ -45,7 +45,7 @@ STAGES = {
 
 @dataclass(frozen=True)
 class Measured:
-    """One run of the engine: `total_s` by the clock, `first_s` until frame 1 was finished."""
+    """One run of the engine: `total_s` of wall clock, `first_s` until frame 1 was finished."""
 
     done: Done
     total_s: float
@@ -67,7 +67,7 @@ def measured(
 
 
 def benchmark(options: argparse.Namespace) -> dict[str, Any]:
-    """All figures, as they are printed with --json."""
+    """All figures, as printed with --json."""
     started = time.monotonic()
     models = load_models(options.models, options.device)
     loading_s = time.monotonic() - started
@@ -75,7 +75,7 @@ def benchmark(options: argparse.Namespace) -> dict[str, Any]:
     prompt = options.character.with_suffix(".txt").read_text(encoding="utf-8").strip()
     motion = load_preset(options.motion)
     settings = Settings.preset(options.preset).changed({"frames": options.frames})
-    # unmeasured: what the libraries do once
+    # warm-up
     brief = settings.changed({"num_inference_steps": 2, "inner_steps": 1, "frames": 2})
     measured(Animator(models), picture, motion, brief, prompt)
     with TemporaryDirectory() as folder:
@@ -108,9 +108,9 @@ def benchmark(options: argparse.Namespace) -> dict[str, Any]:
 def literal_figures(
     loop: LiteralLoop, poses: tuple[Pose, ...], worked: int, stages: Collection[str]
 ) -> dict[str, Any]:
-    """What the literal loop takes for all poses, from so many frames that it works out.
+    """The literal loop's cost for all poses, extrapolated from the frames it computes.
 
-    stages: of the engine; a preset may leave modules of the listing out, and like is compared with like.
+    stages: the engine's; presets may skip modules of the listing, and the comparison is like for like.
     """
     frames = len(poses) - 1
     costs = loop.run(poses[: min(worked, frames) + 1])
@@ -138,7 +138,7 @@ def _figures(run: Measured) -> dict[str, Any]:
 
 
 def table(figures: dict[str, Any]) -> str:
-    """The figures as a Markdown table and what must be known to read it."""
+    """The figures as a Markdown table, with the context needed to read it."""
     engine, again, literal = (figures[name] for name in ("engine", "another_lambda", "literal"))
     columns = [engine, again, literal]
     rows = [("**total**, s", [f"**{run['total_s']:.2f}**" for run in columns])]

@@ -1,7 +1,7 @@
-"""Watching the engine from outside: seconds, FLOP, memory and operators, between one event of a run and the next.
+"""Measures the engine from outside: seconds, FLOP, memory and operators between one event of a run and the next.
 
-Notable: the engine's own clock doesn't wait for a GPU's queue, so stages are timed here, with the device synchronised
-at every event; and nothing of the engine's insides is touched, so it can be changed without changing this.
+The engine's own clock doesn't wait for a GPU's queue, so stages are timed here, with the device synchronised at every
+event. Nothing depends on the engine's internals, so it can change without changing this.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from poseanimate.events import Aligned, Done, Event, Frame, Preview, Stage, Step
 OPERATORS = 12
 CUDA_MATMUL, CPU_MATMUL = 8192, 2048  # rows of a large square matrix
 MATMULS = 5
-OTHER = "other"  # cache, drawings, masks, the decodings behind PSNR
+OTHER = "other"  # cache, drawings, masks, decoding for PSNR
 
 
 @dataclass
 class Reading:
-    """What was measured while a scope lasted."""
+    """What was measured in a scope."""
 
     value: float = 0.0
 
@@ -51,7 +51,7 @@ def now(device: torch.device) -> float:
 
 @contextmanager
 def stopwatch(device: torch.device) -> Iterator[Reading]:
-    """Seconds."""
+    """Elapsed seconds."""
     reading, started = Reading(), now(device)
     yield reading
     reading.value = now(device) - started
@@ -59,9 +59,9 @@ def stopwatch(device: torch.device) -> Iterator[Reading]:
 
 @contextmanager
 def flop() -> Iterator[Reading]:
-    """Floating-point operations, a multiplication and an addition being two.
+    """Counts floating-point operations, a multiplication and an addition as two.
 
-    Attention is counted as the matrix products that it is, for the counter doesn't know every fused kernel.
+    Attention is counted as its matrix products, as the counter doesn't know every fused kernel.
     """
     reading = Reading()
     with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
@@ -74,9 +74,9 @@ def flop() -> Iterator[Reading]:
 
 @dataclass
 class Timed:
-    """One run: seconds by stage, waited for; steps done by stage; seconds until frame 1; Done.
+    """One run: synchronised seconds by stage; steps by stage; seconds until frame 1; Done.
 
-    chunk_size: how many frames were generated at a time, at most; fewer than asked for where memory ran out.
+    chunk_size: most frames generated at a time; fewer than requested if memory ran out.
     """
 
     seconds: dict[str, float]
@@ -91,7 +91,7 @@ class Timed:
 
 
 def timed(events: Iterator[Event], device: torch.device) -> Timed:
-    """Runs to the end."""
+    """Times a run to its end."""
     seconds: dict[str, float] = defaultdict(float)
     steps: Counter[str] = Counter()
     first_frame_s, chunk_size, in_work, done = 0.0, 0, 0, None
@@ -120,7 +120,7 @@ class Counted:
 
 
 def counted(events: Iterator[Event], only: str | None = None) -> Counted:
-    """Runs to the end, or to the end of the only stage that is asked for."""
+    """Runs to the end, or to the end of the only stage requested."""
     found = Counted()
     for stage, reading, event in intervals(events, flop):
         if only in found.steps and stage != only:
@@ -133,7 +133,7 @@ def counted(events: Iterator[Event], only: str | None = None) -> Counted:
 
 
 def intervals(events: Iterator[Event], scope: Scope) -> Iterator[tuple[str, Reading, Event]]:
-    """Each event with the stage that the work before it belongs to, and what its scope measured."""
+    """Each event, the stage of the work before it, and what its scope measured."""
     begun = OTHER
     while True:
         with scope() as reading:
@@ -160,7 +160,7 @@ def _worked_on(event: Event, begun: str) -> str:
 
 
 def matmul_rate(device: torch.device, dtype: torch.dtype) -> float:
-    """FLOP/s of a large matrix product, the best of several."""
+    """FLOP/s of a large matrix product, best of several."""
     rows = CUDA_MATMUL if device.type == "cuda" else CPU_MATMUL
     a, b = (torch.ones(rows, rows, device=device).div(rows).to(dtype) for _ in range(2))
     best_s = float("inf")
@@ -173,7 +173,7 @@ def matmul_rate(device: torch.device, dtype: torch.dtype) -> float:
 
 @contextmanager
 def peak_memory(device: torch.device) -> Iterator[Reading]:
-    """Bytes at the peak: of the GPU as torch allocates them, else of this process as a whole."""
+    """Measures peak bytes: on a GPU those allocated by torch, otherwise those of this process."""
     reading = Reading()
     if device.type == "cuda":
         torch.cuda.synchronize(device)
@@ -181,14 +181,14 @@ def peak_memory(device: torch.device) -> Iterator[Reading]:
         yield reading
         reading.value = float(torch.cuda.max_memory_allocated(device))
         return
-    with contextlib.suppress(OSError):  # Linux forgets the old peak when told so
+    with contextlib.suppress(OSError):  # resets the peak on Linux
         Path("/proc/self/clear_refs").write_text("5")
     yield reading
     reading.value = float(_high_water_bytes())
 
 
 def _high_water_bytes() -> int:
-    """Of this process. Linux' getrusage won't do: a new process inherits its parent's there."""
+    """This process's peak. Linux's getrusage won't do: a new process inherits its parent's."""
     with contextlib.suppress(OSError):
         for line in Path("/proc/self/status").read_text().splitlines():
             if line.startswith("VmHWM:"):
@@ -202,7 +202,7 @@ def _high_water_bytes() -> int:
 
 @dataclass(frozen=True)
 class Operator:
-    """One operator's own time, s, its share of all operators', and its calls."""
+    """One operator's own time in s, its share of all operators' time, and its calls."""
 
     name: str
     self_s: float
@@ -213,7 +213,7 @@ class Operator:
 def operators_of_a_step(
     events: Iterator[Event], stage: str, device: torch.device
 ) -> list[Operator] | None:
-    """Of a stage's second step, for the first may find things cold; None where the stage has no two steps."""
+    """Operators in a stage's second step, as the first may be cold; None if there are fewer than two steps."""
     if not any(isinstance(event, Step) and event.stage == stage for event in events):
         return None
     while True:
@@ -223,13 +223,13 @@ def operators_of_a_step(
 
 
 def operators(work: Callable[[], Result], device: torch.device) -> tuple[list[Operator], Result]:
-    """Those that take most of the work's time, the first first; a GPU's time where there is one."""
+    """The operators that take most time, longest first; GPU time if there is a GPU."""
     cuda = device.type == "cuda"
     activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if cuda else [])]
     with profile(activities=activities) as profiler:
         result = work()
         now(device)
-    # kernels are rows of their own beside the operators that called them: the latter alone, each once
+    # kernels have rows of their own besides the operators that called them: keep only the latter, once each
     rows = [row for row in profiler.key_averages() if row.device_type == DeviceType.CPU]
     own = [(row.self_device_time_total if cuda else row.self_cpu_time_total, row) for row in rows]
     total = sum(us for us, _ in own) or 1.0

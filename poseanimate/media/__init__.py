@@ -1,11 +1,11 @@
 """Pictures and videos in, clips out; limits first.
 
 Notable:
-- What a file is gets decided by its first bytes, never by its name.
+- A file's type is decided by its first bytes, never by its name.
 - Every limit that a header can answer (bytes, pixels, sides, seconds, frames) is checked before
   decoding.
-- A clip is written beside its target and renamed: either the whole clip is there or the place is
-  as before.
+- A clip is written next to its target and renamed: either the whole clip is there or nothing
+  changes.
 """
 
 from poseanimate.media.clips import CLIP_SUFFIXES, check_output, write_clip

@@ -27,18 +27,18 @@ from poseanimate.media.videos import Frame
 from poseanimate.storage.atomic import write_atomically
 
 CLIP_SUFFIXES = (".mp4", ".webm", ".gif", ".png", ".zip")
-TRANSPARENT_SUFFIXES = (".webm", ".png", ".zip", "")  # what can hold a fourth channel
+TRANSPARENT_SUFFIXES = (".webm", ".png", ".zip", "")  # these can have a fourth channel
 GIF_MAX_FPS = 50.0
 STRIP_COLUMNS = 8
-MADE_BY = "poseanimate"  # what the PNGs of a folder say about themselves
+MADE_BY = "poseanimate"  # written into the PNGs of a folder
 
 
 def check_output(path: Path) -> None:
-    """Say whether a clip can be written to `path`; to be called before any expensive work.
+    """Check that a clip can be written to `path`; call it before any expensive work.
 
     Raises:
-        OutputError: an unknown suffix, a parent that is missing or can't be written to, or
-            something there that a clip must not replace.
+        OutputError: an unknown suffix, a missing or unwritable parent, or something at `path` that
+            a clip must not replace.
     """
     path = Path(path).absolute()
     suffix = path.suffix.lower()
@@ -47,7 +47,7 @@ def check_output(path: Path) -> None:
             f"Clips can't be written as {suffix}.",
             f"Choose {', '.join(CLIP_SUFFIXES)}, or a name without suffix for a folder of PNGs.",
         )
-    if not os.path.isdir(path.parent):  # unlike Path.is_dir it takes any name, however odd
+    if not os.path.isdir(path.parent):  # unlike Path.is_dir it accepts any name
         raise OutputError(f"There is no folder {path.parent}.", "Make it, or choose another.")
     try:
         with tempfile.TemporaryFile(dir=path.parent):
@@ -67,23 +67,23 @@ def check_output(path: Path) -> None:
 
 
 def write_clip(frames: Sequence[Frame], path: Path, fps: float, enlarge: int = 1) -> None:
-    """Write a clip; the suffix of `path` says how.
+    """Write a clip in the format given by the suffix of `path`.
 
     `.mp4` (H.264) and `.webm` (VP9) have even sides: an odd one is padded by repeating its last
-    row or column. `.gif` loops; its delays are whole 1/100 s chosen so that the mean rate is kept,
-    and it can't be faster than 50 frames per second. `.png` is one picture, the frames in rows of
-    up to eight. No suffix is a folder 00000.png, 00001.png, ... (replacing a former one), `.zip`
-    the same in one file. All but `.mp4` and `.gif` can be transparent. The clip appears under its
-    name only when it is complete.
+    row or column. `.gif` loops, at 50 frames per second at most; its delays are whole 1/100 s,
+    chosen to keep the mean rate. `.png` is one picture with the frames in rows of up to eight. No
+    suffix means a folder 00000.png, 00001.png, ... (replacing an earlier one), `.zip` the same in
+    one file. All but `.mp4` and `.gif` can be transparent. The clip appears under its name only
+    once complete.
 
     Args:
         frames: RGB or RGBA (not premultiplied), each (height, width, 3 or 4) uint8, all of one size.
-        path: where to; its parent must exist.
+        path: the target; its parent must exist.
         fps: frames per second, above 0.
-        enlarge: whole factor by which both sides grow (Lanczos).
+        enlarge: whole factor for both sides (Lanczos).
 
     Raises:
-        OutputError: nothing to write, or a place that can't be written to (see `check_output`).
+        OutputError: nothing to write, or an unwritable target (see `check_output`).
     """
     path = Path(path).absolute()
     check_output(path)
@@ -141,7 +141,7 @@ def _enlarged(frame: Frame, factor: int) -> Frame:
 
 
 def _strip(frames: list[Frame]) -> Frame:
-    """Frames in reading order, up to `STRIP_COLUMNS` in a row; the rest of the last row white."""
+    """Frames in reading order, up to `STRIP_COLUMNS` in a row; the rest of the last row is white."""
     columns = min(len(frames), STRIP_COLUMNS)
     blank = np.full_like(frames[0], 255)
     padded = frames + [blank] * (-len(frames) % columns)
@@ -173,7 +173,7 @@ def _png(frame: Frame) -> bytes:
 
 
 def _is_frame_folder(path: Path) -> bool:
-    """Whether a folder is empty or holds nothing but frames that were written here: only those may be replaced."""
+    """Whether a folder is empty or holds only frames written by us, so that it may be replaced."""
     return path.is_dir() and all(
         re.fullmatch(r"\d{5}\.png", child.name) and _made_here(child) for child in path.iterdir()
     )
@@ -202,7 +202,7 @@ _ENCODERS: dict[str, list[str]] = {
 
 
 def _encode(frames: Iterable[Frame], path: Path, fps: float) -> None:
-    """Run ffmpeg over raw frames. Raises OSError, as writing a file does."""
+    """Encode raw frames with ffmpeg. Raises OSError, as writing a file does."""
     suffix = path.suffix
     images = (frame if suffix == ".gif" else _even(frame) for frame in frames)
     first = next(iter(images))
@@ -232,7 +232,7 @@ def _encode(frames: Iterable[Frame], path: Path, fps: float) -> None:
         ) as process,
     ):
         try:
-            # A broken pipe means that ffmpeg gave up; its exit status below says why.
+            # A broken pipe means ffmpeg gave up; its exit status below says why.
             with contextlib.suppress(BrokenPipeError), cast(IO[bytes], process.stdin) as pipe:
                 for frame in itertools.chain([first], images):
                     pipe.write(np.ascontiguousarray(frame).data)

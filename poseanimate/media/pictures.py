@@ -1,4 +1,4 @@
-"""Pictures in: PNG, JPEG and WebP as upright 8-bit RGB, and the size to work at."""
+"""Reading pictures: PNG, JPEG and WebP as upright 8-bit RGB, and the working size."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from poseanimate.errors import PictureError
 
 @dataclass(frozen=True)
 class PictureLimits:
-    """What `load_picture` accepts, known from the header alone."""
+    """What `load_picture` accepts, checked on the header alone."""
 
     max_bytes: int = 20_000_000
     max_pixels: int = 40_000_000
@@ -29,12 +29,12 @@ def load_picture(
     """Read a picture: upright (EXIF), transparency over white, 8-bit RGB.
 
     Args:
-        source: a PNG, JPEG or WebP file, its bytes, or a picture already opened; of an animation
-            the first frame.
+        source: a PNG, JPEG or WebP file, its bytes, or an opened picture; the first frame of an
+            animation.
         limits: what is accepted; checked before any pixel is decoded.
 
     Raises:
-        PictureError: missing, not a picture of these formats, damaged, or outside the limits.
+        PictureError: missing, not in one of these formats, damaged, or outside the limits.
     """
     limits = limits or PictureLimits()
     if not isinstance(source, Image.Image):
@@ -43,7 +43,7 @@ def load_picture(
     _check_picture(image.width, image.height, limits)
     try:
         return rgb_over_white(_upright(image))
-    except Exception as error:  # Pillow's decoders raise nearly anything on damaged data
+    except Exception as error:  # Pillow's decoders raise almost anything on damaged data
         raise PictureError(
             "The picture is damaged: it can't be decoded to its end.",
             "Save or download it again, as PNG, JPEG or WebP.",
@@ -113,12 +113,12 @@ def _upright(image: Image.Image) -> Image.Image:
     image.load()
     try:
         return ImageOps.exif_transpose(image)
-    except Exception:  # a damaged EXIF block spoils the rotation, not the picture
+    except Exception:  # a damaged EXIF block costs the rotation, not the picture
         return image
 
 
 def rgb_over_white(image: Image.Image) -> Image.Image:
-    """Any picture as 8-bit RGB: grey spread, transparency laid over white."""
+    """Converts any picture to 8-bit RGB, with transparency over white."""
     if image.mode.startswith("I"):  # 16-bit grey
         grey = np.clip(np.asarray(image).astype(np.float64) / 257.0, 0.0, 255.0)
         image = Image.fromarray(np.rint(grey).astype(np.uint8))
@@ -132,9 +132,9 @@ def rgb_over_white(image: Image.Image) -> Image.Image:
 
 
 def fit_size(width: int, height: int, area_side: float, multiple: int) -> tuple[int, int]:
-    """The size (width, height) to work at: multiples of `multiple`, area about `area_side`².
+    """The working size (width, height): multiples of `multiple`, area about `area_side`².
 
-    Of the four roundings of the ideal size it takes the one nearest in aspect, then in area.
+    Of the four roundings of the ideal size, the one nearest in aspect, then in area.
     """
     factor = area_side / math.sqrt(width * height)
     candidates = [

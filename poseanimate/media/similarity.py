@@ -1,4 +1,4 @@
-"""How similar two pictures are: PSNR and mean difference, over all pixels or some.
+"""The similarity of two pictures: PSNR and mean difference, over all or some pixels.
 
 Pictures are (H, W, 3) uint8 RGB, masks (H, W) in [0, 1].
 """
@@ -13,7 +13,7 @@ Picture = NDArray[np.uint8]
 Mask = NDArray[np.float32]
 Inside = NDArray[np.bool_]
 
-MARGIN_PX = 2  # around masks, where antialiasing and the autoencoder blend both sides
+MARGIN_PX = 2  # around masks, where antialiasing and autoencoder blend both sides
 MAX_PSNR_DB = 99.0
 
 
@@ -25,14 +25,14 @@ def psnr_db(made: Picture, truth: Picture, where: Inside | None = None) -> float
 
 
 def change(one: Picture, other: Picture, where: Inside | None = None) -> float:
-    """Mean absolute difference in grey levels, over the pixels `where` (H, W); 0 where there are none."""
+    """Mean absolute difference in grey levels, over the pixels `where` (H, W); 0 if there are none."""
     difference = np.abs(one.astype(np.float64) - other)
     chosen = difference if where is None else difference[where]
     return float(chosen.mean()) if chosen.size else 0.0
 
 
 def outside(*masks: Mask) -> Inside:
-    """The pixels (H, W) that none of the masks covers, with a margin."""
+    """The pixels (H, W) covered by none of the masks, with a margin."""
     kernel = np.ones((2 * MARGIN_PX + 1,) * 2, np.uint8)
     union = np.any([mask > 0.02 for mask in masks], axis=0).astype(np.uint8)
     return np.asarray(cv2.dilate(union, kernel) == 0)

@@ -1,4 +1,4 @@
-"""Pictures of one size side by side in one picture."""
+"""Tiling pictures of one size into one picture."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def tiled(
     gap_px: int = 0,
     paper: tuple[int, int, int] = (255, 255, 255),
 ) -> Picture:
-    """Pictures (h, w, 3) in reading order, `columns` in a row, with gaps of colour `paper` between them."""
+    """Pictures (h, w, 3) in reading order, `columns` per row, with gaps of colour `paper`."""
     height, width = pictures[0].shape[:2]
     rows = math.ceil(len(pictures) / columns)
     size = (rows * (height + gap_px) - gap_px, columns * (width + gap_px) - gap_px, 3)

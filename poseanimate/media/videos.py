@@ -1,8 +1,8 @@
-"""Videos in: MP4, WebM, MOV and GIF as RGB frames at a constant rate.
+"""Reading videos: MP4, WebM, MOV and GIF as RGB frames at a constant rate.
 
-Decoding is done by the ffmpeg that imageio-ffmpeg ships, spoken to directly: its demuxer is forced,
-so a file can't make it open other files or addresses, and frames arrive upright, in square pixels
-and already reduced, through a pipe that leaves no files.
+Decoded by running imageio-ffmpeg's ffmpeg directly. Its demuxer is forced, so a file can't make it
+open other files or addresses. Frames arrive upright, in square pixels and already scaled down,
+through a pipe that leaves no files.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ Frame = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class VideoLimits:
-    """What `read_video` accepts, known from the container's header alone."""
+    """What `read_video` accepts, checked on the container's header alone."""
 
     max_bytes: int = 100_000_000
     max_seconds: float = 60.0  # after trimming
     max_pixels: int = 8_300_000  # per frame, as stored
     max_frames: int = 600  # after the stride
-    max_side_px: int = 1024  # larger frames are reduced while decoding
+    max_side_px: int = 1024  # larger frames are scaled down while decoding
 
 
 @dataclass(frozen=True, eq=False)
 class Video:
-    """Decoded frames, each (height, width, 3), upright and all of one size, and their rate."""
+    """Decoded upright frames of one size, each (height, width, 3), and their rate."""
 
     frames: list[Frame]
     fps: float
@@ -62,7 +62,7 @@ class _Part:
 
 
 _BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot")  # bytes 4-7 of MP4 and MOV
-_NTSC_RATES = (24, 30, 48, 60, 120)  # meant times 1000/1001 where ffmpeg prints 23.98, 29.97, ...
+_NTSC_RATES = (24, 30, 48, 60, 120)  # times 1000/1001 when ffmpeg prints 23.98, 29.97, ...
 _UNKNOWN_RATE = 30.0
 
 
@@ -75,11 +75,11 @@ def read_video(
 ) -> Video:
     """Read an MP4, WebM, MOV or GIF as upright RGB frames at a constant rate.
 
-    The rate is the file's own (a varying one is resampled to its mean; 30 where the file doesn't
-    say) divided by `stride`. Transparency of a GIF goes over white; sound is ignored.
+    The rate is the file's own divided by `stride`; a varying one is resampled to its mean, a missing
+    one is taken as 30. A GIF's transparency becomes white; sound is ignored.
 
     Args:
-        path: the file; its kind is decided by content.
+        path: the file; its type is decided by content.
         start_s, end_s: the part to read, in seconds; end_s None reads to the end.
         stride: keep every stride-th frame.
 
@@ -147,7 +147,7 @@ def _input_arguments(path: Path, demuxer: str) -> list[str]:
 
 
 def _probe(path: Path, demuxer: str) -> _Header:
-    """The header's figures, from what ffmpeg prints of an input when no output is asked for."""
+    """Reads the header from what ffmpeg prints about an input when given no output."""
     command = [imageio_ffmpeg.get_ffmpeg_exe(), "-nostdin", "-hide_banner"]
     command += _input_arguments(path, demuxer)
     run = subprocess.run(command, capture_output=True, check=False)
@@ -168,7 +168,7 @@ def _probe(path: Path, demuxer: str) -> _Header:
     duration_s = int(time[1]) * 3600 + int(time[2]) * 60 + float(time[3]) if time else None
     fps = _frame_rate(stream.group())
     if demuxer == "gif" and duration_s:
-        fps = _gif_frames(path) / duration_s  # ffmpeg guesses it from the first few delays
+        fps = _gif_frames(path) / duration_s  # ffmpeg guesses from the first few delays
     return _Header(width, height, stored_pixels, fps, duration_s)
 
 
@@ -184,14 +184,14 @@ def _frame_rate(stream: str) -> float:
 
 
 def _gif_frames(path: Path) -> int:
-    """Count a GIF's frames without decoding them; a GIF cut off in the middle is refused."""
+    """Count a GIF's frames without decoding them; a truncated GIF is refused."""
     try:
         with path.open("rb") as file:
             file.seek(-min(1024, path.stat().st_size), io.SEEK_END)
             whole = file.read().rstrip(b"\0").endswith(b";")
         with Image.open(path, formats=("GIF",)) as image:
             count = int(getattr(image, "n_frames", 1))
-    except Exception as error:  # Pillow's parsers raise nearly anything on damaged data
+    except Exception as error:  # Pillow's parsers raise almost anything on damaged data
         raise _damaged("its frames can't be counted") from error
     if not whole:
         raise _damaged("its end is missing")
@@ -199,7 +199,7 @@ def _gif_frames(path: Path) -> int:
 
 
 def _check_video(header: _Header, part: _Part, limits: VideoLimits) -> float:
-    """Check the header against the limits; return the frames to expect (0 where unknown)."""
+    """Check the header against the limits; return the expected number of frames (0 if unknown)."""
     if header.stored_pixels > limits.max_pixels:
         raise VideoError(
             f"The video's frames are too large: {header.stored_pixels / 1e6:.1f} megapixels, at "
@@ -245,7 +245,7 @@ def _damaged(what: str) -> VideoError:
 def _decode(
     path: Path, demuxer: str, header: _Header, part: _Part, limits: VideoLimits
 ) -> Iterator[Frame]:
-    """Yield frames; at most one more than the limit, so that the caller sees an overrun."""
+    """Yield frames, at most one more than the limit, so that the caller notices an overrun."""
     factor = min(1.0, limits.max_side_px / max(header.width, header.height))
     width, height = (max(1, round(side * factor)) for side in (header.width, header.height))
     channels, pixels = (4, "rgba") if demuxer == "gif" else (3, "rgb24")

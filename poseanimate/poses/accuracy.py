@@ -1,4 +1,4 @@
-"""How far detected joints are from the true ones, in torso lengths."""
+"""Distances of detected joints from the true ones, in torso lengths."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from poseanimate.poses.measures import torso_length
 from poseanimate.poses.skeleton import FloatArray, Pose
 
 PCK_RADIUS = 0.25
-"""A joint counts as found within this distance of the truth (percentage of correct keypoints)."""
+"""A joint within this distance of the truth counts as found (percentage of correct keypoints)."""
 
 MISSED_ERROR = 1.0
-"""What a missed joint counts in the mean error, and the most that any joint does."""
+"""The error of a missed joint in the mean, and the maximum for any joint."""
 
 
 def joint_errors(found: Pose | None, truth: Pose) -> FloatArray:
-    """(visible joints of the truth,): the distance of each from the found one; infinite where it was not found."""
+    """(visible joints of the truth,): the distance of each from the found one; infinite if not found."""
     wanted = truth.visible()
     if found is None:
         return np.full(int(wanted.sum()), np.inf)
@@ -24,5 +24,5 @@ def joint_errors(found: Pose | None, truth: Pose) -> FloatArray:
 
 
 def mean_joint_error(errors: FloatArray) -> float:
-    """The mean of `joint_errors`, each at most `MISSED_ERROR`."""
+    """The mean of `joint_errors`, each capped at `MISSED_ERROR`."""
     return float(np.minimum(errors, MISSED_ERROR).mean())

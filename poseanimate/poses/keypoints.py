@@ -1,4 +1,4 @@
-"""OpenPose keypoint JSON from untrusted sources: sizes, lengths and numbers are checked before use."""
+"""OpenPose keypoint JSON from untrusted sources; sizes, lengths and numbers are checked before use."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from poseanimate.poses.skeleton import FACE_POINTS, HAND_POINTS, JOINTS, FloatAr
 
 MAX_FRAMES = 2000
 MAX_JSON_CHARACTERS = 32_000_000
-MAX_PICTURE_CHARACTERS = 90_000  # the most that a bundle can hold
+MAX_PICTURE_CHARACTERS = 90_000  # the most a bundle can hold
 MAX_SIDE_PX = 16_384
 MAX_PEOPLE = 100
 MIN_FPS, MAX_FPS = 0.1, 240.0
@@ -23,7 +23,7 @@ DEFAULT_FPS = 12.0
 DEFAULT_SIDE_PX = 512
 
 
-# A person measured in pixels is never this small, so such numbers are fractions of the canvas.
+# Nobody is this small in pixels, so such numbers are fractions of the canvas.
 _LARGEST_FRACTION = 2.0
 # Pixels this far outside come from a broken file, not from a detector.
 _LARGEST_PX = 4.0 * MAX_SIDE_PX
@@ -56,16 +56,16 @@ def read_keypoints(text: str, about: str) -> Keypoints:
     """Reads OpenPose keypoint JSON.
 
     Three forms are accepted: our own (an object with 'frames'), one OpenPose frame (an object with
-    'people'), and a list of such frames. Bodies have 18 joints or, as BODY_25, 25. If all
-    coordinates are fractions of the canvas, they are multiplied by it. A missing canvas is 512x512
-    for fractions, otherwise just large enough for the joints.
+    'people'), and a list of such frames. Bodies have 18 joints, or 25 (BODY_25). Coordinates are
+    scaled by the canvas if all are fractions of it. A missing canvas is 512x512 for fractions,
+    otherwise just large enough for the joints.
 
     Args:
-        about: what the text describes, as it reads after "The": "motion 'walk'".
+        about: what the text describes, as worded after "The": "motion 'walk'".
 
     Raises:
-        MotionError: the text is too long, not JSON or of another form, has too many frames, or
-            holds impossible numbers.
+        MotionError: the text is too long, not JSON, in another form, has too many frames, or
+            contains impossible numbers.
     """
     frames, head = _frames(_parsed(text, about), about)
     fps = _number(head.get("fps", DEFAULT_FPS), "the frame rate 'fps'", about)
@@ -75,7 +75,7 @@ def read_keypoints(text: str, about: str) -> Keypoints:
 
 
 def people_json(people: Sequence[Pose], width: int, height: int) -> str:
-    """The people of one picture of width x height pixels; `read_people` gives back the same numbers."""
+    """The people in one picture of width x height pixels as JSON; `read_people` returns the same numbers."""
     frame = {
         "canvas_width": width,
         "canvas_height": height,
@@ -85,10 +85,10 @@ def people_json(people: Sequence[Pose], width: int, height: int) -> str:
 
 
 def read_people(text: str, width: int, height: int) -> list[Pose]:
-    """The people of one picture from OpenPose keypoint JSON, in pixels of a picture of width x height.
+    """Reads the people in one picture from OpenPose keypoint JSON, in pixels of a width x height picture.
 
     Raises:
-        PictureError: see `read_keypoints`; or it isn't one frame, or holds nobody.
+        PictureError: as `read_keypoints`, or not one frame, or nobody in it.
     """
     if len(text) > MAX_PICTURE_CHARACTERS:
         raise PictureError(
@@ -110,7 +110,7 @@ def read_people(text: str, width: int, height: int) -> list[Pose]:
 
 
 def person_json(pose: Pose) -> dict[str, list[float]]:
-    """One of the 'people' of a frame, as `read_keypoints` reads it; the numbers stay the same."""
+    """One of the 'people' of a frame; `read_keypoints` returns the same numbers."""
     parts = {
         "pose_keypoints_2d": pose.body,
         "hand_left_keypoints_2d": pose.left_hand,
@@ -136,7 +136,7 @@ def _parsed(text: str, about: str) -> Any:
         _wrong(about, f"it holds {constant} instead of a number")
 
     try:
-        text.encode()  # half of a surrogate pair can't be written down again
+        text.encode()  # half of a surrogate pair can't be encoded again
         return json.loads(text, parse_constant=refuse_constant)
     except (ValueError, RecursionError) as error:
         raise MotionError(
@@ -145,7 +145,7 @@ def _parsed(text: str, about: str) -> Any:
 
 
 def _frames(document: Any, about: str) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """The frames of any of the three forms, and the object with what applies to all of them."""
+    """The frames in any of the three forms, and the object with what applies to all of them."""
     if isinstance(document, list):
         frames, head = document, {}
     elif isinstance(document, dict) and "frames" in document:
@@ -169,7 +169,7 @@ def _frames(document: Any, about: str) -> tuple[list[dict[str, Any]], dict[str, 
 
 
 def _canvas(holders: Iterable[dict[str, Any]], about: str) -> tuple[int, int] | None:
-    """The one canvas that document and frames agree upon, or None where none is given."""
+    """The canvas on which document and frames agree, or None if none is given."""
     sizes = set()
     for holder in holders:
         width, height = holder.get("canvas_width"), holder.get("canvas_height")
@@ -215,7 +215,7 @@ def _pose(person: Any, where: str, about: str) -> Pose:
 def _points(
     person: dict[str, Any], key: str, counts: tuple[int, ...], where: str, about: str
 ) -> FloatArray | None:
-    """The (points, 3) array under this key; None where it is missing, null or empty."""
+    """The (points, 3) array under this key; None if missing, null or empty."""
     numbers = person.get(key)
     if numbers is None or numbers == []:
         return None
@@ -255,7 +255,7 @@ def _number(value: Any, what: str, about: str) -> float:
 def _on_canvas(
     frames: list[list[Pose]], canvas: tuple[int, int] | None
 ) -> tuple[int, int, list[list[Pose]]]:
-    """The canvas and the poses in its pixels."""
+    """The canvas, and the poses in its pixels."""
     seen = np.concatenate(
         [np.zeros((0, 2)), *(p.xy[p.visible(0.0)] for people in frames for p in people)]
     )

@@ -1,4 +1,4 @@
-"""How large a person is: the box around the joints, and the torso."""
+"""A person's size: the box around the joints, and the torso."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ MIN_TORSO_PX = 1.0
 
 
 def person_size(pose: Pose) -> float:
-    """The diagonal in pixels of the box around a person's visible joints; 0 with none."""
+    """The diagonal in pixels of the box around a person's visible joints; 0 if there are none."""
     return box_diagonal(pose.xy[pose.visible()])
 
 
 def box_diagonal(points: FloatArray) -> float:
-    """The diagonal of the box around points (n, 2); 0 with none."""
+    """The diagonal of the box around points (n, 2); 0 if there are none."""
     return float(np.hypot(*np.ptp(points, axis=0))) if len(points) else 0.0
 
 
 def torso_length(pose: Pose) -> float:
-    """Neck to the middle of the hips in pixels, at least 1.
+    """The distance in pixels from the neck to the middle of the hips, at least 1.
 
-    Without hips, twice the distance from neck to nose; without a neck, half of the visible joints' extent.
+    Without hips, twice the distance from neck to nose; without a neck, half the visible joints' extent.
     """
     xy, seen = pose.xy, pose.visible()
     length = neck_to_hips(xy, seen)
@@ -34,7 +34,7 @@ def torso_length(pose: Pose) -> float:
 
 
 def neck_to_hips(xy: FloatArray, seen: BoolArray) -> float | None:
-    """The distance from the neck to the middle of the hips that are seen; None without neck or hips.
+    """The distance from the neck to the middle of the visible hips; None without neck or hips.
 
     Args:
         xy: (18, 2); seen: (18,) bool.

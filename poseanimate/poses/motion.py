@@ -1,4 +1,4 @@
-"""Motions: sequences of poses with a frame rate, read from pose JSON or by a preset's name."""
+"""Motions: sequences of poses with a frame rate, from pose JSON or a preset."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ class Motion:
         poses: 1 to 2000 poses in pixels of the motion's canvas; some may be empty.
         width, height: the canvas in pixels, 1 to 16384.
         fps: frames per second, 0.1 to 240.
-        name: a name for people to read.
-        people: the largest number of people in any of the frames that the poses came from.
+        name: a human-readable name.
+        people: the largest number of people in any frame of the original.
 
     Raises:
         MotionError: one of these is outside its range.
@@ -64,15 +64,15 @@ class Motion:
 
     @property
     def duration_s(self) -> float:
-        """How long the motion lasts, in seconds."""
+        """The motion's duration in seconds."""
         return len(self.poses) / self.fps
 
     def mirrored(self) -> Motion:
-        """The motion as a mirror shows it."""
+        """The mirror image of the motion."""
         return replace(self, poses=tuple(pose.mirrored(self.width) for pose in self.poses))
 
     def to_json(self) -> str:
-        """The motion as OpenPose keypoint JSON; `from_json` gives back the same numbers."""
+        """The motion as OpenPose keypoint JSON; `from_json` returns the same numbers."""
         frames = [{"people": [person_json(pose)]} for pose in self.poses]
         document = {
             "fps": self.fps,
@@ -84,7 +84,7 @@ class Motion:
 
     @staticmethod
     def from_json(text: str, name: str) -> Motion:
-        """Reads OpenPose keypoint JSON (`read_keypoints`), from each frame the largest person.
+        """Reads the largest person in each frame of OpenPose keypoint JSON (`read_keypoints`).
 
         Raises:
             MotionError: see `read_keypoints`.
@@ -106,8 +106,8 @@ def load_preset(name: str) -> Motion:
     """The preset motion of this name.
 
     Raises:
-        MotionError: there is none of this name (the message lists the known ones), or its file
-            can't be read.
+        MotionError: there is none of this name (the message lists the known ones), or its file is
+            unreadable.
     """
     known = preset_names()
     if name not in known:
@@ -128,5 +128,5 @@ def load_preset(name: str) -> Motion:
 
 
 def _visible_size(pose: Pose) -> tuple[bool, float]:
-    """Orders people by size; somebody with one visible joint comes before somebody with none."""
+    """Sort key for people by size; one visible joint ranks above none."""
     return bool(pose.visible().any()), person_size(pose)

@@ -13,7 +13,7 @@ from poseanimate.poses.pata import Alignment
 from poseanimate.poses.skeleton import ByteArray, Pose, draw_pose
 
 MIN_SIDE_PX = 256
-"""Smaller pictures are enlarged by a whole factor until their short side has this many pixels."""
+"""Smaller pictures are enlarged by a whole factor until their short side has at least this many pixels."""
 
 _PICTURE_DIMMING = 0.6
 _LIGHTENING = 50.0
@@ -22,31 +22,31 @@ _MAX_STRIP_SIDE_PX = 8192
 
 
 def draw_over(picture: ByteArray, pose: Pose) -> ByteArray:
-    """The skeleton over a picture (H, W, 3) that is neither dimmed nor enlarged."""
+    """The skeleton over a picture (H, W, 3), neither dimmed nor enlarged."""
     return _over(picture, pose, 1, 1.0)
 
 
 def frames(picture: ByteArray, alignment: Alignment) -> list[ByteArray]:
-    """Every pose of the alignment over the dimmed picture: the frames of a video at `alignment.fps`.
+    """Every pose of the alignment over the dimmed picture, as video frames at `alignment.fps`.
 
     Args:
         picture: (H, W, 3) uint8 RGB.
-        alignment: its poses are in pixels of the picture.
+        alignment: with poses in pixels of the picture.
 
     Returns:
         (k·H, k·W, 3) uint8 RGB each, with the smallest whole k that makes the short side at least 256.
 
     Raises:
-        PictureError: the picture is no such array.
+        PictureError: the picture isn't such an array.
     """
     background, factor = _enlarged(picture), _factor(picture)
     return [_over(background, pose, factor) for pose in alignment.poses]
 
 
 def strip(picture: ByteArray, alignment: Alignment, columns: int = 8) -> ByteArray:
-    """All poses over the picture as one contact strip, row by row, (H, W, 3) uint8 RGB.
+    """All poses over the picture as one contact sheet, row by row, (H, W, 3) uint8 RGB.
 
-    Tiles are reduced where the strip would be larger than 8192 pixels on a side.
+    Tiles are scaled down if a side of the sheet would exceed 8192 pixels.
     """
     tiles = frames(picture, alignment)
     columns = max(1, min(columns, len(tiles)))
@@ -89,8 +89,8 @@ def _over(
 ) -> ByteArray:
     height, width = background.shape[:2]
     skeleton = draw_pose(pose.scaled(factor, factor), width, height).astype(np.float64)
-    # The lightest channel is how much of the pixel the skeleton covers: smooth at its edges.
+    # The brightest channel is the skeleton's coverage of the pixel: smooth at its edges.
     cover = np.clip(skeleton.max(axis=2, keepdims=True) / 150.0, 0.0, 1.0)
-    # Lightened, because the drawing's dark blues would be lost over a picture.
+    # Lightened, as the drawing's dark blues would be lost over a picture.
     mixed = background * dimming * (1 - cover) + skeleton + _LIGHTENING * cover
     return mixed.clip(0, 255).round().astype(np.uint8)

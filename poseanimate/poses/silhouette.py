@@ -1,7 +1,7 @@
 """A character's silhouette drawn from its skeleton: thick limbs, a filled torso, a head disc.
 
 The thickness is fitted to the source picture, where both skeleton and mask are known, and used for every pose.
-(The paper takes frame masks from cross-attention alone; a silhouette is sharper where attention is coarse.)
+(The paper takes frame masks from cross-attention alone; silhouettes are sharper where attention is coarse.)
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Silhouette:
 
     @staticmethod
     def fit(pose: Pose, mask: Mask) -> Silhouette:
-        """The silhouette that overlaps best with the source's mask (H, W)."""
+        """The silhouette that best overlaps the source's mask (H, W)."""
         torso = torso_length(pose)
         truth = mask > 0.5
 
@@ -50,7 +50,7 @@ class Silhouette:
 
     @staticmethod
     def typical(pose: Pose) -> Silhouette:
-        """Typical proportions, where there is no mask to fit to."""
+        """Typical proportions, without a mask to fit to."""
         torso = torso_length(pose)
         return Silhouette(TYPICAL_LIMB * torso, TYPICAL_HEAD * torso)
 
@@ -80,7 +80,7 @@ class Silhouette:
 
 
 def draw_nearest_region(pose: Pose, others: Sequence[Pose], width: int, height: int) -> Mask:
-    """(height, width): 1 where the pose's bones are nearer than those of any other pose, else 0."""
+    """(height, width): 1 where the pose's bones are nearer than any other pose's, else 0."""
 
     def distance(each: Pose) -> Mask:
         bones = Silhouette(0.5, 0.5).draw(each, width, height)

@@ -1,7 +1,7 @@
 """The 18-joint skeleton: its type, its tree and the drawing that pose ControlNets were trained on.
 
 Joints are in OpenPose's COCO-18 order. The drawing equals controlnet_aux's pixel for pixel, so
-that every ControlNet trained on OpenPose maps sees exactly the kind of picture it was trained on.
+every ControlNet trained on OpenPose maps gets exactly the kind of picture it was trained on.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ HAND_POINTS = 21
 FACE_POINTS = 70
 
 PARENTS: tuple[int, ...] = (1, -1, 1, 2, 3, 1, 5, 6, 1, 8, 9, 1, 11, 12, 0, 0, 14, 15)
-"""PARENTS[j] is the joint at the other end of the bone that leads to j; the neck is the root."""
+"""PARENTS[j] is the joint at the other end of j's bone; the neck is the root."""
 
 MIRRORED: tuple[int, ...] = (0, 1, 5, 6, 7, 2, 3, 4, 11, 12, 13, 8, 9, 10, 15, 14, 17, 16)
-"""MIRRORED[j] is the same joint on the body's other side."""
+"""MIRRORED[j] is the same joint on the other side of the body."""
 
 ROOT_FIRST: tuple[int, ...] = (1, 0, *range(2, JOINTS))
-"""All joints, every one after its parent."""
+"""All joints, each after its parent."""
 
 LIMBS: tuple[tuple[int, int], ...] = (
     (1, 2), (1, 5), (2, 3), (3, 4), (5, 6), (6, 7), (1, 8), (8, 9), (9, 10),
@@ -55,7 +55,7 @@ COLOURS: tuple[tuple[int, int, int], ...] = (
     (0, 255, 0), (0, 255, 85), (0, 255, 170), (0, 255, 255), (0, 170, 255), (0, 85, 255),
     (0, 0, 255), (85, 0, 255), (170, 0, 255), (255, 0, 255), (255, 0, 170), (255, 0, 85),
 )  # fmt: skip
-"""RGB: COLOURS[i] is limb i's (drawn at 60 %) and joint i's (drawn in full)."""
+"""RGB: COLOURS[i] is that of limb i (drawn at 60 %) and joint i (drawn at 100 %)."""
 
 HAND_LIMBS: tuple[tuple[int, int], ...] = tuple(
     (0 if link == 0 else 4 * finger + link, 4 * finger + link + 1)
@@ -64,7 +64,7 @@ HAND_LIMBS: tuple[tuple[int, int], ...] = tuple(
 )
 
 THRESHOLD = 0.3
-"""The confidence from which a joint counts as seen."""
+"""The confidence at which a joint counts as seen."""
 
 MAX_COORDINATE = 1e6
 
@@ -86,8 +86,8 @@ class Pose:
         face: (70, 3) likewise, or None.
 
     Raises:
-        MotionError: wrong shape, a number that is not finite, a coordinate beyond ±1e6, or a
-            confidence outside [0, 1].
+        MotionError: wrong shape, a non-finite number, a coordinate beyond ±1e6, or a confidence
+            outside [0, 1].
     """
 
     body: FloatArray
@@ -108,7 +108,7 @@ class Pose:
 
     @staticmethod
     def absent() -> Pose:
-        """A pose in which nobody is seen."""
+        """A pose that shows nobody."""
         return Pose(np.zeros((JOINTS, 3)))
 
     @property
@@ -122,7 +122,7 @@ class Pose:
         return self.body[:, 2]
 
     def visible(self, threshold: float = THRESHOLD) -> BoolArray:
-        """(18,) bool: which joints are present with at least this confidence."""
+        """(18,) bool: the joints present with at least this confidence."""
         return _visible(self.body, threshold)
 
     def scaled(self, factor_x: float, factor_y: float) -> Pose:
@@ -134,7 +134,7 @@ class Pose:
         return self._mapped(np.ones(3), np.array([dx, dy, 0.0]))
 
     def mirrored(self, width: float) -> Pose:
-        """The pose as a mirror shows it on a canvas of this width: left becomes right."""
+        """The mirror image of the pose on a canvas of this width: left becomes right."""
         flip, back = np.array([-1.0, 1.0, 1.0]), np.array([width, 0.0, 0.0])
         flipped = self._mapped(flip, back)
         return Pose(
@@ -142,7 +142,7 @@ class Pose:
         )
 
     def equals(self, other: Pose) -> bool:
-        """True when every number of every part is the same, bit for bit."""
+        """Whether every number of every part is the same, bit for bit."""
         pairs = (
             (self.body, other.body),
             (self.left_hand, other.left_hand),
@@ -189,11 +189,11 @@ def _visible(points: FloatArray, threshold: float = THRESHOLD) -> BoolArray:
 
 
 def draw_pose(pose: Pose, width: int, height: int) -> ByteArray:
-    """The pose as a ControlNet's condition: (height, width, 3) uint8 RGB on black.
+    """Draws the pose as a ControlNet condition: (height, width, 3) uint8 RGB on black.
 
     Equals controlnet_aux's OpenPose drawing on canvases whose short side is at least 512. Sticks
-    and dots have a fixed width in pixels and would be too thick on a smaller canvas. There the
-    drawing is made at the smallest integer multiple that reaches 512 and reduced by area averaging.
+    and dots have a fixed width in pixels, too thick for smaller canvases: there the drawing is made
+    at the smallest integer multiple that reaches 512 and reduced by area averaging.
 
     Raises:
         PictureError: the canvas has no pixels.
@@ -219,8 +219,8 @@ def draw_pose(pose: Pose, width: int, height: int) -> ByteArray:
 
 
 def _on_canvas(canvas: ByteArray, points: FloatArray) -> FloatArray:
-    # The reference carries positions as fractions of the canvas; the round trip can move a whole
-    # number just below itself, and truncation then shifts it by a pixel, so it is repeated here.
+    # The reference keeps positions as fractions of the canvas. The round trip can move a whole
+    # number just below itself, and truncation then shifts it by a pixel, so repeat it here.
     size = np.array([canvas.shape[1], canvas.shape[0]], dtype=np.float64)
     return points[:, :2] / size * size
 
@@ -248,7 +248,7 @@ def _draw_body(canvas: ByteArray, body: FloatArray) -> None:
 
 def _draw_hand(canvas: ByteArray, hand: FloatArray) -> None:
     xy = _on_canvas(canvas, hand).astype(int)
-    # The reference takes a point in the first row or column for one that was not found.
+    # The reference treats a point in the first row or column as not found.
     seen = _visible(hand) & (xy > 0).all(axis=1)
     for i, (a, b) in enumerate(HAND_LIMBS):
         if seen[a] and seen[b]:

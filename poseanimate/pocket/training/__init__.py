@@ -1,1 +1,1 @@
-"""How the pocket models are trained."""
+"""Training of the pocket models."""

@@ -1,7 +1,7 @@
-"""What perception is trained on beyond rendered pictures: crowds, small people, nobody, degraded pictures.
+"""Augmentation for training perception: crowds, small people, empty and degraded pictures.
 
-Rendered pictures hold one whole character on a square. What people upload holds two, or a small one on a wide
-picture, or none at all; without such samples a heat map finds a body in noise.
+Rendered pictures show one whole character on a square. Uploads show two, or a small one in a wide picture, or
+none; without such samples a heat map finds a body in noise.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from poseanimate.pocket.training.data import RenderedSet
 from poseanimate.poses.skeleton import NECK
 
-APART = 0.22  # of the picture: necks of two people that a rendered picture shows side by side
+APART = 0.22  # of the picture: distance of two people's necks in one rendered picture
 SHARES = {"as it is": 0.44, "nobody": 0.12, "joined": 0.16, "reduced": 0.12, "added": 0.16}
-GRIDS = {(2, 1): 0.5, (3, 1): 0.2, (2, 2): 0.2, (1, 2): 0.1}  # columns and rows of what is joined
+GRIDS = {(2, 1): 0.5, (3, 1): 0.2, (2, 2): 0.2, (1, 2): 0.1}  # columns and rows of a joined picture
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class LabelledPicture:
 
 
 def read_rendered(pictures: RenderedSet, index: int) -> LabelledPicture:
-    """A picture as it was rendered."""
+    """A picture as rendered."""
     return LabelledPicture(
         np.array(pictures.pictures[index]),
         np.array(pictures.masks[index]),
@@ -43,7 +43,7 @@ def read_rendered(pictures: RenderedSet, index: int) -> LabelledPicture:
 
 
 def vary_picture(pictures: RenderedSet, index: int, rng: np.random.Generator) -> LabelledPicture:
-    """Picture `index` as it is, or a picture made from it, by `SHARES`."""
+    """Picture `index` as it is or augmented, with the probabilities in `SHARES`."""
     seen = read_rendered(pictures, index)
     match tuple(SHARES)[int(rng.choice(len(SHARES), p=list(SHARES.values())))]:
         case "nobody":
@@ -62,7 +62,7 @@ def vary_picture(pictures: RenderedSet, index: int, rng: np.random.Generator) ->
 
 
 def make_nobody(seen: LabelledPicture, rng: np.random.Generator) -> LabelledPicture:
-    """A picture of the same size without people: noise, clouds, shapes, or the picture's own pieces shuffled."""
+    """A picture of the same size without people: noise, clouds, shapes, or the picture's own tiles shuffled."""
     size = len(seen.picture)
     kind = rng.integers(5)
     if kind == 0:
@@ -84,7 +84,7 @@ def make_nobody(seen: LabelledPicture, rng: np.random.Generator) -> LabelledPict
 
 
 def join_pictures(seen: list[LabelledPicture], columns: int) -> LabelledPicture:
-    """Whole pictures in rows of `columns` each, reduced to the size of one; what is left stays grey."""
+    """Whole pictures in rows of `columns`, scaled down to the size of one; the remainder stays grey."""
     size = len(seen[0].picture)
     rows = len(seen) // columns
     side = size // max(columns, rows)
@@ -105,7 +105,7 @@ def join_pictures(seen: list[LabelledPicture], columns: int) -> LabelledPicture:
 
 
 def reduce_picture(seen: LabelledPicture, rng: np.random.Generator) -> LabelledPicture:
-    """The picture smaller, somewhere on a plain ground or on its own edges, stretched."""
+    """The picture scaled down, somewhere on a plain ground or on its own stretched edges."""
     size = len(seen.picture)
     side = int(size * rng.uniform(0.45, 0.95))
     x, y = (int(v) for v in rng.integers(0, size - side + 1, 2))
@@ -126,7 +126,7 @@ def reduce_picture(seen: LabelledPicture, rng: np.random.Generator) -> LabelledP
 def add_person(
     seen: LabelledPicture, other: LabelledPicture, rng: np.random.Generator
 ) -> LabelledPicture:
-    """Pastes the character of another picture beside the one that is there, if there is room."""
+    """Pastes the character of another picture next to the first one, if there is room."""
     size = len(seen.picture)
     scale = rng.uniform(0.6, 1.0)
     side = int(size * scale)
@@ -154,7 +154,7 @@ def add_person(
 
 
 def degrade_picture(picture: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """A picture as videos have it: compressed, blurred, noisy, lighter or darker."""
+    """A picture degraded as in videos: compressed, blurred, noisy, lighter or darker."""
     if rng.random() < 0.35:
         return picture
     if rng.random() < 0.4:
@@ -173,14 +173,14 @@ def degrade_picture(picture: NDArray[np.uint8], rng: np.random.Generator) -> NDA
 def _place_joints(
     joints: NDArray[np.float32], scale: float, at: tuple[float, float]
 ) -> NDArray[np.float32]:
-    """Joints of a picture that was scaled and moved; absent ones stay zero."""
+    """The joints of a scaled and moved picture; absent ones stay zero."""
     moved = joints.copy()
     moved[:, :, :2] = joints[:, :, :2] * scale + np.array(at, np.float32)
     return moved * (joints[:, :, 2:] > 0)
 
 
 def _draw_clouds(size: int, rng: np.random.Generator) -> NDArray[np.float64]:
-    """Noise of several octaves, as skies, leaves and walls have it."""
+    """Noise in several octaves, as in skies, leaves and walls."""
     picture = np.full((size, size, 3), rng.uniform(30, 225))
     for octave in range(1, 7):
         coarse = rng.normal(0, 1, (2**octave, 2**octave, 3))
@@ -192,7 +192,7 @@ def _draw_clouds(size: int, rng: np.random.Generator) -> NDArray[np.float64]:
 
 
 def _draw_shapes(size: int, rng: np.random.Generator) -> NDArray[np.float64]:
-    """Bars, discs and boxes in flat colours on a plain ground."""
+    """Flat-coloured bars, discs and boxes on a plain ground."""
     picture = np.full((size, size, 3), rng.integers(0, 256, 3), np.uint8)
     for _ in range(int(rng.integers(0, 25))):
         colour = tuple(int(v) for v in rng.integers(0, 256, 3))
@@ -210,7 +210,7 @@ def _draw_shapes(size: int, rng: np.random.Generator) -> NDArray[np.float64]:
 def _shuffle_tiles(
     picture: NDArray[np.uint8], tile: int, rng: np.random.Generator
 ) -> NDArray[np.uint8]:
-    """The picture's square pieces in another order."""
+    """The picture's square tiles in random order."""
     count = len(picture) // tile
     pieces = picture.reshape(count, tile, count, tile, 3).swapaxes(1, 2).reshape(-1, tile, tile, 3)
     pieces = rng.permutation(pieces)

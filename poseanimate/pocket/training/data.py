@@ -1,4 +1,4 @@
-"""Rendered training sets: pictures, masks, joints and captions of a split, kept on disk as plain arrays."""
+"""Rendered training sets: pictures, masks, joints and captions of a split, stored as plain arrays."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ CHUNK = 500
 
 @dataclass(frozen=True)
 class RenderedSet:
-    """N pictures of the split `name`, opened without reading them into memory.
+    """N memory-mapped pictures of the split `name`.
 
-    pictures (N, H, W, 3) uint8; masks (N, H, W) uint8, 255 where a character is; joints (N, 2, 18, 3) float32 in
-    pixels with confidence, zeros for an absent person; people (N,) how many there are; captions by index.
+    pictures (N, H, W, 3) uint8; masks (N, H, W) uint8, 255 on a character; joints (N, 2, 18, 3) float32 in pixels
+    with confidence, zeros for an absent person; people (N,) the number of people; captions by index.
     """
 
     name: str
@@ -41,7 +41,7 @@ class RenderedSet:
         return np.flatnonzero(self.people == 1)
 
     def draw_skeletons(self, indices: NDArray[np.int64]) -> NDArray[np.uint8]:
-        """Drawn skeletons (n, H, W, 3) of the first person of each picture."""
+        """Drawn skeletons (n, H, W, 3) of the first person in each picture."""
         height, width = self.pictures.shape[1:3]
         poses = (Pose(self.joints[i, 0].astype(np.float64)) for i in indices)
         return np.stack([draw_pose(pose, width, height) for pose in poses])
@@ -50,7 +50,7 @@ class RenderedSet:
 def render_sample(
     split: str, index: int, size: int
 ) -> tuple[list[Rendered], str, NDArray[np.uint8]]:
-    """Picture number `index`: its people (the nearest first), its caption and its pixels."""
+    """Picture number `index`: its people (nearest first), caption and pixels."""
     scene = Scene.sample(split, index)
     rng = np.random.default_rng([index, 7])
     crowd = rng.random()
@@ -73,7 +73,7 @@ def render_sample(
 
 
 def sample_training_angles(rng: np.random.Generator) -> Angles:
-    """A random pose, or one from a motion with every joint off by some degrees, sometimes mirrored."""
+    """A random pose, or one from a motion with each joint perturbed by a few degrees, sometimes mirrored."""
     if rng.random() < 0.5:
         return random_angles(rng)
     name = tuple(MOTIONS)[int(rng.integers(len(MOTIONS)))]
@@ -84,7 +84,7 @@ def sample_training_angles(rng: np.random.Generator) -> Angles:
 
 
 def render_set(split: str, count: int, size: int, folder: Path, workers: int) -> RenderedSet:
-    """Renders the first `count` pictures of a split into `folder`, or opens them where they lie already."""
+    """Renders the first `count` pictures of a split into `folder`, or opens them if they exist."""
     target = folder / f"{split}-{WORLD}-{size}-{count}"
     if not (target / "captions.json").exists():
         target.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Finished weights into the package and out of it: one diffusers folder, fp16 safetensors in shards, a model card."""
+"""Copies finished weights into the package and back: a diffusers folder, fp16 safetensors shards, a model card."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ DIFFUSION = ("unet", "controlnet", "text_encoder", "scheduler")
 
 
 def export(runs: Path, target: Path = WEIGHTS) -> None:
-    """Writes what `train` left under `runs` to `target`, replacing what was there."""
+    """Writes what `train` saved under `runs` to `target`, replacing its content."""
     with TemporaryDirectory(dir=target.parent) as folder:
         built = Path(folder)
         _export_networks(runs, built)
@@ -38,9 +38,9 @@ def export(runs: Path, target: Path = WEIGHTS) -> None:
 
 
 def adopt(runs: Path, shipped: Path = WEIGHTS) -> None:
-    """The other way: puts shipped weights where `train` leaves and looks for finished ones.
+    """The reverse: copies shipped weights to where `train` saves and looks for finished ones.
 
-    Raises FileExistsError where a part has been trained under `runs` already, and leaves that as it is.
+    Raises FileExistsError for a part already trained under `runs`, and leaves that part unchanged.
     """
     homes = {name: runs / "diffusion" / "weights" / name for name in DIFFUSION}
     homes |= {name: runs / name / "weights" for name in ("vae", "perception")}
@@ -83,14 +83,14 @@ def _export_networks(runs: Path, target: Path) -> None:
 
 
 def _remove_paths(config: Path) -> None:
-    """Configurations remember where they were loaded from; the shipped ones should not."""
+    """Removes the path that a configuration was loaded from; shipped ones should not have it."""
     values = json.loads(config.read_text())
     values.pop("_name_or_path", None)
     config.write_text(json.dumps(values, indent=2) + "\n")
 
 
 def write_model_card(summaries: dict[str, dict[str, float]]) -> str:
-    """What was trained on what, for how long, and how good it is; `summaries` by part."""
+    """What was trained on what, for how long and how well; `summaries` by part."""
     lines = [
         "# The pocket models",
         "",

@@ -1,7 +1,7 @@
-"""The pocket family's networks: Stable Diffusion 1.5's classes, only small, and diffusers' AutoencoderDC.
+"""The pocket family's networks: small versions of Stable Diffusion 1.5's classes, and diffusers' AutoencoderDC.
 
-Notable: the autoencoder reduces by 8 to 12 channels, so 128 px pictures become 16 x 16 latents; words of the
-captions are whole tokens of a CLIP tokenizer; both U-Net and ControlNet have cross-attention at every level.
+The autoencoder reduces by 8 to 12 channels, so 128 px pictures become 16 x 16 latents. Each caption word is one
+token of a CLIP tokenizer. U-Net and ControlNet have cross-attention at every level.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def build_vae() -> AutoencoderDC:
 
 
 def grow_decoder(vae: AutoencoderDC) -> AutoencoderDC:
-    """The autoencoder with as many layers as `build_vae` gives it; layers that are new change nothing yet."""
+    """Grows the decoder to the layers of `build_vae`; new layers start as identity."""
     larger = build_vae()
     missing, unknown = larger.load_state_dict(vae.state_dict(), strict=False)
     if unknown:
@@ -81,8 +81,8 @@ def build_unet() -> UNet2DConditionModel:
 def build_controlnet(unet: UNet2DConditionModel) -> ControlNetModel:
     """ControlNet with the U-Net's encoder.
 
-    Differs from the original: the zero convolutions start small instead of at zero, since both networks are
-    trained together from scratch.
+    Unlike the original, the zero convolutions start small instead of at zero, since both networks are trained
+    together from scratch.
     """
     controlnet = ControlNetModel.from_unet(
         unet, conditioning_embedding_out_channels=(8, 16, 32, 64)
@@ -112,7 +112,7 @@ def build_text_encoder() -> CLIPTextModel:
 
 
 def caption_words() -> list[str]:
-    """Every word that a caption of the pocket world can hold."""
+    """Every word that can occur in a caption of the pocket world."""
     styles = dict.fromkeys(style for kind in HAIR_STYLES.values() for style in kind)
     named = [*SKINS, *HAIR_COLOURS, *styles, *(h for h in HATS if h != "none"), *CLOTH]
     people = ["a", "boy", "girl", "with", "skin", "hair", "and", "in"]
@@ -123,7 +123,7 @@ def caption_words() -> list[str]:
 
 
 def byte_pairs(words: list[str]) -> list[tuple[str, str]]:
-    """Byte-pair merges, the most frequent pair first, until every word is a single token."""
+    """Byte-pair merges, most frequent pair first, until every word is a single token."""
     pieces = [[*word[:-1], f"{word[-1]}</w>"] for word in words]
     merges = []
     while any(len(word) > 1 for word in pieces):
@@ -140,16 +140,16 @@ def byte_pairs(words: list[str]) -> list[tuple[str, str]]:
 
 
 def vocabulary() -> list[str]:
-    """Tokens in the order of their ids: single characters, what the merges make, two marks."""
+    """Tokens in id order: single characters, merged ones, two marks."""
     letters = sorted(set("abcdefghijklmnopqrstuvwxyz0123456789,.'-"))
     merged = ["".join(pair) for pair in byte_pairs(caption_words())]
     return [*letters, *(f"{letter}</w>" for letter in letters), *merged, START, END]
 
 
 def build_tokenizer(folder: Path) -> CLIPTokenizer:
-    """Writes CLIP's vocabulary and merges so that each word of a caption is one token, and loads them.
+    """Writes and loads CLIP vocabulary and merges in which each caption word is one token.
 
-    An unknown word falls apart into shorter pieces.
+    Unknown words are split into shorter tokens.
     """
     folder.mkdir(parents=True, exist_ok=True)
     vocab, merges = folder / "vocab.json", folder / "merges.txt"

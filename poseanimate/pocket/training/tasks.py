@@ -1,4 +1,4 @@
-"""What is trained: autoencoder, its decoder alone, diffusion (U-Net, ControlNet, text encoder), perception."""
+"""Training tasks: autoencoder, decoder alone, diffusion (U-Net, ControlNet, text encoder), perception."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ from poseanimate.pocket.training.nets import (
     grow_decoder,
 )
 
-CHUNK = 500  # pictures that are encoded together
-VALIDATION = 1000  # pictures in each of validation and held-out
+CHUNK = 500  # pictures encoded at a time
+VALIDATION = 1000  # pictures each in validation and held-out
 EVALUATED = 96  # of them, for the error of the predicted noise
-ON_BODIES = 0.4  # share of the diffusion loss that is the characters' alone
+ON_BODIES = 0.4  # share of the diffusion loss that is on the characters
 
 
 def to_tensor(pictures: NDArray[np.uint8], device: str) -> Tensor:
@@ -52,13 +52,13 @@ def to_tensor(pictures: NDArray[np.uint8], device: str) -> Tensor:
 
 
 def psnr(a: Tensor, b: Tensor) -> float:
-    """Mean over pictures of the peak signal-to-noise ratio in dB, for values in [-1, 1]."""
+    """Peak signal-to-noise ratio in dB, averaged over pictures, for values in [-1, 1]."""
     error = ((a.clamp(-1, 1) - b) / 2).square().mean(dim=(1, 2, 3))
     return float((-10 * error.log10()).mean())
 
 
 def _load_finished(network: Any, weights: Path) -> Any:
-    """The network of a class as an earlier run left it, in float32; None where there was none."""
+    """The network an earlier run saved, in float32; None if there is none."""
     return network.from_pretrained(weights).float() if weights.exists() else None
 
 
@@ -82,7 +82,7 @@ class _Pictures:
 
 
 class VaeTask(_Pictures):
-    """Reconstruction: L1, gradients, pooled L1 and MSE, the character weighted; latents kept near unit deviation."""
+    """Reconstruction: L1, gradients, pooled L1 and MSE, weighted on the character; latents near unit deviation."""
 
     name = "vae"
 
@@ -103,7 +103,7 @@ class VaeTask(_Pictures):
         return self._distance(self._decoded(z), x, mask) + 0.01 * near_unit
 
     def _decoded(self, z: Tensor) -> Tensor:
-        """Pictures of latents that are a little off, as those that a U-Net makes are."""
+        """Decodes latents that are slightly off, like those of a U-Net."""
         pictures: Tensor = self.vae.decode(z + 0.05 * torch.randn_like(z)).sample
         return pictures.float()
 
@@ -127,7 +127,7 @@ class VaeTask(_Pictures):
         return {"psnr_db": float(np.mean(total))}
 
     def finish(self, runs: Path) -> dict[str, float]:
-        """Scales the latents to unit deviation per channel and saves the network."""
+        """Scales latents to unit deviation per channel and saves the network."""
         self.vae.eval()
         z = torch.cat(
             [
@@ -146,9 +146,9 @@ class VaeTask(_Pictures):
 
 
 class DecoderTask(VaeTask):
-    """The autoencoder's decoder alone: its latents stay, and so the networks that were trained on them stay valid.
+    """The decoder alone: latents don't change, so networks trained on them stay valid.
 
-    A finished decoder of fewer layers grows to what `build_vae` makes, the new layers passing on what they get.
+    A finished decoder with fewer layers grows to that of `build_vae`; the new layers start as identity.
     """
 
     name = "decoder"
@@ -180,7 +180,7 @@ class DiffusionTask(_Pictures):
 
     name = "diffusion"
     empty_tokens: Tensor
-    guided = (0.10, 0.05)  # shares of captions and of skeletons that are dropped
+    guided = (0.10, 0.05)  # shares of dropped captions and skeletons
     shortened = 0.15  # share of captions that lose some of their clauses
 
     def __init__(self, runs: Path, pictures: int, device: str) -> None:
@@ -230,9 +230,9 @@ class DiffusionTask(_Pictures):
         return self._figures(self.validation)
 
     def _figures(self, split: RenderedSet) -> dict[str, float]:
-        """Mean error of the predicted noise over `EVALUATED` pictures, one timestep and noise for each.
+        """Mean error of the predicted noise over `EVALUATED` pictures, with one timestep and noise each.
 
-        "character" is the mean over what a character covers; the others are over the whole picture.
+        "character" is the mean over the character's pixels, the others over the whole picture.
         """
         fixed = split.single[:EVALUATED]
         z = _encoded(self.runs, split, 1)[fixed]
@@ -257,7 +257,7 @@ class DiffusionTask(_Pictures):
         return figures
 
     def _bodies(self, split: RenderedSet, rows: NDArray[np.int64]) -> Tensor:
-        """(n, 1, h, w): which part of each latent pixel a character covers."""
+        """(n, 1, h, w): the fraction of each latent pixel that a character covers."""
         masks = torch.from_numpy(split.masks[rows]).float()[:, None] / 255
         return avg_pool2d(masks, 8).to(self.device)
 
@@ -265,7 +265,7 @@ class DiffusionTask(_Pictures):
         networks: dict[str, Any] = dict(self.networks.items())
         for name, network in networks.items():
             home = runs / "diffusion" / "weights" / name
-            shutil.rmtree(home, ignore_errors=True)  # shards that were adopted would stay beside
+            shutil.rmtree(home, ignore_errors=True)  # otherwise adopted shards would remain
             network.save_pretrained(home)
         build_scheduler().save_pretrained(runs / "diffusion" / "weights" / "scheduler")
         return {f"held_out_{k}": v for k, v in self._figures(self.held_out).items()}
@@ -288,7 +288,7 @@ class DiffusionTask(_Pictures):
         return (eps.float() - noise).square()
 
     def _draw_skeletons(self, split: RenderedSet, rows: NDArray[np.int64]) -> Tensor:
-        """Skeletons as ControlNet takes them: (n, 3, H, W) in [0, 1]."""
+        """Skeletons as input for ControlNet, (n, 3, H, W) in [0, 1]."""
         return torch.from_numpy(split.draw_skeletons(rows)).permute(0, 3, 1, 2).float() / 255
 
     def _tokenize(self, split: RenderedSet) -> Tensor:
@@ -308,19 +308,19 @@ class DiffusionTask(_Pictures):
 
 
 def balanced(bodies: Tensor) -> Tensor:
-    """Weights of mean 1, (n, 1, h, w), that spread `ON_BODIES` of a picture's loss over what a character touches.
+    """Weights of mean 1, (n, 1, h, w), that put `ON_BODIES` of a picture's loss on the pixels a character touches.
 
-    So small characters count as much as large ones, and thin limbs as much as the body.
+    Small characters then count as much as large ones, and thin limbs as much as the body.
 
     Args:
-        bodies: which part of each latent pixel a character covers, (n, 1, h, w) in [0, 1]; some of it in each picture.
+        bodies: fraction of each latent pixel that a character covers, (n, 1, h, w) in [0, 1]; not all 0 in any picture.
     """
     touched = (bodies > 0).to(bodies.dtype)
     return 1 - ON_BODIES + ON_BODIES * touched / touched.mean(dim=(1, 2, 3), keepdim=True)
 
 
 def shortened(caption: str, rng: np.random.Generator) -> str:
-    """A caption as people write it: "a boy" or "a girl" and some of its clauses about them and the place, in order."""
+    """A caption as people write it: "a boy" or "a girl" and some of the clauses about them and the place, in order."""
     who, *more = caption.split(", ")
     clauses = [who if rng.random() < 0.5 else " ".join(who.split()[:2])]
     return ", ".join([*clauses, *(clause for clause in more if rng.random() < 0.5)])
@@ -337,7 +337,7 @@ def _prepare_latents(
 
 
 def _encoded(runs: Path, split: RenderedSet, workers: int) -> Tensor:
-    """Latents (N, c, h, w) of a split in float16, kept beside the autoencoder whose encoder made them."""
+    """Latents (N, c, h, w) of a split in float16, stored next to the autoencoder that encoded them."""
     count = len(split.pictures)
     weights = load_file(runs / "vae" / "weights" / "diffusion_pytorch_model.safetensors")
     digest = hashlib.sha256()
@@ -366,7 +366,7 @@ def _encode(runs: Path, pictures: NDArray[np.uint8]) -> NDArray[np.float16]:
 
 
 class PerceptionTask(_Pictures):
-    """Heat maps and mask, on the pictures of augment.py: crowds, small people, nobody, all of them worn."""
+    """Heat maps and mask, on the pictures of augment.py: crowds, small people, nobody, all degraded."""
 
     name = "perception"
 
@@ -387,7 +387,7 @@ class PerceptionTask(_Pictures):
         mask = torch.from_numpy(masks).to(self.device).float()[:, None] / 255
         heat, logits = self.net(to_tensor(pictures, self.device))
         truth = torch.from_numpy(target).to(self.device)
-        # joints cover little of a heat map: weigh them up
+        # joints cover little of a heat map: give them more weight
         weighted = (heat.float().sigmoid() - truth).square() * (1 + 20 * truth)
         return 30 * weighted.mean() + binary_cross_entropy_with_logits(logits.float(), mask)
 

@@ -70,7 +70,7 @@ def main() -> None:
         compiled=args.compile,
     )
     os.environ.setdefault("MASTER_ADDR", "127.0.0.1")
-    with socket() as probe:  # a free port, so that two trainings don't meet
+    with socket() as probe:  # a free port, so that two trainings don't clash
         probe.bind(("127.0.0.1", 0))
         os.environ.setdefault("MASTER_PORT", str(probe.getsockname()[1]))
     TASKS[args.part].prepare(args.runs, args.pictures, os.cpu_count() or 1)
@@ -78,14 +78,14 @@ def main() -> None:
 
 
 def computes_bf16(device: str) -> bool:
-    """Whether a device computes in bfloat16; a CPU that only emulates it is ten times slower so."""
-    told = getattr(torch.cpu, "get_capabilities", None)  # older releases don't tell
+    """Whether a device computes in bfloat16; a CPU that only emulates it is ten times slower with it."""
+    told = getattr(torch.cpu, "get_capabilities", None)  # absent from older releases
     return device == "cuda" or bool(told and told().get("avx512_bf16"))
 
 
 def _process(rank: int, part: str, plan: TrainingPlan, pictures: int) -> None:
     warnings.filterwarnings("ignore", category=FutureWarning)
-    diffusers.utils.logging.set_verbosity_error()  # it misses accelerate at every network
+    diffusers.utils.logging.set_verbosity_error()  # it warns of missing accelerate each time
     torch.manual_seed(0)
     if plan.device == "cpu":
         torch.set_num_threads(1)

@@ -1,9 +1,9 @@
-"""One training loop for the pocket family's networks: resumable, the same on CPU and CUDA.
+"""One resumable training loop for the pocket family's networks, on CPU and CUDA.
 
-Notable: on a CPU it runs as several single-threaded processes that average their gradients (faster than one
-process with several threads); denormal numbers are flushed (they slow the backward pass as training goes on);
-the learning rate follows the training time spent, over all resumptions, so that a run ends when planned.
-Networks that an earlier run finished go on from their weights, with a new optimiser and a new plan.
+On a CPU, several single-threaded processes average their gradients, which is faster than one process with several
+threads. Denormal numbers are flushed, as they slow the backward pass as training goes on. The learning rate follows
+the total training time over all resumptions, so that a run ends when planned. Networks that an earlier run finished
+continue from their weights with a new optimiser and plan.
 """
 
 from __future__ import annotations
@@ -25,38 +25,38 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from poseanimate.storage.atomic import write_atomically
 
 REPORT_EVERY_S = 90.0
-RAMP_STEPS = 100  # of a new optimiser, whose first estimates are poor
+RAMP_STEPS = 100  # of a new optimiser, as its first estimates are poor
 
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """How long and how to train."""
+    """How and how long to train."""
 
     minutes: float
     batch: int  # per process
     learning_rate: float
-    runs: Path  # where checkpoints and rendered sets lie
+    runs: Path  # for checkpoints and rendered sets
     workers: int
     device: str
     bf16: bool
-    compiled: bool = False  # takes minutes to begin with
+    compiled: bool = False  # compiling takes minutes
     flat: float = 0.3  # share of the time before the cosine begins
 
 
 class Task(Protocol):
-    """What is trained: its networks, its loss, its figures."""
+    """What is trained: its networks, loss and metrics."""
 
     name: str
-    networks: nn.ModuleDict  # new ones, or those that an earlier run finished
+    networks: nn.ModuleDict  # new, or finished by an earlier run
 
     def count(self) -> int:
-        """How many training samples there are."""
+        """The number of training samples."""
 
     def loss(self, indices: NDArray[np.int64], rng: np.random.Generator) -> Tensor:
-        """Mean loss of the samples."""
+        """The mean loss of the samples."""
 
     def evaluate(self) -> dict[str, float]:
-        """Figures on the validation split, with the networks as they are."""
+        """Metrics of the current networks on the validation split."""
 
 
 class Average:
@@ -75,14 +75,14 @@ class Average:
                 average.copy_(value)
 
     def swap(self, networks: nn.Module) -> dict[str, Tensor]:
-        """Puts the averaged weights into the networks; returns what was there."""
+        """Puts the averaged weights into the networks; returns the previous ones."""
         own = {k: v.detach().clone() for k, v in networks.state_dict().items()}
         networks.load_state_dict(self.weights)
         return own
 
 
 def learning_rate(progress: float, plan: TrainingPlan) -> float:
-    """Flat, then a half cosine down to a hundredth."""
+    """Constant, then a half cosine down to a hundredth."""
     if progress < plan.flat:
         return plan.learning_rate
     fall = min((progress - plan.flat) / (1 - plan.flat), 1.0)
@@ -90,9 +90,9 @@ def learning_rate(progress: float, plan: TrainingPlan) -> float:
 
 
 def train(task: Task, plan: TrainingPlan, rank: int) -> dict[str, float]:
-    """Trains from the last checkpoint, if there is one, until the plan's minutes are used.
+    """Trains from the last checkpoint, if any, until the planned minutes are used up.
 
-    Returns how many samples, steps and minutes the networks have had, those of earlier runs included.
+    Returns the samples, steps and minutes of training, including earlier runs.
     """
     torch.set_flush_denormal(True)
     networks = task.networks.to(plan.device).train()
@@ -145,7 +145,7 @@ def train(task: Task, plan: TrainingPlan, rank: int) -> dict[str, float]:
         for group in optimiser.param_groups:
             group["lr"] = ramp * learning_rate(progress, plan)
         indices = rng.integers(task.count(), size=plan.batch)
-        # the plain form of attention: on short sequences its backward pass is the faster one
+        # plain attention: its backward pass is faster on short sequences
         with (
             torch.autocast(plan.device, torch.bfloat16, enabled=plan.bf16),
             sdpa_kernel(SDPBackend.MATH),
@@ -184,7 +184,7 @@ def train(task: Task, plan: TrainingPlan, rank: int) -> dict[str, float]:
 def _evaluate(task: Task, networks: nn.Module, average: Average) -> dict[str, float]:
     own = average.swap(networks)
     networks.eval()
-    with torch.no_grad(), torch.compiler.set_stance("force_eager"):  # of other shapes
+    with torch.no_grad(), torch.compiler.set_stance("force_eager"):  # other shapes
         figures = task.evaluate()
     networks.load_state_dict(own)
     networks.train()
@@ -209,7 +209,7 @@ def _average_gradients(networks: nn.Module) -> None:
 
 
 def _agree(progress: float) -> float:
-    """The first process's clock counts, so that all stop at the same step."""
+    """The first process's clock, so that all stop at the same step."""
     if not dist.is_initialized():
         return progress
     shared = torch.tensor([progress], dtype=torch.float64)

@@ -1,1 +1,1 @@
-"""The rendered world: characters and places whose true pictures, poses and masks are known."""
+"""The rendered world: characters and places with known pictures, poses and masks."""

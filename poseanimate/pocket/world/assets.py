@@ -2,7 +2,7 @@
 
     python -m poseanimate.pocket.world.assets [FOLDER]
 
-Everything is rendered, so that the files are the same on every machine.
+Everything is rendered, so the files are the same on every machine.
 """
 
 from __future__ import annotations
@@ -46,18 +46,18 @@ CHARACTERS: dict[str, tuple[str, int]] = {
     "street-boy": ("held-out", 57),
     "street-girl": ("held-out", 223),
 }
-"""File name: split and index of the scene. Nobody among them looks like anybody in a training picture."""
+"""File name: split and index of the scene. None of them looks like anyone in the training pictures."""
 
 VIDEOS: dict[str, tuple[str, tuple[str, int]]] = {
     "room-girl-wave": ("wave", ("validation", 243)),
     "snow-boy-jumping-jacks": ("jumping-jacks", ("validation", 263)),
     "street-boy-dance-disco": ("dance-disco", ("validation", 270)),
 }
-"""File name: motion, and split and index of the scene."""
+"""File name: motion, then split and index of the scene."""
 
 
 def make_preset(name: str) -> Motion:
-    """One loop of a motion, performed by an average doll in the middle of a square canvas."""
+    """One loop of a motion, performed by an average doll at the centre of a square canvas."""
     someone = Scene.sample("train", 0)
     average = replace(
         someone,
@@ -72,7 +72,7 @@ def make_preset(name: str) -> Motion:
 
 
 def draw_thumbnail(motion: Motion) -> list[NDArray[np.uint8]]:
-    """The motion's skeletons on black, (96, 96, 3) uint8 RGB each; drawn bold."""
+    """The motion's skeletons, bold on black, (96, 96, 3) uint8 RGB each."""
     seen = np.concatenate([pose.xy[pose.visible()] for pose in motion.poses])
     low, high = seen.min(axis=0), seen.max(axis=0)
     side = (1 + 2 * THUMBNAIL_MARGIN) * float((high - low).max())
@@ -98,7 +98,7 @@ def render_video(name: str) -> list[NDArray[np.uint8]]:
 
 
 def write_all(folder: Path) -> Iterator[Path]:
-    """Writes every file below `folder` and yields each one's path."""
+    """Writes every file below `folder` and yields its path."""
     motions, characters, videos = (
         folder / "presets" / "motions",
         folder / "examples" / "characters",

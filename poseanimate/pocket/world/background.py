@@ -35,7 +35,7 @@ WOOD: Colour = (150, 104, 66)
 
 
 def draw_background(place: str, canvas: Canvas, rng: np.random.Generator) -> float:
-    """Draws the place over the whole canvas and returns the height (y, px) at which its ground begins."""
+    """Fills the canvas with the place and returns the y (px) at which its ground begins."""
     return PLACES[place](canvas, rng)
 
 

@@ -1,8 +1,8 @@
 """The paper doll's skeleton: proportions and joint angles in, 18 joints out.
 
-Lengths are fractions of the character's height, angles are degrees. A limb's angle is 0 when it hangs down and
-grows outwards, away from the body: +90 is horizontal, 180 is straight up. An elbow's or knee's angle is added
-to the limb's above it. The doll faces the viewer, so its right side is on the picture's left.
+Lengths are fractions of the character's height, angles are in degrees. A limb's angle is 0 when it hangs down and
+grows away from the body: +90 is horizontal, 180 straight up. An elbow's or knee's angle is added to that of the
+limb above it. The doll faces the viewer, so its right side is on the picture's left.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 FloatArray = NDArray[np.float64]
 
 FOOT = 0.03  # height of the ankle above the sole
-YAW_DEG = 55.0  # of a head that is turned fully
-# joint: azimuth on the head in degrees, height above its centre in radii
+YAW_DEG = 55.0  # of a fully turned head
+# joint: azimuth on the head in degrees, height above the centre in radii
 FACE = {0: (0, -0.10), 14: (-24, 0.12), 15: (24, 0.12), 16: (-78, 0.02), 17: (78, 0.02)}
 
 
@@ -41,7 +41,7 @@ class Angles:
     """One pose of the doll, in degrees; `turn` in [-1, 1], `lift` and `travel` in fractions of its height."""
 
     lean: float = 0.0  # of the torso, towards the picture's right
-    head: float = 0.0  # of the head against the torso, likewise
+    head: float = 0.0  # of the head relative to the torso, likewise
     right_shoulder: float = 12.0
     right_elbow: float = 6.0
     left_shoulder: float = 12.0
@@ -50,12 +50,12 @@ class Angles:
     right_knee: float = 0.0
     left_hip: float = 5.0
     left_knee: float = 0.0
-    turn: float = 0.0  # of the body about its axis: +1 looks to the picture's right
+    turn: float = 0.0  # of the body about its axis: +1 faces the picture's right
     lift: float = 0.0  # of the lower foot above the ground
     travel: float = 0.0  # sideways
 
     def blend(self, other: Angles, weight: float) -> Angles:
-        """The pose at `weight` (0..1) of the way to `other`."""
+        """The pose a fraction `weight` (0..1) of the way to `other`."""
         return Angles(
             **{
                 f.name: (1 - weight) * getattr(self, f.name) + weight * getattr(other, f.name)
@@ -64,7 +64,7 @@ class Angles:
         )
 
     def mirrored(self) -> Angles:
-        """The pose as a mirror shows it."""
+        """The mirror image of the pose."""
         values = vars(self)
         swapped = {
             name: values[name.replace("right", "x").replace("left", "right").replace("x", "left")]
@@ -75,7 +75,7 @@ class Angles:
 
 
 def direction(angle_deg: float) -> FloatArray:
-    """Unit vector of a limb that points down at 0 and to the picture's right at +90 (y grows downwards)."""
+    """Unit vector of a limb: down at 0, to the picture's right at +90 (y grows downwards)."""
     angle_rad = np.deg2rad(angle_deg)
     return np.array([np.sin(angle_rad), np.cos(angle_rad)])
 
@@ -84,9 +84,9 @@ def joints(body: Proportions, angles: Angles) -> tuple[FloatArray, NDArray[np.bo
     """Forward kinematics of the doll.
 
     Returns:
-        The 18 OpenPose joints (18, 2), x to the right and y downwards in heights, the ground at y = 0 and the
-        resting place of the hips at x = 0; and which of them can be seen (18,): a face turned away hides
-        its far ear and, turned far, its far eye.
+        The 18 OpenPose joints (18, 2) in heights, x to the right and y downwards, with the ground at y = 0 and
+        the hips at rest at x = 0; and which of them are visible (18,): a turned face hides its far ear, and
+        turned further its far eye.
     """
     xy = np.zeros((18, 2))
     seen = np.ones(18, dtype=bool)
@@ -124,7 +124,7 @@ def joints(body: Proportions, angles: Angles) -> tuple[FloatArray, NDArray[np.bo
 def head_frame(
     body: Proportions, angles: Angles, neck: FloatArray
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Centre of the head and its unit vectors across (to the picture's right) and up."""
+    """The head's centre and its unit vectors across (to the picture's right) and up."""
     tilt_rad = np.deg2rad(angles.lean + angles.head)
     across = np.array([np.cos(tilt_rad), np.sin(tilt_rad)])
     up = np.array([np.sin(tilt_rad), -np.cos(tilt_rad)])

@@ -1,4 +1,4 @@
-"""Antialiased drawing in the pocket world's units: shapes go to a picture and, where wanted, to a mask."""
+"""Antialiased drawing in the pocket world's units, into a picture and optionally a mask."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SUBPIXEL_BITS = 4
 
 
 def shade(colour: Colour, factor: float) -> Colour:
-    """The colour darkened (factor < 1) or moved towards white (factor > 1, at most 2)."""
+    """Darkens the colour (factor < 1) or moves it towards white (factor > 1, at most 2)."""
     if factor <= 1:
         red, green, blue = (round(c * factor) for c in colour)
     else:
@@ -26,10 +26,10 @@ def shade(colour: Colour, factor: float) -> Colour:
 
 
 class Canvas:
-    """A picture of `width` x `height` pixels, drawn larger and reduced at the end.
+    """A picture of `width` x `height` pixels, drawn larger and scaled down at the end.
 
-    Coordinates and lengths are in pixels of the final picture. While `masked` is set, what is drawn also counts
-    as part of the character.
+    Coordinates and lengths are in pixels of the final picture. While `masked` is set, shapes also count as part
+    of the character.
     """
 
     def __init__(self, width: int, height: int) -> None:
@@ -40,7 +40,7 @@ class Canvas:
         self.masked = False
 
     def polygon(self, points: Sequence[Point] | NDArray[np.float64], colour: Colour) -> None:
-        """A filled polygon of any form."""
+        """A filled polygon of any shape."""
         fixed = self._fixed(np.asarray(points, dtype=np.float64))
         for layer, value in self._layers(colour):
             cv2.fillPoly(layer, [fixed], value, cv2.LINE_AA, SUBPIXEL_BITS)
@@ -71,7 +71,7 @@ class Canvas:
             self.capsule(start, end, width / 2, width / 2, colour)
 
     def gradient(self, top: float, bottom: float, upper: Colour, lower: Colour) -> None:
-        """A band over the whole width whose colour runs from `upper` to `lower`; never part of a mask."""
+        """A full-width band fading from `upper` to `lower`; never part of a mask."""
         first, last = (round(y * OVERSAMPLING) for y in (top, bottom))
         weight = np.linspace(0, 1, max(last - first, 1))[:, None]
         rows = (1 - weight) * np.array(upper) + weight * np.array(lower)
@@ -101,7 +101,7 @@ class Canvas:
         return layers
 
     def _fixed(self, points: NDArray[np.float64]) -> NDArray[np.int32]:
-        # OpenCV's pixel centres lie on whole numbers, ours half a pixel further
+        # OpenCV's pixel centres are at whole numbers, ours half a pixel further
         scaled = (points * OVERSAMPLING - 0.5) * (1 << SUBPIXEL_BITS)
         return np.asarray(scaled.round(), np.int32)
 

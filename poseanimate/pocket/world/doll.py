@@ -1,4 +1,4 @@
-"""The pocket world's people: what they look like, how they are drawn in any pose, how a caption names them."""
+"""The pocket world's people: their looks, their drawing in any pose and their captions."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ LETTERS: dict[str, tuple[tuple[float, float], ...]] = {
     "X": ((-0.65, -1), (0.65, 1), (0, 0), (0.65, -1), (-0.65, 1)),
     "Z": ((-0.6, -1), (0.6, -1), (-0.6, 1), (0.6, 1)),
 }
-"""Each letter in one stroke, (x, y) in halves of its height; words of one letter are tokens already."""
+"""Each letter as one stroke, (x, y) in half heights; one-letter words are tokens already."""
 TOP_PATTERNS = (
     *("plain",) * 9,
     *("H", "L", "O"),
@@ -62,7 +62,7 @@ INK: Colour = (48, 36, 40)
 
 @dataclass(frozen=True)
 class Doll:
-    """Everything that makes one person of the pocket world; colours by the names that captions use."""
+    """Everything that defines one person of the pocket world; colours by the names used in captions."""
 
     kind: str  # boy or girl
     skin: str
@@ -118,7 +118,7 @@ class Doll:
         )
 
     def caption(self) -> str:
-        """The character's part of the caption, a noun phrase that begins with 'a boy' or 'a girl'."""
+        """The character's part of the caption, a noun phrase starting with 'a boy' or 'a girl'."""
         hat = "" if self.hat == "none" else f" and a {self.hat_colour} {self.hat}"
         trim = {
             "plain": "",
@@ -133,12 +133,12 @@ class Doll:
         )
 
     def draw(self, canvas: Canvas, xy: FloatArray, angles: Angles, height_px: float) -> None:
-        """Draws the character with its joints `xy` (18, 2) in pixels of the canvas."""
+        """Draws the character with joints `xy` (18, 2) in pixels of the canvas."""
         _Drawing(self, canvas, xy, angles, height_px).draw()
 
 
 class _Drawing:
-    """One drawing of one doll: the parts from back to front."""
+    """One drawing of one doll, from back to front."""
 
     def __init__(
         self, doll: Doll, canvas: Canvas, xy: FloatArray, angles: Angles, size: float
@@ -156,7 +156,7 @@ class _Drawing:
         self.centre, self.across, self.up = head_frame(in_px, angles, xy[1])
 
     def draw(self) -> None:
-        # turned to the picture's right, the doll's right side is the near one
+        # when turned to the picture's right, the doll's right side is the near one
         far, near = ("left", "right") if self.angles.turn > 0 else ("right", "left")
         turned = abs(self.angles.turn) > 0.25
         self.hair_behind()
@@ -175,7 +175,7 @@ class _Drawing:
                 self.arm(side)
 
     def raised(self, side: str) -> bool:
-        """Whether the hand is above its shoulder: then the arm is in front of the head, otherwise behind."""
+        """Whether the hand is above its shoulder, which puts the arm in front of the head, not behind."""
         shoulder = 2 if side == "right" else 5
         return bool(self.xy[shoulder + 2, 1] < self.xy[shoulder, 1])
 
@@ -283,7 +283,7 @@ class _Drawing:
             )
 
     def at(self, x: float, y: float) -> FloatArray:
-        """A point of the head in radii: x to the picture's right, y upwards."""
+        """A point on the head in radii: x to the picture's right, y upwards."""
         return self.centre + self.body.head * (x * self.across + y * self.up)
 
     def hair_behind(self) -> None:

@@ -1,8 +1,8 @@
 """The shipped motions, authored as joint-angle curves of the paper doll.
 
-Every motion is a function of a phase in [0, 1) and closes on itself: phase 1 is phase 0. Curves are
-sines or eased keys; feet that stand still are placed by inverse kinematics of the average doll, so
-that weight can shift without sliding. Side views look to the picture's right.
+Every motion is a periodic function of a phase in [0, 1). Curves are sines or eased keys. Standing
+feet are placed by inverse kinematics of the average doll, so that weight can shift without sliding.
+Side views face the picture's right.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ LOOP_FRAMES = 24
 SHORT_LOOPS = {"walk": 16}
 
 AVERAGE = Proportions()
-STANDING_HIPS = 0.302  # of the hip joints above the ankles: knees not quite straight
+STANDING_HIPS = 0.302  # height of the hip joints above the ankles: knees not quite straight
 HAND_ON_HIP = (42.0, -72.0)  # shoulder and elbow
 
 Key = tuple[float, float]
 
 
 def _sine(phase: float, delay: float = 0.0) -> float:
-    """sin of the phase less a delay, both in turns."""
+    """sin of the phase minus a delay, both in turns."""
     return float(np.sin(2 * np.pi * (phase - delay)))
 
 
 def _keys(phase: float, *keys: Key) -> float:
     """A periodic curve through (phase, value) keys, phases rising within [0, 1).
 
-    Cubic between keys; its slope is zero at keys that are extremes, so that it eases in and out
-    there and never overshoots (the monotone tangents of Fritsch and Butland).
+    Cubic between keys, with zero slope at extremes, so it eases in and out there and never
+    overshoots (monotone tangents of Fritsch and Butland).
     """
     phase %= 1.0
     at = np.array([keys[-1][0] - 1, *(k[0] for k in keys), keys[0][0] + 1, keys[1][0] + 1])
@@ -76,7 +76,7 @@ def _stand(
     right_up: float = 0.0,
     left_up: float = 0.0,
 ) -> Angles:
-    """Legs whose feet stay `stance` left and right of the middle while the hips move.
+    """Legs with feet fixed `stance` left and right of the middle while the hips move.
 
     Knees bend outwards.
 
@@ -84,7 +84,7 @@ def _stand(
         shift: of the hips towards the picture's right.
         drop: of the hips below standing; all lengths in fractions of the doll's height.
         lean: of the torso in degrees; the hips tilt with it.
-        right_up, left_up: of a foot above the ground.
+        right_up, left_up: height of a foot above the ground.
     """
     lean_rad, height = np.deg2rad(lean), STANDING_HIPS - drop
     across, tilt = AVERAGE.hip * np.cos(lean_rad), AVERAGE.hip * np.sin(lean_rad)
@@ -101,7 +101,7 @@ def _stand(
 
 
 def _reach(outwards: float, below: float) -> tuple[float, float]:
-    """Hip and knee angles that bring the ankle that far outwards from and below the hip joint."""
+    """Hip and knee angles that put the ankle this far outwards from and below the hip joint."""
     thigh, shin = AVERAGE.thigh, AVERAGE.shin
     distance = min(float(np.hypot(outwards, below)), 0.9995 * (thigh + shin))
     inner = (thigh**2 + distance**2 - shin**2) / (2 * thigh * distance)
@@ -111,14 +111,14 @@ def _reach(outwards: float, below: float) -> tuple[float, float]:
 
 
 def _on_right_foot(angles: Angles) -> Angles:
-    """The pose moved sideways so that the right foot is where it is when one stands straight."""
+    """The pose moved sideways to put the right foot where it is when standing straight."""
     ankle_x = joints(AVERAGE, angles)[0][R_ANKLE, 0]
     return replace(angles, travel=angles.travel - AVERAGE.hip - float(ankle_x))
 
 
 @dataclass(frozen=True)
 class _Gait:
-    """A leg and the arm of its side in a side view, in degrees; forwards is the picture's right."""
+    """A leg and the arm on its side in a side view, in degrees; forwards is the picture's right."""
 
     thigh: float  # forwards
     knee: float  # how far it is bent, at least 0
@@ -146,7 +146,7 @@ def _side_view(
 
 
 def walk(phase: float) -> Angles:
-    """Two steps towards the picture's right, on the spot."""
+    """Two steps on the spot, facing the picture's right."""
 
     def side(at: float) -> _Gait:
         return _Gait(
@@ -167,7 +167,7 @@ def walk(phase: float) -> Angles:
 
 
 def run(phase: float) -> Angles:
-    """Two strides, four steps, towards the picture's right, on the spot."""
+    """Two strides (four steps) on the spot, facing the picture's right."""
     stride = 2 * phase
 
     def side(at: float) -> _Gait:
@@ -189,7 +189,7 @@ def run(phase: float) -> Angles:
 
 
 def march(phase: float) -> Angles:
-    """Knees up in turn, facing the viewer, arms swinging against them."""
+    """Alternating high knees, facing the viewer, arms swinging in opposition."""
 
     def knee_up(at: float) -> float:
         return _keys(at, (0.0, 0), (0.25, 1), (0.5, 0), (0.75, 0))
@@ -209,7 +209,7 @@ def march(phase: float) -> Angles:
 
 
 def wave(phase: float) -> Angles:
-    """A raised hand that waves twice, the weight on one leg."""
+    """A raised hand waves twice, the weight on one leg."""
     swing = _sine(2 * phase)
     legs = _stand(
         0.022 + 0.008 * _sine(phase, 0.2),
@@ -227,7 +227,7 @@ def wave(phase: float) -> Angles:
 
 
 def jumping_jacks(phase: float) -> Angles:
-    """Two jumps to legs apart and arms overhead, and back."""
+    """Two jumps, to legs apart and arms overhead and back."""
     beat = 2 * phase % 1.0
     apart = _keys(beat, (0.04, 0), (0.44, 1), (0.54, 1), (0.94, 0))
     arms = _keys(beat, (0.06, 0), (0.47, 1), (0.56, 1), (0.97, 0))
@@ -246,7 +246,7 @@ def jumping_jacks(phase: float) -> Angles:
 
 
 def squat(phase: float) -> Angles:
-    """Down with the arms raised to the sides for balance, and up."""
+    """Down with the arms out to the sides for balance, and up."""
     down = _keys(phase, (0.04, 0), (0.44, 1), (0.54, 1), (0.92, 0))
     arms = _keys(phase, (0.06, 0), (0.42, 1), (0.56, 1), (0.96, 0))
     legs = _stand(0.006 * _sine(phase), 0.004 + 0.115 * down, 0.12, lean=1.5 * _sine(phase))
@@ -261,7 +261,7 @@ def squat(phase: float) -> Angles:
 
 
 def dance_sway(phase: float) -> Angles:
-    """Hips from side to side, the arms floating after them."""
+    """Hips sway from side to side, the arms floating after them."""
     shift = 0.045 * _sine(phase)
     legs = _stand(
         shift, 0.018 - 0.012 * float(np.cos(4 * np.pi * phase)), 0.09, lean=-8 * _sine(phase, 0.03)
@@ -305,7 +305,7 @@ def dance_disco(phase: float) -> Angles:
 
 
 def kick(phase: float) -> Angles:
-    """A high front kick with the far leg towards the picture's right."""
+    """A high front kick towards the picture's right with the far leg."""
     thigh = _keys(phase, (0.0, 4), (0.18, -16), (0.4, 78), (0.5, 80), (0.62, 62), (0.84, -2))
     knee = _keys(
         phase, (0.0, 4), (0.18, 22), (0.34, 84), (0.47, 6), (0.52, 8), (0.64, 66), (0.86, 5)
@@ -319,7 +319,7 @@ def kick(phase: float) -> Angles:
 
 
 def bow(phase: float) -> Angles:
-    """A courteous bow towards the picture's right, one arm before the belly, one behind."""
+    """A bow towards the picture's right, one arm in front of the belly, one behind."""
     down = _keys(phase, (0.04, 0), (0.42, 1), (0.58, 1), (0.94, 0))
     head = _keys(phase, (0.08, 0), (0.46, 1), (0.62, 1), (0.97, 0))
     arms = _keys(phase, (0.02, 0), (0.34, 1), (0.64, 1), (0.96, 0))
@@ -398,7 +398,7 @@ MOTIONS: dict[str, Callable[[float], Angles]] = {
 
 
 def loop_frames(name: str) -> int:
-    """How many frames one loop of the motion has at `FPS`."""
+    """The number of frames in one loop of the motion at `FPS`."""
     return SHORT_LOOPS.get(name, LOOP_FRAMES)
 
 
@@ -406,7 +406,7 @@ def sample_motion(name: str, count: int) -> list[Angles]:
     """One loop of a motion in `count` frames; the frame after the last is the first.
 
     Raises:
-        MotionError: there is no motion of this name, or no frames are asked for.
+        MotionError: there is no motion of this name, or `count` is below 1.
     """
     if name not in MOTIONS:
         raise MotionError(
@@ -418,7 +418,7 @@ def sample_motion(name: str, count: int) -> list[Angles]:
 
 
 def sample_poses(scene: Scene, name: str, count: int, width: int, height: int) -> list[Pose]:
-    """The scene's doll in the poses of `sample_motion`, joints in pixels of a width x height picture.
+    """The scene's doll in the poses of `sample_motion`, in pixels of a width x height picture.
 
     Raises:
         MotionError: as `sample_motion`.

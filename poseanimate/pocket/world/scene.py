@@ -1,9 +1,9 @@
-"""One scene of the pocket world: a character before a background, in every pose that one asks for.
+"""One scene of the pocket world: a character in front of a background, in any pose.
 
-A scene is made by its split and index alone, so the same scene can be rendered in every pose of a motion: the
-true animation. Splits share no identity: a character's look and its place decide the split they belong to. The
-same look may return in another place, with other proportions: one of the first 1000 held-out scenes (47) has a
-lookalike among the first 40 000 for training, the validation scenes none.
+A scene is determined by its split and index, so it can be rendered in every pose of a motion: the true animation.
+Splits share no identity: a character's look and place decide its split. The same look may recur in another place
+with other proportions: one of the first 1000 held-out scenes (47) has a lookalike among the first 40 000 for
+training, the validation scenes none.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from poseanimate.pocket.world.canvas import Canvas, shade
 from poseanimate.pocket.world.doll import CLOTH, LETTERS, Doll
 from poseanimate.poses.skeleton import Pose
 
-WORLD = 2  # goes up where scenes change, so that sets rendered before are not taken for theirs
+WORLD = 2  # increase when scenes change, so that older rendered sets are not reused
 SHARE_SMALL, SHARE_AT_EDGE = 0.2, 0.2
-SMALL = 0.52  # of the picture's height: who is smaller is hard
-NEAR_EDGE = 0.26  # of its width: whose hips are nearer to a side is hard
+SMALL = 0.52  # of the picture's height: smaller characters are hard cases
+NEAR_EDGE = 0.26  # of its width: hips nearer to a side make a hard case
 SPLITS = ("train", "validation", "held-out")
 
 
@@ -40,7 +40,7 @@ class Rendered:
 
 @dataclass(frozen=True)
 class Scene:
-    """A character, a place, and where in it the character stands (fractions of the picture's height)."""
+    """A character, a place, and where the character stands in it (fractions of the picture's height)."""
 
     doll: Doll
     place: str
@@ -51,7 +51,7 @@ class Scene:
 
     @staticmethod
     def sample(split: str, index: int) -> Scene:
-        """The scene number `index` of a split; the same arguments give the same scene everywhere."""
+        """Scene number `index` of a split, the same on every machine."""
         rng = np.random.default_rng([SPLITS.index(split), index])
         while True:
             doll = Doll.sample(rng)
@@ -76,12 +76,12 @@ class Scene:
 
     @property
     def look(self) -> tuple[tuple[str, object], ...]:
-        """What one recognises the character by, wherever it is: everything but its proportions."""
+        """What the character is recognised by anywhere: everything but its proportions."""
         return _look(self.doll)
 
     @property
     def kinds(self) -> tuple[str, ...]:
-        """What makes it hard: any of "small", "at the edge" and "lettered"."""
+        """Which hard cases it is: any of "small", "at the edge" and "lettered"."""
         hard = {
             "small": self.height < SMALL,
             "at the edge": not NEAR_EDGE <= self.x <= 1 - NEAR_EDGE,
@@ -90,14 +90,14 @@ class Scene:
         return tuple(kind for kind, so in hard.items() if so)
 
     def relettered(self) -> tuple[Scene, ...]:
-        """The same with every other letter on the shirt, and with none; nothing where the shirt has no letter."""
+        """The scene with each other letter on the shirt, and with none; empty for a shirt without a letter."""
         if self.doll.top_pattern not in LETTERS:
             return ()
         others = [p for p in ("plain", *LETTERS) if p != self.doll.top_pattern]
         return tuple(replace(self, doll=replace(self.doll, top_pattern=p)) for p in others)
 
     def dyed(self) -> dict[str, Scene]:
-        """The same with the colour of "top", "trim" (what is on the top) or "bottom" as different as cloth can be."""
+        """The scene with "top", "trim" (what is on the top) or "bottom" dyed the most different cloth colour."""
         doll = self.doll
         looks = {
             "top": replace(doll, top_colour=_unlike(doll.top_colour)),
@@ -112,17 +112,17 @@ class Scene:
 
     @property
     def brief_caption(self) -> str:
-        """Who it is and where, without a word about looks."""
+        """Who and where, without looks."""
         return f"a {self.doll.kind}, {WHERE[self.place]}"
 
     def background(self, width: int, height: int) -> Canvas:
-        """The empty place, ready to be pasted under a character."""
+        """The empty place, to paste under a character."""
         canvas = Canvas(width, height)
         draw_background(self.place, canvas, np.random.default_rng(self.place_seed))
         return canvas
 
     def pose(self, angles: Angles, width: int, height: int) -> Pose:
-        """The exact 18 joints in pixels; confidence 1 where they can be seen, joints outside are absent."""
+        """The exact 18 joints in pixels, with confidence 1 if visible; joints outside are absent."""
         xy, seen = joints(self.doll.proportions, angles)
         xy = xy * self.height * height + np.array([self.x * width, self.ground * height])
         inside = (xy >= 0).all(axis=1) & (xy < [width, height]).all(axis=1)
@@ -130,7 +130,7 @@ class Scene:
         return Pose(np.concatenate([xy, np.ones((18, 1))], axis=1) * confidence[:, None])
 
     def draw(self, canvas: Canvas, angles: Angles) -> None:
-        """Draws the character with its shadow on the ground over what is there."""
+        """Draws the character and its shadow on the ground."""
         xy, _ = joints(self.doll.proportions, angles)
         size = self.height * canvas.height
         foot_x, foot_y = self.x * canvas.width, self.ground * canvas.height
@@ -151,13 +151,13 @@ class Scene:
 
 
 def split_of(doll: Doll, place: str) -> str:
-    """The split that an identity belongs to: one tenth held out, one tenth for validation."""
+    """The split of an identity: one tenth held out, one tenth for validation."""
     digest = hashlib.sha256(repr((list(_look(doll)), place)).encode()).digest()
     return {0: "held-out", 1: "validation"}.get(digest[0] % 10, "train")
 
 
 def _unlike(colour: str) -> str:
-    """The name of the cloth colour that is furthest from a named one."""
+    """The name of the cloth colour furthest from a named one."""
     return max(CLOTH, key=lambda name: math.dist(CLOTH[name], CLOTH[colour]))
 
 
@@ -166,7 +166,7 @@ def _look(doll: Doll) -> tuple[tuple[str, object], ...]:
 
 
 def random_angles(rng: np.random.Generator) -> Angles:
-    """A plausible pose: from standing at ease to the wide poses of dances and sports."""
+    """A plausible pose, from standing at ease to the wide poses of dance and sports."""
     wide = rng.random() < 0.55
 
     def arm() -> tuple[float, float]:

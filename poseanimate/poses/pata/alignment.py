@@ -1,4 +1,4 @@
-"""Pose alignment: fits a driver's motion to the character of a picture (PATA, Sec. 3.1).
+"""Pose alignment: fits a driver's motion to a picture's character (PATA, Sec. 3.1).
 
 The paper gives no formulas; these are ours, in the order of `align`:
  1. everything in isotropic pixels of the target canvas           `track.fit_driver`
@@ -6,12 +6,12 @@ The paper gives no formulas; these are ours, in the order of `align`:
  3. bone lengths that foreshortening can't shrink                 `calibrate.bone_lengths`
  4. the driver's scale from a similarity fit on the torso         `calibrate.calibrate`
  5. the character's limb lengths at the driver's angles           `retarget.retarget`
- 6. where the driver stands: anchored to the character or pinned  `place.place`
+ 6. position: anchored to the character or pinned                 `place.place`
  7. smoothing of angles and root, in 5 and 6                      `smoothing`
- 8. size and place by hand                                        `place.nudge`
+ 8. manual size and position                                      `place.nudge`
  9. a transition from the picture's pose into the motion          `transition`
 10. findings before any expensive work                            `findings`
-Letters: p_s the source pose, q_i the driver's poses, P = {p_0 … p_N} the result, p_0 = p_s.
+Symbols: p_s the source pose, q_i the driver's poses, P = {p_0 … p_N} the result, p_0 = p_s.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ from poseanimate.poses.skeleton import Pose
 
 @dataclass(frozen=True, eq=False)
 class Alignment:
-    """The target poses and the findings on them.
+    """The target poses and the findings about them.
 
-    poses: p_0 … p_N in pixels of the target canvas; p_0 is the source pose itself. With an error
-        among the findings it is the only one.
-    transition: how many poses after p_0 come before the motion.
+    poses: p_0 … p_N in pixels of the target canvas; p_0 is the source pose itself, and the only one
+        if a finding is an error.
+    transition: number of poses between p_0 and the motion.
     fps: the motion's frame rate.
     findings: findings, errors first.
-    scale: the driver's scale after its canvas was fitted into the target's, the scale set by hand included.
+    scale: the driver's scale after fitting its canvas into the target's, including the manual scale.
     """
 
     poses: tuple[Pose, ...]
@@ -54,9 +54,9 @@ class Alignment:
     scale: float = 1.0
 
     def repeated(self, frames: int) -> Alignment:
-        """The alignment with its motion repeated, without the transition, until there are `frames` poses.
+        """Repeats the motion, without the transition, until there are `frames` poses.
 
-        The very same poses come back, so results for them can be reused.
+        The repeated poses are the same objects, so results for them can be reused.
         """
         motion = self.poses[1 + self.transition :]
         missing = frames - len(self.poses)
@@ -67,7 +67,7 @@ class Alignment:
 
     @property
     def errors(self) -> tuple[Finding, ...]:
-        """The findings that stop a run; empty when the alignment can be used."""
+        """The findings that prevent a run; empty if the alignment can be used."""
         return tuple(v for v in self.findings if v.severity is Severity.ERROR)
 
 
@@ -86,15 +86,15 @@ def align(
         motion: the driver, in pixels of its own canvas.
         width, height: the target canvas.
         settings: see `PataSettings`.
-        frames: how many poses are kept, p_0 included; None for all. The motion is still aligned as a
-            whole, so that a longer clip begins as a shorter one did; findings are about the poses
-            that are kept.
+        frames: how many poses to keep, including p_0; None for all. The whole motion is aligned all
+            the same, so that a longer clip begins like a shorter one; findings are about the poses
+            kept.
 
     What can't be aligned gets a finding instead of an exception.
 
     Raises:
-        MotionError: the motion holds coordinates so far outside its canvas that they leave the
-            range of a pose when scaled.
+        MotionError: the motion has coordinates so far outside its canvas that scaling takes them
+            out of a pose's range.
     """
     character = read_track((source,), width, height)
     driver = fit_driver(motion, width, height)

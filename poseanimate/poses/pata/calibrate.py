@@ -26,11 +26,11 @@ from poseanimate.poses.skeleton import (
 )
 
 TRUSTED_CONFIDENCE = 0.5
-"""From here a joint is trusted to measure by."""
+"""The confidence at which a joint is used for measuring."""
 BONE_PERCENTILE = 90.0
-"""The driver's bone lengths are this percentile over the clip."""
+"""The percentile over the clip that gives the driver's bone lengths."""
 FORESHORTENED_BELOW = 0.5
-"""A source bone under this part of its mirror bone takes the mirror's length."""
+"""A source bone shorter than this share of its mirror bone takes the mirror's length."""
 SCALE_RANGE = (0.33, 3.0)
 LIMB_RATIO_RANGE = (0.6, 1.6)
 
@@ -38,17 +38,17 @@ _TORSO = (NECK, R_SHOULDER, L_SHOULDER, R_HIP, L_HIP)
 _UPPER_TORSO = (NECK, R_SHOULDER, L_SHOULDER)
 _HEAD = (NOSE, NECK, R_EYE, L_EYE, R_EAR, L_EAR)
 _FIT_SETS: tuple[tuple[tuple[int, ...], int], ...] = ((_TORSO, 5), (_UPPER_TORSO, 3), (_HEAD, 3))
-"""Joints to fit on, and how many of them must be seen; the first usable set is taken."""
+"""Joints to fit, and how many of them must be seen; the first usable set is taken."""
 _MIN_AGREEMENT = 0.7
-"""A fit whose two torsos correlate less counts as degenerate: one of them is bent or turned."""
+"""Below this correlation of the two torsos a fit is degenerate: one is bent or turned."""
 
 
 @dataclass(frozen=True, eq=False)
 class Calibration:
     """How the driver relates to the character.
 
-    frame: the driver's frame that was compared with p_s; measured: the scale before, scale: after
-    clipping; ratios: (18,) further factor for each bone; certain: shoulders and hips were fitted.
+    frame: the driver's frame compared with p_s; measured: the scale before clipping, scale: after;
+    ratios: (18,) further factor for each bone; certain: whether shoulders and hips were fitted.
     """
 
     frame: int
@@ -65,7 +65,7 @@ def calibrate(character: Track, driver: Track, settings: PataSettings) -> Calibr
     frame, joints = _what_to_fit(character, driver)
     measured = _fitted_scale(character, driver, frame, joints)
     low, high = SCALE_RANGE
-    # Three joints in a row fit anything, so a fit outside the range is not believed either.
+    # Three joints in a row fit anything, so a fit outside the range is not trusted either.
     if measured is None or not low <= measured <= high:
         measured = _median_ratio(undo_foreshortening(source_px), driver_px)
     scale = float(np.clip(measured, low, high))
@@ -76,7 +76,7 @@ def calibrate(character: Track, driver: Track, settings: PataSettings) -> Calibr
 
 
 def bone_lengths(track: Track) -> FloatArray:
-    """(18,) px: a high percentile over the clip, as foreshortening only shortens; 0: unknown."""
+    """(18,) px: a high percentile over the clip, since foreshortening only shortens; 0: unknown."""
     trusted = track.confidence >= TRUSTED_CONFIDENCE
     length_px, _ = track.bones()
     lengths = np.zeros(JOINTS)
@@ -88,13 +88,13 @@ def bone_lengths(track: Track) -> FloatArray:
 
 
 def undo_foreshortening(lengths: FloatArray) -> FloatArray:
-    """(18,) px: bones far shorter than their mirror bone take its length."""
+    """(18,) px: bones much shorter than their mirror bone take its length."""
     mirrored = lengths[MIRROR]
     return np.where(lengths < FORESHORTENED_BELOW * mirrored, mirrored, lengths)
 
 
 def limb_ratios(source_px: FloatArray, scaled_driver_px: FloatArray) -> FloatArray:
-    """(18,): character's over scaled driver's bone length, sides averaged, clipped; unknown: 1."""
+    """(18,): character's over scaled driver's bone length, averaged over sides, clipped; unknown: 1."""
     source_px = undo_foreshortening(source_px)
     known = (source_px > 0) & (scaled_driver_px > 0)
     ratio = np.where(known, source_px / np.where(known, scaled_driver_px, 1.0), 0.0)
@@ -104,7 +104,7 @@ def limb_ratios(source_px: FloatArray, scaled_driver_px: FloatArray) -> FloatArr
 
 
 def _what_to_fit(character: Track, driver: Track) -> tuple[int, tuple[int, ...]]:
-    """The first frame of the driver that shows the best set of torso joints, and those joints."""
+    """The driver's first frame that shows the best set of torso joints, and these joints."""
     common = (
         (driver.confidence >= TRUSTED_CONFIDENCE)
         & (character.confidence >= TRUSTED_CONFIDENCE)
@@ -122,7 +122,7 @@ def _what_to_fit(character: Track, driver: Track) -> tuple[int, tuple[int, ...]]
 def _fitted_scale(
     character: Track, driver: Track, frame: int, joints: tuple[int, ...]
 ) -> float | None:
-    """Weighted least squares for source ≈ scale · driver + shift; None where degenerate."""
+    """Weighted least squares for source ≈ scale · driver + shift; None if degenerate."""
     if not joints:
         return None
     index = list(joints)

@@ -1,6 +1,6 @@
-"""Findings on an alignment before any expensive work (PATA, step 10).
+"""Findings about an alignment, before any expensive work (PATA, step 10).
 
-Codes with a severity, a sentence and a remedy, and the two functions that find them.
+Codes with a severity, a message and a remedy, and the two functions that find them.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from poseanimate.poses.skeleton import (
 )
 
 SCALE_EXPECTED = (0.5, 2.0)
-"""A scale outside gets a finding."""
+"""A scale outside this range gets a finding."""
 MAX_SHARE_OUTSIDE = 0.2
 """A larger share of the joints outside the canvas gets a finding."""
 
 # In torso lengths: how wide the shoulders must be to tell front from back, how far the nose must
-# stick out to tell left from right, how far knees hang below the hips of sitters and standers.
+# stick out to tell left from right, how far knees are below the hips when sitting and standing.
 _FACING_WIDTH = 0.2
 _LOOKING_WIDTH = 0.15
 _SITTING_BELOW = 0.35
@@ -38,18 +38,18 @@ _STANDING_ABOVE = 0.65
 
 
 class Severity(Enum):
-    """How much a finding weighs."""
+    """How serious a finding is."""
 
     ERROR = "error"
     """There is nothing to animate; a run must not start."""
     WARNING = "warning"
-    """The clip can be made, but is likely to disappoint."""
+    """The clip can be made but is likely to disappoint."""
     NOTE = "note"
-    """Nothing is wrong, but it is good to know before the clip is made."""
+    """Nothing is wrong, but it is good to know beforehand."""
 
 
 class FindingCode(Enum):
-    """What was found. The values are stable: they may be stored and compared."""
+    """What was found. The values are stable and may be stored and compared."""
 
     NOBODY_IN_PICTURE = "nobody_in_picture"
     NOBODY_IN_MOTION = "nobody_in_motion"
@@ -68,7 +68,7 @@ class FindingCode(Enum):
 class Finding:
     """One finding: what is wrong (`message`) and what to do about it (`remedy`).
 
-    fix: settings that do it, where there are any.
+    fix: settings that do this, if any.
     """
 
     code: FindingCode
@@ -102,7 +102,7 @@ def nobody_in_motion() -> Finding:
 
 
 def nobody_in_clip(frames: int) -> Finding:
-    """No joint counts in the part of the motion that the clip has room for."""
+    """No joint counts in the part of the motion that fits into the clip."""
     return Finding(
         FindingCode.NOBODY_IN_MOTION,
         Severity.ERROR,
@@ -132,7 +132,7 @@ def neck_missing(where: str) -> Finding:
 
 
 def torso_uncertain() -> Finding:
-    """The scale was estimated from other bones than shoulders and hips."""
+    """The scale was estimated from bones other than shoulders and hips."""
     return Finding(
         FindingCode.TORSO_MISSING,
         Severity.WARNING,
@@ -187,7 +187,7 @@ def leaves_canvas(share: float, pinned: bool) -> Finding:
 
 
 def sitting_against_standing(sitter: str, stander: str) -> Finding:
-    """One of picture and motion shows somebody sitting, the other somebody standing."""
+    """Of picture and motion, one shows a sitting person and the other a standing one."""
     return Finding(
         FindingCode.SITTING_AGAINST_STANDING,
         Severity.WARNING,
@@ -202,11 +202,11 @@ def clip_length(
     """Whether a clip of the requested length shows the whole motion and is as long as requested.
 
     Args:
-        asked: frames of the clip, the source included.
+        asked: frames of the clip, including the source.
         transition: frames before the motion.
-        poses: of the whole motion.
-        at_most: frames that a clip can have.
-        loop: whether the motion is repeated until the clip is full.
+        poses: number of poses in the whole motion.
+        at_most: maximum frames of a clip.
+        loop: whether the motion repeats until the clip is full.
     """
     whole = 1 + transition + poses
     if asked == whole or (loop and asked > whole):
@@ -234,7 +234,7 @@ def clip_length(
 
 
 def find_errors(character: Track, driver: Track) -> tuple[Finding, ...]:
-    """What makes an alignment impossible: nobody, or nothing that can be placed."""
+    """What makes an alignment impossible: nobody, or nothing to place."""
     errors = []
     for track, nobody, where in (
         (character, nobody_in_picture, "picture"),
@@ -259,11 +259,11 @@ def find_warnings(
     Args:
         character: p_s as a track of one frame.
         compared: the driver's frame that p_s was compared with.
-        aligned: as much of the result as is kept, in pixels of the canvas.
+        aligned: the kept part of the result, in pixels of the canvas.
         scale: the driver's scale before clipping.
         certain: whether shoulders and hips were measured.
         canvas: width and height.
-        pinned: whether the motion stays on the spot already.
+        pinned: whether the motion already stays on the spot.
     """
     if not aligned.seen.any():
         return (nobody_in_clip(len(aligned.seen)),)
@@ -290,7 +290,7 @@ def find_warnings(
 
 
 def _torso_px(track: Track) -> float | None:
-    """Distance of the neck from the middle of the hips in the first frame; None where unseen."""
+    """Distance from neck to the middle of the hips in the first frame; None if unseen."""
     if not track.seen[0, [R_HIP, L_HIP]].all():
         return None
     length = neck_to_hips(track.xy[0], track.seen[0])
@@ -298,7 +298,7 @@ def _torso_px(track: Track) -> float | None:
 
 
 def _faces_away(a: Track, b: Track) -> bool | None:
-    """False for front against back, True for left against right where both are seen from the side; else None."""
+    """False for front against back, True for left against right if both are in profile; else None."""
     (front_a, look_a), (front_b, look_b) = _facing(a), _facing(b)
     if front_a * front_b < 0:
         return False
@@ -320,7 +320,7 @@ def _facing(track: Track) -> tuple[int, int]:
 
 
 def _posture(track: Track) -> str | None:
-    """'sitting', 'standing', or None where hips and knees don't tell."""
+    """'sitting', 'standing', or None if hips and knees don't tell."""
     torso_px = _torso_px(track)
     drops = [
         (track.xy[0, knee, 1] - track.xy[0, hip, 1]) / torso_px

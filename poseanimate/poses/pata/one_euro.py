@@ -1,7 +1,7 @@
 """The One-Euro filter (Casiez, Roussel and Vogel, CHI 2012) over a whole clip.
 
-Differs from the original: it runs forwards and backwards and takes the mean, because the clip is
-known to its end, and the two runs' lags cancel.
+Unlike the original, it averages a forward and a backward pass, since the whole clip is known and
+the two lags cancel.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ _SPEED_CUTOFF_HZ = 1.0
 def one_euro(
     values: FloatArray, seen: BoolArray, fps: float, cutoff_hz: float, beta: float
 ) -> FloatArray:
-    """Values with their jitter removed and their fast movements kept.
+    """Removes jitter from values and keeps fast movements.
 
     Args:
-        values: (frames, tracks, dims); where not seen they are returned as they are.
+        values: (frames, tracks, dims); returned unchanged where not seen.
         seen: (frames, tracks); a track starts afresh after every gap.
         fps: frames per second.
         cutoff_hz: cutoff frequency at rest; lower is smoother.
@@ -50,5 +50,5 @@ def _one_way(
 
 
 def _weight(cutoff_hz: FloatArray | float, fps: float) -> FloatArray:
-    """The new value's weight in exponential smoothing with this cutoff."""
+    """Weight of the new value in exponential smoothing with this cutoff."""
     return np.asarray(1.0 / (1.0 + fps / (2 * math.pi * cutoff_hz)))

@@ -1,4 +1,4 @@
-"""Where the motion stands on the canvas (PATA, steps 6 and 8)."""
+"""Placement of the motion on the canvas (PATA, steps 6 and 8)."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ def place(
 ) -> Track:
     """The aligned motion on the canvas.
 
-    In the calibration frame the neck lands on that of p_s; or, where hips and ankles are seen in
-    both, the middle of the hips and the line of the lower ankle do. Where these are seen
-    throughout the motion, their travel is kept, so that feet stay on the ground whatever the legs'
-    lengths are; otherwise the neck's travel is.
+    In the calibration frame the neck lands on that of p_s or, if hips and ankles are seen in both,
+    the middle of the hips and the level of the lower ankle do. If these are seen throughout the
+    motion, their travel is kept, so that feet stay on the ground whatever the legs' lengths;
+    otherwise the neck's travel is.
     """
     seen_in_both = driver.seen[:, _GROUND_JOINTS] & character.seen[:, _GROUND_JOINTS]
     lands_on_feet = bool(seen_in_both[calibration.frame].all())
@@ -57,7 +57,7 @@ def place(
 def nudge(
     aligned: Track, character: Track, canvas: tuple[int, int], settings: PataSettings
 ) -> Track:
-    """The motion scaled about the point where the character stands and shifted, as the settings say."""
+    """Scales the motion about the point where the character stands and shifts it, as set."""
     if settings.scale == 1 and settings.shift == (0, 0):
         return aligned
     stands = _anchors(character.xy, bool(character.seen[0, _GROUND_JOINTS].all()))[0]
@@ -71,7 +71,7 @@ def nudge(
 
 
 def _anchors(xy: FloatArray, on_feet: bool) -> FloatArray:
-    """(frames, 2): the point of each frame that is held on the character."""
+    """(frames, 2): the point of each frame that is anchored to the character."""
     if not on_feet:
         return xy[:, NECK]
     middle_x = xy[:, [R_HIP, L_HIP], 0].mean(axis=1)

@@ -16,7 +16,7 @@ def retarget(
 ) -> FloatArray:
     """(frames, 18, 2) px from the neck: the driver's angles with the character's bone lengths.
 
-    A bone that is foreshortened in a frame stays so: its length there is multiplied, not replaced.
+    Foreshortened bones stay so: their lengths are multiplied, not replaced.
     """
     length_px, angle_rad = driver.bones()
     if settings.smooth:
@@ -25,7 +25,7 @@ def retarget(
 
 
 def _forward(length_px: FloatArray, angle_rad: FloatArray) -> FloatArray:
-    """Forward kinematics from a neck at (0, 0): (frames, 18) each -> (frames, 18, 2)."""
+    """Forward kinematics with the neck at (0, 0): (frames, 18) each -> (frames, 18, 2)."""
     bone = length_px[..., None] * np.stack([np.cos(angle_rad), np.sin(angle_rad)], axis=-1)
     xy = np.zeros_like(bone)
     for joint in ROOT_FIRST[1:]:

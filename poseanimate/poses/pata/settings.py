@@ -1,4 +1,4 @@
-"""What can be set of the pose alignment."""
+"""The settings of the pose alignment."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class PataSettings:
     smooth: bool = True
     """Filter root and joint angles."""
     transition_frames: int | None = None
-    """Frames between the picture's pose and the motion, 0 to 12; None: 2 to 8, by the motion's speed."""
+    """Frames between the picture's pose and the motion, 0 to 12; None: 2 to 8, depending on the motion's speed."""
     scale: float = 1.0
-    """Factor for the size of the aligned motion, about the point where the character stands; 0.1 to 10."""
+    """Scale of the aligned motion about the point where the character stands, 0.1 to 10."""
     shift: tuple[float, float] = (0.0, 0.0)
     """Shift of the aligned motion, in widths and heights of the canvas, -2 to 2."""
 

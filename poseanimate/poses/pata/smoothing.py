@@ -21,7 +21,7 @@ def smooth_angles(angle_rad: FloatArray, seen: BoolArray, fps: float) -> FloatAr
 
 
 def smooth_travel(travel_px: FloatArray, seen: BoolArray, fps: float, body_px: float) -> FloatArray:
-    """(frames, 2) px; speeds are measured in body sizes, so that the picture's resolution makes no difference.
+    """(frames, 2) px; speeds are in body sizes, so the picture's resolution makes no difference.
 
     Args:
         seen: (frames, 1).

@@ -1,4 +1,4 @@
-"""Joints over time: which of a detector's joints count, in pixels of the target canvas (PATA, steps 1 and 2)."""
+"""Joints over time: the detected joints that count, in pixels of the target canvas (PATA, steps 1 and 2)."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ PARENT = np.array(PARENTS)
 MIRROR = np.array(MIRRORED)
 
 MIN_BONE_PX = 1e-3
-"""A shorter bone has no direction."""
+"""Shorter bones have no direction."""
 MARGIN = 0.1
-"""Joints further outside the canvas than this share of its sides do not count."""
+"""Joints outside the canvas by more than this share of its sides don't count."""
 LONGEST_GAP = 3
-"""Gaps of up to this many frames are interpolated."""
+"""Gaps up to this many frames are interpolated."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +41,7 @@ class Track:
     """Joints over time, and the poses they came from (for hands and faces).
 
     xy: (frames, 18, 2) in pixels; confidence: (frames, 18); seen: (frames, 18) bool. Seen joints
-    have seen parents. Where not seen, the others are 0.
+    have seen parents. Where seen is false, the others are 0.
     """
 
     poses: tuple[Pose, ...]
@@ -50,7 +50,7 @@ class Track:
     seen: BoolArray
 
     def has_confident_joints(self) -> bool:
-        """Whether any joint is confident, whatever its place and its parents."""
+        """Whether any joint is confident, regardless of place and parents."""
         return any(pose.visible().any() for pose in self.poses)
 
     def at(self, frame: int) -> Track:
@@ -74,14 +74,14 @@ class Track:
 
 
 def fit_driver(motion: Motion, width: int, height: int) -> Track:
-    """The driver, its canvas fitted into the target's by one factor for both axes."""
+    """The driver, with its canvas fitted into the target's by one factor for both axes."""
     factor = min(width / motion.width, height / motion.height)
     poses = tuple(pose.scaled(factor, factor) for pose in motion.poses)
     return read_track(poses, motion.width * factor, motion.height * factor)
 
 
 def read_track(poses: tuple[Pose, ...], width: float, height: float) -> Track:
-    """The joints that count: confident, near the canvas, short gaps filled, with all ancestors."""
+    """The joints that count: confident, near the canvas, with all ancestors; short gaps filled."""
     xy = np.stack([pose.xy for pose in poses])
     confidence = np.stack([pose.confidence for pose in poses])
     size = np.array([width, height])
@@ -97,7 +97,7 @@ def read_track(poses: tuple[Pose, ...], width: float, height: float) -> Track:
 
 
 def _derive_neck(xy: FloatArray, confidence: FloatArray, seen: BoolArray) -> None:
-    """Puts a neck that does not count between the shoulders, as COCO-18 defines it; in place."""
+    """Puts a neck that doesn't count between the shoulders, as COCO-18 defines it; in place."""
     derived = ~seen[:, NECK] & seen[:, R_SHOULDER] & seen[:, L_SHOULDER]
     shoulders = [R_SHOULDER, L_SHOULDER]
     xy[derived, NECK] = xy[derived][:, shoulders].mean(axis=1)
@@ -106,7 +106,7 @@ def _derive_neck(xy: FloatArray, confidence: FloatArray, seen: BoolArray) -> Non
 
 
 def _fill_gaps(xy: FloatArray, confidence: FloatArray, seen: BoolArray) -> None:
-    """Interpolates a joint linearly over gaps of up to `LONGEST_GAP` frames, in place."""
+    """Interpolates joints linearly over gaps of up to `LONGEST_GAP` frames, in place."""
     for joint in range(JOINTS):
         for before, after in pairwise(np.flatnonzero(seen[:, joint])):
             if 1 < after - before <= LONGEST_GAP + 1:
@@ -128,13 +128,13 @@ def lerp(a: FloatArray, b: FloatArray, u: FloatArray | float) -> FloatArray:
 
 PART_JOINTS = {"left_hand": L_WRIST, "right_hand": R_WRIST, "face": NOSE}
 Parts = dict[str, FloatArray]
-"""Points of hands and face relative to wrist and nose: (points, 3) as dx_px, dy_px, confidence."""
+"""Points of hands and face relative to wrist and nose, (points, 3): dx_px, dy_px, confidence."""
 
 
 def read_parts(track: Track, frame: int, factors: FloatArray | None = None) -> Parts:
-    """A frame's hands and face, their offsets times the factor of the joint they belong to.
+    """A frame's hands and face, with offsets scaled by the factor of their joint.
 
-    factors: (18,), 1 where None. A part whose joint is not seen is left out.
+    factors: (18,), 1 if None. A part whose joint is not seen is left out.
     """
     parts: Parts = {}
     for name, joint in PART_JOINTS.items():
@@ -147,6 +147,6 @@ def read_parts(track: Track, frame: int, factors: FloatArray | None = None) -> P
 
 
 def to_pose(xy: FloatArray, confidence: FloatArray, parts: Parts) -> Pose:
-    """The pose of (18, 2) pixels and (18,) confidences, hands and face at wrists and nose."""
+    """The pose of (18, 2) pixels and (18,) confidences, with hands and face at wrists and nose."""
     moved = {name: points + np.append(xy[PART_JOINTS[name]], 0.0) for name, points in parts.items()}
     return Pose(np.column_stack([xy, confidence]), **moved)

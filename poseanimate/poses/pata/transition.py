@@ -1,7 +1,7 @@
 """The transition from the picture's pose into the motion (PATA, step 9).
 
-Limbs turn on arcs instead of shrinking through each other: the root and the bones' lengths are
-interpolated, their angles by the shorter arc, all with the quintic ease 10u³ - 15u⁴ + 6u⁵.
+Limbs turn on arcs instead of shrinking through each other: root and bone lengths are interpolated,
+angles along the shorter arc, all with the quintic ease 10u³ - 15u⁴ + 6u⁵.
 """
 
 from __future__ import annotations
@@ -15,22 +15,22 @@ from poseanimate.poses.pata.track import PARENT, Parts, Track, lerp, read_parts,
 from poseanimate.poses.skeleton import JOINTS, NECK, ROOT_FIRST, FloatArray, Pose
 
 PEAK_OF_EASE = 1.875
-"""The ease's largest slope: no step is longer than this many even ones."""
+"""The ease's largest slope: no step exceeds this many even ones."""
 
 _MIN_FRAMES, _MAX_FRAMES = 2, 8
 _FAST_PERCENTILE = 90.0
 
 
 def ease(u: float) -> float:
-    """From 0 to 1 with speed and acceleration 0 at both ends."""
+    """From 0 to 1, with speed and acceleration 0 at both ends."""
     return u**3 * (10 - 15 * u + 6 * u**2)
 
 
 def choose_length(character: Track, aligned: Track, settings: PataSettings) -> int:
-    """How many frames to put between p_s and p_1.
+    """The number of frames to put between p_s and p_1.
 
-    If the settings leave it open, as many as keep the largest step of any joint within the steps of
-    the motion's fast frames, but 2 to 8; a motion that stands still gets 8.
+    Unless set, as many as keep every joint's largest step within those of the motion's fast frames,
+    but 2 to 8; a motion that stands still gets 8.
     """
     if settings.transition_frames is not None:
         return settings.transition_frames
@@ -42,7 +42,7 @@ def choose_length(character: Track, aligned: Track, settings: PataSettings) -> i
 
 
 def _fast_step_px(track: Track) -> float:
-    """High percentile over time of the largest step that any joint makes from frame to frame."""
+    """High percentile over time of the largest step of any joint from frame to frame."""
     steps = np.linalg.norm(np.diff(track.xy, axis=0), axis=2)
     steps = np.where(track.seen[1:] & track.seen[:-1], steps, 0.0).max(axis=1)
     return float(np.percentile(steps, _FAST_PERCENTILE)) if len(steps) else 0.0
@@ -51,8 +51,8 @@ def _fast_step_px(track: Track) -> float:
 def longest_path_px(start: Track, end: Track) -> float:
     """d: an upper bound on any joint's path from one track's first frame to the other's.
 
-    The root's path plus, for every bone down to the joint, its change of length and its swing as
-    an arc. No step of a transition of t frames exceeds 1.875·d / (t + 1).
+    The root's path plus the length change and arc of every bone down to the joint. No step of a
+    transition of t frames exceeds 1.875·d / (t + 1).
     """
     length_a, length_b, _, turn = _bones(start, end)
     path = np.zeros(JOINTS)
@@ -65,10 +65,9 @@ def longest_path_px(start: Track, end: Track) -> float:
 
 
 def build_transition(start: Track, end: Track, frames: int) -> tuple[Pose, ...]:
-    """The poses between the first frame of `start` and the first of `end`, without these two.
+    """The poses between the first frames of `start` and `end`, excluding both.
 
-    A joint (or hand, or face) that is seen on one side only keeps its length and angle and fades
-    by confidence.
+    A joint, hand or face seen on one side only keeps its length and angle and fades by confidence.
     """
     return tuple(_between(start, end, ease(i / (frames + 1))) for i in range(1, frames + 1))
 
@@ -87,15 +86,15 @@ def _between(start: Track, end: Track, e: float) -> Pose:
 
 
 def _root(track: Track, other: Track) -> FloatArray:
-    """The neck in the first frame; where it is not seen, it stays where the other one is."""
+    """The neck in the first frame or, if not seen, the other track's."""
     here = track if track.seen[0, NECK] else other
     return here.xy[0, NECK]
 
 
 def _bones(start: Track, end: Track) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
-    """(18,) each: lengths at the start and the end, angle at the start, turn by the shorter arc.
+    """(18,) each: length at the start and the end, angle at the start, turn along the shorter arc.
 
-    What only one side sees is the same on both.
+    What is seen on one side only is the same on both.
     """
     (length_a, angle_a), (length_b, angle_b) = (
         (length[0], angle[0]) for length, angle in (start.bones(), end.bones())
@@ -116,7 +115,7 @@ def _lerp_parts(start: Parts, end: Parts, e: float) -> Parts:
         a, b = start.get(name, end.get(name)), end.get(name, start.get(name))
         if a is None or b is None:
             continue
-        # A point that only one side has keeps its offset there and fades.
+        # A point on one side only keeps its offset and fades.
         offset_a = np.where(a[:, 2:] > 0, a[:, :2], b[:, :2])
         offset_b = np.where(b[:, 2:] > 0, b[:, :2], a[:, :2])
         confidence = lerp(
