@@ -51,6 +51,7 @@ def test_the_readme_is_short() -> None:
     assert len(README.read_text(encoding="utf-8").splitlines()) <= MAX_README_LINES
 
 
+@pytest.mark.slow
 def test_the_python_of_the_readme_animates_a_picture(tmp_path: Path) -> None:
     [code] = re.findall(r"^```python\n(.*?)^```", README.read_text(encoding="utf-8"), re.M | re.S)
     code = code.replace('"examples/', f'"{REPOSITORY}/examples/').replace(

@@ -11,7 +11,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from poseanimate.ui.middleware import DATA, JOIN, STREAM_END, StreamOrder
 
-TIMEOUT_S = 60.0
+TIMEOUT_S = 300.0
 
 
 async def gradio(scope: Scope, receive: Receive, send: Send) -> None:
