@@ -23,7 +23,7 @@ from diffusers import AutoencoderKL, ControlNetModel, UNet2DConditionModel
 from torch import nn
 from transformers import CLIPTextConfig, CLIPTextModel
 
-from poseanimate.models.loading import PERCEPTION_FOLDER, POCKET
+from poseanimate.models.files import PERCEPTION_FOLDER, POCKET
 
 VOCABULARY = 49408
 TOKENS = 77

@@ -7,8 +7,12 @@ for event in Animator(models).animate(picture, load_preset("walk"), Settings(), 
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+# Read when torch is imported. OpenMP's threads would spin while they wait, and so take the cores from other processes.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 if TYPE_CHECKING:
     from poseanimate.animator import Animator
@@ -20,7 +24,7 @@ if TYPE_CHECKING:
 __version__ = "0.2.0"
 __all__ = ["Animator", "Models", "Motion", "Settings", "load_models", "load_preset"]
 
-_HOMES = {
+_MODULES = {
     "Animator": "animator",
     "Models": "models.family",
     "Motion": "poses.motion",
@@ -31,7 +35,7 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    # torch takes seconds to import: only who asks for the engine waits for it
-    if name in _HOMES:
-        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    # imported on first use: torch takes a second
+    if name in _MODULES:
+        return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

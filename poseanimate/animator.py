@@ -6,40 +6,32 @@ frames leave chunk by chunk.
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import replace
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from PIL import Image
 
-from poseanimate.errors import DeviceError, MotionError, SettingsError, first_line
+from poseanimate.errors import DeviceError, MotionError, first_line
 from poseanimate.events import Aligned, Event, Forecast, Note, Stage
-from poseanimate.inputs.character import Character, find_character, place_character
+from poseanimate.inputs.aligner import Aligner
+from poseanimate.inputs.character import Character
 from poseanimate.inputs.prompt import find_character_words
-from poseanimate.media import fit_size, rgb_over_white
 from poseanimate.method.denoiser import branches
 from poseanimate.models.family import Models
 from poseanimate.pipeline.cost import CostModel, MemoryMonitor
 from poseanimate.pipeline.memory import is_out_of_memory, release
 from poseanimate.pipeline.run import Run
 from poseanimate.poses.motion import Motion
-from poseanimate.poses.pata import Alignment, PataSettings, Severity, align
-from poseanimate.poses.pata.findings import clip_length, nobody_in_clip
-from poseanimate.poses.skeleton import Pose
-from poseanimate.settings import MAX_FRAMES, Settings
+from poseanimate.poses.pata import Alignment, Severity
+from poseanimate.settings import Settings
 from poseanimate.storage.stage_cache import StageCache
 
 __all__ = ["Animator", "Character"]
 
-MAX_TIMES = 2  # as long as the models' side; beyond, models paint people twice
 
-
-class Animator:
+class Animator(Aligner):
     """Animates characters with one family of models.
 
     One run at a time: a run puts its own attention into the family's U-Net while a step lasts.
@@ -61,14 +53,9 @@ class Animator:
         max_side: int | None = None,
         chunk_size: int | None = None,
     ) -> None:
-        if max_side is not None and not models.side <= max_side <= MAX_TIMES * models.side:
-            raise SettingsError(
-                f"The largest side is {max_side} pixels.",
-                f"Give {models.side} to {MAX_TIMES * models.side} with these models, or leave it out.",
-            )
+        super().__init__(models.inputs, max_side)
         self.models = models
         self.cache = cache
-        self.max_side = max_side
         self.chunk_size = chunk_size
         self.cost_model: CostModel | None = None  # from the last run
 
@@ -82,14 +69,6 @@ class Animator:
         """Whether a picture can be a prompt."""
         return self.models.ip_adapter is not None
 
-    def detect(self, image: NDArray[np.uint8]) -> list[Pose]:
-        """The people in a picture (H, W, 3), in its pixels, largest first."""
-        return self.models.detector.detect(image)
-
-    def segment(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """The character's soft mask, (H, W) in [0, 1], in a picture (H, W, 3)."""
-        return self.models.segmenter.segment(image)
-
     def knows_word(self, word: str) -> bool:
         """Whether the models have a token for a word."""
         return len(self.models.token_positions(word, [word])) == 1
@@ -97,63 +76,6 @@ class Animator:
     def find_character_words(self, prompt: str, chosen: str) -> list[str]:
         """The words of a prompt that name the character: the chosen ones, by default those before a place phrase."""
         return find_character_words(prompt, chosen, self.models.places)
-
-    def character(self, picture: Image.Image, people: Sequence[Pose] = ()) -> Character:
-        """Brings a picture to the models' size and looks at it.
-
-        Args:
-            people: in pixels of the clip's canvas; where they are given nobody is looked for: the first is
-                the character, the others are people who are not.
-
-        Raises:
-            NoCharacterError, SeveralCharactersError: not exactly one person is found.
-            PictureError: too few of the given joints are seen.
-        """
-        pixels = self.fit_picture(picture)
-        if people:
-            return place_character(pixels, people, self)
-        return find_character(pixels, self.detect(pixels), self)
-
-    def fit_picture(self, picture: Image.Image) -> NDArray[np.uint8]:
-        """A picture on the clip's canvas, (H, W, 3): its own aspect, the models' area or up to `max_side`²."""
-        picture = rgb_over_white(picture)
-        own_side, side = math.sqrt(picture.width * picture.height), self.models.side
-        area_side = min(max(own_side, side), self.max_side or side)
-        size = fit_size(picture.width, picture.height, area_side, self.models.factor)
-        return np.asarray(
-            picture.resize(size, Image.Resampling.LANCZOS) if picture.size != size else picture
-        )
-
-    def align(self, character: Character, motion: Motion, settings: Settings) -> Alignment:
-        """PATA alone: no diffusion model is touched."""
-        alignment = self._aligned(character, motion, settings)
-        if alignment.errors:
-            return alignment
-        if settings.loop:
-            alignment = alignment.repeated(settings.frames)
-        poses = len(motion.poses)
-        notes = clip_length(settings.frames, alignment.transition, poses, MAX_FRAMES, settings.loop)
-        return replace(alignment, findings=(*alignment.findings, *notes))
-
-    def _aligned(self, character: Character, motion: Motion, settings: Settings) -> Alignment:
-        height, width = character.picture.shape[:2]
-        motion = motion.mirrored() if settings.mirror else motion
-        if settings.pata:
-            transition = None if settings.transition_frames < 0 else settings.transition_frames
-            how = PataSettings(
-                anchor=settings.anchor,  # type: ignore[arg-type]
-                retarget_limbs=settings.retarget_limbs,
-                smooth=settings.smooth,
-                transition_frames=transition,
-                scale=settings.motion_scale,
-                shift=(settings.shift_x, settings.shift_y),
-            )
-            return align(character.pose, motion, width, height, how, settings.frames)
-        scale = (width / motion.width, height / motion.height)
-        poses = tuple(pose.scaled(*scale) for pose in motion.poses[: settings.frames - 1])
-        nobody = not any(pose.visible().any() for pose in poses)
-        findings = (nobody_in_clip(len(poses)),) if nobody else ()
-        return Alignment((character.pose, *poses), 0, motion.fps, findings)
 
     def animate(
         self,

@@ -8,6 +8,8 @@ import signal
 import pytest
 from hypothesis import settings
 
+import poseanimate  # noqa: F401  it sets OpenMP's wait policy, which torch reads
+
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"

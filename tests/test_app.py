@@ -6,10 +6,13 @@ import argparse
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import gradio
+import gradio_client
 import httpx
 import pytest
 from gradio import networking
@@ -19,10 +22,14 @@ from helpers.tiny import tiny_models
 from poseanimate.cli import serve as serving
 from poseanimate.cli.arguments import add_serving
 from poseanimate.cli.main import main
+from poseanimate.errors import ModelsError
+from poseanimate.models import loading
+from poseanimate.models.family import Models
 from poseanimate.storage.stage_cache import FOLDER_VARIABLE
 from poseanimate.ui.page import serve
 
 APP = Path(__file__).parents[1] / "app.py"
+EXAMPLES = APP.parent / "examples"
 
 
 def parse(*options: str) -> argparse.Namespace:
@@ -125,14 +132,15 @@ def test_host_port_login_and_link_are_those_of_the_options(
 
     def serve_aside(demo: gradio.Blocks, **chosen: object) -> None:
         demos.append(demo)
-        serve(demo, prevent_thread_lock=True, **chosen)
+        serve(demo, **chosen)
 
     def open_tunnel(local_host: str, local_port: int, **_: object) -> str:
         opened.append((local_host, local_port))
         return "https://somewhere.public"
 
     monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path))
-    monkeypatch.setattr(serving, "load_models", lambda *_, **__: tiny_models())
+    monkeypatch.setattr(loading, "load_models", lambda *_, **__: tiny_models())
+    monkeypatch.setattr(gradio.Blocks, "block_thread", lambda _: None)
     monkeypatch.setattr(serving.page, "serve", serve_aside)
     monkeypatch.setattr(networking, "setup_tunnel", open_tunnel)
     port = free_port()
@@ -153,13 +161,71 @@ def test_host_port_login_and_link_are_those_of_the_options(
     assert "public URL: https://somewhere.public" in capsys.readouterr().out
 
 
-def test_an_interrupt_before_the_page_is_up_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[gradio.Blocks]]:
+    """The pages that `serve` has begun to serve, on a free port; it returns where it would wait for an interrupt."""
+    pages: list[gradio.Blocks] = []
+
+    def serve_aside(demo: gradio.Blocks, **chosen: Any) -> None:
+        pages.append(demo)
+        serve(demo, **chosen | {"server_port": free_port()})
+
+    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path))
+    monkeypatch.setattr(serving.page, "serve", serve_aside)
+    monkeypatch.setattr(gradio.Blocks, "block_thread", lambda _: None)
+    yield pages
+    for demo in pages:
+        demo.close()
+
+
+def find(demo: gradio.Blocks) -> str:
+    """What the page says about the people in an example's picture, once its models are there."""
+    client = gradio_client.Client(demo.local_url, verbose=False)
+    try:
+        picture = gradio_client.handle_file(EXAMPLES / "characters" / "street-girl.png")
+        return str(client.predict(picture, "walk", api_name="/align"))
+    finally:
+        client.close()
+
+
+def test_the_page_answers_before_its_models_are_loaded(
+    served: list[gradio.Blocks], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    statuses: list[int] = []
+
+    def load(*_: object, **__: object) -> Models:
+        statuses.append(httpx.get(served[0].local_url, trust_env=False).status_code)
+        return tiny_models()
+
+    monkeypatch.setattr(loading, "load_models", load)
+    assert main(["serve", "--models", "pocket"]) == 0
+    assert statuses == [200]
+    assert find(served[0])
+
+
+def test_models_that_fail_behind_the_page_are_reported_there_and_in_the_terminal(
+    served: list[gradio.Blocks], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def load(*_: object, **__: object) -> Models:
+        raise ModelsError("The weights are torn.", "Mend them.")
+
+    monkeypatch.setattr(loading, "load_models", load)
+    assert main(["serve", "--models", "pocket"]) == 0
+    assert capsys.readouterr().err == "The weights are torn. Mend them.\n"
+    for _ in range(2):
+        with pytest.raises(gradio_client.exceptions.AppError, match="weights are torn"):
+            find(served[0])
+
+
+def test_an_interrupt_before_the_page_is_up_ends_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     closed: list[bool] = []
 
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(serving, "create_engine", lambda _: None)
+    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path))
     monkeypatch.setattr(
         serving.page, "create_demo", lambda _: SimpleNamespace(close=lambda: closed.append(True))
     )

@@ -27,6 +27,7 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from PIL import Image
 
+from poseanimate.models import files as sources
 from poseanimate.models import loading
 from poseanimate.models.hub import Repository
 from poseanimate.pocket.training.nets import build_tokenizer
@@ -64,7 +65,7 @@ def test_the_space_runs_what_is_tested(space: dict[str, Any]) -> None:
 
 
 def test_the_space_names_every_repository_that_is_fetched(space: dict[str, Any]) -> None:
-    fetched = [value.id for value in vars(loading).values() if isinstance(value, Repository)]
+    fetched = [value.id for value in vars(sources).values() if isinstance(value, Repository)]
     assert len(fetched) == 5
     assert sorted(space["models"]) == sorted(fetched)
 
@@ -165,10 +166,10 @@ def test_requirements_and_extras_allow_what_is_pinned() -> None:
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Tiny networks in files named as in the hub's repositories."""
     folder = tmp_path_factory.mktemp("hub")
-    base, annotators = folder / loading.SD15.id, folder / loading.OPENPOSE.id
+    base, annotators = folder / sources.SD15.id, folder / sources.OPENPOSE.id
     for name, part in tiny_networks().items():
-        home = folder / loading.SD15_CONTROLNET.id if name == "controlnet" else base / name
-        networks = name not in loading.WITHOUT_WEIGHTS
+        home = folder / sources.SD15_CONTROLNET.id if name == "controlnet" else base / name
+        networks = name not in sources.WITHOUT_WEIGHTS
         part.save_pretrained(home, **({"variant": "fp16"} if networks else {}))
     (base / "tokenizer" / "tokenizer.json").unlink()
     build_tokenizer(base / "tokenizer")

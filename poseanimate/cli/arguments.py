@@ -17,7 +17,7 @@ from poseanimate.storage.stage_cache import FOLDER_VARIABLE
 SHOWN_SIDE_PX = 512
 
 
-def parser(
+def build_parser(
     animate: Callable[..., None],
     align: Callable[..., None],
     motions: Callable[..., None],
@@ -220,7 +220,7 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
 
 
 def add_models(parser: argparse.ArgumentParser) -> None:
-    """Options that say which models are loaded; variables of the environment say where they don't."""
+    """Options that choose models; environment variables are their defaults."""
     group = parser.add_argument_group("models")
     for name, words in _MODELS.items():
         variable = f"POSEANIMATE_{name.upper()}"
@@ -233,7 +233,7 @@ def add_models(parser: argparse.ArgumentParser) -> None:
 
 
 def chosen_models(options: argparse.Namespace) -> dict[str, str]:
-    """What `add_models` was told, as `loading.load_models` takes it."""
+    """The options of `add_models` as arguments of `loading.load_models`, without the family's name."""
     return {name: getattr(options, name) for name in _MODELS if name != "models"}
 
 

@@ -1,31 +1,34 @@
-"""How the command line tells what happens: sentences and bars, or JSON lines for programs."""
+"""How the command line reports progress and results: sentences and bars, or JSON lines for programs."""
 
 from __future__ import annotations
 
 import json
 import sys
-from typing import IO, Any, Protocol
+from collections.abc import Generator
+from typing import IO, Any, Protocol, TypeVar
 
 from tqdm import tqdm  # type: ignore[import-untyped]
 
 from poseanimate.errors import PoseAnimateError
-from poseanimate.events import Aligned, Done, Event, Frame, Note, Stage, Step
+from poseanimate.events import Aligned, Done, Event, Frame, Note, Returning, Stage, Step
+
+Result = TypeVar("Result")
 
 
 class Report(Protocol):
-    """How a command tells what happens."""
+    """Where a command reports what happens."""
 
     def show(self, event: Event) -> None:
         """Something happened."""
 
     def result(self, figures: dict[str, Any], summary: str) -> None:
-        """The command is done: figures for programs, a line for people."""
+        """The command is done: figures for programs, a sentence for people."""
 
     def fail(self, error: PoseAnimateError) -> None:
-        """The command can't be done."""
+        """The command has failed."""
 
     def close(self) -> None:
-        """Nothing more is to come."""
+        """Nothing more follows."""
 
 
 class Sentences:
@@ -134,3 +137,11 @@ def _values(event: Event) -> dict[str, Any]:
         case Done():
             return {}
     return {"index": event.index}
+
+
+def show_all(events: Generator[Event, None, Result], report: Report) -> Result:
+    """Shows all events of a generator; returns its result."""
+    steps = Returning(events)
+    for event in steps:
+        report.show(event)
+    return steps.result

@@ -13,36 +13,68 @@ ON_ZERO_GPU = os.environ.get("SPACES_ZERO_GPU", "").lower() in ("1", "true")
 if ON_ZERO_GPU:
     import spaces  # noqa: F401  it must be imported before torch
 
-from poseanimate.animator import Animator
+import sys
+from collections.abc import Callable
+from typing import cast
+
 from poseanimate.cli.arguments import chosen_models
+from poseanimate.cli.inputs import without_gc
 from poseanimate.engines.engine import Engine
-from poseanimate.engines.zero_gpu import ZeroGPU
-from poseanimate.models.loading import default_models, load_models
+from poseanimate.engines.late import LateEngine
+from poseanimate.errors import PoseAnimateError
+from poseanimate.inputs.aligner import check_max_side
+from poseanimate.models.files import default_models, find_files, has_ip_adapter
+from poseanimate.models.input_models import check_names
 from poseanimate.storage.stage_cache import StageCache, default_folder, default_size
 from poseanimate.ui import page
 
 
-def create_engine(options: argparse.Namespace) -> Engine:
-    """The engine: on ZeroGPU the one whose runs borrow a GPU.
+def check(options: argparse.Namespace) -> str:
+    """Checks what can be checked without loading a network, and downloads what is missing; returns the family's name.
 
     Args:
         options: see `arguments.add_serving`.
 
     Raises:
-        PoseAnimateError: models, cache or size can't be used.
+        PoseAnimateError: options or models can't be used.
     """
-    cache = StageCache(default_folder(), default_size())
-    models = load_models(
-        options.models or default_models(),
-        eyes_device="cpu" if ON_ZERO_GPU else None,
-        **chosen_models(options),
-        tell=lambda words: print(words, flush=True),
+    if options.mcp:
+        page.check_mcp(auth=bool(options.auth))
+    name: str = options.models or default_models()
+    check_names(options.detector, options.segmenter, options.precision)
+    files = find_files(
+        name, controlnet=options.controlnet, vae=options.vae, on_message=print_message
     )
+    check_max_side(options.max_side, files.side)
+    return name
+
+
+def create_engine(options: argparse.Namespace, name: str, cache: StageCache) -> Engine:
+    """Loads the models; on ZeroGPU into the engine whose runs borrow a GPU.
+
+    Args:
+        options: see `arguments.add_serving`.
+        name: of the models.
+
+    Raises:
+        PoseAnimateError: models or size can't be used.
+    """
+    with without_gc():
+        from poseanimate.animator import Animator
+        from poseanimate.engines.zero_gpu import ZeroGPU
+        from poseanimate.models.loading import load_models
+
+        models = load_models(
+            name,
+            inputs_device="cpu" if ON_ZERO_GPU else None,
+            **chosen_models(options),
+            on_message=print_message,
+        )
     return (ZeroGPU if ON_ZERO_GPU else Animator)(models, cache, options.max_side)
 
 
 def run(options: argparse.Namespace) -> None:
-    """Serves the page until it is interrupted.
+    """Serves the page until it is interrupted. The models load once it answers; on ZeroGPU, which needs them, before.
 
     Args:
         options: see `arguments.add_serving`.
@@ -50,9 +82,11 @@ def run(options: argparse.Namespace) -> None:
     Raises:
         PoseAnimateError: options, models or cache can't be used.
     """
-    if options.mcp:
-        page.check_mcp(auth=bool(options.auth))
-    demo = page.create_demo(create_engine(options))
+    name = check(options)
+    cache = StageCache(default_folder(), default_size())
+    late = LateEngine(image_prompts=has_ip_adapter(name))
+    engine = create_engine(options, name, cache) if ON_ZERO_GPU else cast(Engine, late)
+    demo = page.create_demo(engine)
     try:
         page.serve(
             demo,
@@ -61,6 +95,29 @@ def run(options: argparse.Namespace) -> None:
             share=options.share,
             auth=options.auth,
             mcp=options.mcp,
+            prevent_thread_lock=True,
         )
-    except KeyboardInterrupt:  # before Gradio waits for it: its server would keep the process alive
+        if not ON_ZERO_GPU:
+            load_late(late, lambda: create_engine(options, name, cache))
+        demo.block_thread()
+    except (
+        KeyboardInterrupt
+    ):  # Gradio handles it in `block_thread` alone: its server would keep the process alive
         demo.close()
+
+
+def load_late(late: LateEngine, load: Callable[[], Engine]) -> None:
+    """Loads the engine of a page that is already served; a failure is reported here and on the page."""
+    try:
+        late.set(load())
+    except PoseAnimateError as error:
+        late.fail(error)
+        print(error, file=sys.stderr, flush=True)
+    except Exception as error:
+        late.fail(error)
+        raise
+
+
+def print_message(text: str) -> None:
+    """A remark about models, in the server's log."""
+    print(text, flush=True)

@@ -1,4 +1,4 @@
-"""One family of models, ready: its networks, and the border between pictures and latents."""
+"""One loaded family of models, and the border between pictures and latents."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from transformers import CLIPTextModel, CLIPTokenizer
 
 from poseanimate.errors import ModelsError
 from poseanimate.method.extras.ip_attention import ImagePrompt
+from poseanimate.models.files import latent_factor
+from poseanimate.models.input_models import InputModels
 from poseanimate.models.ip_adapter import IPAdapter
 from poseanimate.models.pose_detection import PoseDetector
 from poseanimate.models.segmentation import Segmenter
@@ -21,7 +23,7 @@ from poseanimate.models.segmentation import Segmenter
 
 @dataclass(frozen=True, eq=False)
 class Models:
-    """One family, frozen and ready.
+    """One family.
 
     identity: of the weights, for caches. side: of the square pictures that the family was trained on, px.
     ip_adapter: of the baseline IP+CtrlN; None where the family has none.
@@ -51,7 +53,12 @@ class Models:
     @property
     def factor(self) -> int:
         """How many pixels a latent's side covers."""
-        return factor(self.vae)
+        return latent_factor(self.vae.config)
+
+    @property
+    def inputs(self) -> InputModels:
+        """What looks at inputs."""
+        return InputModels(self.side, self.factor, self.detector, self.segmenter)
 
     @torch.no_grad()
     def encode(self, pictures: Tensor) -> Tensor:
@@ -123,12 +130,6 @@ class Models:
     @property
     def _shift(self) -> float:
         return float(getattr(self.vae.config, "shift_factor", None) or 0.0)
-
-
-def factor(vae: Any) -> int:
-    """How many pixels a side of an autoencoder's latents covers."""
-    levels = 2 ** (len(getattr(vae.config, "block_out_channels", ())) - 1)
-    return int(getattr(vae, "spatial_compression_ratio", None) or levels)
 
 
 def to_pixels(pictures: Tensor) -> NDArray[np.uint8]:

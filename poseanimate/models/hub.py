@@ -1,4 +1,4 @@
-"""Repositories of the Hugging Face hub: which of their files are fetched, and what is said when they can't be."""
+"""Repositories of the Hugging Face hub: which of their files are downloaded, and what to do when that fails."""
 
 from __future__ import annotations
 
@@ -7,20 +7,6 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-
-from huggingface_hub import (
-    HfApi,
-    snapshot_download,
-    try_to_load_from_cache,
-)
-from huggingface_hub.errors import (
-    GatedRepoError,
-    HfHubHTTPError,
-    HFValidationError,
-    LocalEntryNotFoundError,
-    RepositoryNotFoundError,
-    RevisionNotFoundError,
-)
 
 from poseanimate.errors import ModelsError, first_line
 
@@ -32,19 +18,19 @@ _ID = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?")
 _WEIGHTS = re.compile(r"(^|/)(diffusion_pytorch_)?model(-\d+-of-\d+)?\.safetensors$")
 _VARIANT = re.compile(rf"\.{VARIANT}[.-]([\w-]+\.)?safetensors$")
 
-Tell = Callable[[str], None]
+OnMessage = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class Repository:
-    """One of the hub. revision: a commit, tag or branch; None is the newest."""
+    """A repository of the hub. revision: a commit, tag or branch; None is the newest."""
 
     id: str
     revision: str | None = None
 
     @staticmethod
-    def named(text: str) -> Repository | None:
-        """What OWNER/NAME or OWNER/NAME@REVISION means; None for other texts."""
+    def parse(text: str) -> Repository | None:
+        """Reads OWNER/NAME or OWNER/NAME@REVISION; None for other texts."""
         if not _ID.fullmatch(text):
             return None
         name, _, revision = text.partition("@")
@@ -52,45 +38,51 @@ class Repository:
 
 
 def weights_variant(names: Iterable[str]) -> str | None:
-    """The variant of a network's weights that is loaded, of those that lie in its folder: fp16 where there is one."""
+    """The variant of a network's weights to load, by the file names in its folder: fp16 where there is one."""
     found = any(_VARIANT.search(name) for name in names)
     return VARIANT if found else None
 
 
 def network_files(names: Iterable[str], folder: str) -> list[str]:
-    """Of a repository's files those that a network, tokenizer or scheduler in a folder ("" is the root) is made of."""
+    """The files of a network, tokenizer or scheduler in a folder ("" is the root), out of a repository's file names."""
     own = [name for name in names if PurePosixPath(name).parent == PurePosixPath(folder)]
     weights = _VARIANT if weights_variant(own) else _WEIGHTS
     return [name for name in own if name.endswith(SMALL) or weights.search(name)]
 
 
-def fetched(
-    repository: Repository, choose: Callable[[list[str]], list[str]], tell: Tell = lambda _: None
+def fetch(
+    repository: Repository,
+    choose: Callable[[list[str]], list[str]],
+    on_message: OnMessage = lambda _: None,
 ) -> Path:
-    """The folder of a repository's snapshot that holds the chosen files, fetched where they aren't yet.
+    """The folder of a repository's snapshot with the chosen files; downloads those that are missing.
 
-    A fixed commit that is whole already isn't asked for again. Where the hub can't be reached or no longer has the
-    repository, what was fetched before must do: files may then be missing.
+    The hub isn't asked about a pinned commit whose chosen files are all cached. Where the hub can't be reached, or no
+    longer has the repository, the cached snapshot is used, and files may be missing from it.
 
     Args:
-        choose: of all names those that are wanted.
-        tell: is told how much is being fetched.
+        choose: picks the files, given all names.
+        on_message: receives a sentence that says how much is being downloaded.
 
     Raises:
-        ModelsError: there is no such repository, it is gated, or it can't be fetched.
+        ModelsError: there is no such repository, it is gated, or it can't be downloaded.
     """
+    # imported where it is used: the client takes as long as all else that a light command imports
+    from huggingface_hub import HfApi, snapshot_download, try_to_load_from_cache
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
     id_, revision = repository.id, repository.revision
     try:
-        whole = _whole(repository, choose)
-        if whole is not None:
-            return whole
+        complete = _find_complete(repository, choose)
+        if complete is not None:
+            return complete
         try:
             about = HfApi().model_info(
                 id_, revision=revision, files_metadata=True, timeout=TIMEOUT_S
             )
         except Exception as error:  # in the ways of several libraries
             try:
-                return _kept(repository)
+                return _find_cached(repository)
             except LocalEntryNotFoundError:
                 if isinstance(error, HfHubHTTPError):  # the hub's own answer says more
                     raise error from None
@@ -103,17 +95,17 @@ def fetched(
             if not isinstance(try_to_load_from_cache(id_, name, revision=revision), str)
         )
         if missing:
-            tell(f"Fetching {missing / 1e6:,.0f} MB of {id_} from the Hugging Face hub.")
+            on_message(f"Fetching {missing / 1e6:,.0f} MB of {id_} from the Hugging Face hub.")
         return Path(snapshot_download(id_, revision=revision, allow_patterns=names))
     except Exception as error:  # fetching fails in the ways of several libraries
-        raise ModelsError(*_told(repository, error)) from error
+        raise ModelsError(*_explain(repository, error)) from error
 
 
-def _whole(repository: Repository, choose: Callable[[list[str]], list[str]]) -> Path | None:
-    """The folder of a fixed commit's snapshot, if all chosen files of it are here; without asking the hub."""
-    # here, since models in folders load with clients that don't have these yet
-    from huggingface_hub import get_cached_repo_tree
-    from huggingface_hub.errors import CachedRepoTreeNotFoundError
+def _find_complete(repository: Repository, choose: Callable[[list[str]], list[str]]) -> Path | None:
+    """The cached snapshot of a pinned commit, if it has all chosen files; without asking the hub."""
+    # imported here: older clients lack them, and still load models from folders
+    from huggingface_hub import get_cached_repo_tree, snapshot_download
+    from huggingface_hub.errors import CachedRepoTreeNotFoundError, LocalEntryNotFoundError
 
     id_, revision = repository.id, repository.revision
     if revision is None or not _COMMIT.fullmatch(revision):
@@ -127,21 +119,33 @@ def _whole(repository: Repository, choose: Callable[[list[str]], list[str]]) -> 
         return None
 
 
-def _kept(repository: Repository) -> Path:
-    """The folder of a snapshot that was fetched before, complete or not."""
+def _find_cached(repository: Repository) -> Path:
+    """The cached snapshot of a repository, complete or not."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
     try:
         return Path(
             snapshot_download(repository.id, revision=repository.revision, local_files_only=True)
         )
     except LocalEntryNotFoundError as error:
-        kept = getattr(error, "snapshot_path", None)  # newer clients miss files that nobody chose
-        if kept is None:
+        cached = getattr(error, "snapshot_path", None)  # newer clients miss files that nobody chose
+        if cached is None:
             raise
-        return Path(kept)
+        return Path(cached)
 
 
-def _told(repository: Repository, error: Exception) -> tuple[str, str]:
-    """What is wrong, and what to do."""
+def _explain(repository: Repository, error: Exception) -> tuple[str, str]:
+    """What is wrong, and its remedy."""
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        HfHubHTTPError,
+        HFValidationError,
+        LocalEntryNotFoundError,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
+
     name = repository.id
     if isinstance(error, GatedRepoError):
         return (

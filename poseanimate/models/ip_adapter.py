@@ -1,4 +1,4 @@
-"""IP-Adapter's weights for Stable Diffusion 1.5, fetched when a picture is first used as a prompt."""
+"""IP-Adapter's weights for Stable Diffusion 1.5, downloaded when a picture is first used as a prompt."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from transformers import CLIPImageProcessor, CLIPVisionModelWithProjection
 from poseanimate.errors import ModelsError, first_line
 from poseanimate.method.extras.ip_attention import ImagePrompt
 from poseanimate.method.processors import is_cross_attention
-from poseanimate.models.hub import Repository, fetched, network_files
+from poseanimate.models.hub import Repository, fetch, network_files
 
 WEIGHTS, ENCODER = "ip-adapter_sd15.safetensors", "image_encoder"
-TOKENS = 4  # that a picture is told in
+TOKENS = 4  # per picture
 UNUSABLE = (OSError, ValueError, LookupError, RuntimeError, SafetensorError)
 
 
@@ -39,12 +39,12 @@ class IPAdapter:
         """A picture (H, W, 3) as a prompt for a U-Net.
 
         Raises:
-            ModelsError: the adapter can't be had, or isn't one for this U-Net.
+            ModelsError: the adapter can't be downloaded or loaded, or is for another U-Net.
         """
         try:
-            weights, encoder, processor = self._loaded
+            weights, encoder, processor = self._parts
             layers = [name for name in unet.attn_processors if is_cross_attention(name)]
-            projection = _projection(weights, unet.config.cross_attention_dim)
+            projection = _build_projection(weights, unet.config.cross_attention_dim)
             options = {"device": unet.device, "dtype": unet.dtype}
             # the published names count all attention layers, of which the odd ones are cross-attention
             own = {
@@ -68,9 +68,9 @@ class IPAdapter:
         return ImagePrompt(tokens.to(**options), own, scale)
 
     @cached_property
-    def _loaded(self) -> tuple[dict[str, Tensor], Any, CLIPImageProcessor]:
+    def _parts(self) -> tuple[dict[str, Tensor], Any, CLIPImageProcessor]:
         source = self.source
-        folder = source if isinstance(source, Path) else fetched(source, _files) / "models"
+        folder = source if isinstance(source, Path) else fetch(source, _choose_files) / "models"
         weights = folder / WEIGHTS
         encoder = CLIPVisionModelWithProjection.from_pretrained(
             folder / ENCODER, use_safetensors=True
@@ -80,11 +80,11 @@ class IPAdapter:
         return load_file(weights), encoder.eval().requires_grad_(False), processor
 
 
-def _files(names: list[str]) -> list[str]:
+def _choose_files(names: list[str]) -> list[str]:
     return [f"models/{WEIGHTS}", *network_files(names, f"models/{ENCODER}")]
 
 
-def _projection(weights: dict[str, Tensor], channels: int) -> ImageProjection:
+def _build_projection(weights: dict[str, Tensor], channels: int) -> ImageProjection:
     own = {
         name.removeprefix("image_proj.").replace("proj.", "image_embeds."): value.float()
         for name, value in weights.items()

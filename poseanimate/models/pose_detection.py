@@ -32,7 +32,7 @@ DETECTORS = {
     "dwpose": "DWPose, the body, with confidences; Apache licence",
     "dwpose-whole": "DWPose, body, hands and face; Apache licence",
 }
-"""Detectors that may be named, and what they are."""
+"""Detectors by name, and what they are."""
 
 
 class PoseDetector(Protocol):
@@ -77,10 +77,10 @@ class OpenPoseDetector:
             device: "cpu", "cuda", ...
 
         Raises:
-            ModelsError: controlnet-aux isn't installed, or the networks can't be fetched or loaded.
+            ModelsError: controlnet-aux isn't installed, or the networks can't be downloaded or loaded.
         """
         try:
-            with warnings.catch_warnings():  # its import warns about parts that aren't used here
+            with warnings.catch_warnings():  # importing it warns about parts that aren't used here
                 warnings.simplefilter("ignore")
                 from controlnet_aux.open_pose import OpenposeDetector
         except ImportError as error:
@@ -89,9 +89,9 @@ class OpenPoseDetector:
             ) from error
         try:
             detector = OpenposeDetector.from_pretrained(source).to(device)
-        except Exception as error:  # fetching and parsing fail in the ways of several libraries
+        except Exception as error:  # downloads and parsers raise errors of several libraries
             raise ModelsError(
-                f"OpenPose can't be fetched or loaded from {source}.",
+                f"OpenPose can't be downloaded or loaded from {source}.",
                 "Check the name and the connection, or give a folder with its three .pth files.",
             ) from error
         return cls(detector, source, hands, face)
@@ -106,24 +106,24 @@ class OpenPoseDetector:
         height, width = image.shape[:2]
         factor = OPENPOSE_SIDE_PX / math.sqrt(width * height)
         size = (max(1, round(width * factor)), max(1, round(height * factor)))
-        how = cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC
-        resized = cv2.resize(image, size, interpolation=how)
+        interpolation = cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC
+        resized = cv2.resize(image, size, interpolation=interpolation)
         results = self._detector.detect_poses(resized, self._hands, self._face)
-        poses = [_pose(result, width, height) for result in results]
+        poses = [_convert_pose(result, width, height) for result in results]
         return sorted(poses, key=person_size, reverse=True)
 
 
-def _pose(result: PoseResult, width: int, height: int) -> Pose:
-    body = _points(result.body.keypoints, JOINTS, width, height)
+def _convert_pose(result: PoseResult, width: int, height: int) -> Pose:
+    body = _convert_points(result.body.keypoints, JOINTS, width, height)
     return Pose(
         body=np.zeros((JOINTS, 3)) if body is None else body,
-        left_hand=_points(result.left_hand, HAND_POINTS, width, height),
-        right_hand=_points(result.right_hand, HAND_POINTS, width, height),
-        face=_points(result.face, FACE_POINTS, width, height),
+        left_hand=_convert_points(result.left_hand, HAND_POINTS, width, height),
+        right_hand=_convert_points(result.right_hand, HAND_POINTS, width, height),
+        face=_convert_points(result.face, FACE_POINTS, width, height),
     )
 
 
-def _points(
+def _convert_points(
     keypoints: Iterable[Keypoint | None] | None, count: int, width: int, height: int
 ) -> FloatArray | None:
     """(count, 3) in pixels; None where nothing was found. A missing point is None or negative."""

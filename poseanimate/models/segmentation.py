@@ -15,7 +15,7 @@ REMBG_MODELS = {
     "isnet-anime": "drawn and anime characters",
     "isnet-general-use": "anything",
 }
-"""rembg's models that may be named, and what they are for. Others would fetch files or ask services
+"""rembg's models by name, and what they are for. Its others would download files or call services
 that nobody chose."""
 
 
@@ -31,14 +31,14 @@ class Segmenter(Protocol):
 
 
 class RembgSegmenter:
-    """One of rembg's networks, on the CPU. Its file is fetched at the first use.
+    """One of rembg's networks, on the CPU. Its file is downloaded on first use.
 
     Args:
         model_name: a key of `REMBG_MODELS`.
 
     Raises:
-        ModelsError: an unknown name, rembg isn't installed, or the network can't be fetched or
-            loaded.
+        ModelsError: an unknown name, rembg isn't installed, or the network can't be downloaded
+            or loaded.
     """
 
     def __init__(self, model_name: str = "u2net_human_seg") -> None:
@@ -56,7 +56,7 @@ class RembgSegmenter:
             ) from error
         try:
             self._session = rembg.new_session(model_name, providers=["CPUExecutionProvider"])
-        except Exception as error:  # fetching and parsing fail in the ways of three libraries
+        except Exception as error:  # downloads and parsers raise errors of three libraries
             raise ModelsError(
                 f"The segmentation model {model_name} can't be fetched or loaded.",
                 "Check the connection, or put its .onnx file into the folder U2NET_HOME.",

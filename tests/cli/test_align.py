@@ -10,6 +10,7 @@ import pytest
 from helpers.tiny import scene_at_ease, tiny_models
 from PIL import Image
 
+from poseanimate.cli import inputs
 from poseanimate.cli import main as cli
 from poseanimate.errors import (
     MotionError,
@@ -19,8 +20,7 @@ from poseanimate.errors import (
     SettingsError,
 )
 from poseanimate.media import read_video
-from poseanimate.models import loading
-from poseanimate.models.family import Models
+from poseanimate.models.input_models import InputModels
 from poseanimate.storage.stage_cache import FOLDER_VARIABLE
 
 NOBODY = '{"frames": [{"people": []}, {"people": []}]}'
@@ -46,11 +46,11 @@ def loaded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Puts tiny models in place of real ones; the list is of what was asked for."""
     asked: list[str] = []
 
-    def load(name: str, device: str | None = None, **_: object) -> Models:
+    def load(name: str, device: str | None = None, **_: object) -> InputModels:
         asked.append(name)
-        return tiny_models()
+        return tiny_models().inputs
 
-    monkeypatch.setattr(loading, "load_models", load)
+    monkeypatch.setattr(inputs, "load_input_models", load)
     return asked
 
 

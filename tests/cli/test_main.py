@@ -20,6 +20,7 @@ from helpers.tiny import scene_at_ease, tiny_models
 from PIL import Image
 
 from poseanimate import __version__, errors
+from poseanimate.cli import inputs
 from poseanimate.cli import main as cli
 from poseanimate.events import Note, Stage, Step
 from poseanimate.media import read_video, write_clip
@@ -70,6 +71,7 @@ def loaded(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str | None]]:
         return seeing(scene_at_ease().pose)
 
     monkeypatch.setattr(loading, "load_models", load)
+    monkeypatch.setattr(inputs, "load_input_models", lambda *given, **_: load(*given).inputs)
     return asked
 
 
@@ -269,7 +271,8 @@ def test_align_tells_programs_its_findings(
     mirrored = body.copy()
     for right, left in ((2, 5), (3, 6), (4, 7), (8, 11), (9, 12), (10, 13), (14, 15), (16, 17)):
         mirrored[[right, left]] = body[[left, right]]
-    monkeypatch.setattr(loading, "load_models", lambda *_, **__: seeing(Pose(mirrored)))
+    models = seeing(Pose(mirrored)).inputs
+    monkeypatch.setattr(inputs, "load_input_models", lambda *_, **__: models)
     arguments = ["align", "who.png", "walk", "-o", "sheet.png", "--frames", "3"]
     assert cli.main([*arguments, "--json"]) == 0
     lines = json_lines(capsys.readouterr().out)

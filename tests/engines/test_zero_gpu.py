@@ -20,6 +20,7 @@ from poseanimate.cli import serve as serving
 from poseanimate.cli.arguments import add_serving
 from poseanimate.engines.zero_gpu import MAX_S, START_S, UNKNOWN_S, ZeroGPU, _engines, borrowed_s
 from poseanimate.events import Done, Frame, Stage
+from poseanimate.models import loading
 from poseanimate.pipeline.cost import CostModel
 from poseanimate.poses.motion import load_preset
 from poseanimate.settings import Settings
@@ -126,13 +127,20 @@ def test_all_events_can_be_sent_elsewhere() -> None:
         assert type(again) is type(event) and vars(again).keys() == vars(event).keys()
 
 
-def test_the_app_borrows_on_zero_gpu_alone(monkeypatch: pytest.MonkeyPatch, lender: Lender) -> None:
-    monkeypatch.setattr(serving, "load_models", lambda *_, **more: SimpleNamespace(asked=more))
+def test_the_app_borrows_on_zero_gpu_alone(
+    monkeypatch: pytest.MonkeyPatch, lender: Lender, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(
+        loading,
+        "load_models",
+        lambda *_, **more: SimpleNamespace(asked=more, inputs=tiny_models().inputs),
+    )
+    cache = StageCache(tmp_path, 10**9)
     parser = argparse.ArgumentParser()
     add_serving(parser)
     options = parser.parse_args([])
-    engine = serving.create_engine(options)
-    assert type(engine) is Animator and engine.models.asked["eyes_device"] is None
+    engine = serving.create_engine(options, "pocket", cache)
+    assert type(engine) is Animator and engine.models.asked["inputs_device"] is None
     monkeypatch.setattr(serving, "ON_ZERO_GPU", True)
-    engine = serving.create_engine(options)
-    assert type(engine) is ZeroGPU and engine.models.asked["eyes_device"] == "cpu"
+    engine = serving.create_engine(options, "pocket", cache)
+    assert type(engine) is ZeroGPU and engine.models.asked["inputs_device"] == "cpu"

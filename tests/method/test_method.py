@@ -35,7 +35,7 @@ from poseanimate.method.pacm import (
 from poseanimate.method.processors import is_self_attention_of_up_blocks
 from poseanimate.method.regions import ChunkRegions, character_tokens, layer_grid
 from poseanimate.method.sampler import Sampler, SourceRecord
-from poseanimate.models.loading import POCKET
+from poseanimate.models.files import POCKET
 from poseanimate.pocket.training.nets import build_scheduler
 
 T, GRID, TOKENS = 3, (16, 16), 6

@@ -19,7 +19,7 @@ from poseanimate.models.dwpose import (
     PERSON_SCORE,
     STRIDES,
     DWPoseDetector,
-    decoded,
+    decode_boxes,
 )
 from poseanimate.poses.skeleton import FACE_POINTS, NECK
 
@@ -65,7 +65,7 @@ def test_boxes_are_decoded_cell_by_cell(seed: int, size: tuple[int, int]) -> Non
     width, height = size
     count = sum((width // s) * (height // s) for s in STRIDES)
     raw = np.random.default_rng(seed).normal(size=(count, 85)).astype(np.float32)
-    boxes, scores = decoded(raw, width, height)
+    boxes, scores = decode_boxes(raw, width, height)
     i = 0
     for stride in STRIDES:
         for row in range(height // stride):

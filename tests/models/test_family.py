@@ -15,7 +15,8 @@ from helpers.tiny import SIDE, scene_at_ease, tiny_models, tiny_networks
 
 from poseanimate.errors import ModelsError
 from poseanimate.models.family import Models, to_pixels, to_tensor
-from poseanimate.models.loading import POCKET, load_models
+from poseanimate.models.files import POCKET
+from poseanimate.models.loading import load_models
 from poseanimate.pocket.perception import PerceptionNet
 
 MB = 1_000_000

@@ -16,12 +16,12 @@ from huggingface_hub import constants
 from safetensors.torch import load_file, save_file
 
 from poseanimate.errors import ModelsError
-from poseanimate.models import hub as client
-from poseanimate.models import loading
-from poseanimate.models import segmentation as segment
+from poseanimate.models import files, input_models, loading
 from poseanimate.models.dwpose import FILES
-from poseanimate.models.hub import Repository, fetched, network_files, weights_variant
-from poseanimate.models.loading import SD15, SD15_CONTROLNET, has_ip_adapter, load_models
+from poseanimate.models.files import SD15, SD15_CONTROLNET, has_ip_adapter
+from poseanimate.models.hub import Repository, fetch, network_files, weights_variant
+from poseanimate.models.input_models import load_input_models
+from poseanimate.models.loading import load_models
 from poseanimate.pocket.perception import PerceptionNet
 
 SHARED = ("tokenizer", "scheduler")
@@ -65,7 +65,8 @@ def repositories(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def hub(repositories: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
-    monkeypatch.setattr(loading, "_eyes", lambda *_: ("finds", "cuts"))
+    for module in (loading, input_models):
+        monkeypatch.setattr(module, "load_detector_and_segmenter", lambda *_: ("finds", "cuts"))
     with served(repositories, tmp_path / "cache", monkeypatch) as hub:
         yield hub
 
@@ -82,7 +83,7 @@ def refused(name: str, **choice: str) -> ModelsError:
 
 def test_stable_diffusion_is_fetched_at_half_the_bytes_and_only_once(hub: Hub) -> None:
     told: list[str] = []
-    models = load_models("sd15", "cpu", tell=told.append)
+    models = load_models("sd15", "cpu", on_message=told.append)
     assert models.name == "sd15" and (models.detector, models.segmenter) == ("finds", "cuts")
     assert len(told) == 3 and all("Fetching" in words and "MB of" in words for words in told[:2])
     assert told[2].startswith("sd15 runs on the CPU")
@@ -93,7 +94,7 @@ def test_stable_diffusion_is_fetched_at_half_the_bytes_and_only_once(hub: Hub) -
     for key, weight in models.unet.state_dict().items():
         torch.testing.assert_close(weight, own[key], atol=0, rtol=0)
     hub.asked.clear()
-    again = load_models("sd15", "cpu", tell=told.append)
+    again = load_models("sd15", "cpu", on_message=told.append)
     assert hub.asked == [] and len(told) == 4 and told[3] == told[2]
     assert again.identity == models.identity
 
@@ -142,6 +143,16 @@ def test_autoencoder_and_controlnet_may_be_others(hub: Hub, tmp_path: Path) -> N
     assert "neither a folder nor" in refused("sd15", vae="nowhere").message
 
 
+def test_to_look_at_pictures_only_the_sizes_are_fetched(hub: Hub) -> None:
+    looking = load_input_models("sd15", "cpu")
+    assert sorted(name.rpartition("/")[2] for name in hub.asked) == [
+        "config.json", "config.json", "model_index.json",
+    ]  # fmt: skip
+    whole = load_models("sd15", "cpu")
+    assert (looking.side, looking.factor) == (whole.side, whole.factor)
+    assert (looking.detector, looking.segmenter) == ("finds", "cuts")
+
+
 @pytest.mark.parametrize(
     ("names", "expected"),
     [
@@ -177,7 +188,7 @@ def test_fp16_is_taken_where_there_is_one() -> None:
     ],
 )
 def test_what_names_a_repository(text: str, meant: Repository | None) -> None:
-    assert Repository.named(text) == meant
+    assert Repository.parse(text) == meant
 
 
 # --- when it can't be ---
@@ -186,7 +197,7 @@ def test_what_names_a_repository(text: str, meant: Repository | None) -> None:
 def test_without_the_hub_what_was_fetched_is_used(
     repositories: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loading, "_eyes", lambda *_: ("finds", "cuts"))
+    monkeypatch.setattr(loading, "load_detector_and_segmenter", lambda *_: ("finds", "cuts"))
     with served(repositories, tmp_path / "cache", monkeypatch):
         models = load_models("sd15", "cpu")
     assert load_models("sd15", "cpu").identity == models.identity  # its server is gone
@@ -229,7 +240,7 @@ def test_what_the_hub_answers_is_told(hub: Hub, status: int, message: str, words
 def test_a_part_that_is_missing_is_named(
     repositories: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loading, "_eyes", lambda *_: ("finds", "cuts"))
+    monkeypatch.setattr(loading, "load_detector_and_segmenter", lambda *_: ("finds", "cuts"))
     with served(repositories, tmp_path / "cache", monkeypatch) as hub:
         load_models("sd15", "cpu")
         (weights,) = (tmp_path / "cache").rglob("unet/diffusion_pytorch_model.fp16.safetensors")
@@ -258,9 +269,9 @@ def test_a_full_disk_is_told(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(client, "snapshot_download", full)
+    monkeypatch.setattr("huggingface_hub.snapshot_download", full)
     with pytest.raises(ModelsError, match="the disk is full"):
-        fetched(SD15, list)
+        fetch(SD15, list)
 
 
 @pytest.mark.parametrize(
@@ -381,15 +392,15 @@ def test_eyes_are_the_familys_own_unless_others_are_named(
             made.append((sorted(path.name for path in Path(source).iterdir()), device, hands, face))
             return "openpose"
 
-    monkeypatch.setattr(loading, "OpenPoseDetector", Openpose)
-    monkeypatch.setattr(loading, "RembgSegmenter", lambda name: f"rembg {name}")
-    annotators = tmp_path / "hub" / loading.OPENPOSE.id
+    monkeypatch.setattr(input_models, "OpenPoseDetector", Openpose)
+    monkeypatch.setattr(input_models, "RembgSegmenter", lambda name: f"rembg {name}")
+    annotators = tmp_path / "hub" / files.OPENPOSE.id
     annotators.mkdir(parents=True)
-    for name in (*loading.OPENPOSE_FILES, "ZoeD_M12_N.pt"):
+    for name in (*files.OPENPOSE_FILES, "ZoeD_M12_N.pt"):
         (annotators / name).write_bytes(b"weights")
-    (tmp_path / "hub" / loading.DWPOSE.id).mkdir(parents=True)
-    save_detector(tmp_path / "hub" / loading.DWPOSE.id / FILES[0], no_boxes())
-    save_points(tmp_path / "hub" / loading.DWPOSE.id / FILES[1])
+    (tmp_path / "hub" / files.DWPOSE.id).mkdir(parents=True)
+    save_detector(tmp_path / "hub" / files.DWPOSE.id / FILES[0], no_boxes())
+    save_points(tmp_path / "hub" / files.DWPOSE.id / FILES[1])
     save(tiny_networks()["controlnet"], tmp_path / "hub" / SD15_CONTROLNET.id, None)
     folder = pipeline(tmp_path / "family")
     with served(tmp_path / "hub", tmp_path / "cache", monkeypatch):
@@ -398,19 +409,18 @@ def test_eyes_are_the_familys_own_unless_others_are_named(
         assert own.segmenter.segment(scene_at_ease().picture).shape == (64, 64)
         mixed = load_models(str(folder), "cpu", detector="openpose-whole")
         assert (mixed.detector, type(mixed.segmenter)) == ("openpose", type(own.segmenter))
-        files = sorted(loading.OPENPOSE_FILES)
-        assert made == [(files, "cpu", True, True)]
+        names = sorted(files.OPENPOSE_FILES)
+        assert made == [(names, "cpu", True, True)]
         mixed = load_models(str(folder), "cpu", segmenter="isnet-anime")
         assert (type(mixed.detector), mixed.segmenter) == (type(own.detector), "rembg isnet-anime")
         shutil.rmtree(folder / "perception")
         plain = load_models(str(folder), "cpu", "cpu")
         assert (plain.detector, plain.segmenter) == ("openpose", "rembg u2net_human_seg")
-        assert made[-1] == (files, "cpu", False, False)
+        assert made[-1] == (names, "cpu", False, False)
         for name, parts in (("dwpose", "hands=False"), ("dwpose-whole", "hands=True")):
             assert parts in load_models(str(folder), "cpu", detector=name).detector.identity
         error = refused(str(folder), detector="kinect")
         assert "'kinect'" in error.message and "openpose-whole" in error.remedy
-    monkeypatch.setattr(loading, "RembgSegmenter", segment.RembgSegmenter)
     assert "'scissors'" in refused("pocket", segmenter="scissors").message
 
 
@@ -419,4 +429,4 @@ def test_the_default_family_follows_the_machine(
     monkeypatch: pytest.MonkeyPatch, gpu: bool, family: str
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
-    assert loading.default_models() == family
+    assert files.default_models() == family

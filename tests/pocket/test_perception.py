@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from poseanimate.errors import ModelsError
 from poseanimate.media import load_picture
-from poseanimate.models.loading import POCKET
+from poseanimate.models.files import POCKET
 from poseanimate.pocket.perception import Perception, PerceptionNet, target_heat
 from poseanimate.pocket.training.data import render_sample
 from poseanimate.pocket.world.body import Angles

@@ -1,0 +1,184 @@
+"""The commands but `evaluate`: each reads its inputs before it loads models; clips appear whole or not at all."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import time
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from poseanimate.cli.arguments import SHOWN_SIDE_PX
+from poseanimate.cli.inputs import (
+    check_output_path,
+    find_character,
+    load_aligner,
+    load_animator,
+    open_source,
+    read_joints,
+    read_prompt,
+    read_settings,
+)
+from poseanimate.cli.reports import Report, show_all
+from poseanimate.errors import MotionError, OutputError
+from poseanimate.events import Aligned, Done, Note, Stage
+from poseanimate.inputs.motion import iter_motion
+from poseanimate.media import load_picture, write_clip
+from poseanimate.poses import overlay
+from poseanimate.poses.motion import load_preset
+from poseanimate.poses.motion import preset_names as motion_names
+from poseanimate.settings import Settings, allowed
+from poseanimate.settings import preset_names as settings_names
+from poseanimate.storage.stage_cache import StageCache, default_folder, default_size
+
+MAX_ENLARGEMENT = 16
+
+
+def animate(options: argparse.Namespace, report: Report) -> None:
+    """Make a clip of a character in a motion."""
+    settings = read_settings(options)
+    if options.enlarge is not None and not 1 <= options.enlarge <= MAX_ENLARGEMENT:
+        raise OutputError(
+            f"The enlargement is {options.enlarge}.",
+            f"Give a whole number from 1 to {MAX_ENLARGEMENT}.",
+        )
+    check_output_path(options)
+    picture = load_picture(options.character)
+    joints = read_joints(options)
+    prompt = read_prompt(options, report)
+    source = open_source(options)
+    seconds: dict[str, float] = {}
+    with measure_time(seconds, "models"):
+        report.show(Stage("models", 1))
+        animator = load_animator(options)
+    with measure_time(seconds, "motion"):
+        motion = show_all(iter_motion(source, animator.inputs.detector, options.motion), report)
+    seen = find_character(animator, picture, joints) if joints else picture
+    for event in animator.animate(seen, motion, settings, prompt):
+        if isinstance(event, Done):
+            done = event
+        else:
+            report.show(event)
+    short_side_px = min(done.frames[0].shape[:2])
+    enlarge = options.enlarge or max(1, round(SHOWN_SIDE_PX / short_side_px))
+    seconds |= done.seconds
+    with measure_time(seconds, "writing"):
+        report.show(Stage("writing", 1))
+        write_clip(done.frames, options.output, done.fps, enlarge)
+    report.result(
+        list_figures(done, seconds, options.output), summarise(done, seconds, options.output)
+    )
+
+
+def align(options: argparse.Namespace, report: Report) -> None:
+    """Show the aligned skeletons over the character: a sheet (.png) or a clip."""
+    settings = read_settings(options)
+    check_output_path(options)
+    picture = load_picture(options.character)
+    joints = read_joints(options)
+    source = open_source(options)
+    report.show(Stage("models", 1))
+    aligner = load_aligner(options)
+    motion = show_all(iter_motion(source, aligner.inputs.detector, options.motion), report)
+    report.show(Stage("character", 1))
+    character = find_character(aligner, picture, joints)
+    report.show(Stage("alignment", 1))
+    alignment = aligner.align(character, motion, settings)
+    report.show(Aligned(alignment, character.picture, character.mask))
+    for error in alignment.errors:
+        raise MotionError(error.message, error.remedy)
+    for finding in alignment.findings:
+        report.show(Note(str(finding)))
+    if options.output.suffix.lower() == ".png":
+        drawings = [overlay.strip(character.picture, alignment)]
+    else:
+        drawings = overlay.frames(character.picture, alignment)
+    write_clip(drawings, options.output, alignment.fps)
+    poses = len(alignment.poses)
+    transition = min(alignment.transition, poses - 1)
+    figures = {"output": str(options.output), "poses": poses, "transition": transition}
+    report.result(
+        figures,
+        f"{options.output}: {poses} poses at {alignment.fps:g} fps, {transition} of transition",
+    )
+
+
+def motions(options: argparse.Namespace, report: Report) -> None:
+    """List the motions that come with the program."""
+    print(f"{'motion':<16}{'frames':>7}{'fps':>6}{'seconds':>9}")
+    for name in motion_names():
+        motion = load_preset(name)
+        print(f"{name:<16}{len(motion.poses):>7}{motion.fps:>6g}{motion.duration_s:>9.2f}")
+
+
+def settings(options: argparse.Namespace, report: Report) -> None:
+    """List every setting with its value in a preset, what it may be, and what it means."""
+    chosen = Settings.preset(options.preset)
+    print(f"Presets: {', '.join(settings_names())}. Below: {options.preset}.\n")
+    for each in fields(chosen):
+        value = getattr(chosen, each.name)
+        shown = str(value).lower() if isinstance(value, bool) else repr(value)
+        print(f"{each.name} = {shown}  ({allowed(each)})\n    {each.metadata['help']}")
+
+
+def cache(options: argparse.Namespace, report: Report) -> None:
+    """Say how large the cache is, or empty it."""
+    if options.cache and not options.cache.is_dir():
+        raise OutputError(f"There is no folder {options.cache}.", "Give the folder of a cache.")
+    store = StageCache(options.cache or default_folder(), default_size())
+    size_mb = store.size() / 1e6
+    if options.clear:
+        print(f"{store.folder}: {store.clear()} results deleted, {size_mb:.1f} MB freed")
+    else:
+        bound = f"at most {store.max_bytes / 1e6:.0f} MB are kept"
+        print(f"{store.folder}: {len(store.entries())} results, {size_mb:.1f} MB ({bound})")
+
+
+def serve(options: argparse.Namespace, report: Report) -> None:
+    """Serve the page until it is interrupted."""
+    from poseanimate.cli.serve import run  # imports Gradio
+
+    run(options)
+
+
+def evaluate(options: argparse.Namespace, report: Report) -> None:
+    """Measure the method, its modules and baselines where the truth is known; continues where it stopped."""
+    from poseanimate.cli.evaluate import run  # imports torch
+
+    run(options, report)
+
+
+@contextlib.contextmanager
+def measure_time(seconds: dict[str, float], name: str) -> Iterator[None]:
+    started = time.monotonic()
+    yield
+    seconds[name] = time.monotonic() - started
+
+
+def list_figures(done: Done, seconds: dict[str, float], output: Path) -> dict[str, Any]:
+    return {
+        "output": str(output),
+        "frames": len(done.frames),
+        "fps": done.fps,
+        "seconds": {name: round(value, 3) for name, value in seconds.items()},
+        "model_calls": done.model_calls,
+        "source_psnr_db": done.source_psnr_db and round(done.source_psnr_db, 2),
+        "inversion_psnr_db": done.inversion_psnr_db and round(done.inversion_psnr_db, 2),
+        "cached_stages": done.cached_stages,
+    }
+
+
+def summarise(done: Done, seconds: dict[str, float], output: Path) -> str:
+    stages = ", ".join(f"{name} {value:.1f}" for name, value in seconds.items())
+    calls = ", ".join(f"{name} {count}" for name, count in done.model_calls.items())
+    words = [
+        f"{output}: {len(done.frames)} frames at {done.fps:g} fps",
+        f"{sum(seconds.values()):.1f} s ({stages})",
+        f"model calls: {calls}",
+    ]
+    if done.source_psnr_db is not None:
+        words.append(f"frame 0 reconstructed at {done.source_psnr_db:.1f} dB")
+    words += [f"from the cache: {', '.join(done.cached_stages)}"] if done.cached_stages else []
+    return "; ".join(words)

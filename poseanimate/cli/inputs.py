@@ -1,0 +1,195 @@
+"""Reads what the options name: settings, motion, prompt, joints and models.
+
+Notable: torch and the networks' libraries are imported only when models are loaded, and for `align` only what looks at
+pictures.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import gc
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PIL import Image
+
+from poseanimate.cli.arguments import chosen_models
+from poseanimate.cli.reports import Report
+from poseanimate.errors import ModelsError, OutputError, PictureError, SettingsError
+from poseanimate.events import Note
+from poseanimate.inputs.aligner import Aligner
+from poseanimate.inputs.character import Character
+from poseanimate.inputs.motion import open_motion
+from poseanimate.inputs.prompt import MAX_PROMPT_CHARACTERS
+from poseanimate.media import Video, check_output
+from poseanimate.media.clips import GIF_MAX_FPS
+from poseanimate.models.files import default_models, has_gpu
+from poseanimate.models.input_models import check_names, load_input_models
+from poseanimate.poses.keypoints import MAX_PICTURE_CHARACTERS, read_people
+from poseanimate.poses.motion import Motion
+from poseanimate.settings import Settings
+from poseanimate.storage.stage_cache import StageCache, default_folder, default_size
+
+if TYPE_CHECKING:
+    from poseanimate.animator import Animator
+
+
+def read_settings(options: argparse.Namespace) -> Settings:
+    """The preset with --set, --frames and --seed.
+
+    Raises:
+        SettingsError: a name or value that doesn't exist.
+    """
+    values = {}
+    for pair in options.set or ():
+        name, equals, value = pair.partition("=")
+        if not equals:
+            raise SettingsError(
+                f"--set {pair!r} names no value.", "Write NAME=VALUE, as lambda_first=0.6."
+            )
+        values[name.strip()] = value.strip()
+    for name in ("frames", "seed"):
+        if getattr(options, name, None) is not None:
+            values[name] = getattr(options, name)
+    return Settings.preset(options.preset).changed(values)
+
+
+def check_output_path(options: argparse.Namespace) -> None:
+    """Raises OutputError where the clip can't be written, or would replace an input."""
+    output: Path = options.output
+    check_output(output)
+    for name in (options.character, options.motion):
+        if output.exists() and os.path.isfile(name) and os.path.samefile(name, output):
+            raise OutputError(f"{output} is an input.", "Choose another name for the clip.")
+
+
+def open_source(options: argparse.Namespace) -> Motion | Video:
+    """The motion, or the video that it is detected in.
+
+    Raises:
+        MotionError, VideoError: see `open_motion`.
+        OutputError: it is too fast for a GIF.
+    """
+    source = open_motion(options.motion, options.start, options.end, options.stride)
+    if options.output.suffix.lower() == ".gif" and source.fps > GIF_MAX_FPS:
+        raise OutputError(
+            f"A GIF can't show {source.fps:g} frames per second.",
+            "Choose .mp4, or take every second frame with --stride 2.",
+        )
+    return source
+
+
+def read_prompt(options: argparse.Namespace, report: Report) -> str:
+    """--prompt, or the text beside the picture, or nothing; says which."""
+    if options.prompt is not None:
+        return str(options.prompt)
+    beside = options.character.with_suffix(".txt")
+    if not beside.is_file():
+        report.show(Note(f"There is no --prompt and no {beside.name}: the character goes unnamed."))
+        return ""
+    try:
+        with beside.open(encoding="utf-8-sig") as file:
+            prompt = " ".join(file.read(MAX_PROMPT_CHARACTERS).split())
+    except (OSError, UnicodeDecodeError) as error:
+        raise PictureError(
+            f"The prompt beside the picture, {beside}, can't be read ({type(error).__name__}).",
+            "Save it as UTF-8 text, or give --prompt.",
+        ) from error
+    report.show(Note(f"The prompt is from {beside.name}: {prompt}"))
+    return prompt
+
+
+def read_joints(options: argparse.Namespace) -> str:
+    """The text of --joints; empty without it.
+
+    Raises:
+        PictureError: the file can't be read.
+    """
+    if options.joints is None:
+        return ""
+    try:
+        if options.joints.stat().st_size > MAX_PICTURE_CHARACTERS:
+            raise PictureError(
+                f"{options.joints} is larger than the joints of a picture.", "Give one frame."
+            )
+        return str(options.joints.read_text(encoding="utf-8")) or " "
+    except (OSError, UnicodeDecodeError) as error:
+        raise PictureError(
+            f"The joints {options.joints} can't be read ({type(error).__name__}).",
+            "Give a file of OpenPose keypoint JSON.",
+        ) from error
+
+
+def find_character(aligner: Aligner, picture: Image.Image, joints: str) -> Character:
+    """The character at the joints, as JSON of OpenPose keypoints, or without any where the detector finds it."""
+    height, width = aligner.fit_picture(picture).shape[:2]
+    return aligner.character(picture, read_people(joints, width, height) if joints else ())
+
+
+def load_aligner(options: argparse.Namespace) -> Aligner:
+    """What `align` needs; no diffusion model is loaded.
+
+    Raises:
+        ModelsError: the models can't be used.
+        SettingsError: --max-side doesn't fit them.
+    """
+    check_device(options.device)
+    chosen = chosen_models(options)
+    check_names(precision=chosen["precision"])
+    used = {name: chosen[name] for name in ("vae", "detector", "segmenter")}
+    with without_gc():
+        models = load_input_models(
+            options.models or default_models(), options.device, **used, on_message=print_message
+        )
+    return Aligner(models, options.max_side)
+
+
+def load_animator(options: argparse.Namespace) -> Animator:
+    """What makes clips.
+
+    Raises:
+        ModelsError: the models can't be used.
+        CacheError: the cache can't be used.
+        SettingsError: --max-side doesn't fit the models.
+    """
+    cache = (
+        None if options.no_cache else StageCache(options.cache or default_folder(), default_size())
+    )
+    max_side = getattr(options, "max_side", None)  # evaluations have the models' own
+    check_device(options.device)
+    with without_gc():
+        from poseanimate.animator import Animator
+        from poseanimate.models.loading import load_models
+
+        models = load_models(
+            options.models or default_models(),
+            options.device,
+            **chosen_models(options),
+            on_message=print_message,
+        )
+    return Animator(models, cache, max_side)
+
+
+def check_device(device: str | None) -> None:
+    """Raises ModelsError for "cuda" where there is no GPU."""
+    if device == "cuda" and not has_gpu():
+        raise ModelsError("There is no CUDA device here.", "Choose --device cpu.")
+
+
+def print_message(text: str) -> None:
+    """A remark about models on stderr, beside the hub's own progress bars."""
+    print(text, file=sys.stderr)
+
+
+@contextlib.contextmanager
+def without_gc() -> Iterator[None]:
+    """Pauses the garbage collector, which takes a third of the time in which torch and diffusers are imported."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()

@@ -1,0 +1,42 @@
+"""An engine that isn't loaded yet: the page opens at once, and its requests wait for the models."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from poseanimate.engines.engine import Engine
+
+
+class LateEngine:
+    """Behaves like an `Engine` that is set later: each request waits for it.
+
+    Args:
+        image_prompts: see `Engine.image_prompts`; known before.
+
+    Raises:
+        PoseAnimateError: from every request, after loading has failed.
+    """
+
+    def __init__(self, image_prompts: bool) -> None:
+        self._image_prompts = image_prompts
+        self._loaded: Future[Engine] = Future()
+
+    @property
+    def image_prompts(self) -> bool:
+        return self._image_prompts
+
+    def set(self, engine: Engine) -> None:
+        """The engine is loaded."""
+        self._loaded.set_result(engine)
+
+    def fail(self, error: Exception) -> None:
+        """The engine can't be loaded."""
+        self._loaded.set_exception(error)
+
+    def __getattr__(self, name: str) -> Any:
+        error = self._loaded.exception()  # waits
+        if error is not None:
+            raise error.with_traceback(None)
+        return getattr(self._loaded.result(), name)

@@ -1,0 +1,117 @@
+"""The character in a picture, and a motion fitted to it: all that comes before the diffusion models."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from poseanimate.errors import SettingsError
+from poseanimate.inputs.character import Character, find_character, place_character
+from poseanimate.media import fit_size, rgb_over_white
+from poseanimate.poses.motion import Motion
+from poseanimate.poses.pata import Alignment, PataSettings, align
+from poseanimate.poses.pata.findings import clip_length, nobody_in_clip
+from poseanimate.poses.skeleton import Pose
+from poseanimate.settings import MAX_FRAMES, Settings
+
+if TYPE_CHECKING:
+    from poseanimate.models.input_models import InputModels
+
+MAX_TIMES = 2  # as long as the models' side; beyond, models paint people twice
+
+
+def check_max_side(max_side: int | None, side: int) -> None:
+    """Raises SettingsError where the largest side is given and isn't one to two times the models'."""
+    if max_side is not None and not side <= max_side <= MAX_TIMES * side:
+        raise SettingsError(
+            f"The largest side is {max_side} pixels.",
+            f"Give {side} to {MAX_TIMES * side} with these models, or leave it out.",
+        )
+
+
+class Aligner:
+    """Finds characters in pictures and aligns motions to them.
+
+    Args:
+        max_side: pictures larger than the models' keep their size, up to the area of a square with this side in
+            pixels; None: all have the models' area.
+
+    Raises:
+        SettingsError: see `check_max_side`.
+    """
+
+    def __init__(self, inputs: InputModels, max_side: int | None = None) -> None:
+        check_max_side(max_side, inputs.side)
+        self.inputs = inputs
+        self.max_side = max_side
+
+    def detect(self, image: NDArray[np.uint8]) -> list[Pose]:
+        """The people in a picture (H, W, 3), in its pixels, largest first."""
+        return self.inputs.detector.detect(image)
+
+    def segment(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """The character's soft mask, (H, W) in [0, 1], in a picture (H, W, 3)."""
+        return self.inputs.segmenter.segment(image)
+
+    def character(self, picture: Image.Image, people: Sequence[Pose] = ()) -> Character:
+        """Brings a picture to the models' size and looks at it.
+
+        Args:
+            people: in pixels of the clip's canvas; where they are given nobody is looked for: the first is
+                the character, the others are people who are not.
+
+        Raises:
+            NoCharacterError, SeveralCharactersError: not exactly one person is found.
+            PictureError: too few of the given joints are seen.
+        """
+        pixels = self.fit_picture(picture)
+        if people:
+            return place_character(pixels, people, self.inputs.segmenter)
+        return find_character(pixels, self.detect(pixels), self.inputs.segmenter)
+
+    def fit_picture(self, picture: Image.Image) -> NDArray[np.uint8]:
+        """A picture on the clip's canvas, (H, W, 3): its own aspect, the models' area or up to `max_side`²."""
+        picture = rgb_over_white(picture)
+        own_side, side = math.sqrt(picture.width * picture.height), self.inputs.side
+        area_side = min(max(own_side, side), self.max_side or side)
+        size = fit_size(picture.width, picture.height, area_side, self.inputs.factor)
+        return np.asarray(
+            picture.resize(size, Image.Resampling.LANCZOS) if picture.size != size else picture
+        )
+
+    def align(self, character: Character, motion: Motion, settings: Settings) -> Alignment:
+        """PATA alone: no diffusion model is touched."""
+        alignment = self._aligned(character, motion, settings)
+        if alignment.errors:
+            return alignment
+        if settings.loop:
+            alignment = alignment.repeated(settings.frames)
+        poses = len(motion.poses)
+        notes = clip_length(settings.frames, alignment.transition, poses, MAX_FRAMES, settings.loop)
+        return replace(alignment, findings=(*alignment.findings, *notes))
+
+    def _aligned(self, character: Character, motion: Motion, settings: Settings) -> Alignment:
+        height, width = character.picture.shape[:2]
+        motion = motion.mirrored() if settings.mirror else motion
+        if settings.pata:
+            transition = None if settings.transition_frames < 0 else settings.transition_frames
+            how = PataSettings(
+                anchor=settings.anchor,  # type: ignore[arg-type]
+                retarget_limbs=settings.retarget_limbs,
+                smooth=settings.smooth,
+                transition_frames=transition,
+                scale=settings.motion_scale,
+                shift=(settings.shift_x, settings.shift_y),
+            )
+            return align(character.pose, motion, width, height, how, settings.frames)
+        scale = (width / motion.width, height / motion.height)
+        poses = tuple(pose.scaled(*scale) for pose in motion.poses[: settings.frames - 1])
+        nobody = not any(pose.visible().any() for pose in poses)
+        findings = (nobody_in_clip(len(poses)),) if nobody else ()
+        return Alignment((character.pose, *poses), 0, motion.fps, findings)

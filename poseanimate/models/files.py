@@ -1,0 +1,227 @@
+"""Where a model family's files are: every repository id and revision, and checks that need no network.
+
+All families are diffusers folders of Stable Diffusion 1.5's shape and are read by the same code: `pocket`, tiny,
+shipped with the package; `sd15`, Stable Diffusion 1.5 with an OpenPose ControlNet; any folder or repository of that
+layout, such as a fine-tune, with its own ControlNet or sd15's.
+
+Notable: torch isn't imported here, so a wrong name is refused at once.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from poseanimate.errors import ModelsError, first_line
+from poseanimate.models.hub import OnMessage, Repository, fetch, network_files
+
+POCKET = Path(__file__).resolve().parents[1] / "pocket" / "weights"
+SD15 = Repository(
+    "stable-diffusion-v1-5/stable-diffusion-v1-5", "451f4fe16113bff5a5d2269ed5ad43b0592e9a14"
+)
+SD15_CONTROLNET = Repository(
+    "lllyasviel/control_v11p_sd15_openpose", "9ae9f970358db89e211b87c915f9535c6686d5ba"
+)
+OPENPOSE = Repository("lllyasviel/Annotators", "982e7edaec38759d914a963c48c4726685de7d96")
+OPENPOSE_FILES = ["body_pose_model.pth", "hand_pose_model.pth", "facenet.pth"]
+DWPOSE = Repository("yzd-v/DWPose", "1a7144101628d69ee7a3768d1ee3a094070dc388")
+IP_ADAPTER = Repository("h94/IP-Adapter", "018e402774aeeddd60609b4ecdb7e298259dc729")
+IP_ADAPTER_FOLDER, PERCEPTION_FOLDER = "ip_adapter", "perception"  # of a models folder
+INDEX = "model_index.json"
+PARTS = ("unet", "vae", "text_encoder", "tokenizer", "scheduler")
+VOCABULARIES = (("tokenizer.json",), ("vocab.json", "merges.txt"))
+AUTOENCODERS = ("AutoencoderKL", "AutoencoderDC", "AutoencoderTiny")
+WITHOUT_WEIGHTS = ("tokenizer", "scheduler")
+UNUSABLE = (OSError, ValueError, LookupError, TypeError)
+REMEDY = "Name 'pocket', 'sd15', a folder in diffusers' layout (model_index.json, unet/, …), or OWNER/NAME of the hub."
+
+
+@dataclass(frozen=True)
+class ModelFiles:
+    """The folders of a family.
+
+    name: of the family, for people. base: the folder of the family. parts: the folders of its networks, tokenizer and
+    scheduler by name. side: of the square pictures that the family was trained on, px. factor: how many pixels a side
+    of a latent covers.
+    """
+
+    name: str
+    base: Path
+    parts: Mapping[str, Path]
+    side: int
+    factor: int
+
+    @property
+    def perception(self) -> Path | None:
+        """The folder of the family's own detector and segmenter, if it has them."""
+        folder = self.base / PERCEPTION_FOLDER
+        return folder if folder.is_dir() else None
+
+
+def default_models() -> str:
+    """The family that is loaded where none is named: sd15 where there is a GPU, else pocket."""
+    return "sd15" if has_gpu() else "pocket"
+
+
+def has_gpu() -> bool:
+    """Whether torch finds a GPU. Without a driver it can't, so torch isn't imported to ask."""
+    if "torch" not in sys.modules and not _has_gpu_driver():
+        return False
+    import torch
+
+    return torch.cuda.is_available()
+
+
+def has_ip_adapter(name: str) -> bool:
+    """Whether the models of a name, as `load_models` takes it, have an IP-Adapter; without loading them."""
+    if name == "pocket":
+        return False
+    return not os.path.isdir(name) or os.path.isdir(Path(name) / IP_ADAPTER_FOLDER)
+
+
+def find_files(
+    name: str,
+    *,
+    controlnet: str = "",
+    vae: str = "",
+    weights: bool = True,
+    on_message: OnMessage = lambda _: None,
+) -> ModelFiles:
+    """Finds a family's files, and downloads those that are missing.
+
+    Args:
+        name, controlnet, vae: see `loading.load_models`.
+        weights: whether the networks will be loaded; otherwise only what tells the sizes is fetched and checked.
+        on_message: receives sentences about downloads.
+
+    Raises:
+        ModelsError: there are no such models, they are incomplete, or they can't be downloaded.
+    """
+    base = _find_base(name, weights, on_message)
+    _check_index(base / INDEX, name)
+    parts = {part: base / part for part in PARTS}
+    if vae:
+        parts["vae"] = _find_network(vae, "vae", on_message)
+    if weights:
+        _check_complete(parts, name)
+        parts["controlnet"] = _find_controlnet(name, base, controlnet, on_message)
+        _check_complete(parts, name)
+    try:
+        unet, autoencoder = (read_config(parts[part]) for part in ("unet", "vae"))
+        kind = autoencoder["_class_name"]
+        if kind not in AUTOENCODERS:
+            raise ValueError(f"autoencoder {kind} is not one of {', '.join(AUTOENCODERS)}")
+        factor = latent_factor(autoencoder)
+        side = int(unet["sample_size"] * factor)
+    except UNUSABLE as error:
+        raise ModelsError(
+            f"The models {name!r} can't be loaded ({first_line(error)}).", REMEDY
+        ) from error
+    shown = Path(name).resolve().name if os.path.isdir(name) else name
+    return ModelFiles(shown, base, parts, side, factor)
+
+
+def latent_factor(config: Mapping[str, Any]) -> int:
+    """How many pixels a side of an autoencoder's latents covers, by the autoencoder's config."""
+    levels = config.get("encoder_block_out_channels") or config["block_out_channels"]
+    return int(2 ** (len(levels) - 1))
+
+
+def _has_gpu_driver() -> bool:
+    if os.path.exists("/dev/kfd"):  # AMD's
+        return True
+    for library in ("libcuda.so.1", "nvcuda.dll"):
+        try:
+            ctypes.CDLL(library)
+            return True
+        except OSError:
+            pass
+    return False
+
+
+def _find_base(name: str, weights: bool, on_message: OnMessage) -> Path:
+    """The folder that holds a family's networks."""
+    if name == "pocket":
+        return POCKET
+    if name != "sd15" and os.path.isfile(Path(name) / INDEX):  # whatever the name's characters
+        return Path(name)
+    repository = SD15 if name == "sd15" else Repository.parse(name)
+    if repository is None or os.path.exists(name):
+        raise ModelsError(f"{name!r} is no models folder: it holds no {INDEX}.", REMEDY)
+
+    def choose(names: list[str]) -> list[str]:
+        if not weights:
+            return [INDEX, "unet/config.json", "vae/config.json"]
+        folders = (*PARTS, "controlnet")
+        return [INDEX] + [file for part in folders for file in network_files(names, part)]
+
+    return fetch(repository, choose, on_message)
+
+
+def _find_controlnet(name: str, base: Path, other: str, on_message: OnMessage) -> Path:
+    """The folder of the ControlNet: another one, the family's own, or sd15's."""
+    if other:
+        return _find_network(other, "controlnet", on_message)
+    if name != "sd15" and (base / "controlnet").is_dir():
+        return base / "controlnet"
+    return fetch(SD15_CONTROLNET, lambda names: network_files(names, ""), on_message)
+
+
+def _find_network(name: str, part: str, on_message: OnMessage) -> Path:
+    """The folder of one network: named itself, or as part of a family."""
+    folder = Path(name)
+    if not os.path.isdir(name):
+        repository = Repository.parse(name)
+        if repository is None:
+            raise ModelsError(
+                f"{name!r} is neither a folder nor a repository.",
+                f"Name a folder with the network's config.json, or OWNER/NAME of the hub, for {part}.",
+            )
+        folder = fetch(
+            repository,
+            lambda names: network_files(names, part) or network_files(names, ""),
+            on_message,
+        )
+    return folder / part if (folder / part).is_dir() else folder
+
+
+def _check_index(index: Path, name: str) -> None:
+    try:
+        pipeline = str(json.loads(index.read_text(encoding="utf-8"))["_class_name"])
+    except UNUSABLE as error:
+        raise ModelsError(
+            f"The models {name!r} can't be loaded: {INDEX} isn't readable.", REMEDY
+        ) from error
+    if not pipeline.startswith("StableDiffusion") or "XL" in pipeline or "3" in pipeline:
+        raise ModelsError(
+            f"The models {name!r} are for {pipeline}, not of Stable Diffusion 1.5's kind.", REMEDY
+        )
+
+
+def _check_complete(folders: dict[str, Path], name: str) -> None:
+    for part, folder in folders.items():
+        if not folder.is_dir():
+            raise ModelsError(f"The models {name!r} are incomplete: {part}/ is missing.", REMEDY)
+        if part not in WITHOUT_WEIGHTS and not list(folder.glob("*.safetensors")):
+            raise ModelsError(
+                f"The models {name!r} are incomplete: {part}/ holds no safetensors.",
+                "Start again with a connection to go on fetching; pickled weights aren't read: convert them.",
+            )
+    tokenizer = folders["tokenizer"]
+    if not any(all((tokenizer / file).is_file() for file in files) for files in VOCABULARIES):
+        raise ModelsError(
+            f"The models {name!r} are incomplete: tokenizer/ holds no vocabulary.",
+            "Start again with a connection to go on fetching; it is tokenizer.json, or vocab.json and merges.txt.",
+        )
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """The config.json of a network's folder."""
+    config: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    return config
