@@ -166,7 +166,7 @@ def _memory(figures: dict[str, Any]) -> list[str]:
         for clip in memory["clips"].values()
     ]
     return [
-        f"Memory, each clip in a process of its own, T={memory['steps']}, {memory['chunk_size']} frames together.",
+        f"Memory, each clip in a process of its own, T={memory['steps']}, {memory['chunk_size']} frames to a chunk.",
         "",
         *_rows(" frames | peak | before the run | s ", rows),
     ]

@@ -837,7 +837,7 @@ def test_a_motion_without_anybody_is_refused_before_any_work(pata: bool) -> None
     assert caught.value.remedy
 
 
-def test_verdicts_speak_of_what_the_clip_shows() -> None:
+def test_findings_speak_of_what_the_clip_shows() -> None:
     animator = Animator(tiny_models())
     character = animator.character(picture())
     leaving = replace(walk(), poses=(*walk().poses[:3], *[Pose.absent()] * 20))

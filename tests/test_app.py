@@ -6,6 +6,7 @@ import argparse
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,6 +23,7 @@ from helpers.tiny import tiny_models
 from poseanimate.cli import serve as serving
 from poseanimate.cli.arguments import add_serving
 from poseanimate.cli.main import main
+from poseanimate.engines.late import LateEngine
 from poseanimate.errors import ModelsError
 from poseanimate.models import loading
 from poseanimate.models.family import Models
@@ -203,18 +205,57 @@ def test_the_page_answers_before_its_models_are_loaded(
     assert find(served[0])
 
 
-def test_models_that_fail_behind_the_page_are_reported_there_and_in_the_terminal(
-    served: list[gradio.Blocks], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("failure", "code", "told", "err"),
+    [
+        (
+            ModelsError("The weights are torn.", "Get others."),
+            2,
+            "torn",
+            "error: The weights are torn. Get others.\n",
+        ),
+        (KeyboardInterrupt(), 0, "aren't loaded", ""),
+    ],
+    ids=["torn", "interrupted"],
+)
+def test_models_that_fail_behind_the_page_end_it_and_who_waited_is_told(
+    served: list[gradio.Blocks],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    failure: BaseException,
+    code: int,
+    told: str,
+    err: str,
 ) -> None:
-    def load(*_: object, **__: object) -> Models:
-        raise ModelsError("The weights are torn.", "Mend them.")
+    """A request waits for the models; when they fail it gets a sentence, and the process ends."""
+    answers: list[str] = []
 
-    monkeypatch.setattr(loading, "load_models", load)
-    assert main(["serve", "--models", "pocket"]) == 0
-    assert capsys.readouterr().err == "The weights are torn. Mend them.\n"
-    for _ in range(2):
-        with pytest.raises(gradio_client.exceptions.AppError, match="weights are torn"):
+    def ask() -> None:
+        try:
             find(served[0])
+        except gradio_client.exceptions.AppError as error:
+            answers.append(str(error))
+
+    visitor = threading.Thread(target=ask)
+    waiting, wait = threading.Event(), LateEngine.__getattr__
+
+    def watched(self: LateEngine, name: str) -> object:
+        waiting.set()
+        return wait(self, name)
+
+    def load(*_: object, **__: object) -> Models:
+        visitor.start()
+        assert waiting.wait(TIMEOUT_S)
+        raise failure
+
+    monkeypatch.setattr(LateEngine, "__getattr__", watched)
+    monkeypatch.setattr(loading, "load_models", load)
+    # the page stays up until its visitor has the answer, as a slow close would have it
+    close = gradio.Blocks.close
+    monkeypatch.setattr(gradio.Blocks, "close", lambda self: (visitor.join(TIMEOUT_S), close(self)))
+    assert main(["serve", "--models", "pocket"]) == code
+    assert len(answers) == 1 and told in answers[0]
+    assert capsys.readouterr().err == err
 
 
 def test_an_interrupt_before_the_page_is_up_ends_it(

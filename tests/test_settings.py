@@ -200,11 +200,11 @@ def test_baselines_have_none_of_the_papers_modules(name: str) -> None:
     assert not any(getattr(baseline, module) for module in modules)
     assert baseline.follows_source == (name != "baseline-controlnet")
     assert baseline.prompted_by_picture == (name == "baseline-ip-adapter")
-    sampling = ("num_inference_steps", "guidance_scale", "frames")
+    tuned = ("num_inference_steps", "guidance_scale", "frames", "inner_steps", "frame_masks")
     balanced = Settings.preset("balanced")
-    assert all(getattr(baseline, each) == getattr(balanced, each) for each in sampling)
+    assert all(getattr(baseline, each) == getattr(balanced, each) for each in tuned)
     others = {"baseline": "none", "start": "inverted", **dict.fromkeys(modules, True)}
-    others |= {each: getattr(Settings(), each) for each in sampling}
+    others |= {each: getattr(Settings(), each) for each in (*tuned, "source_learning_rate")}
     assert baseline.changed(others) == Settings()
 
 

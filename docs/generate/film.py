@@ -1,6 +1,8 @@
 """The README's film: in the running app an example and a motion are picked, and a clip is made and plays.
 
-Notable: the window is smaller than a desk's, and scrolls to what is done; waiting is cut short, the clip isn't.
+To run: `PYTHONPATH=tests python docs/generate/film.py`.
+
+Notable: the window is smaller than a desk's and scrolls to what is done; waiting is cut short, the clip isn't.
 """
 
 from __future__ import annotations

@@ -188,8 +188,10 @@ def print_message(text: str) -> None:
 @contextlib.contextmanager
 def without_gc() -> Iterator[None]:
     """Pauses the garbage collector, which takes a third of the time in which torch and diffusers are imported."""
+    was_on = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
-        gc.enable()
+        if was_on:
+            gc.enable()

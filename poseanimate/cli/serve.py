@@ -13,7 +13,6 @@ ON_ZERO_GPU = os.environ.get("SPACES_ZERO_GPU", "").lower() in ("1", "true")
 if ON_ZERO_GPU:
     import spaces  # noqa: F401  it must be imported before torch
 
-import sys
 from collections.abc import Callable
 from typing import cast
 
@@ -21,7 +20,7 @@ from poseanimate.cli.arguments import chosen_models
 from poseanimate.cli.inputs import without_gc
 from poseanimate.engines.engine import Engine
 from poseanimate.engines.late import LateEngine
-from poseanimate.errors import PoseAnimateError
+from poseanimate.errors import DeviceError, PoseAnimateError
 from poseanimate.inputs.aligner import check_max_side
 from poseanimate.models.files import default_models, find_files, has_ip_adapter
 from poseanimate.models.input_models import check_names
@@ -80,7 +79,7 @@ def run(options: argparse.Namespace) -> None:
         options: see `arguments.add_serving`.
 
     Raises:
-        PoseAnimateError: options, models or cache can't be used.
+        PoseAnimateError: options, models or cache can't be used; also once the page answers.
     """
     name = check(options)
     cache = StageCache(default_folder(), default_size())
@@ -100,21 +99,21 @@ def run(options: argparse.Namespace) -> None:
         if not ON_ZERO_GPU:
             load_late(late, lambda: create_engine(options, name, cache))
         demo.block_thread()
-    except (
-        KeyboardInterrupt
-    ):  # Gradio handles it in `block_thread` alone: its server would keep the process alive
-        demo.close()
+    except BaseException as error:
+        demo.close()  # its server would keep the process alive: Gradio closes it in `block_thread` alone
+        if not isinstance(error, KeyboardInterrupt):
+            raise
 
 
 def load_late(late: LateEngine, load: Callable[[], Engine]) -> None:
-    """Loads the engine of a page that is already served; a failure is reported here and on the page."""
+    """Loads the engine of a page that is already served; whoever waits for it learns of a failure."""
     try:
         late.set(load())
-    except PoseAnimateError as error:
-        late.fail(error)
-        print(error, file=sys.stderr, flush=True)
-    except Exception as error:
-        late.fail(error)
+    except BaseException as error:
+        if not isinstance(error, PoseAnimateError):
+            late.fail(DeviceError("The models aren't loaded.", "Start the program again."))
+        else:
+            late.fail(error)
         raise
 
 

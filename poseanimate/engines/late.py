@@ -5,6 +5,8 @@ from __future__ import annotations
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
+from poseanimate.errors import PoseAnimateError
+
 if TYPE_CHECKING:
     from poseanimate.engines.engine import Engine
 
@@ -31,7 +33,7 @@ class LateEngine:
         """The engine is loaded."""
         self._loaded.set_result(engine)
 
-    def fail(self, error: Exception) -> None:
+    def fail(self, error: PoseAnimateError) -> None:
         """The engine can't be loaded."""
         self._loaded.set_exception(error)
 

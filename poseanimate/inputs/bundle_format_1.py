@@ -44,6 +44,8 @@ def migrate_settings(settings: Mapping[str, Any]) -> tuple[dict[str, Any], tuple
     found["baseline"] = attention
     if weight:
         found["baseline"] = "ip_adapter"
-        if (attention, weight) != ("spatio_temporal", 1):
-            lost.append(f"image_prompt={weight!r:.40}")
+        if settings.get("pose_in_generation") is True:  # which didn't exclude the picture
+            found["pacm_pose"] = False
+        if (attention, weight, found.get("dcam")) != ("spatio_temporal", 1, False):
+            lost.append(f"image_prompt={weight!r:.40}")  # with DCAM the picture is no prompt now
     return found, tuple(lost)

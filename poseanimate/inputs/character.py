@@ -14,9 +14,8 @@ from poseanimate.poses.silhouette import Silhouette, draw_nearest_region
 from poseanimate.poses.skeleton import Pose
 
 MIN_JOINTS = 3
-COVERED = (
-    0.5  # share of the joints that the segmenter's mask must cover; else it shows something else
-)
+# share of the joints that the segmenter's mask must cover; else it shows something else
+COVERED = 0.5
 
 
 @dataclass(frozen=True, eq=False)

@@ -135,8 +135,8 @@ class Run:
                 if not is_out_of_memory(error) or self.current_chunk_size == 1:
                     raise
             else:
+                previous = chunk.last  # before decoding: the former one's keys and values can go
                 yield from self._decode(chunk, masks, frames)
-                previous = chunk.last
                 continue
             # out here, where the error no longer holds what was being worked on
             self.current_chunk_size //= 2

@@ -53,7 +53,7 @@ class Stages:
     """What the stages of one run share.
 
     tokens: positions in the prompt of what stands for the character.
-    cached: stages whose results came from the cache. calls: function evaluations in samples, by stage.
+    cached: stages whose results came from the cache. calls: NFE (function evaluations, in samples), by stage.
     """
 
     models: Models

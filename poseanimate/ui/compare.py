@@ -162,7 +162,7 @@ def by_modules(settings: Settings) -> dict[str, Settings]:
     """The job as set, and without each of its modules."""
     on = [name for name in MODULES if getattr(settings, name)]
     return {"as set": settings} | {
-        f"less {texts.label(n)}": settings.changed({n: False}) for n in on
+        f"without {texts.label(n)}": settings.changed({n: False}) for n in on
     }
 
 

@@ -198,7 +198,9 @@ def test_files_of_the_server_are_not_served(app: App, visitor: Visitor, path: st
     assert answer.read().startswith((b'{"detail":"File not allowed', b'{"detail":"Forbidden"'))
 
 
-def test_the_cache_of_stages_and_the_shelf_are_not_served(app: App, visitor: Visitor) -> None:
+def test_the_cache_of_stages_and_the_shared_clips_are_not_served(
+    app: App, visitor: Visitor
+) -> None:
     assert visitor.animate(**QUICK).success and visitor.ask("share").success
     files = [path for path in (*app.cache.rglob("*"), *app.shared_clips.folder.iterdir())]
     assert {path.parent for path in files} == {app.cache, app.shared_clips.folder}
@@ -274,7 +276,7 @@ def test_a_file_that_is_no_upload_is_refused_to_programs(
     assert re.search("^$|no uploaded file|no setting|settings are|frames is", answer.said.strip())
 
 
-def test_a_file_of_the_shelf_is_no_bundle_to_upload(app: App, visitor: Visitor) -> None:
+def test_a_file_of_the_shared_clips_is_no_bundle_to_upload(app: App, visitor: Visitor) -> None:
     token = app.shared_clips.put(a_bundle())
     (path,) = app.shared_clips.folder.glob(f"{token.id}*")
     answer = visitor.ask("restore", file_data(str(path)))

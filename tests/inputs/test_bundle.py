@@ -112,9 +112,24 @@ def test_a_bundle_of_format_1_opens() -> None:
         ),
         ({"baseline_attention": "cross_frame"}, {"baseline": "cross_frame"}, ()),
         (
+            {
+                "baseline_attention": "spatio_temporal",
+                "image_prompt": 1.0,
+                "dcam": False,
+                "pacm_pose": False,
+            },
+            {"baseline": "ip_adapter", "dcam": False, "pacm_pose": False},
+            (),
+        ),
+        (
             {"baseline_attention": "spatio_temporal", "image_prompt": 1.0},
             {"baseline": "ip_adapter"},
-            (),
+            ("image_prompt=1.0",),
+        ),
+        (
+            {"image_prompt": 1.0, "pose_in_generation": True, "dcam": False},
+            {"baseline": "ip_adapter", "dcam": False, "pacm_pose": False},
+            ("pose_in_generation=True", "image_prompt=1.0"),
         ),
         ({"image_prompt": 0.5}, {"baseline": "ip_adapter"}, ("image_prompt=0.5",)),
     ],

@@ -120,7 +120,7 @@ def test_sampling_undoes_inversion_up_to_an_error_that_falls_with_the_step() -> 
         return eps.predict(z, timestep, eps.prompt, pose_cond)
 
     def error(steps: int) -> float:
-        """Of z_0, root mean square, relative to config far inversion leads away from it."""
+        """Of z_0, root mean square, relative to how far inversion leads away from it."""
         whole, half = DDIM.from_scheduler(build_scheduler(), steps), steps // 2
         ddim = DDIM(whole.timesteps[:half], whole.alpha_bar[: half + 1])
         *_, z_t = invert(ddim, z_0, predict)

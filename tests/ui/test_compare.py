@@ -55,15 +55,15 @@ def answers(
 
 def test_modules_go_one_at_a_time() -> None:
     jobs = by_modules(Settings())
-    assert list(jobs) == ["as set", *(f"less {texts.label(name)}" for name in MODULES)]
+    assert list(jobs) == ["as set", *(f"without {texts.label(name)}" for name in MODULES)]
     for name in MODULES:
-        off = [each for each in MODULES if not getattr(jobs[f"less {texts.label(name)}"], each)]
+        off = [each for each in MODULES if not getattr(jobs[f"without {texts.label(name)}"], each)]
         assert off == [name]
     assert list(by_modules(QUICK)) == [
         "as set",
-        "less PATA · alignment",
-        "less PACM · source",
-        "less DCAM · consistency",
+        "without PATA · alignment",
+        "without PACM · source",
+        "without DCAM · consistency",
     ]
 
 
@@ -103,7 +103,13 @@ def test_tiles_are_in_step_and_the_shorter_clip_waits() -> None:
 
 def test_letters_of_the_page_are_drawn_above_the_tiles() -> None:
     frames = [np.zeros((32, 32, 3), np.uint8)]
-    names = ("λ1 first", "η1 first", "?1 first", "less PATA · alignment", "less PATA ? alignment")
+    names = (
+        "λ1 first",
+        "η1 first",
+        "?1 first",
+        "without PATA · alignment",
+        "without PATA ? alignment",
+    )
     headers = {side_by_side({name: frames})[0][:LABEL_PX].tobytes() for name in names}
     assert len(headers) == len(names)
 

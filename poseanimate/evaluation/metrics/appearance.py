@@ -17,9 +17,8 @@ from poseanimate.poses.skeleton import Pose
 
 MIN_LETTER_PX = 24  # to tell letters apart; fewer are left where an arm covers them
 MIN_CLOTH_PX = 5  # to tell the colour of a garment
-BLEND_RANGE = (
-    40.0  # RGB distance from two colours' blends beyond which a pixel is evidence of neither
-)
+# RGB distance from two colours' blends beyond which a pixel is evidence of neither
+BLEND_RANGE = 40.0
 
 
 def identity_error(made: Picture, truth: Picture, pose: Pose, radius: int = 2) -> float:
