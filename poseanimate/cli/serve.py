@@ -17,7 +17,7 @@ from collections.abc import Callable
 from typing import cast
 
 from poseanimate.cli.arguments import chosen_models
-from poseanimate.cli.inputs import without_gc
+from poseanimate.cli.inputs import fast_imports
 from poseanimate.engines.engine import Engine
 from poseanimate.engines.late import LateEngine
 from poseanimate.errors import DeviceError, PoseAnimateError
@@ -58,17 +58,17 @@ def create_engine(options: argparse.Namespace, name: str, cache: StageCache) -> 
     Raises:
         PoseAnimateError: models or size can't be used.
     """
-    with without_gc():
+    with fast_imports():
         from poseanimate.animator import Animator
         from poseanimate.engines.zero_gpu import ZeroGPU
         from poseanimate.models.loading import load_models
 
-        models = load_models(
-            name,
-            inputs_device="cpu" if ON_ZERO_GPU else None,
-            **chosen_models(options),
-            on_message=print_message,
-        )
+    models = load_models(
+        name,
+        inputs_device="cpu" if ON_ZERO_GPU else None,
+        **chosen_models(options),
+        on_message=print_message,
+    )
     return (ZeroGPU if ON_ZERO_GPU else Animator)(models, cache, options.max_side)
 
 
