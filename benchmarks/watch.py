@@ -7,6 +7,7 @@ event. Nothing depends on the engine's internals, so it can change without chang
 from __future__ import annotations
 
 import contextlib
+import gc
 import resource
 import sys
 import time
@@ -181,6 +182,7 @@ def peak_memory(device: torch.device) -> Iterator[Reading]:
         yield reading
         reading.value = float(torch.cuda.max_memory_allocated(device))
         return
+    gc.collect()  # garbage that goes meanwhile would hide what comes
     with contextlib.suppress(OSError):  # resets the peak on Linux
         Path("/proc/self/clear_refs").write_text("5")
     yield reading

@@ -87,7 +87,7 @@ def test_the_picture_is_seen_as_diffusers_lets_it_be_seen(
     for name, processor in theirs.attn_processors.items():
         if is_cross_attention(name):
             processor.scale = [0.7]
-    _, encoder, processor = adapter._loaded
+    _, encoder, processor = adapter._parts
     with torch.no_grad():
         seen = encoder(**processor(picture(), return_tensors="pt")).image_embeds
         embeds = torch.cat([torch.zeros_like(seen), seen])[-branches:]
