@@ -27,11 +27,8 @@ MOST_PROCESSES = 8
 # the longest, in falling order: started last, they would be waited for alone
 LONGEST_FIRST = (
     "test_sd15",
-    "test_page",
     "test_animator",
     "test_faults",
-    "test_theme",
-    "test_attacks",
 )
 
 
