@@ -57,7 +57,7 @@ HEAVY = {"torch", "diffusers", "transformers", "gradio", "huggingface_hub", "onn
         pytest.param(
             ("animate", WHO, "walk", "-o", "clip.mp4", "--models", "pocket", "--preset", "fast", "--frames", "2",
              "--set", "num_inference_steps=2"),
-            {"gradio", "onnxruntime", "rembg", "scipy"}, marks=pytest.mark.slow,
+            {"gradio", "onnxruntime", "rembg"}, marks=pytest.mark.slow,
         ),
     ],
     ids=lambda value: value[0] if isinstance(value, tuple) else None,
