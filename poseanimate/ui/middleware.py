@@ -1,8 +1,8 @@
 """ASGI middleware in front of Gradio's server: limits on request bodies, and results that reach every page.
 
 Gradio's page asks for a result (/queue/join) and reads all results from one stream (/queue/data), which the server ends
-when nothing is pending. If the answer to the page's next request arrives before the page has read that end, it takes
-the stream for open and waits on it until something else is requested. `StreamOrder` prevents this.
+whenever nothing is pending. Around these ends a busy machine loses results: a page that gets the answer to its next
+request before it has read the end takes the stream for open, and waits on it. `StreamOrder` makes them rare and safe.
 """
 
 from __future__ import annotations
@@ -21,6 +21,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 JOIN, DATA = "/gradio_api/queue/join", "/gradio_api/queue/data"
 STREAM_END = b'"msg":"close_stream"'
+IDLE_S = (
+    5.0  # what a page asks for because of a result comes within less, on a busy machine as well
+)
 HANG_UP_S = 2.0  # then the page has read the end, even if it keeps the connection
 TIMEOUT_S = 5.0  # for a connection that accepts no more data
 
@@ -51,21 +54,29 @@ class BodyLimit:
 
 
 class StreamOrder:
-    """Answers a session's next request only after its page has hung up on the stream that was ended.
+    """Keeps a session's stream open from one request to the next, and ends it only when the page asks for nothing.
 
-    A page hangs up as soon as it reads the end. The stream's last, empty chunk is held back until then, because
-    afterwards the page's hanging up can't be told from the server's.
+    A request that comes while the stream is being ended is answered after the page has hung up, which it does as soon
+    as it reads the end. The stream's last, empty chunk is held back until then, because afterwards the page's hanging
+    up can't be told from the server's.
 
     Args:
+        idle_s: how long a stream stays open when nothing is pending.
         hang_up_s: how long to wait for the page to hang up.
         timeout_s: how long a request waits for the stream's end at most.
     """
 
     def __init__(
-        self, app: ASGIApp, hang_up_s: float = HANG_UP_S, timeout_s: float = TIMEOUT_S
+        self,
+        app: ASGIApp,
+        idle_s: float = IDLE_S,
+        hang_up_s: float = HANG_UP_S,
+        timeout_s: float = TIMEOUT_S,
     ) -> None:
-        self.app, self.hang_up_s, self.timeout_s = app, hang_up_s, timeout_s
-        self._ending: dict[str, asyncio.Event] = {}
+        self.app = app
+        self.idle_s, self.hang_up_s, self.timeout_s = idle_s, hang_up_s, timeout_s
+        self._idle: dict[str, asyncio.Event] = {}  # set by the session's next request
+        self._ending: dict[str, asyncio.Event] = {}  # set when the page has hung up
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope["path"].rstrip("/") if scope["type"] == "http" else ""
@@ -78,18 +89,49 @@ class StreamOrder:
 
     async def _stream(self, scope: Scope, receive: Receive, send: Send) -> None:
         session = parse_qs(scope["query_string"].decode("latin-1")).get("session_hash", [""])[-1]
-        ended = asyncio.Event()
+        asked = asyncio.Event()
+        started = False
+        end: list[Message] = []
 
-        async def send_end_last(message: Message) -> None:
-            if STREAM_END in message.get("body", b""):
-                self._ending[session] = ended
-            elif self._ending.get(session) is ended and not message.get("more_body"):
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(_hang_up(receive), self.hang_up_s)
-            await send(message)
+        async def send_but_the_end(message: Message) -> None:
+            nonlocal started
+            if end or STREAM_END in message.get("body", b""):
+                self._idle[session] = asked
+                end.append(message)
+            elif not (started and message["type"] == "http.response.start"):
+                started = True
+                await send(message)
 
         try:
-            await self.app(scope, receive, send_end_last)
+            await self.app(scope, receive, send_but_the_end)
+            while end and await self._asked_again(asked, receive):
+                end.clear()
+                asked.clear()
+                await self.app(scope, receive, send_but_the_end)
+        finally:
+            if self._idle.get(session) is asked:
+                del self._idle[session]
+        if end:
+            await self._end(session, end, receive, send)
+
+    async def _asked_again(self, asked: asyncio.Event, receive: Receive) -> bool:
+        """Waits for the session's next request, for the page to hang up, or for the end of the idle time."""
+        waits = [asyncio.ensure_future(asked.wait()), asyncio.ensure_future(_hang_up(receive))]
+        try:
+            await asyncio.wait(waits, timeout=self.idle_s, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+        return asked.is_set() and not waits[1].done()
+
+    async def _end(self, session: str, end: list[Message], receive: Receive, send: Send) -> None:
+        ended = self._ending[session] = asyncio.Event()
+        try:
+            await send(end[0])
+            with suppress(TimeoutError):
+                await asyncio.wait_for(_hang_up(receive), self.hang_up_s)
+            for message in end[1:]:
+                await send(message)
         finally:
             ended.set()
             if self._ending.get(session) is ended:
@@ -104,11 +146,13 @@ class StreamOrder:
             return message
 
         async def send_after_stream(message: Message) -> None:
-            if self._ending and message["type"] == "http.response.start":
-                ending = self._ending.get(_session(body))
-                if ending is not None:
+            if message["type"] == "http.response.start" and (self._idle or self._ending):
+                session = _session(body)
+                if session in self._idle:
+                    self._idle[session].set()
+                elif session in self._ending:
                     with suppress(TimeoutError):
-                        await asyncio.wait_for(ending.wait(), self.timeout_s)
+                        await asyncio.wait_for(self._ending[session].wait(), self.timeout_s)
             await send(message)
 
         await self.app(scope, receive_copied, send_after_stream)

@@ -132,6 +132,7 @@ def test_the_whole_way(
     app.animator.go_on.set()
     expect(page.locator("#bar")).to_contain_text("Stopped. The 3 finished frames are kept")
     expect(page.locator("#clip video")).to_be_visible()
+    expect(page.locator("#downloads a[download$='.mp4']").first).to_be_visible()
 
     # again: what was done is not done again
     app.animator.hold_at = None
