@@ -140,11 +140,12 @@ def test_a_change_of_the_source_comes_after_packages_and_weights(
     steps: list[tuple[str, str]],
 ) -> None:
     work = [rest for step, rest in steps if step in ("RUN", "COPY")]
-    _, files, install, fetch, source = work
+    _, files, install, fetch, source, eyes = work
     assert files == "--chown=1000:1000 requirements.txt constraints.txt ./"
     assert install.endswith("-r requirements.txt -c constraints.txt")
     assert "hf download" in fetch
     assert source == "--chown=1000:1000 . ."
+    assert eyes == "python -m poseanimate.models.blazepose.files"  # its pin is in the source
 
 
 def test_requirements_and_extras_allow_what_is_pinned() -> None:

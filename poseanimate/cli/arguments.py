@@ -10,7 +10,7 @@ from typing import Any
 
 from poseanimate import __version__
 from poseanimate.models.pose_detection import DETECTORS
-from poseanimate.models.segmentation import REMBG_MODELS
+from poseanimate.models.segmentation import SEGMENTERS
 from poseanimate.settings import preset_names
 from poseanimate.storage.stage_cache import FOLDER_VARIABLE
 
@@ -256,7 +256,7 @@ _MODELS = {
     "vae": "folder or OWNER/NAME of another autoencoder",
     "detector": f"what finds poses: {'; '.join(f'{name}: {what}' for name, what in DETECTORS.items())}; "
     "default: the models' own, or the first of these",
-    "segmenter": f"what cuts characters out: {'; '.join(f'{name}: {what}' for name, what in REMBG_MODELS.items())}; "
+    "segmenter": f"what cuts characters out: {'; '.join(f'{name}: {what}' for name, what in SEGMENTERS.items())}; "
     "default: the models' own, or the first of these",
     "precision": "half or full; default: half on a GPU",
 }

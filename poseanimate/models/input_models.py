@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from poseanimate.errors import ModelsError
+from poseanimate.models.blazepose.detector import BlazePose
+from poseanimate.models.blazepose.files import MEDIAPIPE
+from poseanimate.models.blazepose.segmenter import BlazePoseSegmenter
 from poseanimate.models.dwpose import FILES as DWPOSE_FILES
 from poseanimate.models.dwpose import DWPoseDetector
 from poseanimate.models.files import (
@@ -17,7 +20,8 @@ from poseanimate.models.files import (
 )
 from poseanimate.models.hub import OnMessage, fetch
 from poseanimate.models.pose_detection import DETECTORS, OpenPoseDetector, PoseDetector
-from poseanimate.models.segmentation import REMBG_MODELS, RembgSegmenter, Segmenter
+from poseanimate.models.segmentation import REMBG_MODELS, SEGMENTERS, RembgSegmenter, Segmenter
+from poseanimate.models.wheel import fetch_members
 
 PRECISIONS = ("half", "full")
 
@@ -63,7 +67,7 @@ def check_names(detector: str = "", segmenter: str = "", precision: str = "") ->
     """Raises ModelsError where one of these isn't a name; "" is the default."""
     for kind, name, known in (
         ("pose detector", detector, tuple(DETECTORS)),
-        ("segmentation model", segmenter, tuple(REMBG_MODELS)),
+        ("segmentation model", segmenter, tuple(SEGMENTERS)),
         ("precision", precision, PRECISIONS),
     ):
         if name and name not in known:
@@ -84,14 +88,23 @@ def load_detector_and_segmenter(
     finds: PoseDetector = (
         own if own and not detector else _load_detector(detector, device, on_message)
     )
-    cuts = own if own and not segmenter else RembgSegmenter(segmenter or next(iter(REMBG_MODELS)))
+    cuts: Segmenter = own if own and not segmenter else _load_segmenter(segmenter, on_message)
     return finds, cuts
 
 
 def _load_detector(name: str, device: str, on_message: OnMessage) -> PoseDetector:
     family, _, whole = (name or next(iter(DETECTORS))).partition("-")
+    if family == "blazepose":
+        return BlazePose(fetch_members(MEDIAPIPE, on_message=on_message))
     if family == "dwpose":
         folder = fetch(DWPOSE, lambda names: [f for f in names if f in DWPOSE_FILES], on_message)
         return DWPoseDetector.load(folder, bool(whole), bool(whole))
     folder = fetch(OPENPOSE, lambda names: [f for f in names if f in OPENPOSE_FILES], on_message)
     return OpenPoseDetector.load(str(folder), device, hands=bool(whole), face=bool(whole))
+
+
+def _load_segmenter(name: str, on_message: OnMessage) -> Segmenter:
+    if name == "blazepose":
+        folder = fetch_members(MEDIAPIPE, on_message=on_message)
+        return BlazePoseSegmenter(BlazePose(folder), folder)
+    return RembgSegmenter(name or next(iter(REMBG_MODELS)))

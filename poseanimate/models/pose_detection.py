@@ -31,6 +31,7 @@ DETECTORS = {
     "openpose-whole": "OpenPose, body, hands and face; licensed for non-commercial research only",
     "dwpose": "DWPose, the body, with confidences; Apache licence",
     "dwpose-whole": "DWPose, body, hands and face; Apache licence",
+    "blazepose": "BlazePose, the body, of photographs and drawings on any CPU; Apache licence",
 }
 """Detectors by name, and what they are."""
 

@@ -18,6 +18,9 @@ REMBG_MODELS = {
 """rembg's models by name, and what they are for. Its others would download files or call services
 that nobody chose."""
 
+SEGMENTERS = REMBG_MODELS | {"blazepose": "people whom BlazePose finds, on any CPU"}
+"""Segmenters by name, and what they are for."""
+
 
 class Segmenter(Protocol):
     """Finds the character in a picture."""

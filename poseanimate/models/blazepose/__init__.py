@@ -1,0 +1,1 @@
+"""BlazePose (Bazarevsky et al. 2020), by MediaPipe's published networks: people, landmarks and masks."""
