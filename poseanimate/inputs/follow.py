@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
-
-import numpy as np
+from collections.abc import Generator
 
 from poseanimate.errors import NoCharacterError
 from poseanimate.media import Video
 from poseanimate.models.pose_detection import PoseDetector
+from poseanimate.poses.follow import Follower
 from poseanimate.poses.motion import Motion
-from poseanimate.poses.skeleton import NECK, FloatArray, Pose
+from poseanimate.poses.skeleton import Pose
 
 
 def follow_person(video: Video, detector: PoseDetector, name: str) -> Generator[Pose, None, Motion]:
@@ -29,13 +28,12 @@ def follow_person(video: Video, detector: PoseDetector, name: str) -> Generator[
         NoCharacterError: nobody is visible in any frame.
     """
     poses: list[Pose] = []
-    last_xy: FloatArray | None = None
+    follower = Follower()
     most = 0
     for frame in video.frames:
         people = [pose for pose in detector.detect(frame) if pose.visible().any()]
         most = max(most, len(people))
-        person = _choose(people, last_xy) if people else Pose.absent()
-        last_xy = _position(person) if people else last_xy
+        person = follower.choose(people)
         poses.append(person)
         yield person
     if most == 0:
@@ -45,16 +43,3 @@ def follow_person(video: Video, detector: PoseDetector, name: str) -> Generator[
         )
     height, width = video.frames[0].shape[:2]
     return Motion(tuple(poses), width, height, video.fps, name, most)
-
-
-def _choose(people: Sequence[Pose], last_xy: FloatArray | None) -> Pose:
-    if last_xy is None:
-        return people[0]
-    distances = [float(np.hypot(*(_position(pose) - last_xy))) for pose in people]
-    return people[int(np.argmin(distances))]
-
-
-def _position(pose: Pose) -> FloatArray:
-    """(2,): the neck, or the mean of the visible joints."""
-    seen = pose.visible()
-    return pose.xy[NECK] if seen[NECK] else np.asarray(pose.xy[seen].mean(axis=0))

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from poseanimate.errors import MotionError
-from poseanimate.poses.keypoints import (
-    MAX_FPS,
-    MAX_FRAMES,
-    MAX_SIDE_PX,
-    MIN_FPS,
-    person_json,
-    read_keypoints,
-)
-from poseanimate.poses.measures import person_size
+from poseanimate.poses.follow import Follower
+from poseanimate.poses.formats.limits import MAX_FPS, MAX_FRAMES, MAX_SIDE_PX, MIN_FPS
+from poseanimate.poses.formats.units import PIXELS
+from poseanimate.poses.keypoints import person_json, read_keypoint_files
 from poseanimate.poses.skeleton import Pose
 from poseanimate.resources import resource_folder
+
+DEFAULT_FPS = 12.0  # of pose files that name no rate
 
 PRESETS_FOLDER = resource_folder("presets") / "motions"
 
@@ -31,6 +29,7 @@ class Motion:
         fps: frames per second, 0.1 to 240.
         name: a human-readable name.
         people: the largest number of people in any frame of the original.
+        notes: sentences about what was left out or assumed when it was read.
 
     Raises:
         MotionError: one of these is outside its range.
@@ -42,6 +41,7 @@ class Motion:
     fps: float
     name: str
     people: int = 1
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not 1 <= len(self.poses) <= MAX_FRAMES:
@@ -76,6 +76,7 @@ class Motion:
         frames = [{"people": [person_json(pose)]} for pose in self.poses]
         document = {
             "fps": self.fps,
+            "units": PIXELS,
             "canvas_width": self.width,
             "canvas_height": self.height,
             "frames": frames,
@@ -83,18 +84,39 @@ class Motion:
         return json.dumps(document, separators=(",", ":"), allow_nan=False)
 
     @staticmethod
-    def from_json(text: str, name: str) -> Motion:
-        """Reads the largest person in each frame of OpenPose keypoint JSON (`read_keypoints`).
+    def from_json(text: str, name: str, fps: float | None = None) -> Motion:
+        """Reads one person's motion from pose JSON (`read_keypoints`): first the largest, who is then followed.
+
+        Args:
+            fps: frames per second; None for the file's own rate, or 12 if it names none.
 
         Raises:
             MotionError: see `read_keypoints`.
         """
-        found = read_keypoints(text, f"motion {name[:80]!r}")
-        poses = tuple(
-            max(people, key=_visible_size, default=Pose.absent()) for people in found.frames
-        )
-        most = max(map(len, found.frames))
-        return Motion(poses, found.width, found.height, found.fps, name, max(most, 1))
+        return Motion.from_files([(None, text)], name, fps)
+
+    @staticmethod
+    def from_files(
+        files: Sequence[tuple[int | None, str]], name: str, fps: float | None = None
+    ) -> Motion:
+        """As `from_json`, from several texts with the numbers of their frames (`read_keypoint_files`).
+
+        Raises:
+            MotionError: see `read_keypoints`.
+        """
+        found = read_keypoint_files(files, f"motion {name[:80]!r}")
+        follower = Follower()
+        poses = tuple(map(follower.choose, found.frames, found.numbers))
+        most = max(sum(bool(pose.visible().any()) for pose in people) for people in found.frames)
+        notes = found.notes
+        if fps is None:
+            fps = DEFAULT_FPS if found.fps is None else found.fps
+            if found.fps is None and len(poses) > 1:
+                notes = (
+                    *notes,
+                    f"The file names no frame rate; {fps:g} frames per second are taken.",
+                )
+        return Motion(poses, found.width, found.height, fps, name, max(most, 1), notes)
 
 
 def preset_names() -> list[str]:
@@ -125,8 +147,3 @@ def load_preset(name: str) -> Motion:
             f"Restore its file in {PRESETS_FOLDER}.",
         ) from error
     return Motion.from_json(text, name)
-
-
-def _visible_size(pose: Pose) -> tuple[bool, float]:
-    """Sort key for people by size; one visible joint ranks above none."""
-    return bool(pose.visible().any()), person_size(pose)

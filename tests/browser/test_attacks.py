@@ -365,7 +365,7 @@ def one(numbers: Any) -> str:
 
 
 POSES = {
-    "nan": (one([NAN] * 54), "NaN instead of a number"),
+    "nan": (one([NAN] * 54), "Nobody"),
     "infinity": (one([float("inf")] * 54), "Infinity instead of a number"),
     "far": (one(FAR), "beyond"),
     "overflow": (one(FAR).replace("1e+308", "1e999"), "finite number"),
@@ -384,7 +384,7 @@ def test_poses_that_cannot_be_get_a_sentence(visitor: Visitor, text: str, said: 
         visitor.ask("look", visitor.defaults("look")[0], text),
         visitor.animate(joints=text),
     ):
-        assert said in answer.said or "1 frames and" in answer.said
+        assert any(each in answer.said for each in (said, "1 frames and", "has 0 joints"))
 
 
 @pytest.mark.parametrize(

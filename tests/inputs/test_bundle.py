@@ -207,7 +207,7 @@ def twice() -> bytes:
         (lambda: packed(parts(job_json=with_settings(frames={"a": 1}))), "frames"),
         (lambda: packed(parts(picture_png=b"hello")), "not a picture"),
         (lambda: packed(parts(picture_png=big_picture())), "too large"),
-        (lambda: packed(parts(motion_json=b'{"frames": [{"people": NaN}]}')), "NaN"),
+        (lambda: packed(parts(motion_json=b'{"frames": [{"people": NaN}]}')), "not a list"),
         (lambda: packed(parts(motion_json=b"\xff")), "no text"),
     ],
 )  # fmt: skip

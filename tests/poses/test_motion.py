@@ -144,9 +144,7 @@ BAD = {
     "body of text": document([frame("abc")]),  # type: ignore[arg-type]
     "body is an object": document([{"people": [{"pose_keypoints_2d": {"a": 1}}]}]),
     "text in body": document([frame(with_number(3, "1"))]),
-    "null in body": document([frame(with_number(3, None))]),
     "truth in body": document([frame(with_number(3, True))]),
-    "nan": document([frame(with_number(3, float("nan")))]),
     "infinity": document([frame(with_number(3, float("inf")))]),
     "overflowing float": document([frame(body())]).replace("[[", "[[").replace("1.0]", "1e999]"),
     "overflowing int": document([frame(with_number(3, 10**400))]),
@@ -154,8 +152,8 @@ BAD = {
     "far away": document([frame(with_number(3, 1e9))]),
     "confidence of 7": document([frame(with_number(2, 7))]),
     "confidence below 0": document([frame(with_number(2, -0.5))]),
-    "short hand": document(
-        [{"people": [{"pose_keypoints_2d": body(), "hand_left_keypoints_2d": [1, 2, 3]}]}]
+    "hand of text": document(
+        [{"people": [{"pose_keypoints_2d": body(), "hand_left_keypoints_2d": "abc"}]}]
     ),
     "fps 0": document([frame(body())], fps=0),
     "fps text": document([frame(body())], fps="fast"),

@@ -25,6 +25,7 @@ from poseanimate.poses.pata.findings import (
     Severity,
     find_errors,
     find_warnings,
+    read_with_care,
     several_people,
 )
 from poseanimate.poses.pata.place import nudge, place
@@ -118,6 +119,8 @@ def align(
     )
     if motion.people > 1:
         findings = (several_people(motion.people), *findings)
+    if motion.notes:
+        findings = (*findings, read_with_care(motion.notes))
     return Alignment(
         poses,
         min(leading, len(poses) - 1),

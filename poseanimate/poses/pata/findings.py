@@ -5,7 +5,7 @@ Codes with a severity, a message and a remedy, and the two functions that find t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -62,6 +62,7 @@ class FindingCode(Enum):
     SITTING_AGAINST_STANDING = "sitting_against_standing"
     SHOWN_IN_PART = "shown_in_part"
     SHORTER_THAN_ASKED = "shorter_than_asked"
+    READ_WITH_CARE = "read_with_care"
 
 
 @dataclass(frozen=True)
@@ -116,8 +117,18 @@ def several_people(count: int) -> Finding:
     return Finding(
         FindingCode.SEVERAL_PEOPLE,
         Severity.WARNING,
-        f"Up to {count} people are seen in the motion; the largest is followed.",
+        f"Up to {count} people are seen in the motion; who is largest at first is followed.",
         "Cut or crop the motion to the right person.",
+    )
+
+
+def read_with_care(notes: Sequence[str]) -> Finding:
+    """Something was left out or assumed when the motion was read; notes: sentences that say what."""
+    return Finding(
+        FindingCode.READ_WITH_CARE,
+        Severity.NOTE,
+        f"About the motion's file: {' '.join(notes)}",
+        "Change the file if this is wrong.",
     )
 
 

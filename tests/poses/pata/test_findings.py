@@ -98,6 +98,7 @@ def test_every_finding_is_a_sentence_with_a_remedy() -> None:
         findings.nobody_in_picture(),
         findings.nobody_in_motion(),
         findings.several_people(3),
+        findings.read_with_care(["The file names no canvas."]),
         findings.neck_missing("motion"),
         findings.torso_uncertain(),
         findings.gaps_in_motion(3, 10),
@@ -112,7 +113,9 @@ def test_every_finding_is_a_sentence_with_a_remedy() -> None:
     assert {v.code for v in every} == set(FindingCode)
     for finding in every:
         assert finding.message.endswith(".")
-        assert finding.remedy.startswith(("Choose", "Cut", "Mirror", "Pin", "For", "With"))
+        assert finding.remedy.startswith(
+            ("Change", "Choose", "Cut", "Mirror", "Pin", "For", "With")
+        )
         assert str(finding) == f"{finding.message} {finding.remedy}"
 
 
