@@ -9,12 +9,15 @@ Notable:
 """
 
 from poseanimate.media.clips import CLIP_SUFFIXES, check_output, write_clip
+from poseanimate.media.containers import ANIMATION_SUFFIXES, VIDEO_SUFFIXES
 from poseanimate.media.pictures import PictureLimits, fit_size, load_picture, rgb_over_white
 from poseanimate.media.tiles import tiled
 from poseanimate.media.videos import Frame, Video, VideoLimits, read_video
 
 __all__ = [
+    "ANIMATION_SUFFIXES",
     "CLIP_SUFFIXES",
+    "VIDEO_SUFFIXES",
     "Frame",
     "PictureLimits",
     "Video",

@@ -1,16 +1,15 @@
-"""Reading videos: MP4, WebM, MOV and GIF as RGB frames at a constant rate.
+"""Reading videos and animated pictures as RGB frames at a constant rate.
 
-Decoded by running imageio-ffmpeg's ffmpeg directly. Its demuxer is forced, so a file can't make it
-open other files or addresses. Frames arrive upright, in square pixels and already scaled down,
-through a pipe that leaves no files.
+Videos are decoded by running imageio-ffmpeg's ffmpeg directly, animated pictures by Pillow. Frames
+arrive upright, in square pixels, in the colours of a common screen, over white where they are
+transparent, and already scaled down, through a pipe that leaves no files.
 """
 
 from __future__ import annotations
 
-import io
 import math
-import re
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -19,9 +18,11 @@ from pathlib import Path
 import imageio_ffmpeg
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from poseanimate.errors import VideoError
+from poseanimate.media.animations import decode_animation, read_animation
+from poseanimate.media.containers import find_kind
+from poseanimate.media.streams import Header, open_arguments, read_header
 
 Frame = NDArray[np.uint8]
 
@@ -32,7 +33,7 @@ class VideoLimits:
 
     max_bytes: int = 100_000_000
     max_seconds: float = 60.0  # after trimming
-    max_pixels: int = 8_300_000  # per frame, as stored
+    max_pixels: int = 16_800_000  # per frame, as stored: 4096x2160 and 5312x2988, not 8K
     max_frames: int = 600  # after the stride
     max_side_px: int = 1024  # larger frames are scaled down while decoding
 
@@ -46,24 +47,15 @@ class Video:
 
 
 @dataclass(frozen=True)
-class _Header:
-    width: int  # as shown: upright, square pixels
-    height: int
-    stored_pixels: int
-    fps: float
-    duration_s: float | None  # None where the container doesn't say (browser recordings)
-
-
-@dataclass(frozen=True)
 class _Part:
     start_s: float
     end_s: float | None
     stride: int
 
 
-_BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot")  # bytes 4-7 of MP4 and MOV
-_NTSC_RATES = (24, 30, 48, 60, 120)  # times 1000/1001 when ffmpeg prints 23.98, 29.97, ...
-_UNKNOWN_RATE = 30.0
+_SEEKS_BADLY = ("mpegts", "mpeg")  # to the next key frame instead of the time
+_DECODING_THREADS = "4"  # each holds frames: this bounds memory on machines with many cores
+_WHITE_NITS = 203  # of high dynamic range, by ITU-R BT.2408
 
 
 def read_video(
@@ -72,44 +64,51 @@ def read_video(
     end_s: float | None = None,
     stride: int = 1,
     limits: VideoLimits | None = None,
+    rotate: int = 0,
 ) -> Video:
-    """Read an MP4, WebM, MOV or GIF as upright RGB frames at a constant rate.
+    """Read a video or an animated picture as upright RGB frames at a constant rate.
 
-    The rate is the file's own divided by `stride`; a varying one is resampled to its mean, a missing
-    one is taken as 30. A GIF's transparency becomes white; sound is ignored.
+    The rate is the file's own divided by `stride`; a missing one is taken as 30. A varying one is
+    resampled by time stamps, at up to 30 or what `max_frames` allows. Of several streams the largest
+    is read. A stream that changes its size or turns midway keeps its first size, with bars at the
+    sides. High dynamic range is tone-mapped, transparency becomes white, sound is ignored. Animated
+    pictures show frames of up to 10 ms for 100 ms, as browsers do.
 
     Args:
         path: the file; its type is decided by content.
         start_s, end_s: the part to read, in seconds; end_s None reads to the end.
         stride: keep every stride-th frame.
+        rotate: degrees by which frames are turned clockwise: a multiple of 90.
 
     Raises:
-        VideoError: missing, not a video, damaged, without frames, an empty part, or outside the
-            limits.
+        VideoError: missing, not a video, damaged, without frames, an empty part, outside the
+            limits, or turned by another angle.
     """
     limits = limits or VideoLimits()
     part = _Part(start_s, end_s, stride)
-    _check_part(part)
+    _check_part(part, rotate)
     path = Path(path).absolute()
-    demuxer = _demuxer(path, limits)
-    header = _probe(path, demuxer)
-    expected = _check_video(header, part, limits)
-    frames = list(_decode(path, demuxer, header, part, limits))
+    kind, animated = find_kind(path, limits.max_bytes)
+    read = _read_animation if animated else _read_stream
+    frames, fps = read(path, kind, part, limits)
     if not frames:
         raise VideoError("The video has no frames.", "Choose another video.")
     if len(frames) > limits.max_frames:
         raise _too_many_frames(len(frames), part, limits)
-    seconds = len(frames) * stride / header.fps
-    if seconds > limits.max_seconds + 0.5:
+    seconds = len(frames) * stride / fps
+    if seconds > limits.max_seconds + max(0.5, stride / fps):
         raise _too_long(seconds, limits)
-    if len(frames) < 0.9 * expected - 1:
-        raise _damaged(f"{len(frames)} of about {expected:.0f} frames can be read")
-    return Video(frames=frames, fps=header.fps / stride)
+    turns = -rotate // 90 % 4
+    if turns:
+        frames = [np.ascontiguousarray(np.rot90(frame, turns)) for frame in frames]
+    return Video(frames=frames, fps=fps / stride)
 
 
-def _check_part(part: _Part) -> None:
+def _check_part(part: _Part, rotate: int) -> None:
     if part.stride < 1:
         raise VideoError(f"The stride is {part.stride}.", "Give a whole number from 1.")
+    if rotate % 90:
+        raise VideoError(f"The rotation is {rotate} degrees.", "Give 0, 90, 180 or 270.")
     end_s = math.inf if part.end_s is None else part.end_s
     if not 0 <= part.start_s < end_s:
         raise VideoError(
@@ -118,106 +117,75 @@ def _check_part(part: _Part) -> None:
         )
 
 
-def _demuxer(path: Path, limits: VideoLimits) -> str:
-    try:
-        size_bytes = path.stat().st_size
-        with path.open("rb") as file:
-            start = file.read(12)
-    except (OSError, ValueError) as error:
-        raise VideoError(f"There is no video to read at {path}.", "Check the path.") from error
-    if size_bytes > limits.max_bytes:
+def _read_animation(
+    path: Path, kind: str, part: _Part, limits: VideoLimits
+) -> tuple[list[Frame], float]:
+    """The frames of an animated picture after the stride, and its rate before."""
+    animation = read_animation(path, kind)
+    _check_pixels(animation.width * animation.height, limits)
+    seconds = _check_seconds(animation.duration_s, part, limits)
+    fps = _fitting_rate(animation.fps, animation.varying, seconds, part, limits)
+    expected = _check_frames(seconds * fps, part, limits)
+    size = _scaled(animation.width, animation.height, limits)
+    middle_s = part.start_s + 0.5 / fps
+    count = max(1, math.ceil(expected - 0.01))
+    frames = decode_animation(path, animation, middle_s, count, part.stride / fps, size)
+    return list(frames), fps
+
+
+def _read_stream(
+    path: Path, demuxer: str, part: _Part, limits: VideoLimits
+) -> tuple[list[Frame], float]:
+    """The frames of a video after the stride, and its rate before."""
+    header = read_header(path, demuxer)
+    _check_pixels(header.stored_pixels, limits)
+    fps, expected = header.fps, 0.0
+    if header.duration_s is not None:
+        seconds = _check_seconds(header.duration_s, part, limits)
+        fps = _fitting_rate(fps, header.varying, seconds, part, limits)
+        expected = _check_frames(seconds * fps, part, limits)
+    with tempfile.TemporaryFile() as log:
+        frames = list(_decode(path, demuxer, header, fps, part, limits, log.fileno()))
+        # A video that is shorter than its sound is whole; one with errors is not.
+        if len(frames) < 0.9 * expected - 1 and log.seek(0, 2):
+            raise _damaged(f"{len(frames)} of about {expected:.0f} frames can be read")
+    return frames, fps
+
+
+def _check_pixels(pixels: int, limits: VideoLimits) -> None:
+    if pixels > limits.max_pixels:
         raise VideoError(
-            f"The video is too large: {size_bytes / 1e6:.1f} MB, at most "
-            f"{limits.max_bytes / 1e6:g} MB are read.",
-            "Cut it or save it smaller.",
-        )
-    if start[:4] == b"\x1aE\xdf\xa3":
-        return "matroska"
-    if start[:6] in (b"GIF87a", b"GIF89a"):
-        return "gif"
-    if start[4:8] in _BOXES:
-        return "mov"
-    raise VideoError(
-        "This is not a video that can be read.", "Choose an MP4, WebM, MOV or GIF file."
-    )
-
-
-def _input_arguments(path: Path, demuxer: str) -> list[str]:
-    return ["-protocol_whitelist", "file", "-f", demuxer, "-i", str(path)]
-
-
-def _probe(path: Path, demuxer: str) -> _Header:
-    """Reads the header from what ffmpeg prints about an input when given no output."""
-    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-nostdin", "-hide_banner"]
-    command += _input_arguments(path, demuxer)
-    run = subprocess.run(command, capture_output=True, check=False)
-    text = run.stderr.decode("utf-8", "replace")
-    stream = re.search(r"^\s*Stream #\S+.* Video: .*$", text, re.MULTILINE)
-    size = re.search(r", (\d+)x(\d+)\b", stream.group()) if stream else None
-    if stream is None or size is None or int(size[1]) * int(size[2]) == 0:
-        raise _damaged("it has no readable picture track")
-    width, height = int(size[1]), int(size[2])
-    stored_pixels = width * height
-    pixel_aspect = re.search(r"\bSAR (\d+):(\d+)", stream.group())
-    if pixel_aspect:
-        width = max(1, round(width * int(pixel_aspect[1]) / max(1, int(pixel_aspect[2]))))
-    rotation = re.search(r"rotation of (-?[\d.]+) degrees", text)
-    if rotation and round(float(rotation[1]) / 90) % 2:
-        width, height = height, width
-    time = re.search(r"Duration: (\d+):(\d+):(\d+\.\d+)", text)
-    duration_s = int(time[1]) * 3600 + int(time[2]) * 60 + float(time[3]) if time else None
-    fps = _frame_rate(stream.group())
-    if demuxer == "gif" and duration_s:
-        fps = _gif_frames(path) / duration_s  # ffmpeg guesses from the first few delays
-    return _Header(width, height, stored_pixels, fps, duration_s)
-
-
-def _frame_rate(stream: str) -> float:
-    """Frames per second from ffmpeg's line about a stream: its mean rate, else its base rate."""
-    for unit in ("fps", "tbr"):
-        found = re.search(rf" (\d+\.?\d*) {unit}\b", stream)
-        if found and 0 < float(found[1]) <= 240:
-            rate = float(found[1])
-            ntsc = round(rate) * 1000 / 1001
-            return ntsc if round(rate) in _NTSC_RATES and abs(rate - ntsc) < 0.005 else rate
-    return _UNKNOWN_RATE
-
-
-def _gif_frames(path: Path) -> int:
-    """Count a GIF's frames without decoding them; a truncated GIF is refused."""
-    try:
-        with path.open("rb") as file:
-            file.seek(-min(1024, path.stat().st_size), io.SEEK_END)
-            whole = file.read().rstrip(b"\0").endswith(b";")
-        with Image.open(path, formats=("GIF",)) as image:
-            count = int(getattr(image, "n_frames", 1))
-    except Exception as error:  # Pillow's parsers raise almost anything on damaged data
-        raise _damaged("its frames can't be counted") from error
-    if not whole:
-        raise _damaged("its end is missing")
-    return count
-
-
-def _check_video(header: _Header, part: _Part, limits: VideoLimits) -> float:
-    """Check the header against the limits; return the expected number of frames (0 if unknown)."""
-    if header.stored_pixels > limits.max_pixels:
-        raise VideoError(
-            f"The video's frames are too large: {header.stored_pixels / 1e6:.1f} megapixels, at "
-            f"most {limits.max_pixels / 1e6:.1f} are read.",
+            f"The video's frames are too large: {pixels / 1e6:.1f} megapixels, at most "
+            f"{limits.max_pixels / 1e6:.1f} are read.",
             "Save it at 1080p or smaller.",
         )
-    if header.duration_s is None:
-        return 0.0
-    if part.start_s > 0 and part.start_s >= header.duration_s:
+
+
+def _check_seconds(duration_s: float, part: _Part, limits: VideoLimits) -> float:
+    """Seconds of the part."""
+    if part.start_s > 0 and part.start_s >= duration_s:
         raise VideoError(
-            f"The video ends at {header.duration_s:.2f} s, the start is at {part.start_s:g} s.",
+            f"The video ends at {duration_s:.2f} s, the start is at {part.start_s:g} s.",
             "Give an earlier start.",
         )
-    end_s = header.duration_s if part.end_s is None else min(header.duration_s, part.end_s)
-    seconds = end_s - part.start_s
+    seconds = (duration_s if part.end_s is None else min(duration_s, part.end_s)) - part.start_s
     if seconds > limits.max_seconds:
         raise _too_long(seconds, limits)
-    expected = seconds * header.fps / part.stride
+    return seconds
+
+
+def _fitting_rate(
+    fps: float, varying: bool, seconds: float, part: _Part, limits: VideoLimits
+) -> float:
+    """A varying rate is ours to choose: a whole part of it at which the frames fit the limit."""
+    if not varying:
+        return fps
+    return fps / max(1, math.ceil(seconds * fps / part.stride / limits.max_frames))
+
+
+def _check_frames(count: float, part: _Part, limits: VideoLimits) -> float:
+    """The expected number of frames after the stride, of `count` before."""
+    expected = count / part.stride
     if expected > limits.max_frames + 1:
         raise _too_many_frames(round(expected), part, limits)
     return expected
@@ -242,25 +210,43 @@ def _damaged(what: str) -> VideoError:
     return VideoError(f"The video is damaged: {what}.", "Save or download it again.")
 
 
+def _scaled(width: int, height: int, limits: VideoLimits) -> tuple[int, int]:
+    factor = min(1.0, limits.max_side_px / max(width, height))
+    return max(1, round(width * factor)), max(1, round(height * factor))
+
+
 def _decode(
-    path: Path, demuxer: str, header: _Header, part: _Part, limits: VideoLimits
+    path: Path,
+    demuxer: str,
+    header: Header,
+    fps: float,
+    part: _Part,
+    limits: VideoLimits,
+    log: int,
 ) -> Iterator[Frame]:
     """Yield frames, at most one more than the limit, so that the caller notices an overrun."""
-    factor = min(1.0, limits.max_side_px / max(header.width, header.height))
-    width, height = (max(1, round(side * factor)) for side in (header.width, header.height))
-    channels, pixels = (4, "rgba") if demuxer == "gif" else (3, "rgb24")
-    rate = Fraction(header.fps).limit_denominator(1001)
+    width, height = _scaled(header.width, header.height, limits)
+    channels, pixels = (4, "rgba") if header.alpha else (3, "rgb24")
     seconds = limits.max_seconds + 1 if part.end_s is None else part.end_s - part.start_s
-    filters = f"fps={rate},select=not(mod(n\\,{part.stride})),scale={width}:{height}:flags=area"
-    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-nostdin", "-v", "error"]
-    command += ["-max_error_rate", "0.1", "-ss", f"{part.start_s:.6f}", "-t", f"{seconds:.6f}"]
-    command += [*_input_arguments(path, demuxer), "-map", "0:v:0", "-vf", filters]
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-max_error_rate", "0.1"]
+    command += ["-max_pixels", str(limits.max_pixels), "-threads", _DECODING_THREADS]
+    if header.decoder:
+        command += ["-c:v", header.decoder]
+    filters = []
+    if part.start_s > 0 and demuxer in _SEEKS_BADLY:
+        command += ["-t", f"{part.start_s + seconds:.6f}"]
+        filters += [f"trim=start={part.start_s:.6f}", "setpts=PTS-STARTPTS"]
+    else:
+        command += ["-ss", f"{part.start_s:.6f}", "-t", f"{seconds:.6f}"]
+    filters += _filters(header, fps, part.stride, width, height)
+    command += [*open_arguments(demuxer), "-map", f"0:{header.index}", "-vf", ",".join(filters)]
     command += ["-fps_mode", "passthrough", "-frames:v", str(limits.max_frames + 1)]
     command += ["-pix_fmt", pixels, "-f", "rawvideo", "-"]
     size_bytes = width * height * channels
-    with subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-    ) as process:
+    with (
+        path.open("rb") as file,
+        subprocess.Popen(command, stdin=file, stdout=subprocess.PIPE, stderr=log) as process,
+    ):
         try:
             while process.stdout and len(data := process.stdout.read(size_bytes)) == size_bytes:
                 frame = np.frombuffer(data, np.uint8).reshape(height, width, channels)
@@ -272,7 +258,48 @@ def _decode(
         raise _damaged("it can't be decoded to its end")
 
 
-def _over_white(rgba: Frame) -> Frame:
-    alpha = rgba[..., 3:].astype(np.uint16)
-    mixed = rgba[..., :3] * alpha + 255 * (255 - alpha)
-    return ((mixed + 127) // 255).astype(np.uint8)
+def _filters(header: Header, fps: float, stride: int, width: int, height: int) -> list[str]:
+    """What ffmpeg does with each frame: time, then size, then colours."""
+    rate = Fraction(fps).limit_denominator(1001)
+    filters = ["yadif=deint=interlaced"] if header.interlaced else []
+    filters.append(f"fps={rate}")
+    if stride > 1:
+        # By the time, not by the number: a stream that changes its size begins to count again.
+        filters.append(f"select=not(mod(round(t*{rate})\\,{stride}))")
+    if header.alpha:  # colours under transparency must not bleed when scaled
+        filters += ["format=gbrap", "premultiply=inplace=1"]
+    filters += _letterbox(width, height)
+    if header.transfer:
+        filters += _tone_mapping(header.transfer)
+    return filters
+
+
+def _letterbox(width: int, height: int) -> list[str]:
+    """Fit frames of any size and shape of pixels into one size; the expected ones fill it."""
+    rounding = 1 / min(width, height)
+    fills = f"lt(abs(dar*{height}/{width}-1)\\,{rounding:.6f})"
+    fit_width = f"if({fills}\\,{width}\\,max(1\\,min({width}\\,round({height}*dar))))"
+    fit_height = f"if({fills}\\,{height}\\,max(1\\,min({height}\\,round({width}/dar))))"
+    return [
+        f"scale=w={fit_width}:h={fit_height}:flags=area",
+        f"pad={width}:{height}:-1:-1:color=black@0",
+    ]
+
+
+def _tone_mapping(transfer: str) -> list[str]:
+    """From BT.2020 at high dynamic range to BT.709."""
+    return [
+        "format=yuv444p10",
+        f"zscale=tin={transfer}:pin=bt2020:min=bt2020nc:t=linear:npl={_WHITE_NITS}",
+        "format=gbrpf32",
+        "zscale=p=bt709",
+        "tonemap=mobius:param=0.6:desat=0",  # changes nothing below 60 % of white
+        "zscale=t=bt709:m=gbr:r=pc",
+        "format=gbrp",
+    ]
+
+
+def _over_white(premultiplied: Frame) -> Frame:
+    """(H, W, 4) with colours multiplied by alpha already."""
+    transparent = 255 - premultiplied[..., 3:].astype(np.uint16)
+    return np.minimum(premultiplied[..., :3] + transparent, 255).astype(np.uint8)

@@ -9,6 +9,7 @@ from typing import Any, cast
 import gradio as gr
 
 from poseanimate.inputs.prompt import MAX_PROMPT_CHARACTERS
+from poseanimate.media import ANIMATION_SUFFIXES, VIDEO_SUFFIXES
 from poseanimate.poses.motion import preset_names as motion_names
 from poseanimate.settings import MAX_TEXT_CHARACTERS, Settings, preset_names
 from poseanimate.ui import texts
@@ -21,7 +22,7 @@ from poseanimate.ui.theme import EXAMPLES, caption, example_names
 FIRST_PRESET = "fast"
 FIRST_MOTION = "walk"
 PICTURE_TYPES = [".png", ".jpg", ".jpeg", ".webp"]
-MOTION_TYPES = [".mp4", ".webm", ".mov", ".gif", ".json"]
+MOTION_TYPES = [*VIDEO_SUFFIXES, *ANIMATION_SUFFIXES, ".json"]
 
 LAMBDAS = ("lambda_first", "lambda_prev", "lambda_self")
 SWITCHES = ("pata", "pacm_source", "pacm_pose", "dcam", "mgdm")

@@ -19,7 +19,7 @@ from poseanimate.evaluation.case import EvaluationCase, Truth
 from poseanimate.evaluation.protocols.protocol import Protocol
 from poseanimate.evaluation.rows import SOURCE_COPY, VAE_BOUND, Row
 from poseanimate.inputs.motion import read_motion
-from poseanimate.media import load_picture, read_video
+from poseanimate.media import VIDEO_SUFFIXES, load_picture, read_video
 from poseanimate.media.similarity import Picture
 from poseanimate.poses.motion import Motion
 from poseanimate.poses.motion import preset_names as motion_names
@@ -27,7 +27,7 @@ from poseanimate.poses.skeleton import Pose
 from poseanimate.settings import MAX_FRAMES, Settings
 
 PICTURES = (".png", ".jpg", ".jpeg", ".webp")
-VIDEOS = (".mp4", ".webm", ".mov", ".gif")
+VIDEOS = (*VIDEO_SUFFIXES, ".gif")
 MOTIONS = (*VIDEOS, ".json")
 DATASET_FPS = 30.0
 SOURCES, TRUTHS = "source", "truth"  # folders of protocol `external`; every other one is a system's
