@@ -44,6 +44,11 @@ def build_parser(
                 help="what the picture shows; default: the text in the .txt of CHARACTER's name",
             )
             make.add_argument(
+                "--no-sound",
+                action="store_true",
+                help="leave the video's sound out of a clip that shows its whole motion",
+            )
+            make.add_argument(
                 "--enlarge",
                 type=int,
                 metavar="K",
@@ -99,6 +104,13 @@ def _add_inputs(parser: argparse.ArgumentParser) -> None:
     part.add_argument("--start", type=float, default=0.0, metavar="S", help="from this second")
     part.add_argument("--end", type=float, metavar="S", help="up to this second")
     part.add_argument("--stride", type=int, default=1, metavar="K", help="every K-th frame")
+    part.add_argument(
+        "--rotate",
+        type=int,
+        default=0,
+        choices=(0, 90, 180, 270),
+        help="turn it clockwise by so many degrees, where a video lies on its side",
+    )
 
 
 def _add_max_side(parser: argparse.ArgumentParser) -> None:

@@ -17,6 +17,7 @@ from poseanimate.cli.inputs import (
     load_aligner,
     load_animator,
     open_source,
+    read_driver_sound,
     read_joints,
     read_prompt,
     read_settings,
@@ -59,14 +60,19 @@ def animate(options: argparse.Namespace, report: Report) -> None:
     for event in animator.animate(seen, motion, settings, prompt):
         if isinstance(event, Done):
             done = event
-        else:
-            report.show(event)
+            continue
+        if isinstance(event, Aligned):
+            alignment = event.alignment
+        report.show(event)
+    sound = read_driver_sound(options, source, alignment, len(done.frames))
+    if sound:
+        report.show(Note("The clip has the sound of the video (--no-sound leaves it out)."))
     short_side_px = min(done.frames[0].shape[:2])
     enlarge = options.enlarge or max(1, round(SHOWN_SIDE_PX / short_side_px))
     seconds |= done.seconds
     with measure_time(seconds, "writing"):
         report.show(Stage("writing", 1))
-        write_clip(done.frames, options.output, done.fps, enlarge)
+        write_clip(done.frames, options.output, done.fps, enlarge, sound)
     report.result(
         list_figures(done, seconds, options.output), summarise(done, seconds, options.output)
     )

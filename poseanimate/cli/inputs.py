@@ -25,12 +25,13 @@ from poseanimate.inputs.aligner import Aligner
 from poseanimate.inputs.character import Character
 from poseanimate.inputs.motion import open_motion
 from poseanimate.inputs.prompt import MAX_PROMPT_CHARACTERS
-from poseanimate.media import Video, check_output
-from poseanimate.media.clips import GIF_MAX_FPS
+from poseanimate.media import Sound, Video, check_output, read_sound
+from poseanimate.media.clips import GIF_MAX_FPS, SOUND_SUFFIXES
 from poseanimate.models.files import default_models, has_gpu
 from poseanimate.models.input_models import check_names, load_input_models
 from poseanimate.poses.keypoints import MAX_PICTURE_CHARACTERS, read_people
 from poseanimate.poses.motion import Motion
+from poseanimate.poses.pata.alignment import Alignment
 from poseanimate.settings import Settings
 from poseanimate.storage.stage_cache import StageCache, default_folder, default_size
 
@@ -74,13 +75,35 @@ def open_source(options: argparse.Namespace) -> Motion | Video:
         MotionError, VideoError: see `open_motion`.
         OutputError: it is too fast for a GIF.
     """
-    source = open_motion(options.motion, options.start, options.end, options.stride)
+    source = open_motion(options.motion, options.start, options.end, options.stride, options.rotate)
     if options.output.suffix.lower() == ".gif" and source.fps > GIF_MAX_FPS:
         raise OutputError(
             f"A GIF can't show {source.fps:g} frames per second.",
             "Choose .mp4, or take every second frame with --stride 2.",
         )
     return source
+
+
+def read_driver_sound(
+    options: argparse.Namespace, source: Motion | Video, alignment: Alignment, frames: int
+) -> Sound | None:
+    """The sound of the motion's video, delayed to where the motion begins.
+
+    None without sound, with --no-sound, and unless a clip of so many frames shows the whole video once
+    and at its own rate.
+
+    Raises:
+        VideoError: the sound is damaged.
+    """
+    if not isinstance(source, Video) or options.no_sound:
+        return None
+    used_whole = options.start == 0 and options.end is None and options.stride == 1
+    start = 1 + alignment.transition  # the frames before the motion
+    shown_once = frames == start + len(source.frames) and alignment.fps == source.fps
+    if not (used_whole and shown_once and options.output.suffix.lower() in SOUND_SUFFIXES):
+        return None
+    sound = read_sound(Path(options.motion))
+    return sound and sound.fitted(start / source.fps, frames / source.fps)
 
 
 def read_prompt(options: argparse.Namespace, report: Report) -> str:

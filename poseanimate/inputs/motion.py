@@ -24,7 +24,11 @@ _SPACE_AND_MARK = b" \t\r\n\xef\xbb\xbf"  # what may precede JSON: blanks, a byt
 
 
 def open_motion(
-    name_or_path: str | Path, start_s: float = 0.0, end_s: float | None = None, stride: int = 1
+    name_or_path: str | Path,
+    start_s: float = 0.0,
+    end_s: float | None = None,
+    stride: int = 1,
+    rotate: int = 0,
 ) -> Motion | Video:
     """Read what needs no detector: a preset or pose JSON as a motion, a video as its frames.
 
@@ -34,13 +38,14 @@ def open_motion(
     Args:
         start_s, end_s: the part to use, in seconds; end_s None uses it to the end.
         stride: use every stride-th frame.
+        rotate: degrees by which to turn it clockwise: a multiple of 90.
 
     Raises:
         MotionError: no preset and no file of this name, unusable pose JSON, or an empty part.
         VideoError: a video that can't be used; see `read_video`.
     """
     if str(name_or_path) in preset_names():
-        return _part(load_preset(str(name_or_path)), start_s, end_s, stride)
+        return _part(load_preset(str(name_or_path)), start_s, end_s, stride).rotated(rotate)
     path = Path(name_or_path)
     if not os.path.isfile(path):  # unlike Path.is_file it takes any name, however odd
         if path.name == str(name_or_path) and not path.suffix and not os.path.exists(path):
@@ -50,8 +55,9 @@ def open_motion(
             "Give a video, a pose JSON file, or a preset's name (`motions` lists them).",
         )
     if _is_json(path):
-        return _part(Motion.from_json(_text(path), path.name), start_s, end_s, stride)
-    return read_video(path, start_s, end_s, stride)
+        motion = Motion.from_json(_text(path), path.name)
+        return _part(motion, start_s, end_s, stride).rotated(rotate)
+    return read_video(path, start_s, end_s, stride, rotate=rotate)
 
 
 def iter_motion(

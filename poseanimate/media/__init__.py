@@ -11,6 +11,7 @@ Notable:
 from poseanimate.media.clips import CLIP_SUFFIXES, check_output, write_clip
 from poseanimate.media.containers import ANIMATION_SUFFIXES, VIDEO_SUFFIXES
 from poseanimate.media.pictures import PictureLimits, fit_size, load_picture, rgb_over_white
+from poseanimate.media.sounds import Sound, read_sound
 from poseanimate.media.tiles import tiled
 from poseanimate.media.videos import Frame, Video, VideoLimits, read_video
 
@@ -20,11 +21,13 @@ __all__ = [
     "VIDEO_SUFFIXES",
     "Frame",
     "PictureLimits",
+    "Sound",
     "Video",
     "VideoLimits",
     "check_output",
     "fit_size",
     "load_picture",
+    "read_sound",
     "read_video",
     "rgb_over_white",
     "tiled",

@@ -23,11 +23,13 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from poseanimate.errors import OutputError
+from poseanimate.media.sounds import RATE_HZ, Sound
 from poseanimate.media.videos import Frame
 from poseanimate.storage.atomic import write_atomically
 
 CLIP_SUFFIXES = (".mp4", ".webm", ".gif", ".png", ".zip")
 TRANSPARENT_SUFFIXES = (".webm", ".png", ".zip", "")  # these can have a fourth channel
+SOUND_SUFFIXES = (".mp4", ".webm")
 GIF_MAX_FPS = 50.0
 STRIP_COLUMNS = 8
 MADE_BY = "poseanimate"  # written into the PNGs of a folder
@@ -66,7 +68,13 @@ def check_output(path: Path) -> None:
         )
 
 
-def write_clip(frames: Sequence[Frame], path: Path, fps: float, enlarge: int = 1) -> None:
+def write_clip(
+    frames: Sequence[Frame],
+    path: Path,
+    fps: float,
+    enlarge: int = 1,
+    sound: Sound | None = None,
+) -> None:
     """Write a clip in the format given by the suffix of `path`.
 
     `.mp4` (H.264) and `.webm` (VP9) have even sides: an odd one is padded by repeating its last
@@ -81,6 +89,7 @@ def write_clip(frames: Sequence[Frame], path: Path, fps: float, enlarge: int = 1
         path: the target; its parent must exist.
         fps: frames per second, above 0.
         enlarge: whole factor for both sides (Lanczos).
+        sound: cut or filled with silence to the clip's length; `.mp4` (AAC) and `.webm` (Opus) take it.
 
     Raises:
         OutputError: nothing to write, or an unwritable target (see `check_output`).
@@ -89,6 +98,8 @@ def write_clip(frames: Sequence[Frame], path: Path, fps: float, enlarge: int = 1
     check_output(path)
     suffix = path.suffix.lower()
     _check_clip(frames, suffix, fps, enlarge)
+    if sound and suffix not in SOUND_SUFFIXES:
+        raise OutputError(f"A clip written as {suffix or 'a folder'} has no sound.", "Choose .mp4.")
     large = (_enlarged(frame, enlarge) for frame in frames)
     try:
         with write_atomically(path, suffix) as part:
@@ -99,7 +110,7 @@ def write_clip(frames: Sequence[Frame], path: Path, fps: float, enlarge: int = 1
             elif suffix == ".zip":
                 _write_zip(large, part)
             else:
-                _encode(large, part, fps)
+                _encode(large, part, fps, sound and sound.fitted(0, len(frames) / fps))
     except OSError as error:
         raise OutputError(
             f"The clip can't be written to {path} ({error.strerror or error}).",
@@ -201,30 +212,48 @@ _ENCODERS: dict[str, list[str]] = {
 }  # fmt: skip
 
 
-def _encode(frames: Iterable[Frame], path: Path, fps: float) -> None:
+_SOUND_ENCODERS = {
+    ".mp4": ["-c:a", "aac", "-b:a", "160k"],
+    ".webm": ["-c:a", "libopus", "-b:a", "128k"],
+}
+
+
+def _encode(frames: Iterable[Frame], path: Path, fps: float, sound: Sound | None) -> None:
     """Encode raw frames with ffmpeg. Raises OSError, as writing a file does."""
     suffix = path.suffix
     images = (frame if suffix == ".gif" else _even(frame) for frame in frames)
     first = next(iter(images))
     transparent = first.shape[2] == 4
     rate = Fraction(fps).limit_denominator(1001)
-    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-f", "rawvideo"]
-    command += [
-        "-pix_fmt",
-        "rgba" if transparent else "rgb24",
-        "-s",
-        f"{first.shape[1]}x{first.shape[0]}",
-        "-r",
-        str(rate),
-    ]
-    command += [
-        "-i",
-        "-",
-        *_ENCODERS["transparent" if transparent else suffix],
-        "-fps_mode",
-        "passthrough",
-    ]
-    command += ["-fflags", "+bitexact", "-flags:v", "+bitexact", str(path)]
+    pixels = "rgba" if transparent else "rgb24"
+    size = f"{first.shape[1]}x{first.shape[0]}"
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error"]
+    command += ["-f", "rawvideo", "-pix_fmt", pixels, "-s", size, "-r", str(rate), "-i", "-"]
+    with contextlib.ExitStack() as stack:
+        if sound:
+            samples = stack.enter_context(tempfile.NamedTemporaryFile(suffix=".pcm"))
+            samples.write(sound.samples.astype("<i2").tobytes())
+            samples.flush()
+            command += ["-f", "s16le", "-ar", str(RATE_HZ), "-ac", "2", "-i", samples.name]
+            command += ["-map", "0:v", "-map", "1:a", *_SOUND_ENCODERS[suffix]]
+        command += [
+            *_ENCODERS["transparent" if transparent else suffix],
+            "-fps_mode",
+            "passthrough",
+        ]
+        command += [
+            "-fflags",
+            "+bitexact",
+            "-flags:v",
+            "+bitexact",
+            "-flags:a",
+            "+bitexact",
+            str(path),
+        ]
+        _run(command, itertools.chain([first], images))
+
+
+def _run(command: list[str], frames: Iterable[Frame]) -> None:
     with (
         tempfile.TemporaryFile() as log,
         subprocess.Popen(
@@ -234,7 +263,7 @@ def _encode(frames: Iterable[Frame], path: Path, fps: float) -> None:
         try:
             # A broken pipe means ffmpeg gave up; its exit status below says why.
             with contextlib.suppress(BrokenPipeError), cast(IO[bytes], process.stdin) as pipe:
-                for frame in itertools.chain([first], images):
+                for frame in frames:
                     pipe.write(np.ascontiguousarray(frame).data)
         except BaseException:
             process.kill()

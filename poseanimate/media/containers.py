@@ -44,8 +44,8 @@ _OTHERS = (
     (rb"RIFF....WAVE", "a sound file (WAV)"),
     (rb"ID3|\xff[\xfb\xf3\xf2]", "a sound file (MP3)"),
     (rb"fLaC", "a sound file (FLAC)"),
-    (rb"FLV\x01", "a Flash video (FLV), which is not read"),
-    (rb"\.RMF", "a RealMedia file, which is not read"),
+    (rb"FLV\x01", "a Flash video (FLV)"),
+    (rb"\.RMF", "a RealMedia file"),
     (rb"PK\x03\x04", "a ZIP file"),
     (rb"%PDF", "a PDF"),
 )

@@ -71,6 +71,23 @@ class Motion:
         """The mirror image of the motion."""
         return replace(self, poses=tuple(pose.mirrored(self.width) for pose in self.poses))
 
+    def rotated(self, degrees: int) -> Motion:
+        """The motion turned clockwise, on a canvas that is turned, too.
+
+        Args:
+            degrees: a multiple of 90.
+
+        Raises:
+            MotionError: another angle.
+        """
+        if degrees % 90:
+            raise MotionError(f"The rotation is {degrees} degrees.", "Give 0, 90, 180 or 270.")
+        motion = self
+        for _ in range(degrees // 90 % 4):
+            poses = tuple(pose.quarter_turned(motion.height) for pose in motion.poses)
+            motion = replace(motion, poses=poses, width=motion.height, height=motion.width)
+        return motion
+
     def to_json(self) -> str:
         """The motion as OpenPose keypoint JSON; `from_json` returns the same numbers."""
         frames = [{"people": [person_json(pose)]} for pose in self.poses]

@@ -141,6 +141,16 @@ class Pose:
             flipped.body[list(MIRRORED)], flipped.right_hand, flipped.left_hand, flipped.face
         )
 
+    def quarter_turned(self, height: float) -> Pose:
+        """The pose turned clockwise by 90 degrees, on a canvas that was so many pixels high."""
+        turn = [1, 0, 2]  # x' = height - y, y' = x
+        body, *extras = (
+            None if part is None else part[:, turn]
+            for part in (self.body, self.left_hand, self.right_hand, self.face)
+        )
+        assert body is not None
+        return Pose(body, *extras)._mapped(np.array([-1.0, 1.0, 1.0]), np.array([height, 0.0, 0.0]))
+
     def equals(self, other: Pose) -> bool:
         """Whether every number of every part is the same, bit for bit."""
         pairs = (

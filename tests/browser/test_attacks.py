@@ -345,7 +345,7 @@ def huge_gif() -> bytes:
     [
         ("a.mp4", b"#EXTM3U\n#EXTINF:1,\nfile:///etc/passwd\n#EXT-X-ENDLIST\n", "not a video"),
         ("a.mp4", b"ffconcat version 1.0\nfile /etc/passwd\n", "not a video"),
-        ("a.webm", b"RIFF\x24\x00\x00\x00AVI LIST", "not a video"),
+        ("a.webm", b"FLV\x01\x05\x00\x00\x00\x09\x00\x00\x00\x00", "not a video"),
         ("a.mp4", b"\0\0\0\x20ftypisom#EXTM3U\nfile:///etc/passwd\n", "damaged"),
         ("a.gif", huge_gif(), "frames are too large"),
     ],

@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import imageio_ffmpeg
 import numpy as np
 import pytest
 import torch
+from helpers.media import ffmpeg, loudness
 from helpers.tiny import scene_at_ease, tiny_models
 from PIL import Image
 
@@ -23,7 +23,7 @@ from poseanimate import __version__, errors
 from poseanimate.cli import inputs
 from poseanimate.cli import main as cli
 from poseanimate.events import Note, Stage, Step
-from poseanimate.media import read_video, write_clip
+from poseanimate.media import read_sound, read_video, write_clip
 from poseanimate.method.denoiser import Denoiser
 from poseanimate.models import loading
 from poseanimate.models.family import Models
@@ -138,6 +138,28 @@ def test_a_clip_is_made_and_summed_up_in_a_line(
     assert "\r" not in said.err  # no bars where there is no terminal
     assert loaded == [("pocket", None)]
     assert {path.name for path in place.iterdir()} == {"who.png", "who.txt", "clip.mp4"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "heard"),
+    [([], True), (["--no-sound"], False), (["--start", "0.1"], False), (["--stride", "2"], False)],
+)
+def test_a_clip_of_a_whole_video_has_its_sound(
+    arguments: list[str], heard: bool, place: Path, loaded: list[Any], shared_cache: Path
+) -> None:
+    write_clip([np.full((64, 64, 3), 200, np.uint8)] * 3, place / "silent.mp4", 10)
+    ffmpeg("-f", "lavfi", "-i", "sine=d=0.3", "-i", "silent.mp4", "-c:v", "copy", "dance.mp4")
+    command = ["animate", "who.png", "dance.mp4", "-o", "clip.mp4", "--cache", str(shared_cache)]
+    command += ["--set", "num_inference_steps=2", "inner_steps=1", "transition_frames=2"]
+    assert cli.main([*command, "--frames", "6", *arguments]) == 0
+    assert (read_sound(place / "clip.mp4") is not None) == heard
+    if heard:
+        assert (
+            loudness(place / "clip.mp4", 0.0, 0.2)
+            < 60
+            < 500
+            < loudness(place / "clip.mp4", 0.4, 0.55)
+        )
 
 
 def test_json_lines_tell_every_event_and_nothing_else(
@@ -352,11 +374,6 @@ def test_a_reader_who_leaves_early_gets_no_traceback() -> None:
 
 
 # Bad input ----------------------------------------------------------------------------------------
-
-
-def ffmpeg(*arguments: str) -> None:
-    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", *arguments]
-    subprocess.run(command, check=True)
 
 
 def small() -> None:

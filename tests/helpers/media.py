@@ -34,3 +34,11 @@ def bar_position(frame: Frame) -> float:
 def ffmpeg(*arguments: object) -> None:
     command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-y", *map(str, arguments)]
     subprocess.run(command, check=True, capture_output=True)
+
+
+def loudness(path: object, from_s: float, to_s: float) -> float:
+    """Mean absolute sample, 0 to 32767, of a part of a file's sound."""
+    part = ("-ss", str(from_s), "-t", str(to_s - from_s))
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-i", str(path), *part]
+    run = subprocess.run([*command, "-f", "s16le", "-"], check=True, capture_output=True)
+    return float(np.abs(np.frombuffer(run.stdout, "<i2").astype(float)).mean())

@@ -264,3 +264,18 @@ def test_every_shipped_preset_is_readable() -> None:
     for name in preset_names():
         motion = load_preset(name)
         assert any(pose.visible().any() for pose in motion.poses)
+
+
+def test_a_motion_turns_with_its_canvas() -> None:
+    walk = load_preset("walk")
+    pose = walk.poses[3]
+    turned = walk.rotated(90)
+    assert (turned.width, turned.height) == (walk.height, walk.width)
+    seen = pose.visible(0.01)
+    expected = np.stack([walk.height - pose.xy[:, 1], pose.xy[:, 0]], axis=1)
+    assert np.allclose(turned.poses[3].xy[seen], expected[seen])
+    assert not turned.poses[3].body[~seen].any()
+    assert np.allclose(turned.rotated(270).poses[3].body, pose.body)
+    assert np.allclose(walk.rotated(180).poses[3].body, turned.rotated(90).poses[3].body)
+    with pytest.raises(MotionError, match="rotation is 45"):
+        walk.rotated(45)
