@@ -6,7 +6,7 @@ from collections.abc import Generator
 
 from poseanimate.errors import NoCharacterError
 from poseanimate.media import Video
-from poseanimate.models.pose_detection import PoseDetector
+from poseanimate.models.pose_detection import PoseDetector, start_tracking
 from poseanimate.poses.follow import Follower
 from poseanimate.poses.motion import Motion
 from poseanimate.poses.skeleton import Pose
@@ -27,11 +27,12 @@ def follow_person(video: Video, detector: PoseDetector, name: str) -> Generator[
     Raises:
         NoCharacterError: nobody is visible in any frame.
     """
+    detect = start_tracking(detector)
     poses: list[Pose] = []
     follower = Follower()
     most = 0
     for frame in video.frames:
-        people = [pose for pose in detector.detect(frame) if pose.visible().any()]
+        people = [pose for pose in detect(frame) if pose.visible().any()]
         most = max(most, len(people))
         person = follower.choose(people)
         poses.append(person)

@@ -18,7 +18,7 @@ from poseanimate.poses.skeleton import FloatArray
 SIDE = 224  # of the network's input, px
 ANCHORS_AT_STRIDE = ((8, 2), (16, 2), (32, 6))  # for each cell of a grid
 POINTS = 4
-SCORE, OVERLAP = 0.5, 0.3
+OVERLAP = 0.3
 MARGIN = 1.25  # of the square around the circle
 
 
@@ -89,16 +89,20 @@ def make_anchors() -> FloatArray:
 
 
 def decode_people(
-    raw: NDArray[np.float32], logits: NDArray[np.float32], anchors: FloatArray, most: int
+    raw: NDArray[np.float32],
+    logits: NDArray[np.float32],
+    anchors: FloatArray,
+    score: float,
+    most: int,
 ) -> list[tuple[float, FloatArray]]:
     """Scores and points (4, 2), in pixels of the network's input, by falling score.
 
     Args:
         raw: (2254, 12): centre and size of the face's box and four points, from the anchor, in pixels. logits: (2254,).
-        most: how many people at most.
+        score: from which it counts. most: how many people at most.
     """
     scores = 1 / (1 + np.exp(-np.clip(logits.astype(np.float64), -100, 100)))
-    likely = np.flatnonzero(scores >= SCORE)
+    likely = np.flatnonzero(scores >= score)
     places = raw[likely].astype(np.float64)
     centre, size = places[:, :2] + anchors[likely], places[:, 2:4]
     boxes = np.concatenate([centre - size / 2, centre + size / 2], axis=1)

@@ -10,9 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from poseanimate.models.blazepose import landmarks
-from poseanimate.models.blazepose.detector import BlazePose
+from poseanimate.models.blazepose.detector import BlazePose, Found
 from poseanimate.models.blazepose.files import SELFIE
-from poseanimate.models.blazepose.landmarks import Found
 from poseanimate.models.blazepose.networks import Network
 from poseanimate.models.guided_filter import refine_mask
 
@@ -57,6 +56,6 @@ def draw_masks(people: Sequence[Found], image: NDArray[np.uint8]) -> NDArray[np.
     whole = np.zeros(image.shape[:2], np.float32)
     for person in people:
         matrix = person.region.to_picture(landmarks.SIDE)
-        mask = cv2.warpAffine(person.mask, matrix, image.shape[1::-1], flags=cv2.INTER_LINEAR)
+        mask = cv2.warpAffine(person.look.mask, matrix, image.shape[1::-1], flags=cv2.INTER_LINEAR)
         whole = np.maximum(whole, mask)
     return whole
