@@ -14,9 +14,10 @@ from PIL import Image
 from poseanimate.errors import SettingsError
 from poseanimate.inputs.character import Character, find_character, place_character
 from poseanimate.media import fit_size, rgb_over_white
+from poseanimate.poses.faults import find_faults
 from poseanimate.poses.motion import Motion
 from poseanimate.poses.pata import Alignment, PataSettings, align
-from poseanimate.poses.pata.findings import clip_length, nobody_in_clip
+from poseanimate.poses.pata.findings import clip_length, motion_faults, nobody_in_clip
 from poseanimate.poses.skeleton import Pose
 from poseanimate.settings import MAX_FRAMES, Settings
 
@@ -93,8 +94,9 @@ class Aligner:
         if settings.loop:
             alignment = alignment.repeated(settings.frames)
         poses = len(motion.poses)
+        faults = motion_faults(find_faults(motion), motion)
         notes = clip_length(settings.frames, alignment.transition, poses, MAX_FRAMES, settings.loop)
-        return replace(alignment, findings=(*alignment.findings, *notes))
+        return replace(alignment, findings=(*faults, *alignment.findings, *notes))
 
     def _aligned(self, character: Character, motion: Motion, settings: Settings) -> Alignment:
         height, width = character.picture.shape[:2]

@@ -30,6 +30,7 @@ class Motion:
         name: a human-readable name.
         people: the largest number of people in any frame of the original.
         notes: sentences about what was left out or assumed when it was read.
+        start_s: where the motion begins in the original, in seconds.
 
     Raises:
         MotionError: one of these is outside its range.
@@ -42,6 +43,7 @@ class Motion:
     name: str
     people: int = 1
     notes: tuple[str, ...] = ()
+    start_s: float = 0.0
 
     def __post_init__(self) -> None:
         if not 1 <= len(self.poses) <= MAX_FRAMES:

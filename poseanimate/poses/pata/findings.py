@@ -11,9 +11,12 @@ from enum import Enum
 
 import numpy as np
 
+from poseanimate.poses.faults import Faults
 from poseanimate.poses.measures import MIN_TORSO_PX, neck_to_hips
+from poseanimate.poses.motion import Motion
 from poseanimate.poses.pata.track import Track
 from poseanimate.poses.skeleton import (
+    JOINT_NAMES,
     L_HIP,
     L_KNEE,
     L_SHOULDER,
@@ -63,13 +66,17 @@ class FindingCode(Enum):
     SHOWN_IN_PART = "shown_in_part"
     SHORTER_THAN_ASKED = "shorter_than_asked"
     READ_WITH_CARE = "read_with_care"
+    TRACKING_FAULTS = "tracking_faults"
+    CUT_IN_MOTION = "cut_in_motion"
+    MOTION_TURNED = "motion_turned"
+    SEEN_LATE = "seen_late"
 
 
 @dataclass(frozen=True)
 class Finding:
     """One finding: what is wrong (`message`) and what to do about it (`remedy`).
 
-    fix: settings that do this, if any.
+    fix: settings that do this, or choices of how the motion is read, if any.
     """
 
     code: FindingCode
@@ -242,6 +249,71 @@ def clip_length(
             {"loop": True},
         ),
     )
+
+
+def motion_faults(faults: Faults, motion: Motion) -> tuple[Finding, ...]:
+    """What a detector or a camera left wrong in a motion, each with what corrects it.
+
+    The fixes are choices of how the motion is read: `repair`, `start_s` and `rotate`.
+    """
+
+    def at(frame: int) -> float:
+        return round(motion.start_s + frame / motion.fps, 2)
+
+    found = []
+    if faults.first:
+        found.append(
+            Finding(
+                FindingCode.SEEN_LATE,
+                Severity.WARNING,
+                f"Nobody is seen in the first {faults.first / motion.fps:.1f} s of the motion.",
+                f"Start it at {at(faults.first):g} s.",
+                {"start_s": at(faults.first)},
+            )
+        )
+    if faults.turn:
+        found.append(
+            Finding(
+                FindingCode.MOTION_TURNED,
+                Severity.WARNING,
+                "The person in the motion is upside down."
+                if faults.turn == 180
+                else "The person in the motion lies on the side.",
+                f"Rotate the motion by {faults.turn} degrees if that is the camera's doing.",
+                {"rotate": faults.turn},
+            )
+        )
+    if faults.cut is not None:
+        found.append(
+            Finding(
+                FindingCode.CUT_IN_MOTION,
+                Severity.WARNING,
+                f"The motion is cut at {at(faults.cut):g} s: the person jumps.",
+                "Start it there, or end it there.",
+                {"start_s": at(faults.cut)},
+            )
+        )
+    faulty = []
+    if faults.swapped:
+        faulty.append(f"left and right are swapped in {_frames(len(faults.swapped))}")
+    if faults.wild:
+        name = JOINT_NAMES[faults.wild[0][1]] if len(faults.wild) == 1 else "a joint"
+        faulty.append(f"{name} jumps away in {_frames(len({frame for frame, _ in faults.wild}))}")
+    if faulty:
+        found.append(
+            Finding(
+                FindingCode.TRACKING_FAULTS,
+                Severity.WARNING,
+                f"In the motion {' and '.join(faulty)}.",
+                "Repair it: sides are swapped back, and such joints are filled in from the frames around.",
+                {"repair": True},
+            )
+        )
+    return tuple(found)
+
+
+def _frames(count: int) -> str:
+    return "1 frame" if count == 1 else f"{count} frames"
 
 
 def find_errors(character: Track, driver: Track) -> tuple[Finding, ...]:
