@@ -489,7 +489,7 @@ BAD_INPUT: list[tuple[str, Make, tuple[str, ...], CheckError, str]] = [
     ("prose", no_picture, ("bad.png", "walk", *OK), errors.PictureError, "not a picture"),
     ("odd prompt", odd_prompt, (*WHO, *OK), errors.PictureError, "prompt"),
     ("no such video", None, ("who.png", "no.mp4", *OK), errors.MotionError, "no motion at no.mp4"),
-    ("no frames", sound_alone, ("who.png", "bad.mp4", *OK), errors.VideoError, "no readable pict"),
+    ("no frames", sound_alone, ("who.png", "bad.mp4", *OK), errors.VideoError, "sound"),
     ("too long", too_long, ("who.png", "bad.mp4", *OK), errors.VideoError, "too long: 90"),
     ("cut-off video", cut_off_video, ("who.png", "bad.mp4", *OK), errors.VideoError, "damaged"),
     ("no video", no_picture, ("who.png", "bad.png", *OK), errors.VideoError, "not a video"),

@@ -201,7 +201,7 @@ def test_of_several_people_one_is_chosen_and_nobody_can_be_placed(picture: str) 
     [
         ("no json", "no valid JSON"),
         ('{"people": []}', "0 people"),
-        ('{"people": [{"pose_keypoints_2d": [NaN]}]}', "NaN"),
+        ('{"people": [{"pose_keypoints_2d": [NaN]}]}', "1 values"),
         ('[{"people": []}, {"people": []}]', "2 frames"),
         ("[" * 80_000, "no valid JSON"),
         (" " * 1_000_001, "1000001 characters"),

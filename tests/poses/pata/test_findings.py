@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from helpers.people import SIDE, SITTING, clip, codes, moving, person, travelling, without
 
+from poseanimate.poses.faults import Faults
 from poseanimate.poses.pata import FindingCode, Severity, align, findings
 from poseanimate.poses.skeleton import MIRRORED, Pose
 
@@ -107,6 +108,9 @@ def test_every_finding_is_a_sentence_with_a_remedy() -> None:
         findings.scale_out_of_range(2.5),
         findings.leaves_canvas(0.35, pinned=False),
         findings.sitting_against_standing("picture", "motion"),
+        *findings.motion_faults(
+            Faults(swapped=(1,), wild=((2, 4),), cut=3, turn=90, first=2), clip([person()] * 4)
+        ),
         *findings.clip_length(16, 4, 16, 240),
         *findings.clip_length(24, 4, 16, 240),
     ]
@@ -114,7 +118,7 @@ def test_every_finding_is_a_sentence_with_a_remedy() -> None:
     for finding in every:
         assert finding.message.endswith(".")
         assert finding.remedy.startswith(
-            ("Change", "Choose", "Cut", "Mirror", "Pin", "For", "With")
+            ("Change", "Choose", "Cut", "Mirror", "Pin", "Repair", "Rotate", "Start", "For", "With")
         )
         assert str(finding) == f"{finding.message} {finding.remedy}"
 
