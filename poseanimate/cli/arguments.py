@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from poseanimate import __version__
+from poseanimate.media import PICTURE_KINDS
 from poseanimate.models.pose_detection import DETECTORS
 from poseanimate.models.segmentation import SEGMENTERS
 from poseanimate.settings import preset_names
@@ -80,7 +81,7 @@ def _command(commands: Any, function: Any) -> argparse.ArgumentParser:
 
 
 def _add_inputs(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("character", type=Path, metavar="CHARACTER", help="PNG, JPEG or WebP")
+    parser.add_argument("character", type=Path, metavar="CHARACTER", help=PICTURE_KINDS)
     parser.add_argument(
         "--joints",
         type=Path,

@@ -9,8 +9,10 @@ Notable:
 """
 
 from poseanimate.media.clips import CLIP_SUFFIXES, check_output, write_clip
+from poseanimate.media.colours import rgb_over_white
 from poseanimate.media.containers import ANIMATION_SUFFIXES, VIDEO_SUFFIXES
-from poseanimate.media.pictures import PictureLimits, fit_size, load_picture, rgb_over_white
+from poseanimate.media.picture_kinds import PICTURE_KINDS, PICTURE_SUFFIXES
+from poseanimate.media.pictures import PictureLimits, fit_size, load_picture
 from poseanimate.media.sounds import Sound, read_sound
 from poseanimate.media.tiles import tiled
 from poseanimate.media.videos import Frame, Video, VideoLimits, read_video
@@ -18,6 +20,8 @@ from poseanimate.media.videos import Frame, Video, VideoLimits, read_video
 __all__ = [
     "ANIMATION_SUFFIXES",
     "CLIP_SUFFIXES",
+    "PICTURE_KINDS",
+    "PICTURE_SUFFIXES",
     "VIDEO_SUFFIXES",
     "Frame",
     "PictureLimits",

@@ -1,24 +1,38 @@
-"""Reading pictures: PNG, JPEG and WebP as upright 8-bit RGB, and the working size."""
+"""Reading pictures as upright 8-bit sRGB, and the working size.
+
+Notable:
+- What a file is, its first bytes say; each decoder sees its own kind alone.
+- Limits are checked on the header. What is larger than `max_kept_pixels` is reduced while it is decoded (JPEG) or at
+  once afterwards. For a moment 60 megapixels take up to 250 MB as JPEG and 950 MB otherwise (WebP; PNG 600).
+"""
 
 from __future__ import annotations
 
-import io
 import math
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 
-import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageFile, ImageOps
 
 from poseanimate.errors import PictureError
+from poseanimate.media.colours import plain_mode, rgb_over_white
+from poseanimate.media.picture_bytes import JPEG_END, count_scans, essential_png
+from poseanimate.media.picture_kinds import OPENERS, check_pixels, find_kind
+
+MAX_SCANS = 200  # of a progressive JPEG; each takes its time, whatever the file's size
+_TRAILING_ZEROS = bytes(16)  # more than a whole file ends with
+_BAND_ROWS = 128
+_FILLER = bytes(range(1, 65))
 
 
 @dataclass(frozen=True)
 class PictureLimits:
     """What `load_picture` accepts, checked on the header alone."""
 
-    max_bytes: int = 20_000_000
-    max_pixels: int = 40_000_000
+    max_bytes: int = 50_000_000
+    max_pixels: int = 64_000_000
+    max_kept_pixels: int = 16_000_000  # larger pictures are reduced by a whole number
     min_side_px: int = 64
     max_aspect: float = 4.0  # longer side over shorter side
 
@@ -26,27 +40,36 @@ class PictureLimits:
 def load_picture(
     source: Path | bytes | Image.Image, limits: PictureLimits | None = None
 ) -> Image.Image:
-    """Read a picture: upright (EXIF), transparency over white, 8-bit RGB.
+    """Read a picture: upright (EXIF), in sRGB (ICC), transparency over white, 8-bit RGB.
 
     Args:
-        source: a PNG, JPEG or WebP file, its bytes, or an opened picture; the first frame of an
-            animation.
+        source: a file of one of `PICTURE_KINDS`, its bytes, or an opened picture. The first frame
+            of an animation is read, and the first picture of several.
         limits: what is accepted; checked before any pixel is decoded.
 
     Raises:
-        PictureError: missing, not in one of these formats, damaged, or outside the limits.
+        PictureError: missing, of another kind (which is named), damaged, or outside the limits.
     """
     limits = limits or PictureLimits()
-    if not isinstance(source, Image.Image):
-        source = _open_picture(_picture_bytes(source, limits))
-    image: Image.Image = source
-    _check_picture(image.width, image.height, limits)
+    if isinstance(source, Image.Image):
+        kind, data = "", b""
+    else:
+        data = _picture_bytes(source, limits)
+        kind = find_kind(data)
+        source = _open_picture(kind, data)
+    check_pixels(source)
+    _check_picture(source.width, source.height, limits)
+    if kind == "JPEG" and count_scans(data) > MAX_SCANS:
+        raise PictureError(
+            "The JPEG has too many scans: it would take very long to decode.", "Save it as PNG."
+        )
     try:
+        image = _decode_jpeg(source, data, limits) if kind == "JPEG" else _decode(source, limits)
         return rgb_over_white(_upright(image))
     except Exception as error:  # Pillow's decoders raise almost anything on damaged data
         raise PictureError(
             "The picture is damaged: it can't be decoded to its end.",
-            "Save or download it again, as PNG, JPEG or WebP.",
+            "Save or download it again, as PNG or JPEG.",
         ) from error
 
 
@@ -75,16 +98,15 @@ def _picture_bytes(source: Path | bytes, limits: PictureLimits) -> bytes:
         ) from error
 
 
-def _open_picture(data: bytes) -> Image.Image:
+def _open_picture(kind: str, data: bytes) -> Image.Image:
+    if kind == "PNG":
+        data = essential_png(data)
     try:
-        return Image.open(io.BytesIO(data), formats=("PNG", "JPEG", "WEBP"))
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise PictureError(
-            "The picture is too large: it has far too many pixels.", "Save it smaller."
-        ) from error
+        return OPENERS[kind](BytesIO(data))
     except Exception as error:
         raise PictureError(
-            "This is not a picture that can be read.", "Choose a PNG, JPEG or WebP file."
+            f"The picture is damaged: its {kind} header can't be read.",
+            "Save or download it again, as PNG or JPEG.",
         ) from error
 
 
@@ -109,26 +131,64 @@ def _check_picture(width: int, height: int, limits: PictureLimits) -> None:
         )
 
 
-def _upright(image: Image.Image) -> Image.Image:
+def _decode_jpeg(image: Image.Image, data: bytes, limits: PictureLimits) -> Image.Image:
+    if data.endswith(_TRAILING_ZEROS):  # a place reserved for more, which the decoder takes for it
+        return _decode_without_end(data.rstrip(b"\0") + b"\0", limits)
+    try:
+        return _decode(image, limits)
+    except OSError:
+        return _decode_without_end(data.rstrip(b"\xff"), limits)
+
+
+def _decode_without_end(data: bytes, limits: PictureLimits) -> Image.Image:
+    """A JPEG that may lack its end mark and nothing else.
+
+    A decoder fills what is missing with grey and doesn't tell. But of a whole picture it skips more
+    bytes before the mark, and of a part it takes them for more of the picture. (A progressive one
+    that is cut off exactly between two scans counts as whole: it shows everything, less finely.)
+    """
+    given, lengthened = (
+        _decode(_open_picture("JPEG", data + filler + JPEG_END), limits)
+        for filler in (b"", _FILLER)
+    )
+    if given.tobytes() != lengthened.tobytes():
+        raise OSError("a part of the picture is missing")
+    return given
+
+
+def _decode(image: Image.Image, limits: PictureLimits) -> Image.Image:
+    factor = _reduction(image, limits)
+    if isinstance(image, ImageFile.ImageFile):  # JPEGs are decoded smaller, by a power of two
+        image.draft(None, (math.ceil(image.width / factor), math.ceil(image.height / factor)))
     image.load()
+    factor = _reduction(image, limits)
+    return plain_mode(image) if factor == 1 else _reduce(image, factor)
+
+
+def _reduce(image: Image.Image, factor: int) -> Image.Image:
+    """A picture reduced by a whole number, in bands: a second one of the full size is never made."""
+    rows = _BAND_ROWS * factor
+    reduced = None
+    for top in range(0, image.height, rows):
+        band = plain_mode(image.crop((0, top, image.width, min(top + rows, image.height))))
+        band = band.reduce(factor)
+        if reduced is None:
+            reduced = Image.new(band.mode, (band.width, math.ceil(image.height / factor)))
+            reduced.info = band.info
+        reduced.paste(band, (0, top // factor))
+    assert reduced is not None  # an image has rows
+    return reduced
+
+
+def _reduction(image: Image.Image, limits: PictureLimits) -> int:
+    return math.ceil(math.sqrt(image.width * image.height / limits.max_kept_pixels))
+
+
+def _upright(image: Image.Image) -> Image.Image:
     try:
         return ImageOps.exif_transpose(image)
     except Exception:  # a damaged EXIF block costs the rotation, not the picture
         return image
-
-
-def rgb_over_white(image: Image.Image) -> Image.Image:
-    """Converts any picture to 8-bit RGB, with transparency over white."""
-    if image.mode.startswith("I"):  # 16-bit grey
-        grey = np.clip(np.asarray(image).astype(np.float64) / 257.0, 0.0, 255.0)
-        image = Image.fromarray(np.rint(grey).astype(np.uint8))
-    if image.has_transparency_data:
-        rgba = image.convert("RGBA")
-        white = Image.new("RGBA", rgba.size, (255, 255, 255, 255))
-        rgb = Image.alpha_composite(white, rgba).convert("RGB")
-    else:
-        rgb = image.convert("RGB")
-    return Image.fromarray(np.array(rgb))  # a copy free of the file's metadata
 
 
 def fit_size(width: int, height: int, area_side: float, multiple: int) -> tuple[int, int]:

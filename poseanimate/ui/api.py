@@ -113,7 +113,7 @@ class Api:
         """Animates the character of a picture with a motion. Until the clip is made, there is only progress.
 
         Args:
-            picture: PNG, JPEG or WebP with one character in it.
+            picture: PNG, JPEG, WebP, HEIC, AVIF, GIF, BMP or TIFF with one character in it.
             motion: the name of a motion that ships with the program; `motions` lists them.
             motion_file: a video (MP4, WebM, MOV, GIF) or OpenPose keypoints (JSON), used instead of `motion`.
             prompt: what the picture shows, beginning with the character; at most 2000 characters.
@@ -162,7 +162,7 @@ class Api:
         """Fits a motion to the character of a picture and says how well it fits; no diffusion model is used.
 
         Args:
-            picture: PNG, JPEG or WebP with one character in it.
+            picture: PNG, JPEG, WebP, HEIC, AVIF, GIF, BMP or TIFF with one character in it.
             motion: the name of a motion that ships with the program; `motions` lists them.
             motion_file: a video (MP4, WebM, MOV, GIF) or OpenPose keypoints (JSON), used instead of `motion`.
             preset: the settings to start from: fast, balanced, paper, or a baseline's name.

@@ -9,7 +9,7 @@ from typing import Any, cast
 import gradio as gr
 
 from poseanimate.inputs.prompt import MAX_PROMPT_CHARACTERS
-from poseanimate.media import ANIMATION_SUFFIXES, VIDEO_SUFFIXES
+from poseanimate.media import ANIMATION_SUFFIXES, PICTURE_SUFFIXES, VIDEO_SUFFIXES
 from poseanimate.poses.motion import preset_names as motion_names
 from poseanimate.settings import MAX_TEXT_CHARACTERS, Settings, preset_names
 from poseanimate.ui import texts
@@ -21,7 +21,6 @@ from poseanimate.ui.theme import EXAMPLES, caption, example_names
 
 FIRST_PRESET = "fast"
 FIRST_MOTION = "walk"
-PICTURE_TYPES = [".png", ".jpg", ".jpeg", ".webp"]
 MOTION_TYPES = [*VIDEO_SUFFIXES, *ANIMATION_SUFFIXES, ".json"]
 
 LAMBDAS = ("lambda_first", "lambda_prev", "lambda_self")
@@ -152,7 +151,7 @@ def add_character() -> CharacterSection:
             picture = gr.File(
                 value=str(EXAMPLES / f"{examples[0]}.png") if examples else None,
                 label=texts.PICTURE,
-                file_types=PICTURE_TYPES,
+                file_types=list(PICTURE_SUFFIXES),
                 height=150,
                 elem_id="picture",
             )

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
 from poseanimate.events import Done, Forecast
+from poseanimate.media import PICTURE_KINDS
 from poseanimate.poses.pata import Alignment, Severity
 
 TITLE = "PoseAnimate"
@@ -16,7 +17,7 @@ INTRO = (
 )
 
 CHARACTER = "## 1 · Character"
-PICTURE = "Or your own picture (PNG, JPEG, WebP)"
+PICTURE = f"Or your own picture ({PICTURE_KINDS})"
 EXAMPLE = "Pick an example"
 PROMPT = "Prompt"
 PROMPT_HELP = "What the picture shows. Begin with the character: those words are used to find it."

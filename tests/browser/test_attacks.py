@@ -318,9 +318,9 @@ def png_of(width: int, height: int) -> bytes:
     ("data", "said"),
     [
         (b"this is text", "not a picture that can be read"),
-        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "not a picture that can be read"),
-        (png_of(12_000, 12_000), "far too many pixels"),
-        (png_of(8000, 8000), "at most 40 megapixels"),
+        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "This is an SVG drawing"),
+        (png_of(60_000, 16_000), "at most 64 megapixels"),
+        (png_of(8001, 8001), "at most 64 megapixels"),
         (png_of(128, 128)[:60], "damaged"),
     ],
     ids=["text", "svg", "bomb", "large", "cut off"],

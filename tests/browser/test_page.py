@@ -313,7 +313,7 @@ def test_a_picture_that_is_none_gets_a_sentence(page: Page, tmp_path: Path) -> N
     page.locator("#picture").get_by_label("Clear").click()
     page.locator("#picture input[type=file]").set_input_files(text)
     expect(page.locator("#found-text").get_by_role("alert")).to_contain_text(
-        "This is not a picture that can be read. Choose a PNG, JPEG or WebP file."
+        "This is not a picture that can be read. Choose a PNG, JPEG, WebP, HEIC, AVIF, GIF, BMP or TIFF file."
     )
     expect(page.locator("#findings")).to_contain_text("Waits for a picture")
     expect(page.locator("#joints image")).to_have_count(0)

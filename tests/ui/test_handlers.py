@@ -224,7 +224,7 @@ def test_what_is_no_picture_gets_a_sentence_with_its_remedy(
 ) -> None:
     changed, said = ahead(scripted).look(no_picture)
     assert changed["content"] is player.NOTHING
-    assert "not a picture" in said and "PNG, JPEG or WebP" in said and 'role="alert"' in said
+    assert "not a picture" in said and "PNG, JPEG, WebP, HEIC" in said and 'role="alert"' in said
 
 
 def test_no_picture_is_no_error(scripted: Scripted) -> None:
