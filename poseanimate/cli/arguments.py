@@ -91,7 +91,9 @@ def _add_inputs(parser: argparse.ArgumentParser) -> None:
     )
     _add_max_side(parser)
     parser.add_argument(
-        "motion", metavar="MOTION", help="a preset (see `motions`), a video, or pose JSON"
+        "motion",
+        metavar="MOTION",
+        help="a preset (see `motions`), a video, pose JSON, or mocap (BVH)",
     )
     parser.add_argument(
         "-o",

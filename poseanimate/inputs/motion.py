@@ -1,4 +1,4 @@
-"""Motions from presets, pose JSON and videos.
+"""Motions from presets, pose JSON, recorded motion (BVH) and videos.
 
 Notable: `open_motion` finds whatever is wrong with a file before any model is loaded;
 `iter_motion` runs the detector, one event per frame; `read_motion` does both.
@@ -16,7 +16,9 @@ from poseanimate.events import Returning, Stage, Step
 from poseanimate.inputs.follow import follow_person
 from poseanimate.media import Video, read_video
 from poseanimate.models.pose_detection import PoseDetector
+from poseanimate.poses.bvh import BVH_START
 from poseanimate.poses.keypoints import MAX_JSON_CHARACTERS
+from poseanimate.poses.mocap import read_bvh
 from poseanimate.poses.motion import Motion, load_preset, preset_names
 
 STAGE = "motion"
@@ -30,7 +32,7 @@ def open_motion(
     stride: int = 1,
     rotate: int = 0,
 ) -> Motion | Video:
-    """Read what needs no detector: a preset or pose JSON as a motion, a video as its frames.
+    """Read what needs no detector: a preset, pose JSON or BVH as a motion, a video as its frames.
 
     A preset takes precedence over a file of the same name (`./walk` is the file). The content
     decides what kind of file it is.
@@ -41,7 +43,7 @@ def open_motion(
         rotate: degrees by which to turn it clockwise: a multiple of 90.
 
     Raises:
-        MotionError: no preset and no file of this name, unusable pose JSON, or an empty part.
+        MotionError: no preset and no file of this name, unusable pose JSON or BVH, or an empty part.
         VideoError: a video that can't be used; see `read_video`.
     """
     if str(name_or_path) in preset_names():
@@ -57,6 +59,9 @@ def open_motion(
     if _is_json(path):
         motion = Motion.from_json(_text(path), path.name)
         return _part(motion, start_s, end_s, stride).rotated(rotate)
+    if _begins_with(path, BVH_START):  # long ones are cut before they are thinned
+        motion = read_bvh(_text(path), path.name, start_s, end_s)
+        return _part(motion, 0.0, None, stride).rotated(rotate)
     return read_video(path, start_s, end_s, stride, rotate=rotate)
 
 
@@ -113,11 +118,14 @@ def _part(motion: Motion, start_s: float, end_s: float | None, stride: int) -> M
 
 
 def _is_json(path: Path) -> bool:
-    if path.suffix.lower() == ".json":
-        return True
+    return path.suffix.lower() == ".json" or _begins_with(path, b"{", b"[")
+
+
+def _begins_with(path: Path, *starts: bytes) -> bool:
+    """Whether a file's text begins so, in capitals or not."""
     try:
         with path.open("rb") as file:
-            return file.read(64).lstrip(_SPACE_AND_MARK)[:1] in (b"{", b"[")
+            return file.read(64).lstrip(_SPACE_AND_MARK).upper().startswith(starts)
     except OSError:  # read_video reports it
         return False
 
@@ -129,10 +137,10 @@ def _text(path: Path) -> str:
     except (OSError, UnicodeDecodeError) as error:
         raise MotionError(
             f"The motion {path.name!r} can't be read ({type(error).__name__}).",
-            "Give pose JSON as UTF-8 text that you may read.",
+            "Give pose JSON or BVH as UTF-8 text that you may read.",
         ) from error
     raise MotionError(
         f"The motion {path.name!r} is too large: at most {MAX_JSON_CHARACTERS / 1e6:.0f} MB of "
-        "pose JSON are read.",
+        "pose JSON or BVH are read.",
         "Cut it to a shorter passage.",
     )

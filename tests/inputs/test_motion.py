@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from helpers.bvh import bvh, skeleton_text
 
 from poseanimate.errors import MotionError, NoCharacterError, PoseAnimateError, VideoError
 from poseanimate.events import Stage, Step
@@ -76,6 +77,17 @@ def test_pose_json_is_told_by_its_content(name: str, before: str, tmp_path: Path
     motion = read_motion(tmp_path / name, Blind())
     assert all(a.equals(b) for a, b in zip(motion.poses, wanted.poses, strict=True))
     assert (motion.fps, motion.name) == (wanted.fps, name)
+
+
+@pytest.mark.parametrize("before", ["", "\ufeff", "\n"])
+def test_bvh_is_told_by_its_content_and_cut_like_a_video(before: str, tmp_path: Path) -> None:
+    path = tmp_path / "take.txt"
+    frames = [{"Hips Xposition": index} for index in range(240)]
+    path.write_text(before + bvh(skeleton_text(), *frames, frame_s=1 / 120), encoding="utf-8")
+    motion = read_motion(path, Blind(), start_s=0.5, end_s=1.5, stride=3)
+    assert (motion.name, motion.fps, len(motion.poses)) == ("take.txt", pytest.approx(10), 10)
+    steps = np.diff(xs(motion))
+    assert np.allclose(steps, steps[0])
 
 
 def test_a_video_is_looked_through_frame_by_frame(video: Path) -> None:
