@@ -62,7 +62,8 @@ def read_animation(path: Path, kind: str) -> Animation:
             raise _damaged("its end is missing") from error
     if not delays and kind != "GIF":
         raise VideoError(
-            f"This is a still picture ({kind}), not a video that can be read.", "Choose a video."
+            f"This is a still picture ({_NAMES[kind]}), not a video that can be read.",
+            "Choose a video.",
         )
     if not delays or width * height == 0:
         raise _damaged("it has no frames")
@@ -235,4 +236,5 @@ def _big(data: bytes) -> int:
     return int.from_bytes(data, "big")
 
 
+_NAMES = {"GIF": "GIF", "WEBP": "WebP", "PNG": "PNG"}
 _READERS = {"GIF": _read_gif, "WEBP": _read_webp, "PNG": _read_png}

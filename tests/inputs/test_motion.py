@@ -209,3 +209,15 @@ def test_a_video_with_nobody_in_it_is_refused(tmp_path: Path) -> None:
     write_clip(moving_bar(3, lit=False), tmp_path / "dark.mp4", fps=10)
     with pytest.raises(NoCharacterError, match=r"dark\.mp4"):
         read_motion(tmp_path / "dark.mp4", BrightSpot())
+
+
+def test_motions_of_every_kind_turn(video: Path) -> None:
+    upright, turned = open_motion(video), open_motion(video, rotate=90)
+    assert isinstance(upright, Video) and isinstance(turned, Video)
+    assert np.array_equal(turned.frames[1], np.rot90(upright.frames[1], -1))
+    walk, lying = open_motion("walk"), open_motion("walk", rotate=90)
+    assert isinstance(walk, Motion) and isinstance(lying, Motion)
+    assert (lying.width, lying.height) == (walk.height, walk.width)
+    for source in (video, "walk"):
+        with pytest.raises(PoseAnimateError, match="rotation is 100"):
+            open_motion(source, rotate=100)

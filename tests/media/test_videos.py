@@ -198,6 +198,28 @@ def test_damage_is_never_anything_but_a_video_error(
         assert video.frames and video.fps > 0
 
 
+def test_an_animated_avif_is_read_not_its_still(tmp_path: Path) -> None:
+    write_clip(clip_frames(5), tmp_path / "c.mp4", 10)
+    encoder = ("-c:v", "libaom-av1", "-cpu-used", "8", "-crf", "10")
+    ffmpeg("-i", tmp_path / "c.mp4", *encoder, tmp_path / "c.avif")
+    video = read_video(tmp_path / "c.avif")
+    assert video.fps == pytest.approx(10)
+    bars = [bar_position(frame) for frame in clip_frames(5)]
+    assert [bar_position(frame) for frame in video.frames] == pytest.approx(bars, abs=1)
+
+
+def test_interlaced_frames_have_no_comb(tmp_path: Path) -> None:
+    """Two moments lie in the rows of one frame: what moves has fringes."""
+    write_clip([np.roll(clip_frames(1)[0], 6 * i, 1) for i in range(10)], tmp_path / "c.mp4", 20)
+    weave = ("-vf", "tinterlace=interleave_top", "-flags", "+ilme+ildct")
+    ffmpeg("-i", tmp_path / "c.mp4", *weave, "-c:v", "mpeg2video", "-q:v", 2, tmp_path / "i.mpg")
+    video = read_video(tmp_path / "i.mpg")
+    assert len(video.frames) >= 4 and video.fps == pytest.approx(10)
+    for frame in video.frames[1:-1]:
+        rows = frame.astype(int)[8:40].mean(axis=2)
+        assert np.abs(rows[1:-1:2] - (rows[:-2:2] + rows[2::2]) / 2).max() < 60
+
+
 def test_a_file_never_opens_another(tmp_path: Path) -> None:
     """A QuickTime file may name another one that holds its pictures, by path."""
     ffmpeg("-f", "lavfi", "-i", "testsrc=d=0.4:r=5:s=64x48", "-c:v", "mjpeg", tmp_path / "c.mov")
