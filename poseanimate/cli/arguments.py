@@ -92,8 +92,10 @@ def _add_inputs(parser: argparse.ArgumentParser) -> None:
     _add_max_side(parser)
     parser.add_argument(
         "motion",
+        nargs="+",
         metavar="MOTION",
-        help="a preset (see `motions`), a video, pose JSON, or mocap (BVH)",
+        help="a preset (see `motions`), a video, mocap (BVH), or pose JSON: a file, several, or a folder or ZIP of one "
+        "per frame",
     )
     parser.add_argument(
         "-o",
@@ -113,6 +115,12 @@ def _add_inputs(parser: argparse.ArgumentParser) -> None:
         default=0,
         choices=(0, 90, 180, 270),
         help="turn it clockwise by so many degrees, where a video lies on its side",
+    )
+    part.add_argument(
+        "--fps",
+        type=float,
+        metavar="F",
+        help="frames per second of pose JSON or a preset; default: its own, or 12 if the file names none",
     )
 
 

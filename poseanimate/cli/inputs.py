@@ -63,7 +63,7 @@ def check_output_path(options: argparse.Namespace) -> None:
     """Raises OutputError where the clip can't be written, or would replace an input."""
     output: Path = options.output
     check_output(output)
-    for name in (options.character, options.motion):
+    for name in (options.character, *options.motion):
         if output.exists() and os.path.isfile(name) and os.path.samefile(name, output):
             raise OutputError(f"{output} is an input.", "Choose another name for the clip.")
 
@@ -75,7 +75,9 @@ def open_source(options: argparse.Namespace) -> Motion | Video:
         MotionError, VideoError: see `open_motion`.
         OutputError: it is too fast for a GIF.
     """
-    source = open_motion(options.motion, options.start, options.end, options.stride, options.rotate)
+    source = open_motion(
+        options.motion, options.start, options.end, options.stride, options.rotate, options.fps
+    )
     if options.output.suffix.lower() == ".gif" and source.fps > GIF_MAX_FPS:
         raise OutputError(
             f"A GIF can't show {source.fps:g} frames per second.",
@@ -102,7 +104,7 @@ def read_driver_sound(
     shown_once = frames == start + len(source.frames) and alignment.fps == source.fps
     if not (used_whole and shown_once and options.output.suffix.lower() in SOUND_SUFFIXES):
         return None
-    sound = read_sound(Path(options.motion))
+    sound = read_sound(Path(options.motion[0]))
     return sound and sound.fitted(start / source.fps, frames / source.fps)
 
 

@@ -7,62 +7,85 @@ Notable: `open_motion` finds whatever is wrong with a file before any model is l
 from __future__ import annotations
 
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from poseanimate.errors import MotionError
 from poseanimate.events import Returning, Stage, Step
 from poseanimate.inputs.follow import follow_person
+from poseanimate.inputs.pose_files import (
+    begins_with,
+    is_pose_source,
+    read_pose_paths,
+    read_pose_source,
+    read_text,
+)
 from poseanimate.media import Video, read_video
 from poseanimate.models.pose_detection import PoseDetector
 from poseanimate.poses.bvh import BVH_START
-from poseanimate.poses.keypoints import MAX_JSON_CHARACTERS
 from poseanimate.poses.mocap import read_bvh
 from poseanimate.poses.motion import Motion, load_preset, preset_names
 
 STAGE = "motion"
-_SPACE_AND_MARK = b" \t\r\n\xef\xbb\xbf"  # what may precede JSON: blanks, a byte order mark
 
 
 def open_motion(
-    name_or_path: str | Path,
+    name_or_path: str | Path | Sequence[str | Path],
     start_s: float = 0.0,
     end_s: float | None = None,
     stride: int = 1,
     rotate: int = 0,
+    fps: float | None = None,
 ) -> Motion | Video:
     """Read what needs no detector: a preset, pose JSON or BVH as a motion, a video as its frames.
 
     A preset takes precedence over a file of the same name (`./walk` is the file). The content
-    decides what kind of file it is.
+    decides what kind of file it is. Pose JSON may also be a folder or ZIP of one file per frame, or several files.
 
     Args:
         start_s, end_s: the part to use, in seconds; end_s None uses it to the end.
         stride: use every stride-th frame.
         rotate: degrees by which to turn it clockwise: a multiple of 90.
+        fps: frames per second of pose JSON or a preset; None for its own, or 12 if the file names none.
 
     Raises:
-        MotionError: no preset and no file of this name, unusable pose JSON or BVH, or an empty part.
+        MotionError: no preset and no file of this name, unusable pose JSON or BVH, an empty part, a rate for a video.
         VideoError: a video that can't be used; see `read_video`.
     """
-    if str(name_or_path) in preset_names():
-        return _part(load_preset(str(name_or_path)), start_s, end_s, stride).rotated(rotate)
-    path = Path(name_or_path)
-    if not os.path.isfile(path):  # unlike Path.is_file it takes any name, however odd
-        if path.name == str(name_or_path) and not path.suffix and not os.path.exists(path):
+    names = [name_or_path] if isinstance(name_or_path, str | Path) else [*name_or_path]
+    motion = _open_poses(names, fps)
+    if motion is not None:
+        return _part(motion, start_s, end_s, stride).rotated(rotate)
+    path = Path(names[0])
+    if begins_with(path, BVH_START) and fps is None:  # long ones are cut before they are thinned
+        motion = read_bvh(read_text(path), path.name, start_s, end_s)
+        return _part(motion, 0.0, None, stride).rotated(rotate)
+    if fps is not None:
+        raise MotionError(
+            f"{path.name} has a frame rate of its own.", "Leave the rate out; it is for pose JSON."
+        )
+    return read_video(path, start_s, end_s, stride, rotate=rotate)
+
+
+def _open_poses(names: Sequence[str | Path], fps: float | None) -> Motion | None:
+    """A preset, or pose JSON; None for another file."""
+    if len(names) != 1:
+        return read_pose_paths([Path(name) for name in names], fps)
+    [name] = names
+    if str(name) in preset_names():
+        preset = load_preset(str(name))
+        return preset if fps is None else replace(preset, fps=fps)
+    path = Path(name)
+    # unlike Path's own methods these take any name, however odd
+    if not name or not (os.path.isfile(path) or os.path.isdir(path)):
+        if path.name == str(name) and not path.suffix and not os.path.exists(path):
             load_preset(path.name)  # raises: its message lists the presets
         raise MotionError(
             f"There is no motion at {path}.",
             "Give a video, a pose JSON file, or a preset's name (`motions` lists them).",
         )
-    if _is_json(path):
-        motion = Motion.from_json(_text(path), path.name)
-        return _part(motion, start_s, end_s, stride).rotated(rotate)
-    if _begins_with(path, BVH_START):  # long ones are cut before they are thinned
-        motion = read_bvh(_text(path), path.name, start_s, end_s)
-        return _part(motion, 0.0, None, stride).rotated(rotate)
-    return read_video(path, start_s, end_s, stride, rotate=rotate)
+    return read_pose_source(path, fps) if is_pose_source(path) else None
 
 
 def iter_motion(
@@ -115,32 +138,3 @@ def _part(motion: Motion, start_s: float, end_s: float | None, stride: int) -> M
     first, last = round(start_s * motion.fps), round(end_s * motion.fps)
     poses = motion.poses[min(first, len(motion.poses) - 1) : max(last, first + 1) : stride]
     return replace(motion, poses=poses, fps=motion.fps / stride)
-
-
-def _is_json(path: Path) -> bool:
-    return path.suffix.lower() == ".json" or _begins_with(path, b"{", b"[")
-
-
-def _begins_with(path: Path, *starts: bytes) -> bool:
-    """Whether a file's text begins so, in capitals or not."""
-    try:
-        with path.open("rb") as file:
-            return file.read(64).lstrip(_SPACE_AND_MARK).upper().startswith(starts)
-    except OSError:  # read_video reports it
-        return False
-
-
-def _text(path: Path) -> str:
-    try:
-        if path.stat().st_size <= MAX_JSON_CHARACTERS:
-            return path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise MotionError(
-            f"The motion {path.name!r} can't be read ({type(error).__name__}).",
-            "Give pose JSON or BVH as UTF-8 text that you may read.",
-        ) from error
-    raise MotionError(
-        f"The motion {path.name!r} is too large: at most {MAX_JSON_CHARACTERS / 1e6:.0f} MB of "
-        "pose JSON or BVH are read.",
-        "Cut it to a shorter passage.",
-    )

@@ -12,7 +12,7 @@ from helpers.bvh import bvh, skeleton_text
 
 from poseanimate.errors import MotionError, NoCharacterError, PoseAnimateError, VideoError
 from poseanimate.events import Stage, Step
-from poseanimate.inputs import motion as motion_source
+from poseanimate.inputs import pose_files
 from poseanimate.inputs.motion import iter_motion, open_motion, read_motion
 from poseanimate.media import Video, write_clip
 from poseanimate.poses.motion import Motion, load_preset
@@ -181,7 +181,7 @@ def nothing_at_all(folder: Path) -> str:
         (lambda _: "n" * 5000, MotionError, "no preset"),
         (lambda _: "a\0b", MotionError, "no preset"),
         (no_file, MotionError, "no motion at"),
-        (a_folder, MotionError, "no motion at"),
+        (a_folder, MotionError, "no .json file"),
         (bad_json, MotionError, "no valid JSON"),
         (no_text, MotionError, "can't be read"),
         (prose, VideoError, "not a video"),
@@ -200,7 +200,7 @@ def test_a_huge_json_file_is_refused_before_it_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "x.json").write_text("[" + " " * 100)
-    monkeypatch.setattr(motion_source, "MAX_JSON_CHARACTERS", 100)
+    monkeypatch.setattr(pose_files, "MAX_JSON_CHARACTERS", 100)
     with pytest.raises(MotionError, match="too large"):
         open_motion(tmp_path / "x.json")
 
