@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator
 
 from poseanimate.errors import NoCharacterError
-from poseanimate.media import Video
+from poseanimate.media import Frame, Video
 from poseanimate.models.pose_detection import PoseDetector, start_tracking
 from poseanimate.poses.follow import Follower
 from poseanimate.poses.motion import Motion
@@ -29,10 +29,14 @@ def follow_person(video: Video, detector: PoseDetector, name: str) -> Generator[
     """
     detect = start_tracking(detector)
     poses: list[Pose] = []
+    people: list[Pose] = []
     follower = Follower()
     most = 0
+    last: Frame | None = None
     for frame in video.frames:
-        people = [pose for pose in detect(frame) if pose.visible().any()]
+        if frame is not last:  # a still picture is looked at once
+            people = [pose for pose in detect(frame) if pose.visible().any()]
+            last = frame
         most = max(most, len(people))
         person = follower.choose(people)
         poses.append(person)

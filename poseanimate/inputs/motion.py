@@ -21,7 +21,8 @@ from poseanimate.inputs.pose_files import (
     read_pose_source,
     read_text,
 )
-from poseanimate.media import Video, read_video
+from poseanimate.inputs.stills import read_still
+from poseanimate.media import Video, is_still, read_video
 from poseanimate.models.pose_detection import PoseDetector
 from poseanimate.poses.bvh import BVH_START
 from poseanimate.poses.mocap import read_bvh
@@ -42,6 +43,7 @@ def open_motion(
 
     A preset takes precedence over a file of the same name (`./walk` is the file). The content
     decides what kind of file it is. Pose JSON may also be a folder or ZIP of one file per frame, or several files.
+    A still picture is a video of it that stands still.
 
     Args:
         start_s, end_s: the part to use, in seconds; end_s None uses it to the end.
@@ -51,7 +53,7 @@ def open_motion(
 
     Raises:
         MotionError: no preset and no file of this name, unusable pose JSON or BVH, an empty part, a rate for a video.
-        VideoError: a video that can't be used; see `read_video`.
+        VideoError, PictureError: a video or picture that can't be used.
     """
     names = [name_or_path] if isinstance(name_or_path, str | Path) else [*name_or_path]
     motion = _open_poses(names, fps)
@@ -65,6 +67,8 @@ def open_motion(
         raise MotionError(
             f"{path.name} has a frame rate of its own.", "Leave the rate out; it is for pose JSON."
         )
+    if is_still(path):
+        return read_still(path, start_s, end_s, stride, rotate)
     return read_video(path, start_s, end_s, stride, rotate=rotate)
 
 

@@ -12,7 +12,7 @@ from poseanimate.media.clips import CLIP_SUFFIXES, check_output, write_clip
 from poseanimate.media.colours import rgb_over_white
 from poseanimate.media.containers import ANIMATION_SUFFIXES, VIDEO_SUFFIXES
 from poseanimate.media.picture_kinds import PICTURE_KINDS, PICTURE_SUFFIXES
-from poseanimate.media.pictures import PictureLimits, fit_size, load_picture
+from poseanimate.media.pictures import PictureLimits, fit_size, is_still, load_picture
 from poseanimate.media.sounds import Sound, read_sound
 from poseanimate.media.tiles import tiled
 from poseanimate.media.videos import Frame, Video, VideoLimits, read_video
@@ -30,6 +30,7 @@ __all__ = [
     "VideoLimits",
     "check_output",
     "fit_size",
+    "is_still",
     "load_picture",
     "read_sound",
     "read_video",

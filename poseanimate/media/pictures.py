@@ -23,6 +23,8 @@ from poseanimate.media.picture_kinds import OPENERS, check_pixels, find_kind
 MAX_SCANS = 200  # of a progressive JPEG; each takes its time, whatever the file's size
 _TRAILING_ZEROS = bytes(16)  # more than a whole file ends with
 _BAND_ROWS = 128
+_START_BYTES = 64
+_ANIMATED = frozenset({"GIF", "PNG", "WebP", "AVIF"})
 _FILLER = bytes(range(1, 65))
 
 
@@ -71,6 +73,21 @@ def load_picture(
             "The picture is damaged: it can't be decoded to its end.",
             "Save or download it again, as PNG or JPEG.",
         ) from error
+
+
+def is_still(path: Path) -> bool:
+    """Whether a file is a picture that doesn't move, by its content; false where it can't be read."""
+    try:
+        with path.open("rb") as file:
+            kind = find_kind(file.read(_START_BYTES))
+        if kind not in _ANIMATED:
+            return True
+        data = path.read_bytes()
+        if kind == "PNG":
+            return b"acTL" not in data[: data.find(b"IDAT")]
+        return getattr(OPENERS[kind](BytesIO(data)), "n_frames", 1) == 1
+    except Exception:  # Pillow's readers raise almost anything on damaged data
+        return False
 
 
 def _picture_bytes(source: Path | bytes, limits: PictureLimits) -> bytes:

@@ -18,6 +18,7 @@ import pytest
 from helpers.browser import HOLD_S, App, opened, serving, small
 from helpers.served import brought_late
 from PIL import Image
+from pillow_heif import from_pillow
 from playwright.sync_api import Browser, Page, expect
 
 from poseanimate.media import read_video
@@ -305,6 +306,18 @@ def test_values_of_a_setting_are_compared_in_one_clip(page: Page) -> None:
     )
     assert size == [512, 256 + 24]
     expect(page.get_by_role("button", name="Compare")).to_be_enabled()
+
+
+def test_a_phones_picture_is_shown_though_no_browser_can(page: Page, tmp_path: Path) -> None:
+    file = tmp_path / "IMG_0001.HEIC"
+    with Image.open(EXAMPLES / "park-girl.png") as picture:
+        from_pillow(picture.convert("RGB").resize((512, 512))).save(file, quality=90)
+    page.locator("#picture").get_by_label("Clear").click()
+    page.locator("#picture input[type=file]").set_input_files(file)
+    expect(page.locator("#found-text")).to_contain_text("joints seen")
+    expect(page.locator("#found-text")).to_contain_text("512 x 512 pixels")
+    expect(page.locator("#picture")).to_contain_text("IMG_0001")
+    expect(page.locator("#joints image")).to_have_count(1)
 
 
 def test_a_picture_that_is_none_gets_a_sentence(page: Page, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from helpers.bvh import bvh, skeleton_text
+from PIL import Image
 
 from poseanimate.errors import MotionError, NoCharacterError, PoseAnimateError, VideoError
 from poseanimate.events import Stage, Step
@@ -88,6 +89,52 @@ def test_bvh_is_told_by_its_content_and_cut_like_a_video(before: str, tmp_path: 
     assert (motion.name, motion.fps, len(motion.poses)) == ("take.txt", pytest.approx(10), 10)
     steps = np.diff(xs(motion))
     assert np.allclose(steps, steps[0])
+
+
+class Counting(BrightSpot):
+    """A bright spot that counts how often it looks."""
+
+    looks = 0
+
+    def detect(self, image: np.ndarray) -> list[Pose]:
+        self.looks += 1
+        return super().detect(image)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".gif", ".bmp", ".tiff", ".avif"])
+def test_a_still_picture_is_a_pose_to_hold(suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"pose{suffix}"
+    Image.fromarray(moving_bar(6)[5]).save(path)
+    detector = Counting()
+    motion = read_motion(path, detector)
+    assert (motion.fps, len(motion.poses), motion.width, motion.height) == (12, 12, 96, 64)
+    assert detector.looks == 1 and len({*xs(motion)}) == 1 and 38 <= xs(motion)[0] <= 48
+    longer = read_motion(path, detector, start_s=1, end_s=3, stride=2)
+    assert (longer.fps, len(longer.poses)) == (6, 12)
+    turned = read_video_or_still(path, rotate=90)
+    assert np.abs(turned.frames[0].astype(int) - np.rot90(moving_bar(6)[5], -1)).max() < 60
+
+
+def read_video_or_still(path: Path, rotate: int) -> Video:
+    source = open_motion(path, rotate=rotate)
+    assert isinstance(source, Video)
+    return source
+
+
+@pytest.mark.parametrize("part", [{"end_s": 31}, {"start_s": -1}, {"end_s": 0}, {"stride": 0}])
+def test_a_still_picture_has_no_other_parts(part: dict[str, Any], tmp_path: Path) -> None:
+    path = tmp_path / "pose.png"
+    Image.fromarray(moving_bar(6)[5]).save(path)
+    with pytest.raises(MotionError, match="A still picture can't be held"):
+        open_motion(path, **part)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".webp", ".gif"])
+def test_an_animated_picture_is_a_video(suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"dance{suffix}"
+    first, *rest = [Image.fromarray(frame) for frame in moving_bar(4)]
+    first.save(path, save_all=True, append_images=rest, duration=100)
+    assert len({*xs(read_motion(path, BrightSpot()))}) == 4
 
 
 def test_a_video_is_looked_through_frame_by_frame(video: Path) -> None:
