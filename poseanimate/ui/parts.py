@@ -21,7 +21,7 @@ from poseanimate.ui.theme import EXAMPLES, caption, example_names
 
 FIRST_PRESET = "fast"
 FIRST_MOTION = "walk"
-MOTION_TYPES = [*VIDEO_SUFFIXES, *ANIMATION_SUFFIXES, ".json", ".bvh"]
+MOTION_TYPES = sorted({*VIDEO_SUFFIXES, *ANIMATION_SUFFIXES, *PICTURE_SUFFIXES, ".json", ".bvh"})
 
 LAMBDAS = ("lambda_first", "lambda_prev", "lambda_self")
 SWITCHES = ("pata", "pacm_source", "pacm_pose", "dcam", "mgdm")
