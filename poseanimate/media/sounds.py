@@ -48,7 +48,9 @@ def read_sound(path: Path, limits: VideoLimits | None = None) -> Sound | None:
     command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-t", f"{limits.max_seconds:.6f}"]
     command += [*open_arguments(kind), "-map", "0:a:0", "-ac", "2", "-ar", str(RATE_HZ)]
     # A sound that begins later than its video keeps its distance.
-    command += ["-af", "aresample=async=1:first_pts=0", "-f", "s16le", "-"]
+    # One whose time stamps are years away would be filled up with silence.
+    near = f"aselect=between(t\\,-1\\,{limits.max_seconds + 1:.6f})"
+    command += ["-af", f"{near},aresample=async=1:first_pts=0", "-f", "s16le", "-"]
     most_bytes = round(limits.max_seconds * RATE_HZ) * _BYTES
     with (
         path.open("rb") as file,

@@ -238,7 +238,11 @@ def _decode(
         filters += [f"trim=start={part.start_s:.6f}", "setpts=PTS-STARTPTS"]
     else:
         command += ["-ss", f"{part.start_s:.6f}", "-t", f"{seconds:.6f}"]
-    filters += _filters(header, fps, part.stride, width, height)
+    # ffmpeg fills a gap with copies before it counts frames: a damaged time stamp, years away, would
+    # fill the memory.
+    latest_s = min(seconds, (limits.max_frames + 2) * part.stride / fps)
+    filters.append(f"select=between(t\\,-1\\,{latest_s:.6f})")
+    filters += _filters(header, fps, part.stride, latest_s, width, height)
     command += [*open_arguments(demuxer), "-map", f"0:{header.index}", "-vf", ",".join(filters)]
     command += ["-fps_mode", "passthrough", "-frames:v", str(limits.max_frames + 1)]
     command += ["-pix_fmt", pixels, "-f", "rawvideo", "-"]
@@ -258,11 +262,13 @@ def _decode(
         raise _damaged("it can't be decoded to its end")
 
 
-def _filters(header: Header, fps: float, stride: int, width: int, height: int) -> list[str]:
+def _filters(
+    header: Header, fps: float, stride: int, latest_s: float, width: int, height: int
+) -> list[str]:
     """What ffmpeg does with each frame: time, then size, then colours."""
     rate = Fraction(fps).limit_denominator(1001)
     filters = ["yadif=deint=interlaced"] if header.interlaced else []
-    filters.append(f"fps={rate}")
+    filters += [f"fps={rate}", f"trim=end={latest_s:.6f}"]  # the end's time stamp may lie, too
     if stride > 1:
         # By the time, not by the number: a stream that changes its size begins to count again.
         filters.append(f"select=not(mod(round(t*{rate})\\,{stride}))")

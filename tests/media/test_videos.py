@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import resource
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from poseanimate.errors import VideoError
-from poseanimate.media import VideoLimits, read_video, write_clip
+from poseanimate.media import VideoLimits, read_sound, read_video, write_clip
 from poseanimate.media.rates import choose_rate
 
 
@@ -329,6 +330,21 @@ def test_a_stream_that_grows_midway_stays_within_the_limits(tmp_path: Path) -> N
     assert len(read_video(path).frames) in (18, 19, 20)
     with pytest.raises(VideoError, match="damaged"):
         read_video(path, limits=VideoLimits(max_pixels=64 * 48))
+
+
+def test_a_time_stamp_that_is_hours_away_fills_no_memory(tmp_path: Path) -> None:
+    write_clip(clip_frames(5), tmp_path / "c.mp4", 25)
+    late = ("-vf", "setpts='PTS+gt(N,2)*8000/TB'", "-fps_mode", "passthrough")
+    sound = ("-f", "lavfi", "-i", "sine=d=0.2", "-af", "asetpts='PTS+gt(N,2)*8000/TB'")
+    ffmpeg("-i", tmp_path / "c.mp4", *sound, *late, "-f", "mpegts", tmp_path / "c.ts")
+    before_kb = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    for read in (read_video, read_sound):
+        try:
+            read(tmp_path / "c.ts")
+        except VideoError as error:
+            assert error.remedy
+    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < before_kb + 200_000
+    assert len(read_video(tmp_path / "c.ts", end_s=0.12).frames) == 3
 
 
 def test_of_several_streams_the_largest_that_is_no_cover(tmp_path: Path) -> None:
