@@ -278,8 +278,8 @@ _MODELS = {
     "controlnet": "folder or OWNER/NAME of another OpenPose ControlNet",
     "vae": "folder or OWNER/NAME of another autoencoder",
     "detector": f"what finds poses: {'; '.join(f'{name}: {what}' for name, what in DETECTORS.items())}; "
-    "default: the models' own, or the first of these",
+    "default: the models' own, or openpose",
     "segmenter": f"what cuts characters out: {'; '.join(f'{name}: {what}' for name, what in SEGMENTERS.items())}; "
-    "default: the models' own, or the first of these",
+    "default: the models' own, or u2net_human_seg",
     "precision": "half or full; default: half on a GPU",
 }

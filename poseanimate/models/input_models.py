@@ -3,24 +3,33 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from poseanimate.errors import ModelsError
-from poseanimate.models.blazepose.detector import BlazePose
+from poseanimate.models.blazepose.eyes import BlazePoseEyes
 from poseanimate.models.blazepose.files import MEDIAPIPE
-from poseanimate.models.blazepose.segmenter import BlazePoseSegmenter
 from poseanimate.models.dwpose import FILES as DWPOSE_FILES
 from poseanimate.models.dwpose import DWPoseDetector
+from poseanimate.models.eyes import Eyes
 from poseanimate.models.files import (
     DWPOSE,
     OPENPOSE,
     OPENPOSE_FILES,
+    PERCEPTION_FOLDER,
+    POCKET,
     ModelFiles,
     find_files,
     has_gpu,
 )
 from poseanimate.models.hub import OnMessage, fetch
 from poseanimate.models.pose_detection import DETECTORS, OpenPoseDetector, PoseDetector
-from poseanimate.models.segmentation import REMBG_MODELS, SEGMENTERS, RembgSegmenter, Segmenter
+from poseanimate.models.segmentation import (
+    EYES,
+    REMBG_MODELS,
+    SEGMENTERS,
+    RembgSegmenter,
+    Segmenter,
+)
 from poseanimate.models.wheel import fetch_members
 
 PRECISIONS = ("half", "full")
@@ -79,32 +88,55 @@ def check_names(detector: str = "", segmenter: str = "", precision: str = "") ->
 def load_detector_and_segmenter(
     files: ModelFiles, device: str, detector: str, segmenter: str, on_message: OnMessage
 ) -> tuple[PoseDetector, Segmenter]:
-    """Those that are named, else the family's own, else the first of DETECTORS and of REMBG_MODELS."""
-    own = None
-    if files.perception is not None and not (detector and segmenter):
-        from poseanimate.pocket.perception import Perception, PerceptionNet  # imports torch
+    """Those that are named, else the family's own, else OpenPose and the first of REMBG_MODELS.
 
-        own = Perception(PerceptionNet.load(files.perception, device))
-    finds: PoseDetector = (
-        own if own and not detector else _load_detector(detector, device, on_message)
+    A family with its own eyes cuts out with those that find, where they can.
+    """
+    own = files.perception is not None
+    detector = detector or ("pocket" if own else "openpose")
+    if not segmenter and own:
+        segmenter = detector if detector in EYES else "pocket"
+    segmenter = segmenter or next(iter(REMBG_MODELS))
+    finds: Any = (
+        _load_eyes(detector, files, device, on_message)
+        if detector in EYES
+        else _load_detector(detector, device, on_message)
     )
-    cuts: Segmenter = own if own and not segmenter else _load_segmenter(segmenter, on_message)
+    cuts: Segmenter
+    if segmenter == detector:
+        cuts = finds
+    elif segmenter in EYES:
+        cuts = _load_eyes(segmenter, files, device, on_message)
+    else:
+        cuts = RembgSegmenter(segmenter)
     return finds, cuts
 
 
+def _load_eyes(name: str, files: ModelFiles, device: str, on_message: OnMessage) -> Any:
+    """A detector that is a segmenter, too, by its name in EYES; without BlazePose's networks auto is what remains."""
+    blazepose = None
+    if name != "pocket":
+        try:
+            blazepose = BlazePoseEyes(fetch_members(MEDIAPIPE, on_message=on_message))
+        except ModelsError as error:
+            if name != "auto":
+                raise
+            on_message(
+                f"Only characters of the pocket world are found: {error.message} {error.remedy}"
+            )
+    if name == "blazepose" and blazepose is not None:
+        return blazepose
+    from poseanimate.pocket.perception import Perception, PerceptionNet  # imports torch
+
+    own = files.perception or POCKET / PERCEPTION_FOLDER
+    pocket = Perception(PerceptionNet.load(own, device))
+    return pocket if blazepose is None else Eyes(pocket, blazepose)
+
+
 def _load_detector(name: str, device: str, on_message: OnMessage) -> PoseDetector:
-    family, _, whole = (name or next(iter(DETECTORS))).partition("-")
-    if family == "blazepose":
-        return BlazePose(fetch_members(MEDIAPIPE, on_message=on_message))
+    family, _, whole = name.partition("-")
     if family == "dwpose":
         folder = fetch(DWPOSE, lambda names: [f for f in names if f in DWPOSE_FILES], on_message)
         return DWPoseDetector.load(folder, bool(whole), bool(whole))
     folder = fetch(OPENPOSE, lambda names: [f for f in names if f in OPENPOSE_FILES], on_message)
     return OpenPoseDetector.load(str(folder), device, hands=bool(whole), face=bool(whole))
-
-
-def _load_segmenter(name: str, on_message: OnMessage) -> Segmenter:
-    if name == "blazepose":
-        folder = fetch_members(MEDIAPIPE, on_message=on_message)
-        return BlazePoseSegmenter(BlazePose(folder), folder)
-    return RembgSegmenter(name or next(iter(REMBG_MODELS)))

@@ -61,8 +61,8 @@ def load_models(
             default the same.
         controlnet, vae: folder or repository of one to use instead of the family's own. A family without a
             ControlNet takes sd15's.
-        detector, segmenter: keys of `pose_detection.DETECTORS` and of `segmentation.SEGMENTERS`; by default the
-            family's own, or the first of each.
+        detector, segmenter: keys of `pose_detection.DETECTORS` and of `segmentation.SEGMENTERS`; by default
+            see `input_models.load_detector_and_segmenter`.
         precision: "half" or "full"; by default half on a GPU. The pocket networks are always in full: they are so
             small that half gains nothing.
         on_message: receives sentences about downloads and about what the models run on.

@@ -27,11 +27,13 @@ if TYPE_CHECKING:
 
 OPENPOSE_SIDE_PX = 512
 DETECTORS = {
+    "auto": "the pocket world's own eyes for its pictures, BlazePose for all others",
+    "pocket": "the pocket world's own eyes alone",
+    "blazepose": "BlazePose, the body, of photographs and drawings on any CPU; Apache licence",
     "openpose": "OpenPose, the body; licensed for non-commercial research only",
     "openpose-whole": "OpenPose, body, hands and face; licensed for non-commercial research only",
     "dwpose": "DWPose, the body, with confidences; Apache licence",
     "dwpose-whole": "DWPose, body, hands and face; Apache licence",
-    "blazepose": "BlazePose, the body, of photographs and drawings on any CPU; Apache licence",
 }
 """Detectors by name, and what they are."""
 

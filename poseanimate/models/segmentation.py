@@ -18,7 +18,14 @@ REMBG_MODELS = {
 """rembg's models by name, and what they are for. Its others would download files or call services
 that nobody chose."""
 
-SEGMENTERS = REMBG_MODELS | {"blazepose": "people whom BlazePose finds, on any CPU"}
+EYES = {
+    "auto": "as the detector auto",
+    "pocket": "characters of the pocket world",
+    "blazepose": "people whom BlazePose finds, on any CPU",
+}
+"""Detectors that are segmenters, too, and what they cut out."""
+
+SEGMENTERS = EYES | REMBG_MODELS
 """Segmenters by name, and what they are for."""
 
 

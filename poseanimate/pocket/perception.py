@@ -28,6 +28,8 @@ WORKING_SIZE = 128  # long side of what the network was trained on, px
 MULTIPLE = 16
 PEAK = 0.25  # heat from which a joint counts as visible
 SECOND_PERSON = 0.5  # heat from which a neck counts as a person of its own
+# the lowest certainty in 471 held-out characters is 0.54, the highest in 700 other pictures 0.51
+CERTAIN, UNSURE_WEIGHT = 0.52, 0.25
 WEIGHTS, CONFIG = "perception.safetensors", "config.json"
 
 
@@ -94,18 +96,20 @@ class Perception:
     def detect(self, image: NDArray[np.uint8]) -> list[Pose]:
         """People in a picture (H, W, 3), the largest first; none if no body is found."""
         heat, _ = self._predict(image)
-        height, width = image.shape[:2]
-        stride = np.array([width / heat.shape[2], height / heat.shape[1]])
-        necks = _find_necks(heat[NECK])
-        rows, columns = np.indices(heat.shape[1:])
-        away = [np.hypot(rows - row, columns - column) for row, column in necks]
-        nearest = np.argmin(away, axis=0) if away else np.zeros(heat.shape[1:])
-        # several people: what is nearest to a neck is that person's
-        people = [
-            _read_person(heat * (nearest == number), stride) for number in range(len(necks) or 1)
-        ]
-        found = [pose for pose in people if pose is not None]
-        return sorted(found, key=person_size, reverse=True)
+        return _read_people(heat, *image.shape[:2])
+
+    def is_of_its_world(self, image: NDArray[np.uint8]) -> bool:
+        """Whether a picture (H, W, 3) shows a character of the pocket world.
+
+        In others the network also finds bodies, but with weak peaks and blurred masks.
+        """
+        heat, mask = self._predict(image)
+        people = _read_people(heat, *image.shape[:2])
+        if not people:
+            return False
+        confidence = max(float(pose.confidence[pose.visible()].mean()) for pose in people)
+        unsure = ((mask > 0.1) & (mask < 0.9)).sum() / max((mask > 0.5).sum(), 1)
+        return bool(confidence - UNSURE_WEIGHT * unsure > CERTAIN)
 
     def segment(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
         """The character's mask (H, W) in [0, 1]."""
@@ -148,6 +152,19 @@ def _make_block(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
 
 def _upsample(x: Tensor) -> Tensor:
     return interpolate(x, scale_factor=2.0, mode="nearest")
+
+
+def _read_people(heat: NDArray[np.float32], height: int, width: int) -> list[Pose]:
+    """The people in heat maps (18, h, w), in pixels of a picture of this size, the largest first."""
+    stride = np.array([width / heat.shape[2], height / heat.shape[1]])
+    necks = _find_necks(heat[NECK])
+    rows, columns = np.indices(heat.shape[1:])
+    away = [np.hypot(rows - row, columns - column) for row, column in necks]
+    nearest = np.argmin(away, axis=0) if away else np.zeros(heat.shape[1:])
+    # several people: what is nearest to a neck is that person's
+    people = [_read_person(heat * (nearest == number), stride) for number in range(len(necks) or 1)]
+    found = [pose for pose in people if pose is not None]
+    return sorted(found, key=person_size, reverse=True)
 
 
 def _read_person(heat: NDArray[np.float32], stride: NDArray[np.float64]) -> Pose | None:

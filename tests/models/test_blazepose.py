@@ -23,10 +23,10 @@ from poseanimate.models.blazepose.boxes import (
     merge_overlapping,
 )
 from poseanimate.models.blazepose.detector import NEW_PEOPLE_EVERY, BlazePose
+from poseanimate.models.blazepose.eyes import BlazePoseEyes
 from poseanimate.models.blazepose.files import LANDMARKS, MEDIAPIPE, PEOPLE, SELFIE
 from poseanimate.models.blazepose.landmarks import BODY, OTHER_SIDE, Look, build_pose, refine
 from poseanimate.models.blazepose.plausibility import is_person
-from poseanimate.models.blazepose.segmenter import BlazePoseSegmenter
 from poseanimate.models.input_models import load_input_models
 from poseanimate.models.pose_detection import start_tracking
 from poseanimate.models.wheel import default_folder, fetch_members
@@ -305,11 +305,11 @@ def test_tiny_pictures_show_nobody(
 ) -> None:
     image = np.full((*size, 3), 90, np.uint8)
     assert blazepose.detect(image) == []
-    assert BlazePoseSegmenter(blazepose, folder).segment(image).shape == size
+    assert BlazePoseEyes(folder).segment(image).shape == size
 
 
 def test_a_person_is_cut_out(blazepose: BlazePose, folder: Path) -> None:
-    mask = BlazePoseSegmenter(blazepose, folder).segment(ASTRONAUT)
+    mask = BlazePoseEyes(folder).segment(ASTRONAUT)
     assert mask.shape == (512, 512) and mask.dtype == np.float32
     assert mask.min() >= 0 and mask.max() <= 1
     for x, y in ((225, 110), (200, 40), (120, 300), (230, 360)):  # face, hair, sleeve, chest
@@ -320,9 +320,8 @@ def test_a_person_is_cut_out(blazepose: BlazePose, folder: Path) -> None:
 
 def test_blazepose_is_a_detector_and_a_segmenter_by_name(folder: Path) -> None:
     looking = load_input_models("pocket", "cpu", detector="blazepose", segmenter="blazepose")
-    assert isinstance(looking.detector, BlazePose)
-    assert isinstance(looking.segmenter, BlazePoseSegmenter)
-    assert looking.segmenter.identity.startswith(looking.detector.identity)
+    assert isinstance(looking.detector, BlazePoseEyes)
+    assert looking.segmenter is looking.detector
 
 
 @pytest.mark.parametrize("content", [None, b"", b"TFL3" * 100])

@@ -1,4 +1,4 @@
-"""People's masks: those of BlazePose's landmark network, and MediaPipe's selfie segmentation where it finds nobody."""
+"""BlazePose that also cuts out whom it finds, and MediaPipe's selfie segmentation where it finds nobody."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ SELFIE_SIDE = 256
 REACH = 1 / 64  # of the longer side: how far from an edge the networks' masks may be off
 
 
-class BlazePoseSegmenter:
-    """Cuts out everybody whom BlazePose finds.
+class BlazePoseEyes(BlazePose):
+    """Finds people and cuts them out.
 
     Args:
         folder: holds the networks, see `files`.
@@ -29,18 +29,18 @@ class BlazePoseSegmenter:
         ModelsError: ai-edge-litert isn't installed, or a network is missing or damaged.
     """
 
-    def __init__(self, blazepose: BlazePose, folder: Path) -> None:
-        self._blazepose = blazepose
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
         self._selfie = Network(folder / SELFIE, SELFIE_SIDE, ((1, SELFIE_SIDE, SELFIE_SIDE, 1),))
 
     @property
     def identity(self) -> str:
         """The networks' digests."""
-        return f"{self._blazepose.identity}:{self._selfie.digest}"
+        return f"{super().identity}:{self._selfie.digest}"
 
     def segment(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
         """The soft mask, (height, width) in [0, 1], of an RGB picture (height, width, 3)."""
-        people = self._blazepose.find_people(image)
+        people = self.find_people(image)
         mask = draw_masks(people, image) if people else self._segment_selfie(image)
         return refine_mask(mask, image, max(round(max(image.shape) * REACH), 1))
 
