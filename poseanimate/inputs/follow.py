@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from dataclasses import replace
 
 from poseanimate.errors import NoCharacterError
 from poseanimate.media import Frame, Video
 from poseanimate.models.pose_detection import PoseDetector, start_tracking
+from poseanimate.poses.drawn import DrawnSkeletons, drop_outliers, is_drawn
 from poseanimate.poses.follow import Follower
 from poseanimate.poses.motion import Motion
 from poseanimate.poses.skeleton import Pose
@@ -16,7 +18,8 @@ def follow_person(video: Video, detector: PoseDetector, name: str) -> Generator[
     """Yields one person's pose per frame: first the largest person, then whoever is nearest to the last position.
 
     A frame in which nobody is visible yields an absent pose (all confidences 0); the person is looked for again near
-    where they were last seen.
+    where they were last seen. A video of drawn skeletons is read by colour, without the detector; afterwards joints
+    that were misread for a moment are dropped from the motion.
 
     Args:
         name: of the motion.
@@ -26,8 +29,10 @@ def follow_person(video: Video, detector: PoseDetector, name: str) -> Generator[
 
     Raises:
         NoCharacterError: nobody is visible in any frame.
+        MotionError: poses are drawn in a form that can't be read.
     """
-    detect = start_tracking(detector)
+    drawn = is_drawn(video.frames)
+    detect = start_tracking(DrawnSkeletons() if drawn else detector)
     poses: list[Pose] = []
     people: list[Pose] = []
     follower = Follower()
@@ -47,4 +52,7 @@ def follow_person(video: Video, detector: PoseDetector, name: str) -> Generator[
             "Choose a video that shows one person, whole and not too small.",
         )
     height, width = video.frames[0].shape[:2]
-    return Motion(tuple(poses), width, height, video.fps, name, most)
+    motion = Motion(tuple(poses), width, height, video.fps, name, most)
+    if not drawn:
+        return motion
+    return replace(motion, poses=drop_outliers(poses), notes=("Read from drawn skeletons.",))

@@ -99,6 +99,7 @@ def iter_motion(
 
     Raises:
         NoCharacterError: nobody is in any frame.
+        MotionError: poses are drawn in a form that can't be read.
     """
     if isinstance(source, Motion):
         return source

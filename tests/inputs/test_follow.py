@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from poseanimate.errors import NoCharacterError
+from poseanimate.errors import MotionError, NoCharacterError
 from poseanimate.events import Returning
 from poseanimate.inputs.follow import follow_person
 from poseanimate.media import Frame, Video
 from poseanimate.poses.measures import person_size
 from poseanimate.poses.motion import Motion, load_preset
-from poseanimate.poses.skeleton import Pose
+from poseanimate.poses.skeleton import Pose, draw_pose
 
 STANDING = load_preset("walk").poses[0].xy / 512
 
@@ -108,3 +108,27 @@ def test_nobody_in_any_frame(people: list[Pose]) -> None:
     with pytest.raises(NoCharacterError, match=r"dance\.mp4") as caught:
         follow([people] * 2)
     assert caught.value.remedy
+
+
+def test_drawn_skeletons_are_read_without_the_detector() -> None:
+    drawn = load_preset("walk").poses[:6]
+    frames = [draw_pose(pose, 512, 512) for pose in drawn]
+    steps = Returning(follow_person(Video(frames, fps=8.0), Script([]), "walk.mp4"))
+    assert len(list(steps)) == len(drawn)
+    assert steps.result.notes == ("Read from drawn skeletons.",)
+    for read, pose in zip(steps.result.poses, drawn, strict=True):
+        seen = pose.visible()
+        off = np.hypot(*(read.xy - pose.xy)[seen].T)
+        assert np.median(off) <= 1.0 and np.sort(off)[-3] <= 4.0
+
+
+def test_one_picture_of_a_drawn_skeleton_is_a_motion_of_one_pose() -> None:
+    picture = draw_pose(load_preset("walk").poses[0], 512, 512)
+    steps = Returning(follow_person(Video([picture], fps=8.0), Script([]), "pose.png"))
+    assert list(steps) == list(steps.result.poses)
+
+
+def test_drawings_of_another_kind_are_refused_by_name() -> None:
+    swapped = [draw_pose(load_preset("walk").poses[0], 512, 512)[..., ::-1].copy()]
+    with pytest.raises(MotionError, match="colours other than OpenPose's"):
+        list(follow_person(Video(swapped, fps=8.0), Script([]), "pose.mp4"))

@@ -1,0 +1,11 @@
+"""Drawn skeletons read by colour: pictures as OpenPose and DWPose draw them become poses, without a network.
+
+`kinds` tells them from other pictures, `reader` reads one picture (`palette`, `marks`, `people` are its steps) and
+`over_time` drops what was misread for a moment. Hands and faces are not read, only the 18 joints of the body.
+"""
+
+from poseanimate.poses.drawn.kinds import Kind, is_drawn, tell_kind
+from poseanimate.poses.drawn.over_time import drop_outliers
+from poseanimate.poses.drawn.reader import DrawnSkeletons, read_figures
+
+__all__ = ["DrawnSkeletons", "Kind", "drop_outliers", "is_drawn", "read_figures", "tell_kind"]
