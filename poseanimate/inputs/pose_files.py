@@ -169,7 +169,9 @@ def _read_parts(parts: Sequence[_Part], name: str, fps: float | None) -> Motion:
     motion = Motion.from_files(files, name, fps)
     others = len(parts) - len(used)
     if others:
-        motion = replace(motion, notes=(*motion.notes, f"{others} other files are left out."))
+        motion = replace(
+            motion, notes=(*motion.notes, f"Other files, which are left out: {others}.")
+        )
     return motion
 
 

@@ -21,7 +21,8 @@ from poseanimate.ui.theme import EXAMPLES, caption, example_names
 
 FIRST_PRESET = "fast"
 FIRST_MOTION = "walk"
-MOTION_TYPES = sorted({*VIDEO_SUFFIXES, *ANIMATION_SUFFIXES, *PICTURE_SUFFIXES, ".json", ".bvh"})
+POSE_SUFFIXES = (".json", ".jsonl", ".zip", ".bvh")
+MOTION_TYPES = sorted({*VIDEO_SUFFIXES, *ANIMATION_SUFFIXES, *PICTURE_SUFFIXES, *POSE_SUFFIXES})
 
 LAMBDAS = ("lambda_first", "lambda_prev", "lambda_self")
 SWITCHES = ("pata", "pacm_source", "pacm_pose", "dcam", "mgdm")

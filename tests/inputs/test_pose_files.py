@@ -81,7 +81,7 @@ def test_json_lines_of_any_suffix_are_read(tmp_path: Path) -> None:
 def test_what_is_no_json_is_left_out_and_said(tmp_path: Path) -> None:
     files = one_per_frame() | {"dance.png": b"x", ".DS_Store": b"x"}
     motion = opened(saved(tmp_path / "dance", files))
-    assert is_the_dance(motion) and "1 other files" in motion.notes[-1]
+    assert is_the_dance(motion) and "left out: 1" in motion.notes[-1]
     mac = {f"__MACOSX/._{name}": b"\0" for name in files} | files
     assert is_the_dance(read_pose_archive(packed(mac), "dance.zip"))
 

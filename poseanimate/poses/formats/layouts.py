@@ -80,7 +80,7 @@ def fill_gaps(frames: list[Frame], notes: Notes) -> list[Frame]:
     # far fewer frames than numbers: those are something else, such as times
     if total == len(frames) or total > min(2 * len(frames), MAX_FRAMES):
         return ordered
-    notes.add(f"{total - len(frames)} frames are missing in the file and show nobody")
+    notes.add(f"Frames that are missing in the file, and show nobody: {total - len(frames)}")
     filled = [ordered[0]]
     for frame, distance in zip(ordered[1:], steps, strict=True):
         filled += [Frame(())] * (distance // step - 1)

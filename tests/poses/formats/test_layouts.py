@@ -152,7 +152,7 @@ def test_frames_that_a_tool_left_out_show_nobody() -> None:
     ]
     motion = read(people)
     assert [bool(pose.visible().any()) for pose in motion.poses] == [True, False, True, True]
-    assert any("1 frames are missing" in note for note in motion.notes)
+    assert any("missing in the file, and show nobody: 1" in note for note in motion.notes)
 
 
 def test_numbers_that_are_times_leave_no_gaps() -> None:
