@@ -25,6 +25,7 @@ _COLOUR_MAPS = (cv2.COLORMAP_VIRIDIS, cv2.COLORMAP_PARULA)
 _STICKS_BACKGROUND = 0.85
 _STICKS_SHARE = (0.002, 0.12)
 _STICKS_HALF_WIDTH = 1 / 48  # of the picture's short side
+_STICKS_SOLIDITY = 0.5  # of the area that a band around the lines would hold
 _STICKS_ENCLOSED = 4.0  # times the lines' own area; outlines of a figure enclose more
 
 
@@ -125,6 +126,9 @@ def _is_sticks(picture: ByteArray) -> bool:
     extent = max(np.ptp(rows) / lines.shape[0], np.ptp(columns) / lines.shape[1])
     thickest = cv2.distanceTransform(lines, cv2.DIST_L2, 3).max()
     if extent < 0.2 or thickest > max(4.0, _STICKS_HALF_WIDTH * min(lines.shape)):
+        return False
+    hull = cv2.contourArea(cv2.convexHull(np.stack([columns, rows], axis=1).astype(np.float32)))
+    if lines.sum() > _STICKS_SOLIDITY * hull:  # one bar or blot
         return False
     outlines, _ = cv2.findContours(lines, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
     enclosed = sum(cv2.contourArea(outline) for outline in outlines)
