@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from poseanimate.poses.drawn.palette import BLACK, FIRST_JOINT, FIRST_LIMB, LABELS, OTHER
-from poseanimate.poses.skeleton import JOINTS, LIMBS, ByteArray, FloatArray
+from poseanimate.poses.skeleton import JOINTS, LIMBS, R_EYE, ByteArray, FloatArray
 
 MAX_PER_JOINT = 48
 """As many candidates as one joint may have; two hands of DWPose alone bring 42 dots of the left knee's blue."""
@@ -23,7 +23,9 @@ _MIN_SHARE = 0.15
 _WHOLE_SHARE = 0.8
 _LARGE_SHARE = 1.8
 _UNSURE_SHARE = 0.3
-_OTHER_LIMBS_COLOUR = [j for j in range(len(LIMBS)) if j not in LIMBS[j]]
+_OTHER_LIMBS_COLOUR = [
+    j for j in range(R_EYE) if j not in LIMBS[j]
+]  # of the body; the head is crowded
 _DISC_STEPS = 17
 _HIDDEN_END = 0.7  # of a dot's radius: what the dot covers of its limb's tip
 
