@@ -122,6 +122,11 @@ def _add_inputs(parser: argparse.ArgumentParser) -> None:
         metavar="F",
         help="frames per second of pose JSON or a preset; default: its own, or 12 if the file names none",
     )
+    part.add_argument(
+        "--repair",
+        action="store_true",
+        help="swap left and right back where a detector swapped them, and drop joints that jump away",
+    )
 
 
 def _add_max_side(parser: argparse.ArgumentParser) -> None:

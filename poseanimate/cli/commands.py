@@ -55,7 +55,9 @@ def animate(options: argparse.Namespace, report: Report) -> None:
         report.show(Stage("models", 1))
         animator = load_animator(options)
     with measure_time(seconds, "motion"):
-        motion = show_all(iter_motion(source, animator.inputs.detector, options.motion[0]), report)
+        motion = show_all(
+            iter_motion(source, animator.inputs.detector, options.motion[0], options.repair), report
+        )
     seen = find_character(animator, picture, joints) if joints else picture
     for event in animator.animate(seen, motion, settings, prompt):
         if isinstance(event, Done):
@@ -87,7 +89,9 @@ def align(options: argparse.Namespace, report: Report) -> None:
     source = open_source(options)
     report.show(Stage("models", 1))
     aligner = load_aligner(options)
-    motion = show_all(iter_motion(source, aligner.inputs.detector, options.motion[0]), report)
+    motion = show_all(
+        iter_motion(source, aligner.inputs.detector, options.motion[0], options.repair), report
+    )
     report.show(Stage("character", 1))
     character = find_character(aligner, picture, joints)
     report.show(Stage("alignment", 1))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import replace
 
 from poseanimate.errors import NoCharacterError
 from poseanimate.media import Frame, Video
@@ -52,7 +51,14 @@ def follow_person(video: Video, detector: PoseDetector, name: str) -> Generator[
             "Choose a video that shows one person, whole and not too small.",
         )
     height, width = video.frames[0].shape[:2]
-    motion = Motion(tuple(poses), width, height, video.fps, name, most)
-    if not drawn:
-        return motion
-    return replace(motion, poses=drop_outliers(poses), notes=("Read from drawn skeletons.",))
+    return Motion(
+        drop_outliers(poses) if drawn else tuple(poses),
+        width,
+        height,
+        video.fps,
+        name,
+        most,
+        notes=("Read from drawn skeletons.",) if drawn else (),
+        start_s=video.start_s,
+        rotate=video.rotate,
+    )

@@ -25,6 +25,7 @@ from poseanimate.inputs.stills import read_still
 from poseanimate.media import Video, is_still, read_video
 from poseanimate.models.pose_detection import PoseDetector
 from poseanimate.poses.bvh import BVH_START
+from poseanimate.poses.faults import repair
 from poseanimate.poses.mocap import read_bvh
 from poseanimate.poses.motion import Motion, load_preset, preset_names
 
@@ -93,22 +94,26 @@ def _open_poses(names: Sequence[str | Path], fps: float | None) -> Motion | None
 
 
 def iter_motion(
-    source: Motion | Video, detector: PoseDetector, name: str
+    source: Motion | Video, detector: PoseDetector, name: str, repaired: bool = False
 ) -> Generator[Stage | Step, None, Motion]:
     """Yield one step per frame of a video; return the motion.
+
+    Args:
+        name: of the motion, if it comes from a video.
+        repaired: whether to correct faults of its detector; see `poses.faults.repair`.
 
     Raises:
         NoCharacterError: nobody is in any frame.
         MotionError: poses are drawn in a form that can't be read.
     """
     if isinstance(source, Motion):
-        return source
+        return repair(source) if repaired else source
     total = len(source.frames)
     yield Stage(STAGE, total)
     poses = Returning(follow_person(source, detector, name))
     for index, _ in enumerate(poses, start=1):
         yield Step(STAGE, index, total)
-    return poses.result
+    return repair(poses.result) if repaired else poses.result
 
 
 def read_motion(
@@ -142,4 +147,4 @@ def _part(motion: Motion, start_s: float, end_s: float | None, stride: int) -> M
         )
     first, last = round(start_s * motion.fps), round(end_s * motion.fps)
     poses = motion.poses[min(first, len(motion.poses) - 1) : max(last, first + 1) : stride]
-    return replace(motion, poses=poses, fps=motion.fps / stride)
+    return replace(motion, poses=poses, fps=motion.fps / stride, start_s=first / motion.fps)

@@ -40,10 +40,15 @@ class VideoLimits:
 
 @dataclass(frozen=True, eq=False)
 class Video:
-    """Decoded upright frames of one size, each (height, width, 3), and their rate."""
+    """Decoded upright frames of one size, each (height, width, 3), and their rate.
+
+    start_s: where they begin in the file. rotate: degrees by which they were turned clockwise on request.
+    """
 
     frames: list[Frame]
     fps: float
+    start_s: float = 0.0
+    rotate: int = 0
 
 
 @dataclass(frozen=True)
@@ -101,7 +106,7 @@ def read_video(
     turns = -rotate // 90 % 4
     if turns:
         frames = [np.ascontiguousarray(np.rot90(frame, turns)) for frame in frames]
-    return Video(frames=frames, fps=fps / stride)
+    return Video(frames, fps / stride, start_s, rotate)
 
 
 def _check_part(part: _Part, rotate: int) -> None:

@@ -31,6 +31,7 @@ class Motion:
         people: the largest number of people in any frame of the original.
         notes: sentences about what was left out or assumed when it was read.
         start_s: where the motion begins in the original, in seconds.
+        rotate: degrees by which the original was turned clockwise.
 
     Raises:
         MotionError: one of these is outside its range.
@@ -44,6 +45,7 @@ class Motion:
     people: int = 1
     notes: tuple[str, ...] = ()
     start_s: float = 0.0
+    rotate: int = 0
 
     def __post_init__(self) -> None:
         if not 1 <= len(self.poses) <= MAX_FRAMES:
@@ -88,7 +90,7 @@ class Motion:
         for _ in range(degrees // 90 % 4):
             poses = tuple(pose.quarter_turned(motion.height) for pose in motion.poses)
             motion = replace(motion, poses=poses, width=motion.height, height=motion.width)
-        return motion
+        return replace(motion, rotate=(self.rotate + degrees) % 360)
 
     def to_json(self) -> str:
         """The motion as OpenPose keypoint JSON; `from_json` returns the same numbers."""

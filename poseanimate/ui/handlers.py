@@ -185,7 +185,7 @@ class Handlers:
                 return
             values = [getattr(job.settings, name) for name in SETTING_NAMES]
             message = texts.restored(job.models == self.engine.identity, greeting, job.lost)
-            where = (texts.FROM_FILE, gr.skip(), motion, 0, None, 1)
+            where = (texts.FROM_FILE, gr.skip(), motion, 0, None, 1, 0, False)
             yield message, None, picture, job.joints, job.prompt, *where, clip, *values
 
     def _last_run(self, request: gr.Request) -> RunView | None:

@@ -10,7 +10,7 @@ import os
 import threading
 from collections import OrderedDict
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from poseanimate.events import Stage, Step
 from poseanimate.inputs.character import Character, find_character, place_character
 from poseanimate.inputs.motion import iter_motion, open_motion
 from poseanimate.media import Video, load_picture
+from poseanimate.poses.faults import repair
 from poseanimate.poses.keypoints import read_people
 from poseanimate.poses.motion import Motion
 from poseanimate.poses.skeleton import Pose
@@ -34,17 +35,31 @@ from poseanimate.ui import texts
 MAX_ENTRIES = 8
 MAX_PIXELS = 4_000_000  # of a video's frames together
 SETTING_NAMES = tuple(each.name for each in fields(Settings))
-MOTION_NAMES = ("motion_from", "motion_preset", "motion_file", "start_s", "end_s", "stride")
+MOTION_NAMES = (
+    "motion_from",
+    "motion_preset",
+    "motion_file",
+    "start_s",
+    "end_s",
+    "stride",
+    "rotate",
+    "repair",
+)
 
 
 @dataclass(frozen=True)
 class MotionChoice:
-    """What was chosen as motion: a preset's name or an uploaded file, and which part of it."""
+    """What was chosen as motion: a preset's name or an uploaded file, which part of it, and how it is corrected.
+
+    rotate: degrees clockwise, a multiple of 90. repair: whether to correct faults of its detector.
+    """
 
     name_or_path: str
     start_s: float = 0.0
     end_s: float | None = None
     stride: int = 1
+    rotate: int = 0
+    repair: bool = False
 
     @staticmethod
     def of(values: Sequence[Any]) -> MotionChoice:
@@ -53,9 +68,16 @@ class MotionChoice:
         Raises:
             MotionError: nothing is chosen.
         """
-        source, preset, file, start_s, end_s, stride = values
+        source, preset, file, start_s, end_s, stride, rotate, repaired = values
         if source == texts.FROM_FILE and file:
-            return MotionChoice(str(file), float(start_s or 0), end_s or None, int(stride or 1))
+            return MotionChoice(
+                str(file),
+                float(start_s or 0),
+                end_s or None,
+                int(stride or 1),
+                int(rotate or 0),
+                bool(repaired),
+            )
         if source == texts.FROM_PRESET and preset:
             return MotionChoice(str(preset))
         raise MotionError("There is no motion yet.", texts.NO_MOTION)
@@ -154,7 +176,10 @@ class InputCache:
     def cached_motion(self, choice: MotionChoice) -> FoundMotion | None:
         """A motion that was read before; None if it wasn't."""
         with self._lock:
-            return self._motions.get(choice)
+            found = self._motions.get(replace(choice, repair=False))
+        if found is None or not choice.repair:
+            return found
+        return replace(found, motion=repair(found.motion))
 
     def load_motion(self, choice: MotionChoice) -> Generator[Stage | Step, None, FoundMotion]:
         """The chosen motion; yields progress while people are detected in a video."""
@@ -163,16 +188,18 @@ class InputCache:
             name = choice.name_or_path
             if os.path.isabs(name) and not os.path.isfile(name):  # a preset's name is no path
                 raise MotionError("The motion's file isn't there any more.", texts.UPLOAD_AGAIN)
-            source = open_motion(name, choice.start_s, choice.end_s, choice.stride)
+            source = open_motion(name, choice.start_s, choice.end_s, choice.stride, choice.rotate)
             motion = yield from iter_motion(source, self.engine, Path(name).name)
             frames = source.frames if isinstance(source, Video) else ()
             found_motion = FoundMotion(
                 motion, tuple(_reduced(frame, len(frames)) for frame in frames)
             )
             with self._lock:
-                self._motions[choice] = found_motion
+                self._motions[replace(choice, repair=False)] = found_motion
                 while len(self._motions) > MAX_ENTRIES:
                     self._motions.popitem(last=False)
+            if choice.repair:
+                found_motion = replace(found_motion, motion=repair(motion))
         return found_motion
 
 

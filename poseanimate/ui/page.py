@@ -80,7 +80,7 @@ def create_demo(engine: Engine, shared_clips: SharedClips | None = None) -> gr.B
                 comparing = parts.add_comparison()
         add_about()
         inputs = InputComponents(source, motion, settings)
-        parts.connect_fixes(fit, settings)
+        parts.connect_fixes(fit, settings, motion)
         _preview(demo, previews, inputs, fit, result.forecast)
         _run(handlers, previews, inputs, result)
         _wait(handlers, result.bar, [result.generate, comparing.compare])

@@ -14,6 +14,7 @@ from poseanimate.poses.motion import preset_names as motion_names
 from poseanimate.settings import MAX_TEXT_CHARACTERS, Settings, preset_names
 from poseanimate.ui import texts
 from poseanimate.ui.compare import MAX_VALUES_CHARACTERS, SWEPT
+from poseanimate.ui.input_cache import MOTION_NAMES
 from poseanimate.ui.joints import editor
 from poseanimate.ui.player import player
 from poseanimate.ui.previews import ALIGNMENT_SETTINGS, FIXABLE, PreviewHandlers
@@ -217,6 +218,8 @@ def add_motion() -> MotionSection:
             start = gr.Number(0, minimum=0, label=texts.START, min_width=90)
             end = gr.Number(None, minimum=0, label=texts.END, min_width=90)
             stride = gr.Number(1, minimum=1, precision=0, label=texts.STRIDE, min_width=90)
+            rotate = gr.Dropdown(texts.ROTATIONS, value=0, label=texts.ROTATE, min_width=90)
+        repaired = gr.Checkbox(label=texts.REPAIR, info=texts.REPAIR_HELP)
     source.change(
         lambda chosen: (
             gr.Radio(visible=chosen == texts.FROM_PRESET),
@@ -228,7 +231,8 @@ def add_motion() -> MotionSection:
     )
     timeline = player("timeline", texts.TIMELINE)
     timeline.change(PreviewHandlers.trim, timeline, [start, end], **QUIET)
-    return MotionSection([source, preset, file, start, end, stride], timeline)
+    chosen = [source, preset, file, start, end, stride, rotate, repaired]
+    return MotionSection(chosen, timeline)
 
 
 def add_alignment() -> AlignmentSection:
@@ -301,15 +305,16 @@ def add_settings(previews: PreviewHandlers, adjustments: Controls, image_prompts
     return controls
 
 
-def connect_fixes(fit: AlignmentSection, controls: Controls) -> None:
-    """A click on a finding's fix changes the setting that it names."""
+def connect_fixes(fit: AlignmentSection, controls: Controls, motion: MotionSection) -> None:
+    """A click on a finding's fix changes the setting, or the choice of motion, that it names."""
 
     def fix_for(name: str) -> Callable[[dict[str, Any]], Any]:
         return lambda fixes: fixes.get(name, gr.skip())
 
     fixes = fit.outputs[2]
+    fixable = {**controls, **dict(zip(MOTION_NAMES, motion.chosen, strict=True))}
     for name, button in fit.buttons.items():
-        button.click(fix_for(name), fixes, controls[name], **QUIET)
+        button.click(fix_for(name), fixes, fixable[name], **QUIET)
 
 
 def add_result() -> ResultSection:

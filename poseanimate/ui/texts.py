@@ -57,6 +57,10 @@ PLAYER = {
 }
 END = "End, s (0: to its end)"
 STRIDE = "Every nth frame"
+ROTATE = "Rotate"
+ROTATIONS = [("not", 0), ("90° clockwise", 90), ("180°", 180), ("90° anticlockwise", 270)]
+REPAIR = "Repair faults of tracking"
+REPAIR_HELP = "Swaps left and right back where they were swapped, and drops joints that jump away."
 
 ALIGNMENT = "## 3 · Alignment"
 ALIGNED = "The motion, over the character"
@@ -68,11 +72,14 @@ ALIGNMENT_VIEWS = [
 ]
 ALIGNMENT_VIEW = "What is shown"
 ADJUST = "Adjust"
-FIX = {  # settings that a click on a finding's remedy changes
+FIX = {  # settings and choices of motion that a click on a finding's remedy changes
     "anchor": "Pin to the spot",
     "mirror": "Mirror the motion",
     "frames": "Show all of the motion",
     "loop": "Repeat the motion",
+    "start_s": "Start there",
+    "rotate": "Rotate the motion",
+    "repair": "Repair the motion",
 }
 ALIGNED_ALT = "The poses of the clip as skeletons over the picture, one after the other"
 
@@ -364,7 +371,9 @@ def findings(alignment: Alignment) -> str:
 
 def fix(name: str, value: object) -> str:
     """The button that applies a finding's fix."""
-    return f"{FIX[name]} ({value} frames)" if name == "frames" and value else FIX[name]
+    if name == "frames" and value:
+        return f"{FIX[name]} ({value} frames)"
+    return f"Start at {value} s" if name == "start_s" and value else FIX[name]
 
 
 def lambda_sum(total: float) -> str:

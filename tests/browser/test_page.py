@@ -7,7 +7,7 @@ import re
 import subprocess
 import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 from urllib.parse import urlparse
@@ -22,6 +22,8 @@ from pillow_heif import from_pillow
 from playwright.sync_api import Browser, Page, expect
 
 from poseanimate.media import read_video
+from poseanimate.poses.motion import load_preset
+from poseanimate.poses.skeleton import MIRRORED, Pose
 from poseanimate.storage.shared_clips import SharedClips
 from poseanimate.ui.middleware import STREAM_END
 
@@ -461,6 +463,31 @@ def test_a_video_is_a_motion_and_a_part_of_it_is_chosen_on_its_timeline(page: Pa
     expect(timeline).to_contain_text("of 24")
     page.get_by_role("radio", name="A preset").check()
     expect(timeline.locator(".pa-player")).to_be_hidden()
+
+
+def test_faults_of_a_motion_are_mended_by_a_click(page: Page, tmp_path: Path) -> None:
+    walk = load_preset("walk")
+    poses = list(walk.poses)
+    for frame in (4, 5):  # left and right exchanged, as detectors do
+        poses[frame] = Pose(poses[frame].body[list(MIRRORED)])
+    nobody = [Pose.absent()] * round(walk.fps)
+    lying = replace(walk, poses=(*nobody, *poses)).rotated(-90)
+    file = tmp_path / "lying.json"
+    file.write_text(lying.to_json())
+    page.get_by_role("radio", name="A video or pose file").check()
+    page.locator("#motion-file input[type=file]").set_input_files(file)
+    findings = page.locator("#findings")
+    expect(findings).to_contain_text("lies on the side")
+    page.get_by_role("button", name="Rotate the motion").click()
+    expect(findings).not_to_contain_text("lies on the side")
+    expect(findings).to_contain_text("Nobody is seen in the first 1.0 s")
+    page.get_by_role("button", name="Start at 1.0 s").click()
+    expect(page.get_by_label("Start, s")).to_have_value("1")
+    expect(findings).not_to_contain_text("Nobody is seen in the first")
+    expect(findings).to_contain_text("left and right are swapped in 2 frames")
+    page.get_by_role("button", name="Repair the motion").click()
+    expect(findings).not_to_contain_text("swapped")
+    expect(page.get_by_label("Repair faults of tracking")).to_be_checked()
 
 
 def test_presets_fill_the_settings(page: Page) -> None:

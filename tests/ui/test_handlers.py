@@ -52,7 +52,7 @@ from poseanimate.ui.input_cache import (
 from poseanimate.ui.previews import ALIGNMENT_OUTPUTS, ALIGNMENT_SETTINGS, FIXABLE, PreviewHandlers
 from poseanimate.ui.run_view import RunView
 
-WALK = (texts.FROM_PRESET, "walk", None, 0, 0, 1)
+WALK = (texts.FROM_PRESET, "walk", None, 0, 0, 1, 0, False)
 QUICK = Settings(
     num_inference_steps=2,
     inner_steps=1,
@@ -265,7 +265,7 @@ def test_alignment_waits_for_a_picture(scripted: Scripted, no_picture: str) -> N
 
 
 def test_alignment_waits_for_a_motion(scripted: Scripted, picture: str) -> None:
-    nothing = (texts.FROM_FILE, "walk", None, 0, 0, 1)
+    nothing = (texts.FROM_FILE, "walk", None, 0, 0, 1, 0, False)
     answers = fit(ahead(scripted), picture, "", *nothing, *FITTING)
     assert list(answers) == [(None, texts.sentence(texts.NO_MOTION))]
 
@@ -275,7 +275,7 @@ def test_alignment_says_what_is_wrong_with_a_motion(
 ) -> None:
     broken = tmp_path / "walk.json"
     broken.write_text('{"frames": 3}')
-    motion = (texts.FROM_FILE, "walk", str(broken), 0, 0, 1)
+    motion = (texts.FROM_FILE, "walk", str(broken), 0, 0, 1, 0, False)
     [(clip, said)] = fit(ahead(scripted), picture, "", *motion, *FITTING)
     assert clip is None and "OpenPose keypoint JSON" in said and 'role="alert"' in said
 
@@ -322,7 +322,7 @@ def test_a_video_is_looked_through_once_frame_by_frame(
 ) -> None:
     video = tmp_path / "dance.mp4"
     write_clip([scene_at_ease().picture] * 6, video, 12)
-    motion = (texts.FROM_FILE, "walk", str(video), 0, 0, 2)
+    motion = (texts.FROM_FILE, "walk", str(video), 0, 0, 2, 0, False)
     handlers = Handlers(scripted)
     rest = FITTING
     first = [said for _, said in fit(ahead(handlers), picture, "", *motion, *rest)]
@@ -338,7 +338,7 @@ def test_a_video_is_looked_through_once_frame_by_frame(
 def test_a_pose_file_is_a_motion(scripted: Scripted, picture: str, tmp_path: Path) -> None:
     file = tmp_path / "mine.json"
     file.write_text(load_preset("wave").to_json())
-    motion = (texts.FROM_FILE, None, str(file), 0, 0, 1)
+    motion = (texts.FROM_FILE, None, str(file), 0, 0, 1, 0, False)
     [(clip, said)] = fit(
         ahead(scripted),
         picture,
@@ -351,14 +351,14 @@ def test_a_pose_file_is_a_motion(scripted: Scripted, picture: str, tmp_path: Pat
 
 def test_motion_choices() -> None:
     assert MotionChoice.of(WALK) == MotionChoice("walk")
-    file = (texts.FROM_FILE, "walk", "/f.mp4", None, None, None)
+    file = (texts.FROM_FILE, "walk", "/f.mp4", None, None, None, 0, False)
     assert MotionChoice.of(file) == MotionChoice("/f.mp4", 0.0, None, 1)
-    assert MotionChoice.of((texts.FROM_FILE, "walk", "/f.mp4", 1.5, 0, 2)) == MotionChoice(
-        "/f.mp4", 1.5, None, 2
-    )
+    assert MotionChoice.of(
+        (texts.FROM_FILE, "walk", "/f.mp4", 1.5, 0, 2, 0, False)
+    ) == MotionChoice("/f.mp4", 1.5, None, 2)
     for nothing in (
-        (texts.FROM_FILE, "walk", None, 0, 0, 1),
-        (texts.FROM_PRESET, None, "/f", 0, 0, 1),
+        (texts.FROM_FILE, "walk", None, 0, 0, 1, 0, False),
+        (texts.FROM_PRESET, None, "/f", 0, 0, 1, 0, False),
     ):
         with pytest.raises(MotionError, match="Pick a preset"):
             MotionChoice.of(nothing)
@@ -682,7 +682,7 @@ def test_a_queue_that_is_full_gets_a_sentence(scripted: Scripted) -> None:
 def test_a_motion_that_can_not_be_used_leaves_the_last_clip_alone(
     scripted: Scripted, picture: str, tmp_path: Path
 ) -> None:
-    motion = (texts.FROM_FILE, "walk", str(tmp_path / "missing.mp4"), 0, 0, 1)
+    motion = (texts.FROM_FILE, "walk", str(tmp_path / "missing.mp4"), 0, 0, 1, 0, False)
     answers = []
     with pytest.raises(gr.Error, match="file isn't there any more"):
         for answer in Handlers(scripted).animate(

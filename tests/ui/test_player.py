@@ -136,10 +136,10 @@ def content(update: dict[str, Any]) -> Any:
 def test_a_video_is_shown_with_what_was_found_in_every_frame(
     previews: PreviewHandlers, video: str
 ) -> None:
-    line = content(previews.timeline(texts.FROM_FILE, None, video, 0, 0, 1))
+    line = content(previews.timeline(texts.FROM_FILE, None, video, 0, 0, 1, 0, False))
     assert line["count"] == 12 and line["fps"] == pytest.approx(12, rel=0.01)
     assert line["marks"] == [1.0] * 12 and set(line["notes"]) == {"18 of 18 joints"}
-    part = content(previews.timeline(texts.FROM_FILE, None, video, 0.5, 0, 2))
+    part = content(previews.timeline(texts.FROM_FILE, None, video, 0.5, 0, 2, 0, False))
     assert part["count"] == 3 and part["start_s"] == 0.5
 
 
@@ -152,7 +152,7 @@ def test_frames_without_a_person_are_marked(video: str) -> None:
 
     animator = Animator(replace(tiny_models(), detector=Eyes((), scene_at_ease().mask)))
     previews = PreviewHandlers(animator, InputCache(animator))
-    line = content(previews.timeline(texts.FROM_FILE, None, video, 0, 0, 1))
+    line = content(previews.timeline(texts.FROM_FILE, None, video, 0, 0, 1, 0, False))
     assert [mark > 0 for mark in line["marks"][:4]] == [True, False, False, True]
     assert line["notes"][1] == texts.NOBODY_SEEN
 
@@ -162,16 +162,24 @@ def test_a_pose_file_has_a_timeline_and_a_preset_has_none(
 ) -> None:
     path = tmp_path / "walk.json"
     path.write_text(load_preset("walk").to_json())
-    line = content(previews.timeline(texts.FROM_FILE, None, str(path), 0, 0, 1))
+    line = content(previews.timeline(texts.FROM_FILE, None, str(path), 0, 0, 1, 0, False))
     assert line["count"] == len(load_preset("walk").poses)
-    assert content(previews.timeline(texts.FROM_PRESET, "walk", None, 0, 0, 1)) is player.NOTHING
+    assert (
+        content(previews.timeline(texts.FROM_PRESET, "walk", None, 0, 0, 1, 0, False))
+        is player.NOTHING
+    )
 
 
 def test_what_is_no_motion_has_no_timeline(previews: PreviewHandlers, tmp_path: Path) -> None:
     text = tmp_path / "wave.mp4"
     text.write_text("this is text")
-    assert content(previews.timeline(texts.FROM_FILE, None, str(text), 0, 0, 1)) is player.NOTHING
-    assert content(previews.timeline(texts.FROM_FILE, None, None, 0, 0, 1)) is player.NOTHING
+    assert (
+        content(previews.timeline(texts.FROM_FILE, None, str(text), 0, 0, 1, 0, False))
+        is player.NOTHING
+    )
+    assert (
+        content(previews.timeline(texts.FROM_FILE, None, None, 0, 0, 1, 0, False)) is player.NOTHING
+    )
 
 
 def test_a_part_that_is_chosen_becomes_start_and_end() -> None:

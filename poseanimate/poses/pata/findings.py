@@ -279,8 +279,8 @@ def motion_faults(faults: Faults, motion: Motion) -> tuple[Finding, ...]:
                 "The person in the motion is upside down."
                 if faults.turn == 180
                 else "The person in the motion lies on the side.",
-                f"Rotate the motion by {faults.turn} degrees if that is the camera's doing.",
-                {"rotate": faults.turn},
+                "Rotate the motion if that is the camera's doing.",
+                {"rotate": (motion.rotate + faults.turn) % 360},
             )
         )
     if faults.cut is not None:
