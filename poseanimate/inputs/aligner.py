@@ -89,12 +89,12 @@ class Aligner:
     def align(self, character: Character, motion: Motion, settings: Settings) -> Alignment:
         """PATA alone: no diffusion model is touched."""
         alignment = self._aligned(character, motion, settings)
+        faults = motion_faults(find_faults(motion), motion)
         if alignment.errors:
-            return alignment
+            return replace(alignment, findings=(*alignment.findings, *faults))
         if settings.loop:
             alignment = alignment.repeated(settings.frames)
         poses = len(motion.poses)
-        faults = motion_faults(find_faults(motion), motion)
         notes = clip_length(settings.frames, alignment.transition, poses, MAX_FRAMES, settings.loop)
         return replace(alignment, findings=(*faults, *alignment.findings, *notes))
 
