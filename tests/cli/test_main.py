@@ -381,12 +381,12 @@ def small() -> None:
 
 
 def too_many_pixels() -> None:
-    Image.new("1", (8000, 6000)).save("bad.png")
+    Image.new("1", (9000, 8000)).save("bad.png")
 
 
 def too_many_bytes() -> None:
     with Path("bad.png").open("wb") as file:
-        file.truncate(20_000_001)
+        file.truncate(50_000_001)
 
 
 def cut_off() -> None:
@@ -483,8 +483,8 @@ BAD_INPUT: list[tuple[str, Make, tuple[str, ...], CheckError, str]] = [
     ("no torso", legs_alone, (*WHO, *OK), errors.MotionError, "torso|neck|shoulders"),
     ("no such picture", None, ("none.png", "walk", *OK), errors.PictureError, "no picture at"),
     ("small", small, ("bad.png", "walk", *OK), errors.PictureError, "too small: 63x200"),
-    ("pixels", too_many_pixels, ("bad.png", "walk", *OK), errors.PictureError, "too large: 8000"),
-    ("bytes", too_many_bytes, ("bad.png", "walk", *OK), errors.PictureError, "too large: 20"),
+    ("pixels", too_many_pixels, ("bad.png", "walk", *OK), errors.PictureError, "too large: 9000"),
+    ("bytes", too_many_bytes, ("bad.png", "walk", *OK), errors.PictureError, "too large: 50"),
     ("cut-off picture", cut_off, ("bad.png", "walk", *OK), errors.PictureError, "damaged"),
     ("prose", no_picture, ("bad.png", "walk", *OK), errors.PictureError, "not a picture"),
     ("odd prompt", odd_prompt, (*WHO, *OK), errors.PictureError, "prompt"),
