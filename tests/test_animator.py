@@ -848,8 +848,9 @@ def test_findings_speak_of_what_the_clip_shows() -> None:
     arriving = replace(leaving, poses=leaving.poses[::-1])
     for pata in (True, False):
         late = fast(frames=24, transition_frames=0, pata=pata)
-        (finding,) = animator.align(character, arriving, replace(late, frames=21)).findings
-        assert finding.severity is Severity.ERROR and "in the 20 frames" in finding.message
+        nobody, start = animator.align(character, arriving, replace(late, frames=21)).findings
+        assert nobody.severity is Severity.ERROR and "in the 20 frames" in nobody.message
+        assert start.fix == {"start_s": round(20 / arriving.fps, 2)}
         assert not animator.align(character, arriving, late).errors
 
 
