@@ -254,7 +254,7 @@ class Handlers:
                 "frames": gr.update(content=NOTHING),
                 "review": "",
             }
-            changed["files"] = gr.update(value=None, visible=False)
+            changed["files"] = gr.update(value=None, visible="hidden")
         if run.frames and (sheet := run.contact_sheet(throttled=True)) is not None:
             changed["contact_sheet"] = sheet
         return changed

@@ -351,7 +351,7 @@ def add_result() -> ResultSection:
         label=texts.DOWNLOADS,
         file_count="multiple",
         interactive=False,
-        visible=False,
+        visible="hidden",  # taken off the page and put back, it shows the last run's files for a moment
         elem_id="downloads",
     )
     report = gr.HTML(elem_id="report")
