@@ -22,10 +22,8 @@ from poseanimate.storage.atomic import write_atomically
 OnMessage = Callable[[str], None]
 
 TIMEOUT_S = 600.0
-CONNECTION_TIMEOUT_S, RETRIES = (
-    15,
-    1,
-)  # pip's own five retries would hold a machine offline for minutes
+# pip's own five retries would hold a machine offline for minutes
+CONNECTION_TIMEOUT_S, RETRIES = 15, 1
 MAX_WHEEL_BYTES = 100_000_000
 
 

@@ -26,7 +26,7 @@ from poseanimate.poses.skeleton import (
 MIRROR = np.array(MIRRORED)
 PAIRED = np.flatnonzero(np.arange(len(MIRROR)) != MIRROR)
 
-EXCHANGE = 0.1  # how much nearer an exchange must bring the joints, on average; by chance it may
+EXCHANGE = 0.1  # how much nearer an exchange must bring the joints, on average
 WILD_DISTANCE = 0.75  # from the middle of the frames before and after
 WILD_RATIO = 2.0  # to the distance between these two frames
 CUT_DISTANCE = 1.0  # that most joints jump

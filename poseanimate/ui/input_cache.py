@@ -129,6 +129,10 @@ class FoundMotion:
     motion: Motion
     frames: tuple[NDArray[np.uint8], ...] = ()
 
+    def corrected(self, choice: MotionChoice) -> FoundMotion:
+        """With the faults of its detector corrected, if that is chosen."""
+        return replace(self, motion=repair(self.motion)) if choice.repair else self
+
 
 class InputCache:
     """Reads the inputs of all sessions."""
@@ -177,9 +181,7 @@ class InputCache:
         """A motion that was read before; None if it wasn't."""
         with self._lock:
             found = self._motions.get(replace(choice, repair=False))
-        if found is None or not choice.repair:
-            return found
-        return replace(found, motion=repair(found.motion))
+        return found if found is None else found.corrected(choice)
 
     def load_motion(self, choice: MotionChoice) -> Generator[Stage | Step, None, FoundMotion]:
         """The chosen motion; yields progress while people are detected in a video."""
@@ -198,8 +200,7 @@ class InputCache:
                 self._motions[replace(choice, repair=False)] = found_motion
                 while len(self._motions) > MAX_ENTRIES:
                     self._motions.popitem(last=False)
-            if choice.repair:
-                found_motion = replace(found_motion, motion=repair(motion))
+            found_motion = found_motion.corrected(choice)
         return found_motion
 
 

@@ -21,9 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 JOIN, DATA = "/gradio_api/queue/join", "/gradio_api/queue/data"
 STREAM_END = b'"msg":"close_stream"'
-IDLE_S = (
-    5.0  # what a page asks for because of a result comes within less, on a busy machine as well
-)
+IDLE_S = 5.0  # on a busy machine as well, what a result makes the page ask for comes sooner
 HANG_UP_S = 2.0  # then the page has read the end, even if it keeps the connection
 TIMEOUT_S = 5.0  # for a connection that accepts no more data
 

@@ -58,7 +58,7 @@ PLAYER = {
 END = "End, s (0: to its end)"
 STRIDE = "Every nth frame"
 ROTATE = "Rotate"
-ROTATIONS = [("not", 0), ("90° clockwise", 90), ("180°", 180), ("90° anticlockwise", 270)]
+ROTATIONS = [("no", 0), ("90° clockwise", 90), ("180°", 180), ("90° anticlockwise", 270)]
 REPAIR = "Repair faults of tracking"
 REPAIR_HELP = "Swaps left and right back where they were swapped, and drops joints that jump away."
 

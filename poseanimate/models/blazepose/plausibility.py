@@ -13,9 +13,7 @@ from poseanimate.models.blazepose.landmarks import SIDE, Look
 
 PRESENCE = 0.9
 MIN_JOINTS = 7
-MIRROR_DISTANCE = (
-    0.025  # mean distance from the landmarks of the mirrored look, in sides of the region
-)
+MIRROR_DISTANCE = 0.025  # mean, from the mirrored look's landmarks, in sides of the region
 MIRROR_OVERLAP = 0.7  # of the masks
 UNSURE = 1.2  # pixels of the mask that are neither in nor out, for each that is in
 

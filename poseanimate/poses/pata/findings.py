@@ -293,19 +293,21 @@ def motion_faults(faults: Faults, motion: Motion) -> tuple[Finding, ...]:
                 {"start_s": at(faults.cut)},
             )
         )
-    faulty = []
+    faulty, repaired = [], []
     if faults.swapped:
         faulty.append(f"left and right are swapped in {_frames(len(faults.swapped))}")
+        repaired.append("sides are swapped back")
     if faults.wild:
         name = JOINT_NAMES[faults.wild[0][1]] if len(faults.wild) == 1 else "a joint"
         faulty.append(f"{name} jumps away in {_frames(len({frame for frame, _ in faults.wild}))}")
+        repaired.append("it is filled in from the frames around")
     if faulty:
         found.append(
             Finding(
                 FindingCode.TRACKING_FAULTS,
                 Severity.WARNING,
                 f"In the motion {' and '.join(faulty)}.",
-                "Repair it: sides are swapped back, and such joints are filled in from the frames around.",
+                f"Repair the motion: {', and '.join(repaired)}.",
                 {"repair": True},
             )
         )
