@@ -204,7 +204,8 @@ def _of_folder(folder: Path) -> list[_Part]:
 
 
 def _of_archive(archive: zipfile.ZipFile, name: str) -> list[_Part]:
-    found = [each for each in archive.infolist() if not each.is_dir()]
+    # a damaged list may hold a name without any letter, at which `ZipInfo.is_dir` fails
+    found = [each for each in archive.infolist() if not each.filename.endswith("/")]
     if len(found) > MAX_ENTRIES:
         _wrong(name, f"it has more than {MAX_ENTRIES} files")
     if len({each.filename for each in found}) < len(found):

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from helpers.people import person
 from helpers.pose_files import frame
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from poseanimate.errors import MotionError
@@ -208,6 +208,7 @@ SMALL = packed({f"a_{i}.json": json.dumps(frame(POSES[i])).encode() for i in ran
     st.lists(st.tuples(st.integers(0, len(SMALL) - 1), st.integers(0, 255)), max_size=6),
     st.integers(0, len(SMALL)),
 )
+@example([(SMALL.rindex(b"a_1.json"), 0)], 0)  # a name without any letter
 def test_damage_to_a_zip_of_poses_is_never_anything_but_a_motion_error(
     changes: list[tuple[int, int]], length: int
 ) -> None:
