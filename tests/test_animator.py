@@ -41,7 +41,7 @@ from poseanimate.models.family import Models, to_pixels, to_tensor
 from poseanimate.pipeline import stages
 from poseanimate.pipeline.cost import CostModel
 from poseanimate.pipeline.progress import ProgressTimer
-from poseanimate.pocket.world.body import Angles
+from poseanimate.pocket.body import Angles
 from poseanimate.pocket.world.scene import Scene
 from poseanimate.poses.pata import Severity
 from poseanimate.poses.silhouette import Silhouette

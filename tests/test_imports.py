@@ -26,6 +26,7 @@ LAYERS = (
     ("inputs",),
     ("models",),
     ("pocket.perception", "pocket.places"),
+    ("pocket.body",),
     ("events",),
     ("poses",),
     ("media",),

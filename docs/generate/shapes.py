@@ -17,7 +17,7 @@ from poseanimate.events import Done
 from poseanimate.media.similarity import psnr_db
 from poseanimate.models.family import to_pixels, to_tensor
 from poseanimate.models.loading import load_models
-from poseanimate.pocket.world.body import Angles
+from poseanimate.pocket.body import Angles
 from poseanimate.pocket.world.motions import FPS, sample_motion
 from poseanimate.pocket.world.scene import Scene
 from poseanimate.poses.motion import Motion

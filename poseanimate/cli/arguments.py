@@ -45,6 +45,11 @@ def build_parser(
                 help="what the picture shows; default: the text in the .txt of CHARACTER's name",
             )
             make.add_argument(
+                "--anyway",
+                action="store_true",
+                help="also animate a picture that the models weren't made for: a photograph with the demo models",
+            )
+            make.add_argument(
                 "--no-sound",
                 action="store_true",
                 help="leave the video's sound out of a clip that shows its whole motion",

@@ -35,6 +35,7 @@ from poseanimate.settings import preset_names as settings_names
 from poseanimate.storage.stage_cache import StageCache, default_folder, default_size
 
 MAX_ENLARGEMENT = 16
+PAINT_ANYWAY = "Choose --models sd15, which needs a GPU, see the motion on the picture with `align`, or add --anyway."
 
 
 def animate(options: argparse.Namespace, report: Report) -> None:
@@ -58,6 +59,8 @@ def animate(options: argparse.Namespace, report: Report) -> None:
         motion = show_all(
             iter_motion(source, animator.inputs.detector, options.motion[0], options.repair), report
         )
+    if not options.anyway:
+        animator.check_paintable(animator.fit_picture(picture), PAINT_ANYWAY)
     seen = find_character(animator, picture, joints) if joints else picture
     for event in animator.animate(seen, motion, settings, prompt):
         if isinstance(event, Done):

@@ -37,11 +37,16 @@ class Engine(Protocol):
     def image_prompts(self) -> bool:
         """Whether a picture can be a prompt (the baseline with IP-Adapter)."""
 
-    def detect(self, image: NDArray[np.uint8]) -> list[Pose]:
-        """The people in a picture (H, W, 3), in its pixels, largest first."""
+    def detect(self, image: NDArray[np.uint8], like: NDArray[np.uint8] | None = None) -> list[Pose]:
+        """The people in a picture (H, W, 3), in its pixels, largest first; seen by what looks at pictures `like` it."""
 
-    def segment(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """The character's soft mask, (H, W) in [0, 1], in a picture (H, W, 3)."""
+    def segment(
+        self, image: NDArray[np.uint8], like: NDArray[np.uint8] | None = None
+    ) -> NDArray[np.float32]:
+        """The character's soft mask, (H, W) in [0, 1], in a picture (H, W, 3), likewise."""
+
+    def check_paintable(self, picture: NDArray[np.uint8], remedy: str) -> None:
+        """Raises PictureError, with a remedy, where the models weren't made for pictures like this one (H, W, 3)."""
 
     def knows_word(self, word: str) -> bool:
         """Whether the models have a token for a word."""

@@ -22,6 +22,7 @@ from poseanimate.events import Done
 from poseanimate.inputs.character import Character
 from poseanimate.media.similarity import Inside, Mask, Picture, change, outside, psnr_db
 from poseanimate.models.family import Models, to_pixels, to_tensor
+from poseanimate.models.pose_detection import PoseDetector, choose_eyes
 from poseanimate.poses.accuracy import PCK_RADIUS, joint_errors, mean_joint_error
 from poseanimate.poses.motion import Motion
 from poseanimate.poses.skeleton import Pose
@@ -72,11 +73,14 @@ def measure_clip(models: Models, case: EvaluationCase, clip: Sequence[Picture]) 
 
     Where the truth is unknown, the character is where the segmenter finds it in the clip itself.
     """
-    segmented = [models.segmenter.segment(made) for made in clip]
+    detector, segmenter = (
+        choose_eyes(eyes, case.source.picture) for eyes in (models.detector, models.segmenter)
+    )
+    segmented = [segmenter.segment(made) for made in clip]
     masks = [t.mask for t in case.truth] or segmented
     per_frame: list[dict[str, float]] = []
     for i, (made, pose) in enumerate(zip(clip, case.own.poses, strict=True)):
-        values = _measure_pose(models, made, pose)
+        values = _measure_pose(detector, made, pose)
         background = outside(case.source.mask, masks[i])
         values["background_change"] = change(made, case.source.picture, background)
         if case.truth:
@@ -109,10 +113,10 @@ def measure_run(case: EvaluationCase, masks: Sequence[Mask | None], done: Done) 
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _measure_pose(models: Models, made: Picture, pose: Pose) -> dict[str, float]:
+def _measure_pose(detector: PoseDetector, made: Picture, pose: Pose) -> dict[str, float]:
     if not pose.visible().any():
         return {}
-    people = models.detector.detect(made)
+    people = detector.detect(made)
     errors = joint_errors(people[0] if people else None, pose)
     return {
         "pck": 100 * float((errors < PCK_RADIUS).mean()),

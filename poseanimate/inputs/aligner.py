@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from poseanimate.errors import SettingsError
+from poseanimate.errors import PictureError, SettingsError
 from poseanimate.inputs.character import Character, find_character, place_character
 from poseanimate.media import fit_size, rgb_over_white
+from poseanimate.models.pose_detection import choose_eyes
 from poseanimate.poses.faults import find_faults
 from poseanimate.poses.motion import Motion
 from poseanimate.poses.pata import Alignment, PataSettings, align
@@ -52,13 +53,41 @@ class Aligner:
         self.inputs = inputs
         self.max_side = max_side
 
-    def detect(self, image: NDArray[np.uint8]) -> list[Pose]:
-        """The people in a picture (H, W, 3), in its pixels, largest first."""
-        return self.inputs.detector.detect(image)
+    def detect(self, image: NDArray[np.uint8], like: NDArray[np.uint8] | None = None) -> list[Pose]:
+        """The people in a picture (H, W, 3), in its pixels, largest first.
 
-    def segment(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """The character's soft mask, (H, W) in [0, 1], in a picture (H, W, 3)."""
-        return self.inputs.segmenter.segment(image)
+        Args:
+            like: a picture of the same world, which then decides who looks; see `choose_eyes`.
+        """
+        people: list[Pose] = choose_eyes(
+            self.inputs.detector, image if like is None else like
+        ).detect(image)
+        return people
+
+    def segment(
+        self, image: NDArray[np.uint8], like: NDArray[np.uint8] | None = None
+    ) -> NDArray[np.float32]:
+        """The character's soft mask, (H, W) in [0, 1], in a picture (H, W, 3); `like` as above."""
+        mask: NDArray[np.float32] = choose_eyes(
+            self.inputs.segmenter, image if like is None else like
+        ).segment(image)
+        return mask
+
+    def check_paintable(self, picture: NDArray[np.uint8], remedy: str) -> None:
+        """Refuses a picture (H, W, 3) that isn't of the only world that the models paint.
+
+        Args:
+            remedy: what to do about it, here.
+
+        Raises:
+            PictureError: the models would make something else of it.
+        """
+        world = self.inputs.world
+        if world is not None and not world.is_of_its_world(picture):
+            raise PictureError(
+                "These demo models paint drawn figures like the examples only, and would make one of this picture.",
+                remedy,
+            )
 
     def character(self, picture: Image.Image, people: Sequence[Pose] = ()) -> Character:
         """Brings a picture to the models' size and looks at it.

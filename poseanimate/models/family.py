@@ -15,7 +15,7 @@ from transformers import CLIPTextModel, CLIPTokenizer
 from poseanimate.errors import ModelsError
 from poseanimate.method.extras.ip_attention import ImagePrompt
 from poseanimate.models.files import latent_factor
-from poseanimate.models.input_models import InputModels
+from poseanimate.models.input_models import InputModels, World
 from poseanimate.models.ip_adapter import IPAdapter
 from poseanimate.models.pose_detection import PoseDetector
 from poseanimate.models.segmentation import Segmenter
@@ -26,6 +26,7 @@ class Models:
     """One family.
 
     identity: of the weights, for caches. side: of the square pictures that the family was trained on, px.
+    world: see `InputModels`.
     ip_adapter: of the baseline IP+CtrlN; None where the family has none.
     places: the phrases that tell where a character is, for a family whose cross-attention spreads the character over
         all else that a prompt says; empty where it lies on the noun.
@@ -42,6 +43,7 @@ class Models:
     scheduler: DDIMScheduler
     detector: PoseDetector
     segmenter: Segmenter
+    world: World | None = None
     ip_adapter: IPAdapter | None = None
     places: tuple[str, ...] = ()
 
@@ -58,7 +60,7 @@ class Models:
     @property
     def inputs(self) -> InputModels:
         """What looks at inputs."""
-        return InputModels(self.side, self.factor, self.detector, self.segmenter)
+        return InputModels(self.side, self.factor, self.detector, self.segmenter, self.world)
 
     @torch.no_grad()
     def encode(self, pictures: Tensor) -> Tensor:

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from poseanimate.errors import ModelsError
 from poseanimate.models.blazepose.eyes import BlazePoseEyes
@@ -32,7 +36,17 @@ from poseanimate.models.segmentation import (
 )
 from poseanimate.models.wheel import fetch_members
 
+if TYPE_CHECKING:
+    from poseanimate.pocket.perception import Perception
+
 PRECISIONS = ("half", "full")
+
+
+class World(Protocol):
+    """Knows the pictures that a family paints."""
+
+    def is_of_its_world(self, image: NDArray[np.uint8]) -> bool:
+        """Whether an RGB picture (height, width, 3) is one of them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,12 +54,14 @@ class InputModels:
     """What finds the character in a picture.
 
     side: of the square pictures that the family was trained on, px. factor: how many pixels a side of a latent covers.
+    world: tells the pictures of the only world that the family paints; None where it paints anything.
     """
 
     side: int
     factor: int
     detector: PoseDetector
     segmenter: Segmenter
+    world: World | None = None
 
 
 def load_input_models(
@@ -68,8 +84,8 @@ def load_input_models(
     check_names(detector, segmenter)
     files = find_files(name, vae=vae, weights=False, on_message=on_message)
     device = device or ("cuda" if has_gpu() else "cpu")
-    finds, cuts = load_detector_and_segmenter(files, device, detector, segmenter, on_message)
-    return InputModels(files.side, files.factor, finds, cuts)
+    looks = load_eyes(files, device, detector, segmenter, on_message)
+    return InputModels(files.side, files.factor, *looks)
 
 
 def check_names(detector: str = "", segmenter: str = "", precision: str = "") -> None:
@@ -85,52 +101,45 @@ def check_names(detector: str = "", segmenter: str = "", precision: str = "") ->
             )
 
 
-def load_detector_and_segmenter(
+def load_eyes(
     files: ModelFiles, device: str, detector: str, segmenter: str, on_message: OnMessage
-) -> tuple[PoseDetector, Segmenter]:
-    """Those that are named, else the family's own, else OpenPose and the first of REMBG_MODELS.
+) -> tuple[PoseDetector, Segmenter, World | None]:
+    """The detector and segmenter that are named, else auto; what finds also cuts out, where it can. The family's world.
 
-    A family with its own eyes cuts out with those that find, where they can.
+    Without BlazePose's networks auto goes on, and says so.
     """
-    own = files.perception is not None
-    detector = detector or ("pocket" if own else "openpose")
-    if not segmenter and own:
-        segmenter = detector if detector in EYES else "pocket"
-    segmenter = segmenter or next(iter(REMBG_MODELS))
-    finds: Any = (
-        _load_eyes(detector, files, device, on_message)
-        if detector in EYES
-        else _load_detector(detector, device, on_message)
-    )
-    cuts: Segmenter
-    if segmenter == detector:
-        cuts = finds
-    elif segmenter in EYES:
-        cuts = _load_eyes(segmenter, files, device, on_message)
-    else:
-        cuts = RembgSegmenter(segmenter)
-    return finds, cuts
+    detector = detector or "auto"
+    segmenter = segmenter or (detector if detector in EYES else "auto")
 
+    @cache
+    def load_pocket() -> Perception:
+        from poseanimate.pocket.perception import Perception, PerceptionNet  # imports torch
 
-def _load_eyes(name: str, files: ModelFiles, device: str, on_message: OnMessage) -> Any:
-    """A detector that is a segmenter, too, by its name in EYES; without BlazePose's networks auto is what remains."""
-    blazepose = None
-    if name != "pocket":
+        return Perception(
+            PerceptionNet.load(files.perception or POCKET / PERCEPTION_FOLDER, device)
+        )
+
+    @cache
+    def load_one(name: str) -> Any:
+        if name in REMBG_MODELS:
+            return RembgSegmenter(name)
+        if name not in EYES:
+            return _load_detector(name, device, on_message)
+        if name == "pocket":
+            return load_pocket()
         try:
             blazepose = BlazePoseEyes(fetch_members(MEDIAPIPE, on_message=on_message))
         except ModelsError as error:
-            if name != "auto":
+            if name == "blazepose":
                 raise
             on_message(
                 f"Only characters of the pocket world are found: {error.message} {error.remedy}"
             )
-    if name == "blazepose" and blazepose is not None:
-        return blazepose
-    from poseanimate.pocket.perception import Perception, PerceptionNet  # imports torch
+            return Eyes(load_pocket(), None)
+        return blazepose if name == "blazepose" else Eyes(load_pocket(), blazepose)
 
-    own = files.perception or POCKET / PERCEPTION_FOLDER
-    pocket = Perception(PerceptionNet.load(own, device))
-    return pocket if blazepose is None else Eyes(pocket, blazepose)
+    world = load_pocket() if files.perception else None
+    return load_one(detector), load_one(segmenter), world
 
 
 def _load_detector(name: str, device: str, on_message: OnMessage) -> PoseDetector:

@@ -33,7 +33,7 @@ from poseanimate.models.files import (
     read_config,
 )
 from poseanimate.models.hub import OnMessage, weights_variant
-from poseanimate.models.input_models import check_names, load_detector_and_segmenter
+from poseanimate.models.input_models import check_names, load_eyes
 from poseanimate.models.ip_adapter import IPAdapter
 from poseanimate.pocket.places import WHERE
 
@@ -62,7 +62,7 @@ def load_models(
         controlnet, vae: folder or repository of one to use instead of the family's own. A family without a
             ControlNet takes sd15's.
         detector, segmenter: keys of `pose_detection.DETECTORS` and of `segmentation.SEGMENTERS`; by default
-            see `input_models.load_detector_and_segmenter`.
+            see `input_models.load_eyes`.
         precision: "half" or "full"; by default half on a GPU. The pocket networks are always in full: they are so
             small that half gains nothing.
         on_message: receives sentences about downloads and about what the models run on.
@@ -77,7 +77,7 @@ def load_models(
     try:
         parts = _load_parts(found.parts, torch.float16 if half else torch.float32, device)
         _check_fit(parts)
-        finds, cuts = load_detector_and_segmenter(
+        finds, cuts, world = load_eyes(
             found, inputs_device or device, detector, segmenter, on_message
         )
         seen = (*found.parts.values(), found.base / PERCEPTION_FOLDER)
@@ -97,7 +97,7 @@ def load_models(
     places = tuple(WHERE.values()) if found.perception is not None else ()
     return Models(
         found.name, identity, found.side, **parts,
-        detector=finds, segmenter=cuts, ip_adapter=ip_adapter, places=places,
+        detector=finds, segmenter=cuts, world=world, ip_adapter=ip_adapter, places=places,
     )  # fmt: skip
 
 

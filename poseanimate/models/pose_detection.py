@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import cv2
 import numpy as np
@@ -47,6 +47,15 @@ class PoseDetector(Protocol):
 
     def detect(self, image: NDArray[np.uint8]) -> list[Pose]:
         """The people in an RGB picture (height, width, 3), in its pixels, largest first."""
+
+
+def choose_eyes(eyes: Any, picture: NDArray[np.uint8]) -> Any:
+    """Of a detector or segmenter that consists of several, the one for a picture (height, width, 3); else itself.
+
+    Frames made from a picture are of its world, however odd they look: they are left to what looked at the picture.
+    """
+    choose = getattr(eyes, "choose", None)
+    return eyes if choose is None else choose(picture)
 
 
 def start_tracking(detector: PoseDetector) -> Callable[[NDArray[np.uint8]], list[Pose]]:

@@ -20,6 +20,8 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate, pixel_shuffle
 
 from poseanimate.errors import ModelsError
+from poseanimate.pocket.body import Angles, Proportions
+from poseanimate.pocket.body import joints as pose_doll
 from poseanimate.poses.measures import person_size
 from poseanimate.poses.skeleton import NECK, Pose
 
@@ -28,8 +30,16 @@ WORKING_SIZE = 128  # long side of what the network was trained on, px
 MULTIPLE = 16
 PEAK = 0.25  # heat from which a joint counts as visible
 SECOND_PERSON = 0.5  # heat from which a neck counts as a person of its own
-# the lowest certainty in 471 held-out characters is 0.54, the highest in 700 other pictures 0.51
-CERTAIN, UNSURE_WEIGHT = 0.52, 0.25
+UNSURE_WEIGHT, STRANGE_WEIGHT = 0.25, 0.4
+KNOWN = (
+    0.55  # chosen on 614 rendered characters and 3,400 other pictures; figures in docs/inputs.md
+)
+BONES = np.array(
+    [
+        (NECK, 0), (NECK, 2), (NECK, 5), (2, 3), (3, 4), (5, 6), (6, 7),
+        (NECK, 8), (NECK, 11), (8, 9), (9, 10), (11, 12), (12, 13),
+    ]
+)  # fmt: skip
 WEIGHTS, CONFIG = "perception.safetensors", "config.json"
 
 
@@ -101,15 +111,16 @@ class Perception:
     def is_of_its_world(self, image: NDArray[np.uint8]) -> bool:
         """Whether a picture (H, W, 3) shows a character of the pocket world.
 
-        In others the network also finds bodies, but with weak peaks and blurred masks.
+        In others the network also finds bodies, but with weak peaks, blurred masks and other proportions.
         """
         heat, mask = self._predict(image)
         people = _read_people(heat, *image.shape[:2])
-        if not people:
-            return False
-        confidence = max(float(pose.confidence[pose.visible()].mean()) for pose in people)
         unsure = ((mask > 0.1) & (mask < 0.9)).sum() / max((mask > 0.5).sum(), 1)
-        return bool(confidence - UNSURE_WEIGHT * unsure > CERTAIN)
+        known = [
+            float(pose.confidence[pose.visible()].mean()) - STRANGE_WEIGHT * _strangeness(pose)
+            for pose in people
+        ]
+        return bool(max(known, default=0.0) - UNSURE_WEIGHT * unsure > KNOWN)
 
     def segment(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
         """The character's mask (H, W) in [0, 1]."""
@@ -165,6 +176,19 @@ def _read_people(heat: NDArray[np.float32], height: int, width: int) -> list[Pos
     people = [_read_person(heat * (nearest == number), stride) for number in range(len(necks) or 1)]
     found = [pose for pose in people if pose is not None]
     return sorted(found, key=person_size, reverse=True)
+
+
+def _strangeness(pose: Pose) -> float:
+    """How far a body's proportions are from a paper doll's: the mean difference of the bones' logarithmic lengths."""
+    doll, _ = pose_doll(Proportions(), Angles())
+    seen = (pose.confidence[BONES] > 0).all(axis=1)
+    if not seen.any():
+        return float("inf")
+    length, own = (
+        np.linalg.norm(np.diff(xy[BONES], axis=1)[:, 0], axis=1) for xy in (pose.xy, doll)
+    )
+    ratio = np.log(np.maximum(length, 1e-3) / own)[seen]
+    return float(np.abs(ratio - np.median(ratio)).mean())
 
 
 def _read_person(heat: NDArray[np.float32], stride: NDArray[np.float64]) -> Pose | None:

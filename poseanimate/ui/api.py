@@ -109,6 +109,7 @@ class Api:
         start_s: float = 0.0,
         end_s: float = 0.0,
         stride: int = 1,
+        anyway: bool = False,
     ) -> tuple[ApiFile | None, ApiProgress | ApiFigures]:
         """Animates the character of a picture with a motion. Until the clip is made, there is only progress.
 
@@ -123,6 +124,7 @@ class Api:
             start_s: where the part of the motion that is used begins, in seconds, from 0.
             end_s: where it ends, in seconds; 0: at the motion's end.
             stride: every nth frame of it is used, from 1.
+            anyway: also animate a picture that the models weren't made for, such as a photograph with the demo models.
 
         Returns:
             the clip (MP4) and its figures; before that, no clip and the progress.
@@ -134,6 +136,8 @@ class Api:
             choice = _choice(motion, motion_file, start_s, end_s, stride)
             character = self.handlers.inputs.load_character(_path("picture", picture), joints)
             prompt = _text("prompt", prompt)
+            if anyway is not True:
+                self.handlers.engine.check_paintable(character.picture, texts.PAINT_ANYWAY_API)
             run = self.handlers.start(request)
             run.joints = joints
             try:

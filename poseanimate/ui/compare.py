@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from poseanimate.errors import PoseAnimateError, SettingsError
 from poseanimate.events import Stage, Step
+from poseanimate.inputs.character import Character
 from poseanimate.media import tiled, write_clip
 from poseanimate.settings import Settings
 from poseanimate.ui import texts
@@ -80,6 +81,7 @@ class ComparisonHandlers:
         try:
             form = FormValues.of(values)
             settings = form.settings()
+            character = self.handlers.load_character(request, picture, joints)
             jobs = (
                 by_modules(settings)
                 if kind == texts.BY_MODULES
@@ -89,7 +91,7 @@ class ComparisonHandlers:
                 if trouble := self.handlers.rate_limit.count(request):
                     break
                 of = texts.variant(label, number + 1, len(jobs))
-                made = self._clip_of(run, of, (picture, joints), prompt, form, each)
+                made = self._clip_of(run, of, character, prompt, form, each)
                 frames = yield from made
                 if run.stopped:
                     break
@@ -123,7 +125,7 @@ class ComparisonHandlers:
         self,
         whole: RunView,
         of: str,
-        source: tuple[str | None, str],
+        character: Character,
         prompt: str,
         form: FormValues,
         settings: Settings,
@@ -131,7 +133,6 @@ class ComparisonHandlers:
         """One variant's frames; stops when the whole comparison is stopped."""
         run = RunView(clock=self.handlers.clock)
         run.begin()
-        character = self.handlers.inputs.load_character(*source)
         with closing(
             self.handlers.events(run, character, prompt, form.motion(), settings)
         ) as events:

@@ -13,6 +13,7 @@ import logging
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, cast
@@ -20,7 +21,7 @@ from typing import Any, cast
 import gradio as gr
 
 from poseanimate.engines.engine import Engine
-from poseanimate.errors import PoseAnimateError
+from poseanimate.errors import PictureError, PoseAnimateError
 from poseanimate.events import Event, Frame
 from poseanimate.inputs.bundle import Bundle
 from poseanimate.inputs.character import Character
@@ -57,6 +58,9 @@ class Handlers:
         self.inputs = InputCache(engine)
         self.rate_limit = RateLimit.from_environment(clock)
         self.queue = RunQueue(clock)
+        self._refused: dict[
+            str, str | None
+        ] = {}  # session: the picture that its models don't paint
 
     def begin(self, request: gr.Request) -> Outputs:
         """Answers the click at once; the run itself may wait in the queue."""
@@ -121,6 +125,7 @@ class Handlers:
     def leave(self, request: gr.Request) -> None:
         """The page was closed."""
         self.queue.leave(_session(request))
+        self._refused.pop(_session(request), None)
 
     # Downloads and bundles ------------------------------------------------------
 
@@ -130,8 +135,10 @@ class Handlers:
         if run is None or run.job is None or run.aligned is None:
             return
         yield gr.update(content=compare_frames(run.aligned, run.frames)), gr.skip(), gr.skip()
-        alphas = [self.engine.segment(frame) for frame in run.frames]
-        review = measure_clip(run.aligned, run.frames, alphas, self.engine.detect)
+        picture = run.aligned.picture
+        alphas = [self.engine.segment(frame, like=picture) for frame in run.frames]
+        detect = partial(self.engine.detect, like=picture)
+        review = measure_clip(run.aligned, run.frames, alphas, detect)
         if self._overtaken(run, request):
             return
         yield gr.skip(), review, gr.skip()
@@ -229,7 +236,7 @@ class Handlers:
             form = FormValues.of(values)
             settings, choice = form.settings(), form.motion()
             run.name = choice.name_or_path if form.uses_preset else run.name
-            character = self.inputs.load_character(picture, joints)
+            character = self.load_character(request, picture, joints)
             run.joints = joints
             with closing(self.events(run, character, prompt, choice, settings)) as events:
                 for event in events:
@@ -279,6 +286,24 @@ class Handlers:
             if path:
                 changed["clip"] = path
             yield run_outputs(**changed)
+
+    def load_character(
+        self, request: gr.Request, picture: str | None, joints: str = ""
+    ) -> Character:
+        """The character of a run.
+
+        Raises:
+            PictureError: also where the models weren't made for such a picture. That is said once; who asks again, insists.
+            NoCharacterError, SeveralCharactersError: see `InputCache.load_character`.
+        """
+        character = self.inputs.load_character(picture, joints)
+        if self._refused.get(_session(request)) != picture:
+            try:
+                self.engine.check_paintable(character.picture, texts.PAINT_ANYWAY)
+            except PictureError:
+                self._refused[_session(request)] = picture
+                raise
+        return character
 
     def start(self, request: gr.Request) -> RunView:
         """Begins a session's run."""

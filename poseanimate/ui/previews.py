@@ -9,11 +9,14 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import gradio as gr
+import numpy as np
+from numpy.typing import NDArray
 
 from poseanimate.engines.engine import Engine
 from poseanimate.errors import (
     MotionError,
     NoCharacterError,
+    PictureError,
     PoseAnimateError,
     SeveralCharactersError,
 )
@@ -82,10 +85,23 @@ class PreviewHandlers:
             height, width = pixels.shape[:2]
             count = int(character.pose.visible().sum())
             message = texts.character_found(
-                count, bool(joints), character.outlined, given, (width, height)
+                count,
+                bool(joints),
+                character.outlined,
+                given,
+                (width, height),
+                self._foreign(pixels),
             )
         shown = player.NOTHING if pixels is None else editor.make_content(pixels, people, mask)
         return gr.update(content=shown), message
+
+    def _foreign(self, pixels: NDArray[np.uint8]) -> str:
+        """A warning where the models don't paint such pictures."""
+        try:
+            self.engine.check_paintable(pixels, texts.ALIGNED_ANYWAY)
+        except PictureError as error:
+            return str(error)
+        return ""
 
     def suggestion(self, picture: str | None, joints: str, prompt: str) -> gr.Button:
         """Suggests a prompt if there is none yet."""

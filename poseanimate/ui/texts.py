@@ -211,6 +211,9 @@ WAITING = "Waiting for its turn"
 READING = "Reading picture and motion"
 NO_PICTURE = "Upload one or pick an example."
 NO_CHARACTER = "Waits for a picture in which one character is found."
+ALIGNED_ANYWAY = "The motion is aligned to it all the same."
+PAINT_ANYWAY = "Use the models sd15 on a GPU for it, or press Generate again to see what comes out."
+PAINT_ANYWAY_API = "Use the models sd15 on a GPU for it, or set `anyway`."
 UPLOAD_AGAIN = "Upload it: files are kept for an hour."
 NO_MOTION = "Pick a preset, or upload a video or a pose file."
 TOO_MANY = "Too many runs are waiting already. Try again in a minute."
@@ -251,9 +254,19 @@ def forecast(found: Forecast) -> str:
 
 
 def character_found(
-    joints: int, edited: bool, outlined: bool, given: tuple[int, int], size: tuple[int, int]
+    joints: int,
+    edited: bool,
+    outlined: bool,
+    given: tuple[int, int],
+    size: tuple[int, int],
+    foreign: str,
 ) -> str:
-    """How much of the character is visible; given, size: width and height of the picture and of the clip."""
+    """How much of the character is visible.
+
+    Args:
+        given, size: width and height of the picture and of the clip.
+        foreign: a warning that the models don't paint such pictures, or nothing.
+    """
     seen = "all 18 joints" if joints == 18 else f"{joints} of 18 joints"
     summary = (
         f"{seen[0].upper()}{seen[1:]}, as you put them."
@@ -266,6 +279,8 @@ def character_found(
     parts = [(summary, "good"), (f"{becomes}.", "note")]
     if not outlined:
         parts.append((DRAWN_AROUND, "warning"))
+    if foreign:
+        parts.append((foreign, "warning"))
     return sentences(parts)
 
 

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import torch
 from helpers.media import ffmpeg, loudness
-from helpers.tiny import scene_at_ease, tiny_models
+from helpers.tiny import OtherWorld, scene_at_ease, tiny_models
 from PIL import Image
 
 from poseanimate import __version__, errors
@@ -240,6 +240,22 @@ def test_the_prompt_given_goes_before_the_one_beside_the_picture(
     assert prompt_of() == "a girl in the park"
     assert prompt_of("--prompt", "a boy") == "a boy"
     assert prompt_of("--prompt", "") == ""
+
+
+def test_a_picture_that_the_models_do_not_paint_is_animated_only_on_insistence(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    models = replace(seeing(scene_at_ease().pose), world=OtherWorld())
+    monkeypatch.setattr(loading, "load_models", lambda *_, **__: models)
+    monkeypatch.setattr(inputs, "load_input_models", lambda *_, **__: models.inputs)
+    assert cli.main(["align", "who.png", "walk", "-o", "sheet.png"]) == 0
+    before = contents(place)
+    arguments = ["animate", "who.png", "walk", "-o", "clip.mp4", *QUICK]
+    assert cli.main(arguments) == 2
+    told = capsys.readouterr().err
+    assert "paint drawn figures" in told and "--anyway" in told and contents(place) == before
+    assert cli.main([*arguments, "--anyway"]) == 0
+    assert (place / "clip.mp4").exists()
 
 
 def test_an_interrupted_run_leaves_nothing_half_written(

@@ -38,8 +38,8 @@ from poseanimate.evaluation.store import CaseResult, Store
 from poseanimate.events import Aligned, Done
 from poseanimate.media import write_clip
 from poseanimate.media.similarity import Picture
+from poseanimate.pocket.body import Angles
 from poseanimate.pocket.training.data import sample_training_angles
-from poseanimate.pocket.world.body import Angles
 from poseanimate.pocket.world.doll import CLOTH
 from poseanimate.pocket.world.motions import loop_frames
 from poseanimate.pocket.world.scene import Scene

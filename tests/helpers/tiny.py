@@ -13,13 +13,13 @@ from diffusers import AutoencoderKL, ControlNetModel, UNet2DConditionModel
 from transformers import CLIPTextConfig, CLIPTextModel
 
 from poseanimate.models.family import Models
+from poseanimate.pocket.body import Angles
 from poseanimate.pocket.training.nets import (
     MAX_TOKENS,
     build_scheduler,
     build_tokenizer,
     vocabulary,
 )
-from poseanimate.pocket.world.body import Angles
 from poseanimate.pocket.world.scene import Rendered, Scene
 from poseanimate.poses.skeleton import Pose
 
@@ -78,6 +78,13 @@ def tiny_networks(seed: int = 0) -> dict:
     for network in networks.values():
         network.eval().requires_grad_(False)
     return networks | {"tokenizer": tokenizer, "scheduler": build_scheduler()}
+
+
+class OtherWorld:
+    """Of models that paint no picture at all."""
+
+    def is_of_its_world(self, image: np.ndarray) -> bool:
+        return False
 
 
 def tiny_models(rendered: Rendered | None = None) -> Models:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from poseanimate.errors import NoCharacterError, PictureError, SeveralCharactersError
 from poseanimate.inputs.character import find_character, place_character
-from poseanimate.pocket.world.body import Angles
+from poseanimate.pocket.body import Angles
 from poseanimate.pocket.world.scene import Rendered, Scene
 from poseanimate.poses.keypoints import people_json, read_people
 from poseanimate.poses.motion import load_preset

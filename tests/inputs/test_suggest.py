@@ -9,7 +9,7 @@ import pytest
 
 from poseanimate.inputs.character import Character
 from poseanimate.inputs.suggest import COLOURS, suggest_prompt
-from poseanimate.pocket.world.body import Angles
+from poseanimate.pocket.body import Angles
 from poseanimate.pocket.world.scene import Scene
 from poseanimate.poses.skeleton import Pose
 

@@ -18,6 +18,7 @@ from safetensors.torch import load_file, save_file
 from poseanimate.errors import ModelsError
 from poseanimate.models import files, input_models, loading
 from poseanimate.models.dwpose import FILES
+from poseanimate.models.eyes import Eyes
 from poseanimate.models.files import SD15, SD15_CONTROLNET, has_ip_adapter
 from poseanimate.models.hub import Repository, fetch, network_files, weights_variant
 from poseanimate.models.input_models import load_input_models
@@ -66,7 +67,7 @@ def repositories(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def hub(repositories: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     for module in (loading, input_models):
-        monkeypatch.setattr(module, "load_detector_and_segmenter", lambda *_: ("finds", "cuts"))
+        monkeypatch.setattr(module, "load_eyes", lambda *_: ("finds", "cuts", None))
     with served(repositories, tmp_path / "cache", monkeypatch) as hub:
         yield hub
 
@@ -197,7 +198,7 @@ def test_what_names_a_repository(text: str, meant: Repository | None) -> None:
 def test_without_the_hub_what_was_fetched_is_used(
     repositories: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loading, "load_detector_and_segmenter", lambda *_: ("finds", "cuts"))
+    monkeypatch.setattr(loading, "load_eyes", lambda *_: ("finds", "cuts", None))
     with served(repositories, tmp_path / "cache", monkeypatch):
         models = load_models("sd15", "cpu")
     assert load_models("sd15", "cpu").identity == models.identity  # its server is gone
@@ -240,7 +241,7 @@ def test_what_the_hub_answers_is_told(hub: Hub, status: int, message: str, words
 def test_a_part_that_is_missing_is_named(
     repositories: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loading, "load_detector_and_segmenter", lambda *_: ("finds", "cuts"))
+    monkeypatch.setattr(loading, "load_eyes", lambda *_: ("finds", "cuts", None))
     with served(repositories, tmp_path / "cache", monkeypatch) as hub:
         load_models("sd15", "cpu")
         (weights,) = (tmp_path / "cache").rglob("unet/diffusion_pytorch_model.fp16.safetensors")
@@ -381,7 +382,7 @@ def test_an_inpainting_models_unet_is_refused(tmp_path: Path, hub: Hub) -> None:
 # --- eyes ---
 
 
-def test_eyes_are_the_familys_own_unless_others_are_named(
+def test_eyes_are_auto_unless_others_are_named(
     repositories: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made: list[tuple[object, ...]] = []
@@ -405,17 +406,18 @@ def test_eyes_are_the_familys_own_unless_others_are_named(
     folder = pipeline(tmp_path / "family")
     with served(tmp_path / "hub", tmp_path / "cache", monkeypatch):
         own = load_models(str(folder), "cpu")
-        assert own.detector is own.segmenter and made == []
+        assert isinstance(own.detector, Eyes) and own.detector is own.segmenter and made == []
         assert own.segmenter.segment(scene_at_ease().picture).shape == (64, 64)
         mixed = load_models(str(folder), "cpu", detector="openpose-whole")
-        assert (mixed.detector, type(mixed.segmenter)) == ("openpose", type(own.segmenter))
+        assert mixed.detector == "openpose" and isinstance(mixed.segmenter, Eyes)
         names = sorted(files.OPENPOSE_FILES)
         assert made == [(names, "cpu", True, True)]
         mixed = load_models(str(folder), "cpu", segmenter="isnet-anime")
-        assert (type(mixed.detector), mixed.segmenter) == (type(own.detector), "rembg isnet-anime")
+        assert isinstance(mixed.detector, Eyes) and mixed.segmenter == "rembg isnet-anime"
         shutil.rmtree(folder / "perception")
         plain = load_models(str(folder), "cpu", "cpu")
-        assert (plain.detector, plain.segmenter) == ("openpose", "rembg u2net_human_seg")
+        assert isinstance(plain.detector, Eyes) and plain.segmenter is plain.detector
+        assert load_models(str(folder), "cpu", "cpu", detector="openpose").detector == "openpose"
         assert made[-1] == (names, "cpu", False, False)
         for name, parts in (("dwpose", "hands=False"), ("dwpose-whole", "hands=True")):
             assert parts in load_models(str(folder), "cpu", detector=name).detector.identity

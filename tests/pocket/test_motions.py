@@ -12,8 +12,8 @@ from PIL import Image
 
 from poseanimate.errors import MotionError
 from poseanimate.media import read_video
+from poseanimate.pocket.body import Angles, joints
 from poseanimate.pocket.world.assets import CHARACTERS, REPOSITORY, VIDEOS, render_video, write_all
-from poseanimate.pocket.world.body import Angles, joints
 from poseanimate.pocket.world.motions import (
     AVERAGE,
     FPS,

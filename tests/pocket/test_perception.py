@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from poseanimate.errors import ModelsError
 from poseanimate.media import load_picture
 from poseanimate.models.files import POCKET
+from poseanimate.pocket.body import Angles
 from poseanimate.pocket.perception import Perception, PerceptionNet, target_heat
 from poseanimate.pocket.training.data import render_sample
-from poseanimate.pocket.world.body import Angles
 from poseanimate.pocket.world.scene import Scene, random_angles
 from poseanimate.poses.skeleton import Pose
 

@@ -9,10 +9,10 @@ import cv2
 import numpy as np
 import pytest
 
+from poseanimate.pocket.body import Angles, Proportions, joints
 from poseanimate.pocket.places import WHERE
 from poseanimate.pocket.training.nets import caption_words
 from poseanimate.pocket.world.assets import CHARACTERS, VIDEOS
-from poseanimate.pocket.world.body import Angles, Proportions, joints
 from poseanimate.pocket.world.doll import LETTERS
 from poseanimate.pocket.world.scene import SPLITS, Scene, random_angles, split_of
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from poseanimate.pocket.world.body import Angles
+from poseanimate.pocket.body import Angles
 from poseanimate.pocket.world.scene import Scene
 from poseanimate.poses.accuracy import MISSED_ERROR, joint_errors, mean_joint_error
 from poseanimate.poses.skeleton import Pose

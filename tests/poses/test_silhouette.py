@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from poseanimate.pocket.world.body import Angles
+from poseanimate.pocket.body import Angles
 from poseanimate.pocket.world.motions import MOTIONS
 from poseanimate.pocket.world.scene import Scene, random_angles
 from poseanimate.poses.measures import torso_length

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
@@ -11,11 +12,15 @@ import gradio as gr
 import pytest
 from gradio.utils import get_function_description
 from helpers.scripted import Scripted
+from helpers.tiny import OtherWorld, scene_at_ease, tiny_models
+from PIL import Image
 
+from poseanimate.animator import Animator
 from poseanimate.cli.arguments import add_serving
 from poseanimate.cli.main import main
 from poseanimate.ui import page
 from poseanimate.ui.api import Api
+from poseanimate.ui.handlers import Handlers
 
 ENDPOINTS = ("animate", "align", "motions")
 DOCUMENT = Path(__file__).parents[2] / "docs" / "api.md"
@@ -58,8 +63,20 @@ def test_the_document_lists_what_the_endpoints_say_of_themselves(demo: gr.Blocks
 
 def test_what_is_aligned_can_be_animated_with_the_same_arguments(demo: gr.Blocks) -> None:
     assert rows(demo, "align") == [
-        row for row in rows(demo, "animate") if not row.startswith("| `prompt`")
+        row for row in rows(demo, "animate") if not row.startswith(("| `prompt`", "| `anyway`"))
     ]
+
+
+def test_programs_insist_on_a_picture_that_the_models_do_not_paint(tmp_path: Path) -> None:
+    Image.fromarray(scene_at_ease().picture).save(tmp_path / "who.png")
+    upload = {"path": str(tmp_path / "who.png"), "meta": {"_type": "gradio.FileData"}}
+    api = Api(Handlers(Animator(replace(tiny_models(), world=OtherWorld()))))
+    how = {"settings": {"frames": 2, "num_inference_steps": 2}}
+    for anyway in (False, "yes"):
+        with pytest.raises(gr.Error, match="set `anyway`"):
+            list(api.animate(gr.Request(session_hash="a"), upload, anyway=anyway, **how))
+    *_, (clip, _) = api.animate(gr.Request(session_hash="a"), upload, anyway=True, **how)
+    assert clip is not None
 
 
 def test_programs_wait_for_the_turn_of_the_page(demo: gr.Blocks) -> None:

@@ -20,7 +20,7 @@ import gradio as gr
 import numpy as np
 import pytest
 from helpers.scripted import Scripted
-from helpers.tiny import SIDE, ToldEyes, scene_at_ease, tiny_models
+from helpers.tiny import SIDE, OtherWorld, ToldEyes, scene_at_ease, tiny_models
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -217,6 +217,24 @@ def test_joints_that_cant_be_get_a_sentence(
     assert said in words(told) and 'role="alert"' in told
     (waits,) = fit(ahead(handlers), picture, joints, *WALK, *FITTING)
     assert waits == (None, texts.sentence(texts.NO_CHARACTER))
+
+
+def test_a_picture_that_the_models_do_not_paint_is_aligned_and_refused_once(picture: str) -> None:
+    engine = Animator(replace(tiny_models(), world=OtherWorld()))
+    handlers = Handlers(engine)
+    _, said = ahead(handlers).look(picture)
+    assert "paint drawn figures" in said and texts.ALIGNED_ANYWAY in said
+    *_, (aligned, _) = fit(ahead(handlers), picture, "", *WALK, *FITTING)
+    assert aligned is not None
+    for who in ("a", "b"):  # each of the page's visitors is told
+        with pytest.raises(gr.Error, match="paint drawn figures") as told:
+            list(started(handlers, picture, who))
+        assert str(told.value.message).endswith(texts.PAINT_ANYWAY)
+    *_, last = (read(outputs) for outputs in started(handlers, picture))
+    assert last["clip"] is not None
+    handlers.leave(session())
+    with pytest.raises(gr.Error, match="paint drawn figures"):
+        list(started(handlers, picture))
 
 
 def test_what_is_no_picture_gets_a_sentence_with_its_remedy(

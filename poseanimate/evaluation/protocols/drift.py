@@ -19,7 +19,7 @@ from poseanimate.evaluation.metrics.appearance import identity_error
 from poseanimate.events import Event
 from poseanimate.inputs.character import Character
 from poseanimate.media.similarity import Picture, change, outside, psnr_db
-from poseanimate.pocket.world.body import Angles
+from poseanimate.pocket.body import Angles
 from poseanimate.pocket.world.motions import FPS, loop_frames, sample_motion
 from poseanimate.pocket.world.scene import Scene
 from poseanimate.poses.motion import Motion

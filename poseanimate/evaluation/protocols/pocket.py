@@ -13,7 +13,8 @@ from poseanimate.evaluation.case import EvaluationCase, Truth
 from poseanimate.evaluation.protocols.protocol import Protocol
 from poseanimate.evaluation.rows import SOURCE_COPY, VAE_BOUND
 from poseanimate.models.family import Models
-from poseanimate.pocket.world.body import Angles
+from poseanimate.models.pose_detection import choose_eyes
+from poseanimate.pocket.body import Angles
 from poseanimate.pocket.world.motions import FPS, sample_motion
 from poseanimate.pocket.world.scene import Rendered, Scene
 from poseanimate.poses.motion import Motion
@@ -86,9 +87,10 @@ def _index_of(character: str) -> int:
 
 def _detect_motion(models: Models, driver: list[Rendered], name: str) -> Motion:
     """Detects the poses of the largest person in pictures of a driver, as in a video."""
+    detector = choose_eyes(models.detector, driver[0].picture)
     poses = []
     for each in driver:
-        people = models.detector.detect(each.picture)
+        people = detector.detect(each.picture)
         poses.append(people[0] if people else Pose.absent())
     height, width = driver[0].picture.shape[:2]
     return Motion(tuple(poses), width, height, FPS, name)

@@ -17,6 +17,7 @@ from poseanimate.events import Step
 from poseanimate.method.ddim import DDIM
 from poseanimate.method.denoiser import Denoiser
 from poseanimate.models.family import Models, to_pixels, to_tensor
+from poseanimate.models.pose_detection import choose_eyes
 from poseanimate.pocket.training.data import sample_training_angles
 from poseanimate.pocket.world.scene import Scene
 from poseanimate.poses.accuracy import PCK_RADIUS, joint_errors
@@ -71,7 +72,7 @@ def draw_samples(models: Models, split: str, first: int, count: int) -> Iterator
             for k in range(STEPS, 0, -1):
                 z = ddim.step(z, eps.predict(z, ddim.timestep(k), eps.prompt, pose_cond), k)
         made = to_pixels(models.decode(z))[0]
-        people = models.detector.detect(made)
+        people = choose_eyes(models.detector, rendered.picture).detect(made)
         yield Sample(
             made,
             rendered.picture,

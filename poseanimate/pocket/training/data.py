@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from poseanimate.pocket.world.body import Angles
+from poseanimate.pocket.body import Angles
 from poseanimate.pocket.world.motions import MOTIONS
 from poseanimate.pocket.world.scene import WORLD, Rendered, Scene, random_angles
 from poseanimate.poses.skeleton import Pose, draw_pose

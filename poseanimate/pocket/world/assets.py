@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from poseanimate.media import write_clip
-from poseanimate.pocket.world.body import Angles
+from poseanimate.pocket.body import Angles
 from poseanimate.pocket.world.motions import (
     AVERAGE,
     FPS,

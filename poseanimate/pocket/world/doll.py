@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from poseanimate.pocket.world.body import FOOT, Angles, Proportions, head_frame
+from poseanimate.pocket.body import FOOT, Angles, Proportions, head_frame
 from poseanimate.pocket.world.canvas import Canvas, Colour, shade
 
 FloatArray = NDArray[np.float64]

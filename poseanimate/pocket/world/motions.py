@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from poseanimate.errors import MotionError
-from poseanimate.pocket.world.body import Angles, Proportions, joints
+from poseanimate.pocket.body import Angles, Proportions, joints
 from poseanimate.pocket.world.scene import Scene
 from poseanimate.poses.skeleton import R_ANKLE, Pose
 

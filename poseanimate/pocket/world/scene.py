@@ -15,9 +15,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from poseanimate.pocket.body import Angles, joints
 from poseanimate.pocket.places import WHERE
 from poseanimate.pocket.world.background import PLACES, draw_background
-from poseanimate.pocket.world.body import Angles, joints
 from poseanimate.pocket.world.canvas import Canvas, shade
 from poseanimate.pocket.world.doll import CLOTH, LETTERS, Doll
 from poseanimate.poses.skeleton import Pose
