@@ -293,7 +293,8 @@ class Handlers:
         """The character of a run.
 
         Raises:
-            PictureError: also where the models weren't made for such a picture. That is said once; who asks again, insists.
+            PictureError: also where the models weren't made for such a picture. That is said once: asking again is
+                insisting.
             NoCharacterError, SeveralCharactersError: see `InputCache.load_character`.
         """
         character = self.inputs.load_character(picture, joints)
