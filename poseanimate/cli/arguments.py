@@ -99,8 +99,8 @@ def _add_inputs(parser: argparse.ArgumentParser) -> None:
         "motion",
         nargs="+",
         metavar="MOTION",
-        help="a preset (see `motions`), a video, mocap (BVH), or pose JSON: a file, several, or a folder or ZIP of one "
-        "per frame",
+        help="a preset (see `motions`), a video, mocap (BVH), pictures to go from pose to pose (up to 16, or a "
+        "folder), or pose JSON: a file, several, or a folder or ZIP of one per frame",
     )
     parser.add_argument(
         "-o",

@@ -25,6 +25,7 @@ from poseanimate.inputs.aligner import Aligner
 from poseanimate.inputs.character import Character
 from poseanimate.inputs.motion import open_motion
 from poseanimate.inputs.prompt import MAX_PROMPT_CHARACTERS
+from poseanimate.inputs.stills import Stills
 from poseanimate.media import Sound, Video, check_output, read_sound
 from poseanimate.media.clips import GIF_MAX_FPS, SOUND_SUFFIXES
 from poseanimate.models.files import default_models, has_gpu
@@ -97,7 +98,7 @@ def read_driver_sound(
     Raises:
         VideoError: the sound is damaged.
     """
-    if not isinstance(source, Video) or options.no_sound:
+    if not isinstance(source, Video) or isinstance(source, Stills) or options.no_sound:
         return None
     used_whole = options.start == 0 and options.end is None and options.stride == 1
     start = 1 + alignment.transition  # the frames before the motion

@@ -21,8 +21,8 @@ from poseanimate.inputs.pose_files import (
     read_pose_source,
     read_text,
 )
-from poseanimate.inputs.stills import read_still
-from poseanimate.media import Video, is_still, read_video
+from poseanimate.inputs.stills import Stills, find_pictures, follow_stills, read_stills
+from poseanimate.media import Video, read_video
 from poseanimate.models.pose_detection import PoseDetector
 from poseanimate.poses.bvh import BVH_START
 from poseanimate.poses.faults import repair
@@ -44,7 +44,7 @@ def open_motion(
 
     A preset takes precedence over a file of the same name (`./walk` is the file). The content
     decides what kind of file it is. Pose JSON may also be a folder or ZIP of one file per frame, or several files.
-    A still picture is a video of it that stands still.
+    A still picture is a pose to hold; several, or a folder of them, are a way from pose to pose.
 
     Args:
         start_s, end_s: the part to use, in seconds; end_s None uses it to the end.
@@ -57,6 +57,11 @@ def open_motion(
         VideoError, PictureError: a video or picture that can't be used.
     """
     names = [name_or_path] if isinstance(name_or_path, str | Path) else [*name_or_path]
+    pictures = [] if _is_preset(names) else find_pictures(names)
+    if pictures and fps is not None:
+        raise _has_a_rate(pictures[0])
+    if pictures:
+        return read_stills(pictures, start_s, end_s, stride, rotate)
     motion = _open_poses(names, fps)
     if motion is not None:
         return _part(motion, start_s, end_s, stride).rotated(rotate)
@@ -65,12 +70,18 @@ def open_motion(
         motion = read_bvh(read_text(path), path.name, start_s, end_s)
         return _part(motion, 0.0, None, stride).rotated(rotate)
     if fps is not None:
-        raise MotionError(
-            f"{path.name} has a frame rate of its own.", "Leave the rate out; it is for pose JSON."
-        )
-    if is_still(path):
-        return read_still(path, start_s, end_s, stride, rotate)
+        raise _has_a_rate(path)
     return read_video(path, start_s, end_s, stride, rotate=rotate)
+
+
+def _is_preset(names: Sequence[str | Path]) -> bool:
+    return len(names) == 1 and str(names[0]) in preset_names()
+
+
+def _has_a_rate(path: Path) -> MotionError:
+    return MotionError(
+        f"{path.name} has a frame rate of its own.", "Leave the rate out; it is for pose JSON."
+    )
 
 
 def _open_poses(names: Sequence[str | Path], fps: float | None) -> Motion | None:
@@ -78,7 +89,7 @@ def _open_poses(names: Sequence[str | Path], fps: float | None) -> Motion | None
     if len(names) != 1:
         return read_pose_paths([Path(name) for name in names], fps)
     [name] = names
-    if str(name) in preset_names():
+    if _is_preset(names):
         preset = load_preset(str(name))
         return preset if fps is None else replace(preset, fps=fps)
     path = Path(name)
@@ -96,21 +107,24 @@ def _open_poses(names: Sequence[str | Path], fps: float | None) -> Motion | None
 def iter_motion(
     source: Motion | Video, detector: PoseDetector, name: str, repaired: bool = False
 ) -> Generator[Stage | Step, None, Motion]:
-    """Yield one step per frame of a video; return the motion.
+    """Yield one step per frame of a video or per still picture; return the motion.
 
     Args:
         name: of the motion, if it comes from a video.
         repaired: whether to correct faults of its detector; see `poses.faults.repair`.
 
     Raises:
-        NoCharacterError: nobody is in any frame.
+        NoCharacterError: nobody is in any frame, or in one of some still pictures.
         MotionError: poses are drawn in a form that can't be read.
     """
     if isinstance(source, Motion):
         return repair(source) if repaired else source
-    total = len(source.frames)
+    if isinstance(source, Stills):
+        total, follow = len(source.pictures), follow_stills(source, detector, name)
+    else:
+        total, follow = len(source.frames), follow_person(source, detector, name)
     yield Stage(STAGE, total)
-    poses = Returning(follow_person(source, detector, name))
+    poses = Returning(follow)
     for index, _ in enumerate(poses, start=1):
         yield Step(STAGE, index, total)
     return repair(poses.result) if repaired else poses.result

@@ -27,7 +27,7 @@ MAX_DIRECTORY_BYTES = (
 MAX_ENTRIES = 10_000
 MAX_DEPTH = 3  # folders around a ZIP's files
 
-_SUFFIXES = (".json", ".jsonl", ".ndjson")
+JSON_SUFFIXES = (".json", ".jsonl", ".ndjson")
 _SPACE_AND_MARK = b" \t\r\n\xef\xbb\xbf"  # what may precede JSON: blanks, a byte order mark
 _ZIP_START = b"PK\x03\x04"
 _ZIP_END, _ZIP64_END = b"PK\x05\x06", b"PK\x06\x07"
@@ -59,7 +59,7 @@ def is_pose_source(path: Path) -> bool:
     """Whether a path is a folder, or a file that begins like JSON or a ZIP."""
     return (
         path.is_dir()
-        or path.suffix.lower() in _SUFFIXES
+        or path.suffix.lower() in JSON_SUFFIXES
         or begins_with(path, b"{", b"[", _ZIP_START)
     )
 
@@ -145,7 +145,7 @@ def read_pose_archive(data: bytes, name: str, fps: float | None = None) -> Motio
 
 def _read_parts(parts: Sequence[_Part], name: str, fps: float | None) -> Motion:
     """The motion in the JSON among some files."""
-    used = [part for part in parts if part.name.lower().endswith(_SUFFIXES)]
+    used = [part for part in parts if part.name.lower().endswith(JSON_SUFFIXES)]
     if not used:
         _wrong(name, f"there is no .json file among its {len(parts)} files")
     if len(used) > MAX_FRAMES:

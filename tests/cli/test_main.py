@@ -140,6 +140,16 @@ def test_a_clip_is_made_and_summed_up_in_a_line(
     assert {path.name for path in place.iterdir()} == {"who.png", "who.txt", "clip.mp4"}
 
 
+def test_a_still_picture_moves_a_clip_and_has_no_sound(
+    place: Path, loaded: list[Any], shared_cache: Path
+) -> None:
+    Image.new("RGB", (64, 64), "grey").save("pose.jpg")
+    command = ["animate", "who.png", "pose.jpg", "-o", "clip.mp4", "--cache", str(shared_cache)]
+    command += ["--set", "num_inference_steps=2", "inner_steps=1", "transition_frames=2"]
+    assert cli.main([*command, "--frames", "15"]) == 0
+    assert read_sound(place / "clip.mp4") is None
+
+
 @pytest.mark.parametrize(
     ("arguments", "heard"),
     [([], True), (["--no-sound"], False), (["--start", "0.1"], False), (["--stride", "2"], False)],

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from helpers.bvh import bvh, skeleton_text
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from poseanimate.errors import MotionError, NoCharacterError, PoseAnimateError, VideoError
-from poseanimate.events import Stage, Step
+from poseanimate.events import Returning, Stage, Step
 from poseanimate.inputs import pose_files
 from poseanimate.inputs.motion import iter_motion, open_motion, read_motion
+from poseanimate.inputs.stills import Stills, follow_stills
 from poseanimate.media import Video, write_clip
 from poseanimate.poses.motion import Motion, load_preset
-from poseanimate.poses.skeleton import Pose
+from poseanimate.poses.skeleton import R_WRIST, Pose, draw_pose
 
 
 class BrightSpot:
@@ -127,6 +131,138 @@ def test_a_still_picture_has_no_other_parts(part: dict[str, Any], tmp_path: Path
     Image.fromarray(moving_bar(6)[5]).save(path)
     with pytest.raises(MotionError, match="A still picture can't be held"):
         open_motion(path, **part)
+
+
+def drawn(folder: Path, **poses: Pose) -> list[str]:
+    """Pictures of skeletons, 512 px wide."""
+    folder.mkdir(exist_ok=True)
+    for name, pose in poses.items():
+        Image.fromarray(draw_pose(pose, 512, 512)).save(folder / f"{name}.png")
+    return [str(folder / f"{name}.png") for name in poses]
+
+
+WAVE, KICK = load_preset("wave").poses[6], load_preset("kick").poses[8]
+
+
+def test_two_pictures_are_a_way_from_pose_to_pose(tmp_path: Path) -> None:
+    paths = drawn(tmp_path, a=WAVE, b=KICK)
+    source = open_motion(paths)
+    assert isinstance(source, Video)
+    motion = Returning(iter_motion(source, Blind(), "a.png"))
+    assert list(motion) == [Stage("motion", 2), Step("motion", 1, 2), Step("motion", 2, 2)]
+    poses = motion.result.poses
+    assert (motion.result.fps, len(poses), len(source.frames)) == (12, 24, 24)
+    for pose, wanted in ((poses[0], WAVE), (poses[12], KICK), (poses[23], KICK)):
+        seen = pose.visible() & wanted.visible()
+        assert seen.sum() >= 15 and np.abs(pose.xy - wanted.xy)[seen].max() < 6
+    steps = [np.hypot(*(b.xy - a.xy)[R_WRIST]) for a, b in pairwise(poses)]
+    assert np.argmax(steps[:12]) in (5, 6) and max(steps[12:]) == 0
+    assert steps[0] < 0.1 * max(steps) > steps[11]
+    assert [np.array_equal(frame, source.frames[0]) for frame in source.frames].count(True) == 7
+    assert {frame.shape for frame in source.frames} == {(512, 512, 3)}
+
+
+@pytest.mark.parametrize("stride", [1, 2, 3])
+@pytest.mark.parametrize(("start", "end"), [(0.0, None), (0.5, 1.75), (2.25, None), (0.0, 5.0)])
+def test_a_part_of_the_way_is_the_same_way(
+    start: float, end: float | None, stride: int, tmp_path: Path
+) -> None:
+    paths = drawn(tmp_path, a=WAVE, b=KICK, c=WAVE)
+    whole, part = (
+        Returning(iter_motion(source, Blind(), "a.png"))
+        for source in (open_motion(paths, end_s=9), open_motion(paths, start, end, stride))
+    )
+    assert list(whole) == list(part)
+    seconds = (end or max(2.0, start) + 1) - start
+    assert len(part.result.poses) == round(seconds * 12 / stride)
+    first = round(start * 12)
+    same = whole.result.poses[first : first + stride * len(part.result.poses) : stride]
+    assert all(a.equals(b) for a, b in zip(part.result.poses, same, strict=True))
+    assert (part.result.start_s, part.result.fps) == (start, 12 / stride)
+
+
+@settings(max_examples=15, deadline=None)
+@given(missing=st.sets(st.sampled_from(range(18)), max_size=17), turned=st.booleans())
+def test_what_only_one_picture_shows_fades_in_or_out(missing: set[int], turned: bool) -> None:
+    body = np.array(WAVE.body)
+    body[list(missing)] = 0
+    pair = [Pose(body), WAVE] if turned else [WAVE, Pose(body)]
+    source = read_video_like(pair)
+    result = Returning(follow_stills(source, Scripted(pair), "a.png"))
+    assert len(list(result)) == 2
+    poses = result.result.poses
+    assert poses[0].equals(pair[0]) and poses[-1].equals(pair[1])
+    seen = np.stack([pose.visible() for pose in poses])
+    assert (np.abs(np.diff(seen.astype(int), axis=0)).sum(axis=0) <= 2).all(), "no joint flickers"
+
+
+class Scripted:
+    """A detector that knows the poses of pictures whose first pixel is their number."""
+
+    identity = "scripted"
+
+    def __init__(self, poses: list[Pose]) -> None:
+        self.poses = poses
+
+    def detect(self, image: np.ndarray) -> list[Pose]:
+        return [self.poses[int(image[0, 0, 0])]]
+
+
+def read_video_like(poses: list[Pose]) -> Stills:
+    pictures = [np.full((512, 512, 3), number, np.uint8) for number in range(len(poses))]
+    names = [f"{number}.png" for number in range(len(poses))]
+    return Stills([pictures[0]] * 13, 12, pictures=pictures, names=names, steps=[*range(13)])
+
+
+def test_pictures_of_several_sizes_share_a_canvas_and_each_is_looked_at_in_its_own_way(
+    tmp_path: Path,
+) -> None:
+    [skeleton] = drawn(tmp_path, a=WAVE)
+    Image.fromarray(moving_bar(6)[5]).save(tmp_path / "b.png")  # 96 x 64: scaled to 512 x 341
+    motion = follow([skeleton, str(tmp_path / "b.png")], BrightSpot())
+    assert (motion.width, motion.height) == (512, 512)
+    assert 200 <= motion.poses[-1].xy[0, 0] <= 260
+    assert motion.notes == ("Read from drawn skeletons.",)
+
+
+def follow(paths: list[str] | str, detector: Any) -> Motion:
+    steps = Returning(iter_motion(open_motion(paths), detector, "a.png"))
+    list(steps)
+    return steps.result
+
+
+def test_a_folder_of_pictures_goes_by_their_numbers(tmp_path: Path) -> None:
+    drawn(tmp_path / "poses", p2=WAVE, p10=KICK, p1=KICK)
+    (tmp_path / "poses" / ".hidden.png").write_bytes(b"")
+    motion = follow(str(tmp_path / "poses"), Blind())
+    assert len(motion.poses) == 36
+    assert np.abs(motion.poses[0].xy - KICK.xy)[R_WRIST].max() < 6
+    assert np.abs(motion.poses[12].xy - WAVE.xy)[R_WRIST].max() < 6
+    (tmp_path / "poses" / "p1.json").write_text(load_preset("walk").to_json())
+    walk = follow(str(tmp_path / "poses"), Blind())
+    assert len(walk.poses) == len(load_preset("walk").poses) and "left out: 3" in walk.notes[0]
+
+
+def test_a_picture_without_anybody_is_named(tmp_path: Path) -> None:
+    [skeleton] = drawn(tmp_path, a=WAVE)
+    Image.new("RGB", (96, 64)).save(tmp_path / "dark.png")
+    with pytest.raises(NoCharacterError, match=r"Nobody was found in dark\.png\."):
+        follow([skeleton, str(tmp_path / "dark.png")], BrightSpot())
+
+
+def test_pictures_are_not_mixed_with_others_and_not_many(tmp_path: Path, video: Path) -> None:
+    [skeleton] = drawn(tmp_path, a=WAVE)
+    pose = tmp_path / "walk.json"
+    pose.write_text(load_preset("walk").to_json())
+    for other in (pose, video, tmp_path / "gone.png"):
+        for paths in ([skeleton, str(other)], [str(other), skeleton]):
+            with pytest.raises(MotionError, match=rf"a\.png is a still picture and {other.name}"):
+                open_motion(paths)
+    assert len(open_motion([skeleton] * 16, end_s=20.0).frames) == 240  # type: ignore[union-attr]
+    with pytest.raises(MotionError, match="17 still pictures, and 16 are possible"):
+        open_motion([skeleton] * 17)
+    with pytest.raises(MotionError, match="a frame rate of its own"):
+        open_motion([skeleton] * 2, fps=24)
 
 
 @pytest.mark.parametrize("suffix", [".png", ".webp", ".gif"])
