@@ -9,9 +9,7 @@ from __future__ import annotations
 import io
 import json
 import platform
-import struct
 import zipfile
-import zlib
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from typing import Any, NoReturn
@@ -27,6 +25,7 @@ from poseanimate.media import load_picture
 from poseanimate.poses.keypoints import read_people
 from poseanimate.poses.motion import Motion
 from poseanimate.settings import Settings, is_text
+from poseanimate.storage.zips import ZIP_ERRORS, ZIP_METHODS
 
 FORMAT = 2
 MAX_BYTES = 80_000_000  # of the file, and of all that is in it
@@ -117,16 +116,6 @@ class Bundle:
         return Bundle(picture, motion, known, prompt, models, joints, parts.get(CLIP, b""), lost)
 
 
-# what zipfile raises on damage, in one place or another
-_BROKEN = (
-    zipfile.BadZipFile,
-    zlib.error,
-    struct.error,
-    EOFError,
-    OSError,
-    RuntimeError,
-    ValueError,
-)
 _REMEDY = "Download the bundle again from the page that made it."
 
 
@@ -144,7 +133,7 @@ def _parts(data: bytes) -> dict[str, bytes]:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             return _unpacked(archive)
-    except _BROKEN as error:
+    except ZIP_ERRORS as error:
         raise BundleError(
             "The bundle can't be used: it is damaged, or no ZIP file.", _REMEDY
         ) from error
@@ -162,7 +151,7 @@ def _unpacked(archive: zipfile.ZipFile) -> dict[str, bytes]:
         allowed = LIMITS[each.filename]
         if each.flag_bits & 1:
             _wrong(f"{each.filename} is encrypted")
-        if each.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        if each.compress_type not in ZIP_METHODS:
             _wrong(f"{each.filename} is compressed in an unusual way")
         with archive.open(each) as part:  # read no further, whatever the header says
             data = part.read(allowed + 1)

@@ -10,7 +10,6 @@ import os
 import re
 import struct
 import zipfile
-import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +18,7 @@ from typing import NoReturn
 from poseanimate.errors import MotionError
 from poseanimate.poses.formats.limits import MAX_FRAMES, MAX_JSON_CHARACTERS
 from poseanimate.poses.motion import Motion
+from poseanimate.storage.zips import ZIP_ERRORS, ZIP_METHODS
 
 MAX_ARCHIVE_BYTES = 40_000_000
 MAX_DIRECTORY_BYTES = (
@@ -34,16 +34,6 @@ _ZIP_END, _ZIP64_END = b"PK\x05\x06", b"PK\x06\x07"
 _ZIP_END_BYTES, _ZIP64_END_BYTES = 22, 20
 _MAX_COMMENT_BYTES = 65_535
 _REMEDY = "Give the folder with the .json files that OpenPose wrote for one video, or a ZIP of it."
-# what zipfile raises on damage, in one place or another
-_BROKEN = (
-    zipfile.BadZipFile,
-    zlib.error,
-    struct.error,
-    EOFError,
-    OSError,
-    RuntimeError,
-    ValueError,
-)
 
 
 @dataclass(frozen=True)
@@ -137,7 +127,7 @@ def read_pose_archive(data: bytes, name: str, fps: float | None = None) -> Motio
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             return _read_parts(_of_archive(archive, name), name, fps)
-    except _BROKEN as error:
+    except ZIP_ERRORS as error:
         raise MotionError(
             f"The motion {name[:80]!r} can't be used: the ZIP is damaged.", "Make the ZIP again."
         ) from error
@@ -219,7 +209,7 @@ def _of_archive(archive: zipfile.ZipFile, name: str) -> list[_Part]:
             continue
         if each.flag_bits & 1:
             _wrong(name, "it is encrypted")
-        if each.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        if each.compress_type not in ZIP_METHODS:
             _wrong(name, "it is compressed in an unusual way")
         parts.append(_Part(each.filename, each.file_size, _reader(archive, each)))
     return parts

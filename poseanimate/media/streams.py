@@ -12,6 +12,9 @@ import imageio_ffmpeg
 from poseanimate.errors import VideoError
 from poseanimate.media.rates import MAX_FPS, choose_rate
 
+# Words of the file stand among what ffmpeg says of it. Its own numbers have no more digits than these.
+_WHOLE = r"(\d{1,12})"
+_DECIMAL = r"(-?\d{1,12}(?:\.\d{1,12})?)"
 _ALPHA = r"\b(yuva\w+|rgba\w*|bgra\w*|argb|abgr|gbrap\w*|ya8|ya16\w*|ayuv\w*|vuya|pal8)\b"
 _DECODERS_WITH_ALPHA = {"vp8": "libvpx", "vp9": "libvpx-vp9"}  # ffmpeg's own leave it out
 
@@ -52,7 +55,8 @@ def read_header(path: Path, demuxer: str) -> Header:
     """
     text = _describe(path, demuxer)
     blocks = re.split(r"^\s*(?=Stream #\d+:\d+)", text, flags=re.MULTILINE)
-    time = re.search(r"^\s*Duration: (\d+):(\d+):(\d+\.\d+)", blocks[0], re.MULTILINE)
+    length = rf"^\s*Duration: {_WHOLE}:{_WHOLE}:{_DECIMAL}"
+    time = re.search(length, blocks[0], re.MULTILINE)
     duration_s = int(time[1]) * 3600 + int(time[2]) * 60 + float(time[3]) if time else None
     lines = [block.partition("\n")[0] for block in blocks]
     sound = any(": Audio: " in line for line in lines)
@@ -80,15 +84,16 @@ def _describe(path: Path, demuxer: str) -> str:
 
 
 def _read_stream(line: str, block: str, duration_s: float | None, sound: bool) -> Header | None:
-    index = re.match(r"Stream #\d+:(\d+)", line)
-    size = re.search(r", (\d+)x(\d+)\b", line)
+    index = re.match(rf"Stream #\d+:{_WHOLE}\b", line)
+    size = re.search(rf", {_WHOLE}x{_WHOLE}\b", line)
     if index is None or size is None or int(size[1]) * int(size[2]) == 0:
         return None
     width, height = stored = int(size[1]), int(size[2])
-    pixel_aspect = re.search(r"\bSAR (\d+):(\d+)", line)
+    pixel_aspect = re.search(rf"\bSAR {_WHOLE}:{_WHOLE}\b", line)
     if pixel_aspect and int(pixel_aspect[1]):
         width = max(1, round(width * int(pixel_aspect[1]) / max(1, int(pixel_aspect[2]))))
-    rotation = re.search(r"^\s*Display Matrix: rotation of (-?[\d.]+)", block, re.MULTILINE)
+    turned = rf"^\s*Display Matrix: rotation of {_DECIMAL}"
+    rotation = re.search(turned, block, re.MULTILINE)
     if rotation and round(float(rotation[1]) / 90) % 2:
         width, height = height, width
     fps, varying = choose_rate(_rate(line, "fps"), _rate(line, "tbr"))
@@ -112,5 +117,5 @@ def _read_stream(line: str, block: str, duration_s: float | None, sound: bool) -
 
 
 def _rate(line: str, unit: str) -> float | None:
-    found = re.search(rf" (\d+\.?\d*) {unit}\b", line)
+    found = re.search(rf" {_DECIMAL} {unit}\b", line)
     return float(found[1]) if found and 0 < float(found[1]) <= MAX_FPS else None

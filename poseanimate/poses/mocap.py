@@ -117,7 +117,7 @@ def _find_joints(joints: list[BvhJoint]) -> dict[int, int]:
                 found[joint_index] = matches[0]
                 break
     if not {*_NEEDED} <= {*found}:
-        names = ", ".join(joint.name for joint in joints if joint.name)[:200]
+        names = ", ".join(repr(joint.name)[1:-1] for joint in joints if joint.name)[:200]
         raise MotionError(
             f"The joints of this BVH file are not known as a person's: {names}.",
             "Rename shoulders and hips to LeftArm, RightArm, LeftUpLeg and RightUpLeg, and so on.",

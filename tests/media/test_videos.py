@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from poseanimate.errors import VideoError
-from poseanimate.media import VideoLimits, read_sound, read_video, write_clip
+from poseanimate.media import VideoLimits, read_sound, read_video, streams, write_clip
 from poseanimate.media.rates import choose_rate
 
 
@@ -330,6 +330,37 @@ def test_a_stream_that_grows_midway_stays_within_the_limits(tmp_path: Path) -> N
     assert len(read_video(path).frames) in (18, 19, 20)
     with pytest.raises(VideoError, match="damaged"):
         read_video(path, limits=VideoLimits(max_pixels=64 * 48))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("#0:0", f"#0:{'9' * 5000}"),
+        (", 64x48", f", {'9' * 5000}x48"),
+        ("Duration: 00", f"Duration: {'9' * 5000}"),
+        ("Duration: 00", f"Duration: {'9' * 400}"),
+        ("rotation of 90.00", "rotation of 1.2.3"),
+        ("rotation of 90.00", f"rotation of {'9' * 400}"),
+    ],
+)
+def test_numbers_among_a_files_own_words_are_refused_or_ignored(
+    old: str, new: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Names inside of a file are printed where ffmpeg prints what it has found."""
+    about = (
+        "  Duration: 00:00:01.00, start: 0.000000, bitrate: 9 kb/s\n"
+        "  Stream #0:0: Video: h264, yuv420p, 64x48, 10 fps, 10 tbr\n"
+        "      Display Matrix: rotation of 90.00 degrees\n"
+    )
+    assert old in about
+    monkeypatch.setattr(streams, "_describe", lambda *_: about.replace(old, new))
+    try:
+        header = streams.read_header(Path(), "matroska")
+    except VideoError as error:
+        assert "no readable picture track" in error.message
+    else:
+        assert {header.width, header.height} == {64, 48}
+        assert header.duration_s in (None, 1.0)
 
 
 def test_a_time_stamp_that_is_hours_away_fills_no_memory(tmp_path: Path) -> None:

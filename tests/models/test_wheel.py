@@ -8,6 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from poseanimate.errors import ModelsError
 from poseanimate.models import wheel as module
@@ -116,7 +118,7 @@ def test_a_wheel_with_another_hash_is_refused(index: Path, tmp_path: Path) -> No
     [
         (Member("tiny/net.tflite", len(NETWORK) - 1, sha256(NETWORK)), "another size"),
         (Member("tiny/net.tflite", len(NETWORK), "0" * 64), "another content"),
-        (Member("tiny/other.tflite", len(NETWORK), sha256(NETWORK)), "other.tflite"),
+        (Member("tiny/other.tflite", len(NETWORK), sha256(NETWORK)), "other.tflite is missing"),
     ],
 )
 def test_other_members_are_refused(index: Path, tmp_path: Path, member: Member, words: str) -> None:
@@ -130,6 +132,27 @@ def test_a_large_wheel_is_not_opened(
 ) -> None:
     monkeypatch.setattr(module, "MAX_WHEEL_BYTES", 100)
     assert "larger than" in refused(publish(index), tmp_path / "kept")
+
+
+@settings(
+    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(place=st.floats(0, 0.999), damage=st.binary(min_size=1, max_size=40), inserted=st.booleans())
+def test_damage_to_a_wheel_is_never_anything_but_a_models_error(
+    place: float, damage: bytes, inserted: bool, index: Path, tmp_path: Path
+) -> None:
+    wheel = publish(index)
+    data = bytearray(next(index.iterdir()).read_bytes())
+    start = int(place * len(data))
+    data[start : start if inserted else start + len(damage)] = damage
+    path = tmp_path / "damaged.whl"
+    path.write_bytes(data)
+    try:
+        contents = module._read_members(path, wheel)
+    except ModelsError as error:
+        assert str(error).isprintable() and error.remedy.endswith(".")
+    else:
+        assert contents == {"net.tflite": NETWORK, "LICENSE": LICENCE}
 
 
 def test_a_folder_that_cannot_be_written_to_gets_a_sentence(index: Path, tmp_path: Path) -> None:

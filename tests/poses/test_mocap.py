@@ -226,6 +226,13 @@ def test_what_is_damaged_gets_a_sentence(text: str, said: str) -> None:
     assert refused.value.remedy
 
 
+def test_names_of_joints_are_told_without_their_control_characters() -> None:
+    text = bvh(skeleton_text(lambda side, part: f"{side}\x8a骨{part}"), {})
+    with pytest.raises(MotionError, match="骨") as refused:
+        read_bvh(text, "odd")
+    assert refused.value.message.isprintable()
+
+
 def test_a_skeleton_of_one_point_is_refused() -> None:
     text = "\n".join(
         "OFFSET 0 0 0" if line.startswith("OFFSET") else line
