@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ from PIL import Image
 from poseanimate.errors import PictureError, SettingsError
 from poseanimate.inputs.character import Character, find_character, place_character
 from poseanimate.media import fit_size, rgb_over_white
-from poseanimate.models.pose_detection import choose_eyes
+from poseanimate.models.pose_detection import choose_eyes, start_tracking
 from poseanimate.poses.faults import find_faults
 from poseanimate.poses.motion import Motion
 from poseanimate.poses.pata import Alignment, PataSettings, align
@@ -63,6 +63,10 @@ class Aligner:
             self.inputs.detector, image if like is None else like
         ).detect(image)
         return people
+
+    def start_tracking(self) -> Callable[[NDArray[np.uint8]], list[Pose]]:
+        """A function like `detect` for the frames of one video, in their order: several times as fast, where it can."""
+        return start_tracking(self.inputs.detector)
 
     def segment(
         self, image: NDArray[np.uint8], like: NDArray[np.uint8] | None = None

@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Generator
 
 from poseanimate.errors import NoCharacterError
-from poseanimate.media import Frame, Video
-from poseanimate.models.pose_detection import PoseDetector, start_tracking
+from poseanimate.inputs.seen import SeenPeople
+from poseanimate.media import Video
+from poseanimate.models.pose_detection import PoseDetector
 from poseanimate.poses.drawn import DrawnSkeletons, drop_outliers, is_drawn
 from poseanimate.poses.follow import Follower
 from poseanimate.poses.motion import Motion
 from poseanimate.poses.skeleton import Pose
 
 
-def follow_person(video: Video, detector: PoseDetector, name: str) -> Generator[Pose, None, Motion]:
+def follow_person(
+    video: Video, detector: PoseDetector, name: str, seen: SeenPeople | None = None
+) -> Generator[Pose, None, Motion]:
     """Yields one person's pose per frame: first the largest person, then whoever is nearest to the last position.
 
     A frame in which nobody is visible yields an absent pose (all confidences 0); the person is looked for again near
@@ -22,6 +25,7 @@ def follow_person(video: Video, detector: PoseDetector, name: str) -> Generator[
 
     Args:
         name: of the motion.
+        seen: what was found in frames before; the detector looks at others alone.
 
     Returns:
         The poses as a motion on the video's canvas and at its rate.
@@ -31,16 +35,12 @@ def follow_person(video: Video, detector: PoseDetector, name: str) -> Generator[
         MotionError: poses are drawn in a form that can't be read.
     """
     drawn = is_drawn(video.frames)
-    detect = start_tracking(DrawnSkeletons() if drawn else detector)
+    detect = (seen or SeenPeople()).start_tracking(DrawnSkeletons() if drawn else detector)
     poses: list[Pose] = []
-    people: list[Pose] = []
     follower = Follower()
     most = 0
-    last: Frame | None = None
     for frame in video.frames:
-        if frame is not last:  # a still picture is looked at once
-            people = [pose for pose in detect(frame) if pose.visible().any()]
-            last = frame
+        people = [pose for pose in detect(frame) if pose.visible().any()]
         most = max(most, len(people))
         person = follower.choose(people)
         poses.append(person)

@@ -21,6 +21,7 @@ from poseanimate.inputs.pose_files import (
     read_pose_source,
     read_text,
 )
+from poseanimate.inputs.seen import SeenPeople
 from poseanimate.inputs.stills import Stills, find_pictures, follow_stills, read_stills
 from poseanimate.media import Video, read_video
 from poseanimate.models.pose_detection import PoseDetector
@@ -105,13 +106,18 @@ def _open_poses(names: Sequence[str | Path], fps: float | None) -> Motion | None
 
 
 def iter_motion(
-    source: Motion | Video, detector: PoseDetector, name: str, repaired: bool = False
+    source: Motion | Video,
+    detector: PoseDetector,
+    name: str,
+    repaired: bool = False,
+    seen: SeenPeople | None = None,
 ) -> Generator[Stage | Step, None, Motion]:
     """Yield one step per frame of a video or per still picture; return the motion.
 
     Args:
         name: of the motion, if it comes from a video.
         repaired: whether to correct faults of its detector; see `poses.faults.repair`.
+        seen: what was found in frames of videos before; the detector looks at others alone.
 
     Raises:
         NoCharacterError: nobody is in any frame, or in one of some still pictures.
@@ -120,9 +126,9 @@ def iter_motion(
     if isinstance(source, Motion):
         return repair(source) if repaired else source
     if isinstance(source, Stills):
-        total, follow = len(source.pictures), follow_stills(source, detector, name)
+        total, follow = len(source.pictures), follow_stills(source, detector, name, seen)
     else:
-        total, follow = len(source.frames), follow_person(source, detector, name)
+        total, follow = len(source.frames), follow_person(source, detector, name, seen)
     yield Stage(STAGE, total)
     poses = Returning(follow)
     for index, _ in enumerate(poses, start=1):

@@ -16,6 +16,7 @@ from poseanimate.errors import MotionError, NoCharacterError
 from poseanimate.events import Returning
 from poseanimate.inputs.follow import follow_person
 from poseanimate.inputs.pose_files import JSON_SUFFIXES, MAX_ENTRIES
+from poseanimate.inputs.seen import SeenPeople
 from poseanimate.media import (
     PICTURE_SUFFIXES,
     Frame,
@@ -164,7 +165,7 @@ def _fitted(frame: Frame, height: int, width: int) -> Frame:
 
 
 def follow_stills(
-    source: Stills, detector: PoseDetector, name: str
+    source: Stills, detector: PoseDetector, name: str, seen: SeenPeople | None = None
 ) -> Generator[Pose, None, Motion]:
     """Yield each picture's largest person; return the motion from one to the next.
 
@@ -177,7 +178,7 @@ def follow_stills(
     """
     found: list[Motion] = []
     for picture, file in zip(source.pictures, source.names, strict=True):
-        follow = Returning(follow_person(Video([picture], STILL_FPS), detector, file))
+        follow = Returning(follow_person(Video([picture], STILL_FPS), detector, file, seen))
         try:
             yield from follow
         except NoCharacterError as error:

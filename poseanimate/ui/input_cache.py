@@ -1,6 +1,7 @@
 """Reads a page's inputs, the character in a picture and the chosen motion, once each.
 
-Results are cached by path: Gradio stores uploads under the hash of their content, so equal paths are equal files.
+Results are cached by path: Gradio stores uploads under the hash of their content, so equal paths are equal files. Of a
+video other parts are decoded anew, but what was found in its frames is kept.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from poseanimate.errors import MotionError, PictureError
 from poseanimate.events import Stage, Step
 from poseanimate.inputs.character import Character, find_character, place_character
 from poseanimate.inputs.motion import iter_motion, open_motion
+from poseanimate.inputs.seen import SeenPeople
 from poseanimate.media import Video, load_picture
 from poseanimate.poses.faults import repair
 from poseanimate.poses.keypoints import read_people
@@ -142,6 +144,7 @@ class InputCache:
         self.find_people = lru_cache(maxsize=MAX_ENTRIES)(self._find_people)
         self._character = lru_cache(maxsize=MAX_ENTRIES)(self._find_character)
         self._motions: OrderedDict[MotionChoice, FoundMotion] = OrderedDict()
+        self._seen_people = SeenPeople()
         self._lock = threading.Lock()
 
     def load_character(self, picture: str | None, joints: str = "") -> Character:
@@ -191,7 +194,9 @@ class InputCache:
             if os.path.isabs(name) and not os.path.isfile(name):  # a preset's name is no path
                 raise MotionError("The motion's file isn't there any more.", texts.UPLOAD_AGAIN)
             source = open_motion(name, choice.start_s, choice.end_s, choice.stride, choice.rotate)
-            motion = yield from iter_motion(source, self.engine, Path(name).name)
+            motion = yield from iter_motion(
+                source, self.engine, Path(name).name, seen=self._seen_people
+            )
             frames = source.frames if isinstance(source, Video) else ()
             found_motion = FoundMotion(
                 motion, tuple(_reduced(frame, len(frames)) for frame in frames)
