@@ -23,7 +23,7 @@ WORKDIR /home/user/app
 COPY --chown=1000:1000 requirements.txt constraints.txt ./
 RUN pip install --user --no-cache-dir -r requirements.txt -c constraints.txt
 
-# The models to serve. The pocket models are part of the source. The weights of sd15 (3.5 GB) have a layer of their own
+# The models to serve. The pocket models are part of the source. The weights of sd15 (2.8 GB) have a layer of their own
 # before the source, so that a change to the source doesn't download them again.
 ARG MODELS=pocket
 ENV POSEANIMATE_MODELS=$MODELS
@@ -37,10 +37,7 @@ RUN case "$MODELS" in \
             unet/config.json unet/diffusion_pytorch_model.fp16.safetensors \
             vae/config.json vae/diffusion_pytorch_model.fp16.safetensors \
         && hf download --revision 9ae9f970358db89e211b87c915f9535c6686d5ba lllyasviel/control_v11p_sd15_openpose \
-            config.json diffusion_pytorch_model.fp16.safetensors \
-        && hf download --revision 982e7edaec38759d914a963c48c4726685de7d96 lllyasviel/Annotators \
-            body_pose_model.pth hand_pose_model.pth facenet.pth \
-        && python -c "import rembg; rembg.new_session('u2net_human_seg', providers=['CPUExecutionProvider'])" ;; \
+            config.json diffusion_pytorch_model.fp16.safetensors ;; \
     *) echo "MODELS is pocket or sd15, not $MODELS" >&2; exit 1 ;; \
     esac
 

@@ -288,8 +288,8 @@ _MODELS = {
     "controlnet": "folder or OWNER/NAME of another OpenPose ControlNet",
     "vae": "folder or OWNER/NAME of another autoencoder",
     "detector": f"what finds poses: {'; '.join(f'{name}: {what}' for name, what in DETECTORS.items())}; "
-    "default: the models' own, or openpose",
+    "default: auto",
     "segmenter": f"what cuts characters out: {'; '.join(f'{name}: {what}' for name, what in SEGMENTERS.items())}; "
-    "default: the models' own, or u2net_human_seg",
+    "default: auto, or as the detector",
     "precision": "half or full; default: half on a GPU",
 }

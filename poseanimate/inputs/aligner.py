@@ -89,7 +89,7 @@ class Aligner:
         world = self.inputs.world
         if world is not None and not world.is_of_its_world(picture):
             raise PictureError(
-                "These demo models paint drawn figures like the examples only, and would make one of this picture.",
+                "These demo models paint drawn figures like the examples only: this picture would become one.",
                 remedy,
             )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from pathlib import Path
 
 import cv2
@@ -26,6 +27,7 @@ from poseanimate.models.blazepose.detector import NEW_PEOPLE_EVERY, BlazePose
 from poseanimate.models.blazepose.eyes import BlazePoseEyes
 from poseanimate.models.blazepose.files import LANDMARKS, MEDIAPIPE, PEOPLE, SELFIE
 from poseanimate.models.blazepose.landmarks import BODY, OTHER_SIDE, Look, build_pose, refine
+from poseanimate.models.blazepose.networks import _without_notice
 from poseanimate.models.blazepose.plausibility import is_person
 from poseanimate.models.input_models import load_input_models
 from poseanimate.models.pose_detection import start_tracking
@@ -342,3 +344,11 @@ def test_another_network_gets_a_sentence(folder: Path, tmp_path: Path) -> None:
     (tmp_path / LANDMARKS).symlink_to(folder / LANDMARKS)
     with pytest.raises(ModelsError, match=PEOPLE):
         BlazePose(tmp_path)
+
+
+def test_loading_is_silent_but_for_what_matters(capfd: pytest.CaptureFixture[str]) -> None:
+    with _without_notice():
+        os.write(2, b"INFO: Created TensorFlow Lite XNNPACK delegate for CPU.\nSomething is wrong.\n")
+    assert capfd.readouterr().err == "Something is wrong.\n"
+    BlazePose(default_folder(MEDIAPIPE))
+    assert capfd.readouterr().err == ""

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -11,6 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from poseanimate.errors import ModelsError, first_line
+
+_NOTICE = b"INFO: Created TensorFlow Lite XNNPACK delegate"
+_stderr = Lock()
 
 
 class Network:
@@ -30,8 +37,9 @@ class Network:
             ) from error
         try:
             content = path.read_bytes()
-            self._interpreter: Any = Interpreter(model_content=content, num_threads=1)
-            self._interpreter.allocate_tensors()
+            with _without_notice():
+                self._interpreter: Any = Interpreter(model_content=content, num_threads=1)
+                self._interpreter.allocate_tensors()
             given = self._interpreter.get_input_details()[0]
             self._input = given["index"]
             shapes = {tuple(o["shape"]): o["index"] for o in self._interpreter.get_output_details()}
@@ -52,3 +60,20 @@ class Network:
             self._interpreter.set_tensor(self._input, picture[None])
             self._interpreter.invoke()
             return [self._interpreter.get_tensor(index)[0] for index in self._outputs]
+
+
+@contextmanager
+def _without_notice() -> Iterator[None]:
+    """Keeps LiteRT's notice that it uses the CPU away from stderr: it has no switch (LiteRT issue 7420)."""
+    with _stderr, tempfile.TemporaryFile() as said:
+        own = os.dup(2)
+        os.dup2(said.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(own, 2)
+            os.close(own)
+            said.seek(0)
+            for line in said:
+                if not line.startswith(_NOTICE):
+                    os.write(2, line)
