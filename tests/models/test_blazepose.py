@@ -348,7 +348,9 @@ def test_another_network_gets_a_sentence(folder: Path, tmp_path: Path) -> None:
 
 def test_loading_is_silent_but_for_what_matters(capfd: pytest.CaptureFixture[str]) -> None:
     with _without_notice():
-        os.write(2, b"INFO: Created TensorFlow Lite XNNPACK delegate for CPU.\nSomething is wrong.\n")
+        os.write(
+            2, b"INFO: Created TensorFlow Lite XNNPACK delegate for CPU.\nSomething is wrong.\n"
+        )
     assert capfd.readouterr().err == "Something is wrong.\n"
     BlazePose(default_folder(MEDIAPIPE))
     assert capfd.readouterr().err == ""

@@ -9,7 +9,15 @@ import pytest
 from helpers.people import person
 from helpers.pose_files import read
 
-from poseanimate.poses.formats.orders import BETWEEN_SHOULDERS, ORDERS, Order, find_joint
+from poseanimate.poses.formats.orders import (
+    ABSENT,
+    BETWEEN_SHOULDERS,
+    ORDERS,
+    Order,
+    choose_order,
+    find_joint,
+)
+from poseanimate.poses.motion import load_preset, preset_names
 from poseanimate.poses.skeleton import JOINT_NAMES, L_SHOULDER, NECK, R_SHOULDER, Pose
 
 EVERY = [(count, order) for count, orders in ORDERS.items() for order in orders]
@@ -24,7 +32,7 @@ def in_order(pose: Pose, count: int, order: Order) -> np.ndarray:
             [np.arange(len(places)) + 300, np.arange(len(places)) + 50, np.ones(len(places))]
         )
     for joint, place in enumerate(order.joints):
-        if place != BETWEEN_SHOULDERS:
+        if place not in (BETWEEN_SHOULDERS, ABSENT):
             points[place] = pose.body[joint]
     return points
 
@@ -38,6 +46,7 @@ def test_every_order_gives_the_same_joints(count: int, order: Order) -> None:
     wanted = pose.body.copy()
     if order.joints[NECK] == BETWEEN_SHOULDERS:
         wanted[NECK] = wanted[[R_SHOULDER, L_SHOULDER]].mean(axis=0)
+    wanted[np.equal(order.joints, ABSENT)] = 0
     np.testing.assert_allclose(back.body, wanted)
     for part in ("left_hand", "right_hand", "face"):
         places = list(getattr(order, part))
@@ -50,9 +59,16 @@ def test_every_order_gives_the_same_joints(count: int, order: Order) -> None:
     assert any(order.name in note for note in motion.notes) != usual
 
 
+@pytest.mark.parametrize("name", preset_names())
+@pytest.mark.parametrize(("count", "order"), EVERY, ids=lambda value: getattr(value, "name", ""))
+def test_the_order_of_every_motion_is_found(name: str, count: int, order: Order) -> None:
+    bodies = [in_order(pose, count, order) for pose in load_preset(name).poses]
+    assert choose_order(count, bodies) is order
+
+
 def test_an_order_has_places_within_its_points() -> None:
     for count, order in EVERY:
-        places = [place for place in order.joints if place != BETWEEN_SHOULDERS]
+        places = [place for place in order.joints if place >= 0]
         assert len(order.joints) == 18 and len(set(places)) == len(places)
         assert max((*places, *order.left_hand, *order.right_hand, *order.face)) < count
         assert {len(order.left_hand), len(order.right_hand)} <= {0, 21}
