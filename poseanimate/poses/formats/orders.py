@@ -24,8 +24,8 @@ BETWEEN_SHOULDERS = -1
 ABSENT = -2
 """In `Order.joints`: not in the order."""
 
-# A file is in the less usual of two orders if its bones are then at most this times as long. Read in their own order the
-# preset motions' bones are 0.4 to 0.64 times as long as in the other order, and read in a wrong one over 1.3 times.
+# A file is in the less usual of two orders if its bones are then at most this times as long. Read in their own order
+# the preset motions' bones are 0.4 to 0.64 times as long as in the other, and read in a wrong one over 1.3 times.
 _MUCH_SHORTER = 0.8
 
 
