@@ -27,7 +27,8 @@ PNG_START = b"\x89PNG\r\n\x1a\n"
 
 _BYTES = (b"\0", b"\1", b"\x7f", b"\x80", b"\xff")
 _WORDS = (
-    *("0", "-0", "-1", "1", "2001", "16385", "0.1", "1e308", "-1e308", "1e-320", "1e999"),
+    *("0", "-0", "-1", "1", "3", "-57.5", "1000", "2001", "16385", "0.1"),
+    *("1e308", "-1e308", "1e-320", "1e999"),
     *("9" * 20, "9" * 400, "9" * 5000, "NaN", "Infinity", "-Infinity", "null", "true"),
     *('""', "[]", "{}", "[[]]", '"12 fps"', "\0", "\ud800", "\n"),
 )
@@ -40,6 +41,7 @@ _NAMES = (
     *("", "/", "../x.json", "/x.json", "a/b/c/d/e/f.json", "x" * 300 + ".json", ".json"),
     *("con:.json", "\0", "é.JSON", "1.txt", "%s.json"),
 )
+_METHODS = (*5 * (zipfile.ZIP_DEFLATED, zipfile.ZIP_STORED), zipfile.ZIP_BZIP2)  # mostly usual
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?")
 
 
@@ -100,7 +102,7 @@ def damage_zip(rng: Generator, seeds: Sequence[bytes], damage: Callable[..., byt
             files[at] = pick(rng, (*_NAMES, pick(rng, files)[0])), content
         else:
             files[at : at + 1] = [files[at]] * pick(rng, (0, 2)) if len(files) > 1 else files
-    return pack(files, pick(rng, (zipfile.ZIP_DEFLATED, zipfile.ZIP_STORED, zipfile.ZIP_BZIP2)))
+    return pack(files, pick(rng, _METHODS))
 
 
 def pack(files: Sequence[tuple[str, bytes]], method: int = zipfile.ZIP_DEFLATED) -> bytes:

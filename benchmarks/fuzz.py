@@ -45,12 +45,16 @@ class Tally:
     outcomes: Counter[str] = field(default_factory=Counter)
     faults: dict[str, list[int]] = field(default_factory=dict)
     peak_mb: float = 0.0
+    slowest_s: float = 0.0
     seconds: float = 0.0
 
-    def add(self, number: int, outcome: str, fault: str = "", peak_mb: float = 0.0) -> None:
+    def add(
+        self, number: int, outcome: str, fault: str = "", peak_mb: float = 0.0, took_s: float = 0.0
+    ) -> None:
         self.inputs += 1
         self.outcomes[outcome] += 1
         self.peak_mb = max(self.peak_mb, peak_mb)
+        self.slowest_s = max(self.slowest_s, took_s)
         if fault:
             self.faults.setdefault(fault, []).append(number)
 
@@ -60,13 +64,13 @@ class Tally:
         )  # fmt: skip
         cells = (
             name, self.inputs, f"{self.inputs / max(self.seconds, 1e-9):.0f}", self.outcomes[READ], refused,
-            self.outcomes[FAULT], f"{self.peak_mb:.0f}",
+            self.outcomes[FAULT], f"{self.peak_mb:.0f}", f"{self.slowest_s:.1f}",
         )  # fmt: skip
         return f"| {' | '.join(map(str, cells))} |"
 
 
-HEAD = "| reader | inputs | a second | read | refused | faults | peak MB |"
-RULE = "|---|---:|---:|---:|---|---:|---:|"
+HEAD = "| reader | inputs | a second | read | refused | faults | peak MB | slowest s |"
+RULE = "|---|---:|---:|---:|---|---:|---:|---:|"
 
 
 def make_input(reader: Reader, seed: int, number: int) -> Any:
@@ -133,11 +137,13 @@ def _work(reader: Reader, seed: int, numbers: Iterable[int], sending: Connection
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # where libraries complain
     warnings.simplefilter("ignore")
     for number in numbers:
-        outcome, fault = try_input(reader, make_input(reader, seed, number))
-        peak_mb = _peak_mb()
+        given = make_input(reader, seed, number)
+        began = time.monotonic()
+        outcome, fault = try_input(reader, given)
+        took_s, peak_mb = time.monotonic() - began, _peak_mb()
         if peak_mb > reader.max_mb and not fault:
             outcome, fault = FAULT, f"more than {reader.max_mb} MB of memory"
-        sending.send((outcome, fault, peak_mb))
+        sending.send((outcome, fault, peak_mb, took_s))
         if peak_mb > reader.max_mb:
             return
 

@@ -27,6 +27,7 @@ _OTHER_LIMBS_COLOUR = [
     j for j in range(R_EYE) if j not in LIMBS[j]
 ]  # of the body; the head is crowded
 _DISC_STEPS = 17
+_DISC_DETAIL_PX = 3  # a dot of six pixels' radius is looked at in every second row and column
 _HIDDEN_END = 0.7  # of a dot's radius: what the dot covers of its limb's tip
 
 
@@ -121,18 +122,22 @@ def _disc_centre(labels: ByteArray, joint: int, near: FloatArray, radius: float)
 
     What is drawn after the joint (other joints, hands, face) may cover it and counts neither way.
     """
+    step = max(1, int(radius // _DISC_DETAIL_PX))  # of a large dot not every pixel is needed
     reach = int(np.ceil(2 * radius)) + 1
     left, top = np.maximum(near.astype(int) - reach, 0)
-    window = labels[top : top + 2 * reach + 2, left : left + 2 * reach + 2]
-    rows, columns = np.indices(window.shape).reshape(2, -1)
-    kinds = window.reshape(-1)
-    weight = np.zeros(len(kinds))
-    weight[(kinds == BLACK) | (kinds == OTHER) | (kinds >= FIRST_LIMB)] = -1.0
-    weight[kinds == FIRST_JOINT + joint] = 2.0
+    window = labels[top : top + 2 * reach + 2 : step, left : left + 2 * reach + 2 : step]
+    weight = np.zeros(window.shape)
+    weight[(window == BLACK) | (window == OTHER) | (window >= FIRST_LIMB)] = -1.0
+    weight[window == FIRST_JOINT + joint] = 2.0
     steps = np.linspace(-radius, radius, _DISC_STEPS)
+    columns = left + step * np.arange(window.shape[1])
+    rows = top + step * np.arange(window.shape[0])
+    aside = (columns - (near[0] + steps)[:, None]) ** 2
+    above = (rows - (near[1] + steps)[:, None]) ** 2
+    # (centres in y, centres in x, rows, columns)
+    inside = above[:, None, :, None] + aside[None, :, None, :] <= (radius + 0.3) ** 2
+    score = inside.reshape(_DISC_STEPS**2, -1) @ weight.ravel()
     centres = np.stack(np.meshgrid(steps, steps), axis=-1).reshape(-1, 2) + near
-    away = np.hypot(columns + left - centres[:, :1], rows + top - centres[:, 1:])
-    score = (away <= radius + 0.3) @ weight
     return np.asarray(centres[score >= score.max() - 0.5].mean(axis=0))
 
 

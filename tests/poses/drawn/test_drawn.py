@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import tracemalloc
 from pathlib import Path
 
 import cv2
@@ -18,6 +19,8 @@ from skimage import data
 from poseanimate.errors import MotionError
 from poseanimate.media import Frame, read_video, write_clip
 from poseanimate.poses.drawn import DrawnSkeletons, Kind, drop_outliers, is_drawn, tell_kind
+from poseanimate.poses.drawn.marks import _disc_centre
+from poseanimate.poses.drawn.palette import BLACK, FIRST_JOINT
 from poseanimate.poses.motion import load_preset, preset_names
 from poseanimate.poses.skeleton import (
     COLOURS,
@@ -273,6 +276,22 @@ def test_any_picture_gives_people_or_nobody(picture: Frame) -> None:
         is_drawn([picture])
     except MotionError as error:
         assert error.remedy
+
+
+@pytest.mark.parametrize("radius", [8, 16, 30])
+def test_a_large_dot_is_placed_like_a_small_one_for_as_little(radius: int) -> None:
+    """A picture full of large dots, each half covered, would take half a minute."""
+    labels = np.full((160, 160), BLACK, np.uint8)
+    cv2.circle(labels, (80, 70), radius, FIRST_JOINT, -1)
+    labels[70 + radius // 3 :] = FIRST_JOINT + 1
+    rows, columns = np.nonzero(labels == FIRST_JOINT)
+    seen = np.array([columns.mean(), rows.mean()])
+    tracemalloc.start()
+    centre = _disc_centre(labels, 0, seen, float(radius))
+    peak_bytes = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert np.hypot(*(centre - (80, 70))) <= 0.16 * radius < np.hypot(*(seen - (80, 70)))
+    assert peak_bytes < 4_000_000
 
 
 @settings(max_examples=25, deadline=None)
