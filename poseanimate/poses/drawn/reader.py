@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 
+from poseanimate.poses.drawn.heads import uncover_head
 from poseanimate.poses.drawn.marks import Pieces, dot_radius, find_candidates, find_pieces
 from poseanimate.poses.drawn.palette import label_colours
 from poseanimate.poses.drawn.people import Figure, assemble
@@ -33,7 +36,10 @@ def read_figures(picture: ByteArray) -> list[Figure]:
     if not 0 < radius <= _MAX_RADIUS * min(labels.shape):
         return []
     figures = assemble(labels, find_candidates(labels, pieces, radius), radius)
-    return [figure.in_picture(factor) for figure in figures]
+    return [
+        replace(figure, body=uncover_head(labels, figure.body, radius)).in_picture(factor)
+        for figure in figures
+    ]
 
 
 def _marks(picture: ByteArray) -> tuple[ByteArray, Pieces, float]:
