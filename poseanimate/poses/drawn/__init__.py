@@ -1,6 +1,6 @@
 """Drawn skeletons read by colour: pictures as OpenPose and DWPose draw them become poses, without a network.
 
-`kinds` tells them from other pictures, `reader` reads one picture (`palette`, `marks`, `people`, `heads` are its steps) and
+`kinds` tells them from other pictures, `reader` reads one picture in steps (`palette`, `marks`, `people`, `heads`) and
 `over_time` drops what was misread for a moment. Hands and faces are not read, only the 18 joints of the body.
 """
 
