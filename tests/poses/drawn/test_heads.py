@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers.dwpose import with_face
+from helpers.faces import with_face
 from helpers.media import ffmpeg
 from hypothesis import given, settings
 from hypothesis import strategies as st
