@@ -14,10 +14,10 @@ from poseanimate.cli.arguments import SHOWN_SIDE_PX
 from poseanimate.cli.inputs import (
     check_output_path,
     find_character,
+    find_sound,
     load_aligner,
     load_animator,
     open_source,
-    read_driver_sound,
     read_joints,
     read_prompt,
     read_settings,
@@ -69,9 +69,7 @@ def animate(options: argparse.Namespace, report: Report) -> None:
         if isinstance(event, Aligned):
             alignment = event.alignment
         report.show(event)
-    sound = read_driver_sound(options, source, alignment, len(done.frames))
-    if sound:
-        report.show(Note("The clip has the sound of the video (--no-sound leaves it out)."))
+    sound = find_sound(options, report, source, motion, alignment, len(done.frames))
     short_side_px = min(done.frames[0].shape[:2])
     enlarge = options.enlarge or max(1, round(SHOWN_SIDE_PX / short_side_px))
     seconds |= done.seconds

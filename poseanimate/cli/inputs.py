@@ -19,14 +19,20 @@ from PIL import Image
 
 from poseanimate.cli.arguments import chosen_models
 from poseanimate.cli.reports import Report
-from poseanimate.errors import ModelsError, OutputError, PictureError, SettingsError
+from poseanimate.errors import (
+    ModelsError,
+    OutputError,
+    PictureError,
+    SettingsError,
+    VideoError,
+)
 from poseanimate.events import Note
 from poseanimate.inputs.aligner import Aligner
 from poseanimate.inputs.character import Character
+from poseanimate.inputs.driver_sound import is_whole_video, read_driver_sound
 from poseanimate.inputs.motion import open_motion
 from poseanimate.inputs.prompt import MAX_PROMPT_CHARACTERS
-from poseanimate.inputs.stills import Stills
-from poseanimate.media import Sound, Video, check_output, read_sound
+from poseanimate.media import Sound, Video, check_output
 from poseanimate.media.clips import GIF_MAX_FPS, SOUND_SUFFIXES
 from poseanimate.models.files import default_models, has_gpu
 from poseanimate.models.input_models import check_names, load_input_models
@@ -87,26 +93,29 @@ def open_source(options: argparse.Namespace) -> Motion | Video:
     return source
 
 
-def read_driver_sound(
-    options: argparse.Namespace, source: Motion | Video, alignment: Alignment, frames: int
+def find_sound(
+    options: argparse.Namespace,
+    report: Report,
+    source: Motion | Video,
+    motion: Motion,
+    alignment: Alignment,
+    frames: int,
 ) -> Sound | None:
-    """The sound of the motion's video, delayed to where the motion begins.
+    """The sound of the motion's video for a clip of so many frames, as `read_driver_sound`; says what becomes of it.
 
-    None without sound, with --no-sound, and unless a clip of so many frames shows the whole video once
-    and at its own rate.
-
-    Raises:
-        VideoError: the sound is damaged.
+    None also with --no-sound, for a part of a video, and where the output has no sound.
     """
-    if not isinstance(source, Video) or isinstance(source, Stills) or options.no_sound:
+    whole = is_whole_video(source, options.start, options.end, options.stride)
+    if options.no_sound or not whole or options.output.suffix.lower() not in SOUND_SUFFIXES:
         return None
-    used_whole = options.start == 0 and options.end is None and options.stride == 1
-    start = 1 + alignment.transition  # the frames before the motion
-    shown_once = frames == start + len(source.frames) and alignment.fps == source.fps
-    if not (used_whole and shown_once and options.output.suffix.lower() in SOUND_SUFFIXES):
+    try:
+        sound = read_driver_sound(Path(options.motion[0]), motion, alignment, frames)
+    except VideoError as error:  # no reason to lose the clip
+        report.show(Note(f"The clip is silent. {error}", warning=True))
         return None
-    sound = read_sound(Path(options.motion[0]))
-    return sound and sound.fitted(start / source.fps, frames / source.fps)
+    if sound:
+        report.show(Note("The clip has the sound of the video (--no-sound leaves it out)."))
+    return sound
 
 
 def read_prompt(options: argparse.Namespace, report: Report) -> str:

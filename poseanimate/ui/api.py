@@ -10,6 +10,7 @@ Notable:
 import logging
 from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, TypedDict
@@ -109,6 +110,8 @@ class Api:
         start_s: float = 0.0,
         end_s: float = 0.0,
         stride: int = 1,
+        fps: float = 0.0,
+        sound: bool = True,
         anyway: bool = False,
     ) -> tuple[ApiFile | None, ApiProgress | ApiFigures]:
         """Animates the character of a picture with a motion. Until the clip is made, there is only progress.
@@ -124,6 +127,8 @@ class Api:
             start_s: where the part of the motion that is used begins, in seconds, from 0.
             end_s: where it ends, in seconds; 0: at the motion's end.
             stride: every nth frame of it is used, from 1.
+            fps: frames per second of keypoints or of a motion that ships with the program; 0: its own.
+            sound: whether a clip that shows a whole video, once, has its sound.
             anyway: also animate a picture that the models weren't made for, such as a photograph with the demo models.
 
         Returns:
@@ -133,7 +138,8 @@ class Api:
             raise _error(message)
         with _sentences():
             how = _settings(preset, settings)
-            choice = _choice(motion, motion_file, start_s, end_s, stride)
+            choice = _choice(motion, motion_file, start_s, end_s, stride, fps)
+            choice = replace(choice, sound=sound is True)
             character = self.handlers.inputs.load_character(_path("picture", picture), joints)
             prompt = _text("prompt", prompt)
             if anyway is not True:
@@ -148,6 +154,7 @@ class Api:
                             yield None, _progress(event)
             finally:
                 self.handlers.forget(request)
+            run.add_sound()
             with TemporaryDirectory(prefix="poseanimate-") as folder:
                 yield _file(run.write(Path(folder))), _figures(run)
 
@@ -162,6 +169,7 @@ class Api:
         start_s: float = 0.0,
         end_s: float = 0.0,
         stride: int = 1,
+        fps: float = 0.0,
     ) -> tuple[ApiFile | None, list[ApiFinding]]:
         """Fits a motion to the character of a picture and says how well it fits; no diffusion model is used.
 
@@ -175,13 +183,14 @@ class Api:
             start_s: where the part of the motion that is used begins, in seconds, from 0.
             end_s: where it ends, in seconds; 0: at the motion's end.
             stride: every nth frame of it is used, from 1.
+            fps: frames per second of keypoints or of a motion that ships with the program; 0: its own.
 
         Returns:
             skeletons over the picture (GIF), and findings; while people are detected in a video, neither.
         """
         with _sentences():
             how = _settings(preset, settings)
-            choice = _choice(motion, motion_file, start_s, end_s, stride)
+            choice = _choice(motion, motion_file, start_s, end_s, stride, fps)
             character = self.handlers.inputs.load_character(_path("picture", picture), joints)
             chosen = yield from self._looked_through(choice)
             alignment = self.handlers.engine.align(character, chosen, how)
@@ -249,7 +258,9 @@ def _text(what: str, value: Any) -> str:
     return value
 
 
-def _choice(motion: Any, file: Any, start_s: Any, end_s: Any, stride: Any) -> MotionChoice:
+def _choice(
+    motion: Any, file: Any, start_s: Any, end_s: Any, stride: Any, fps: Any
+) -> MotionChoice:
     start_s, end_s = _number("start_s", start_s), _number("end_s", end_s) or None
     stride = _number("stride", stride, least=1)
     if stride != int(stride):
@@ -259,7 +270,8 @@ def _choice(motion: Any, file: Any, start_s: Any, end_s: Any, stride: Any) -> Mo
     else:
         name = _text("motion", motion)
         load_preset(name)  # raises for other names: a path would be opened
-    return MotionChoice(name, start_s, end_s, int(stride))
+    fps = _number("fps", fps) or None
+    return MotionChoice(name, start_s, end_s, int(stride), fps=fps)
 
 
 def _number(name: str, value: Any, least: int = 0) -> float:

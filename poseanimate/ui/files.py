@@ -12,7 +12,7 @@ from PIL import Image
 
 from poseanimate.errors import BundleError
 from poseanimate.inputs.bundle import MAX_BYTES, Bundle
-from poseanimate.media import read_video, write_clip
+from poseanimate.media import Sound, read_video, write_clip
 from poseanimate.media.clips import GIF_MAX_FPS
 from poseanimate.ui import texts
 from poseanimate.ui.contact_sheet import enlargement
@@ -27,12 +27,14 @@ def write_downloads(
     alphas: Sequence[NDArray[np.float32]],
     fps: float,
     folder: Path,
+    sound: Sound | None = None,
 ) -> list[str]:
     """Writes a clip in every format; returns the files.
 
     Args:
         clip: the existing MP4; the others are named after it.
         alphas: where the character is in each frame, (H, W) in [0, 1].
+        sound: of the clip; the WebM gets it, too.
 
     Raises:
         OutputError: one can't be written.
@@ -48,7 +50,7 @@ def write_downloads(
         for frame, alpha in zip(frames, alphas, strict=True)
     ]
     write_clip(frames, gif, min(fps, GIF_MAX_FPS), factor)
-    write_clip(cut_out, webm, fps, factor)
+    write_clip(cut_out, webm, fps, factor, sound)
     write_clip(frames, frames_zip, fps)
     bundle.write_bytes(with_clip(job, source).to_bytes())
     return [str(path) for path in (source, gif, webm, frames_zip, bundle)]

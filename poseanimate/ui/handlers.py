@@ -147,7 +147,9 @@ class Handlers:
                 clip = run.write(Path(folder))
                 if clip is None:
                     return
-                made = write_downloads(run.job, clip, run.frames, alphas, run.fps, Path(folder))
+                made = write_downloads(
+                    run.job, clip, run.frames, alphas, run.fps, Path(folder), run.sound
+                )
             except PoseAnimateError as error:
                 raise gr.Error(str(error), print_exception=False) from error
             if not self._overtaken(run, request):
@@ -192,7 +194,7 @@ class Handlers:
                 return
             values = [getattr(job.settings, name) for name in SETTING_NAMES]
             message = texts.restored(job.models == self.engine.identity, greeting, job.lost)
-            where = (texts.FROM_FILE, gr.skip(), motion, 0, None, 1, 0, False)
+            where = (texts.FROM_FILE, gr.skip(), motion, 0, None, 1, 0, False, None, True)
             yield message, None, picture, job.joints, job.prompt, *where, clip, *values
 
     def _last_run(self, request: gr.Request) -> RunView | None:
@@ -207,8 +209,9 @@ class Handlers:
         settings: Settings,
     ) -> Generator[Event, None, None]:
         """The steps of finding the motion in a video, if it comes from one, then the engine's events."""
-        motion = (yield from self.inputs.load_motion(choice)).motion
-        models = self.engine.identity
+        found = yield from self.inputs.load_motion(choice)
+        motion, models = found.motion, self.engine.identity
+        run.sound_from = choice.name_or_path if found.whole_video and choice.sound else None
         run.job = Bundle(character.picture, motion, settings, prompt or "", models, run.joints)
         events = cast(
             Generator[Event, None, None],
@@ -269,6 +272,7 @@ class Handlers:
     def _finish(self, run: RunView, trouble: str) -> Iterator[Outputs]:
         """The page after a run, with the clip of the finished frames."""
         with TemporaryDirectory(prefix="poseanimate-") as folder:
+            run.add_sound()
             try:
                 path = run.write(Path(folder))
             except PoseAnimateError as error:

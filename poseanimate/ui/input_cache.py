@@ -24,6 +24,7 @@ from poseanimate.engines.engine import Engine
 from poseanimate.errors import MotionError, PictureError
 from poseanimate.events import Stage, Step
 from poseanimate.inputs.character import Character, find_character, place_character
+from poseanimate.inputs.driver_sound import is_whole_video
 from poseanimate.inputs.motion import iter_motion, open_motion
 from poseanimate.inputs.seen import SeenPeople
 from poseanimate.media import Video, load_picture
@@ -46,6 +47,8 @@ MOTION_NAMES = (
     "stride",
     "rotate",
     "repair",
+    "fps",
+    "sound",
 )
 
 
@@ -53,7 +56,8 @@ MOTION_NAMES = (
 class MotionChoice:
     """What was chosen as motion: a preset's name or an uploaded file, which part of it, and how it is corrected.
 
-    rotate: degrees clockwise, a multiple of 90. repair: whether to correct faults of its detector.
+    rotate: degrees clockwise, a multiple of 90. repair: whether to correct faults of its detector. fps: of poses; None
+    for their own rate. sound: whether a clip of a whole video has its sound.
     """
 
     name_or_path: str
@@ -62,6 +66,13 @@ class MotionChoice:
     stride: int = 1
     rotate: int = 0
     repair: bool = False
+    fps: float | None = None
+    sound: bool = True
+
+    @property
+    def as_read(self) -> MotionChoice:
+        """Without what is done once it is read."""
+        return replace(self, repair=False, sound=True)
 
     @staticmethod
     def of(values: Sequence[Any]) -> MotionChoice:
@@ -70,7 +81,7 @@ class MotionChoice:
         Raises:
             MotionError: nothing is chosen.
         """
-        source, preset, file, start_s, end_s, stride, rotate, repaired = values
+        source, preset, file, start_s, end_s, stride, rotate, repaired, fps, sound = values
         if source == texts.FROM_FILE and file:
             return MotionChoice(
                 str(file),
@@ -79,6 +90,8 @@ class MotionChoice:
                 int(stride or 1),
                 int(rotate or 0),
                 bool(repaired),
+                fps or None,
+                bool(sound),
             )
         if source == texts.FROM_PRESET and preset:
             return MotionChoice(str(preset))
@@ -126,10 +139,14 @@ class FormValues:
 
 @dataclass(frozen=True, eq=False)
 class FoundMotion:
-    """A motion, and the video frames that it was found in, (H, W, 3) uint8, reduced; without a video none."""
+    """A motion, and the video frames that it was found in, (H, W, 3) uint8, reduced; without a video none.
+
+    whole_video: whether it is that of a whole video, whose sound fits.
+    """
 
     motion: Motion
     frames: tuple[NDArray[np.uint8], ...] = ()
+    whole_video: bool = False
 
     def corrected(self, choice: MotionChoice) -> FoundMotion:
         """With the faults of its detector corrected, if that is chosen."""
@@ -183,7 +200,7 @@ class InputCache:
     def cached_motion(self, choice: MotionChoice) -> FoundMotion | None:
         """A motion that was read before; None if it wasn't."""
         with self._lock:
-            found = self._motions.get(replace(choice, repair=False))
+            found = self._motions.get(choice.as_read)
         return found if found is None else found.corrected(choice)
 
     def load_motion(self, choice: MotionChoice) -> Generator[Stage | Step, None, FoundMotion]:
@@ -193,16 +210,19 @@ class InputCache:
             name = choice.name_or_path
             if os.path.isabs(name) and not os.path.isfile(name):  # a preset's name is no path
                 raise MotionError("The motion's file isn't there any more.", texts.UPLOAD_AGAIN)
-            source = open_motion(name, choice.start_s, choice.end_s, choice.stride, choice.rotate)
+            part = choice.start_s, choice.end_s, choice.stride
+            source = open_motion(name, *part, choice.rotate, choice.fps)
             motion = yield from iter_motion(
                 source, self.engine, Path(name).name, seen=self._seen_people
             )
             frames = source.frames if isinstance(source, Video) else ()
             found_motion = FoundMotion(
-                motion, tuple(_reduced(frame, len(frames)) for frame in frames)
+                motion,
+                tuple(_reduced(frame, len(frames)) for frame in frames),
+                is_whole_video(source, *part),
             )
             with self._lock:
-                self._motions[replace(choice, repair=False)] = found_motion
+                self._motions[choice.as_read] = found_motion
                 while len(self._motions) > MAX_ENTRIES:
                     self._motions.popitem(last=False)
             found_motion = found_motion.corrected(choice)

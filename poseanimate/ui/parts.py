@@ -219,7 +219,10 @@ def add_motion() -> MotionSection:
             end = gr.Number(None, minimum=0, label=texts.END, min_width=90)
             stride = gr.Number(1, minimum=1, precision=0, label=texts.STRIDE, min_width=90)
             rotate = gr.Dropdown(texts.ROTATIONS, value=0, label=texts.ROTATE, min_width=90)
-        repaired = gr.Checkbox(label=texts.REPAIR, info=texts.REPAIR_HELP)
+            fps = gr.Number(None, minimum=0, label=texts.FPS, min_width=90)
+        with gr.Row(elem_classes="pa-grid pa-wide"):
+            repaired = gr.Checkbox(label=texts.REPAIR, info=texts.REPAIR_HELP, min_width=90)
+            sound = gr.Checkbox(True, label=texts.SOUND, info=texts.SOUND_HELP, min_width=90)
     source.change(
         lambda chosen: (
             gr.Radio(visible=chosen == texts.FROM_PRESET),
@@ -231,7 +234,7 @@ def add_motion() -> MotionSection:
     )
     timeline = player("timeline", texts.TIMELINE)
     timeline.change(PreviewHandlers.trim, timeline, [start, end], **QUIET)
-    chosen = [source, preset, file, start, end, stride, rotate, repaired]
+    chosen = [source, preset, file, start, end, stride, rotate, repaired, fps, sound]
     return MotionSection(chosen, timeline)
 
 

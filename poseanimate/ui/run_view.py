@@ -11,9 +11,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from poseanimate.errors import VideoError
 from poseanimate.events import Aligned, Done, Event, Frame, Note, Preview, Stage, Step
 from poseanimate.inputs.bundle import Bundle
-from poseanimate.media import write_clip
+from poseanimate.inputs.driver_sound import read_driver_sound
+from poseanimate.media import Sound, write_clip
 from poseanimate.poses import overlay
 from poseanimate.ui import texts
 from poseanimate.ui.contact_sheet import ContactSheet, enlargement
@@ -30,6 +32,7 @@ class RunView:
     name: of the clip's file; never text from outside. share: how much is done, 0 to 1.
     left_s: remaining seconds, where known.
     job: what the clip is made of, as soon as that is known. joints: the character's, as corrected on the page.
+    sound_from: a video whose sound is wanted if the clip shows all of it. sound: of the clip.
     begun: no longer waiting. stopped: somebody asked it to end.
     clock: seconds that only go forward.
     """
@@ -42,6 +45,8 @@ class RunView:
     done: Done | None = None
     job: Bundle | None = None
     joints: str = ""
+    sound_from: str | None = None
+    sound: Sound | None = None
     begun: bool = False
     begun_s: float = 0.0
     stopped: bool = False
@@ -104,6 +109,19 @@ class RunView:
         self._sheet_changed = False
         return self._sheet.picture()
 
+    def add_sound(self) -> None:
+        """Gives a finished clip the sound of the video that it shows whole; a note says so, or what is wrong."""
+        path, job, aligned = self.sound_from, self.job, self.aligned
+        if path is None or job is None or aligned is None or self.done is None:
+            return
+        alignment, frames = aligned.alignment, len(self.frames)
+        try:
+            self.sound = read_driver_sound(Path(path), job.motion, alignment, frames)
+        except VideoError as error:
+            self.notes.append(Note(f"{texts.NO_SOUND} {error}", warning=True))
+        if self.sound:
+            self.notes.append(Note(texts.HAS_SOUND))
+
     def write(self, folder: Path) -> str | None:
         """Writes the clip of the finished frames; None if there is none but the source.
 
@@ -114,7 +132,7 @@ class RunView:
             return None
         path = folder / f"poseanimate-{self.name}.mp4"
         height, width = self.frames[0].shape[:2]
-        write_clip(self.frames, path, self.fps, enlargement(width, height))
+        write_clip(self.frames, path, self.fps, enlargement(width, height), self.sound)
         return str(path)
 
     def report(self) -> str:

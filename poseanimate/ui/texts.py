@@ -57,6 +57,11 @@ PLAYER = {
 }
 END = "End, s (0: to its end)"
 STRIDE = "Every nth frame"
+FPS = "Poses a second (0: own)"
+SOUND = "The video's sound"
+SOUND_HELP = "A clip that shows the whole video, once, has its sound."
+HAS_SOUND = "The clip has the sound of the video."
+NO_SOUND = "The clip is silent."
 ROTATE = "Rotate"
 ROTATIONS = [("no", 0), ("90° clockwise", 90), ("180°", 180), ("90° anticlockwise", 270)]
 REPAIR = "Repair faults of tracking"

@@ -485,6 +485,7 @@ def test_control_characters_in_a_prompt_do_nothing(visitor: Visitor) -> None:
         ("frames", None, ""),
         ("seed", NAN, ""),
         ("stride", float("inf"), ""),
+        ("fps", [1], ""),
         ("start_s", [1], ""),
         ("start", "/etc/passwd", "not in the list of choices"),
         ("pata", {"a": 1}, "must be true or false"),
@@ -529,6 +530,8 @@ def test_a_setting_that_cannot_be_begins_no_run(
         ("stride", 1.5, "whole number"),
         ("stride", 10**400, "Give a number"),
         ("stride", [1], "Give a number"),
+        ("fps", 10**400, "Give a number"),
+        ("fps", 1000, "0.1 to 240"),
     ],
     ids=lambda value: repr(value)[:20],
 )

@@ -172,6 +172,26 @@ def test_a_clip_of_a_whole_video_has_its_sound(
         )
 
 
+def test_damaged_sound_costs_the_sound_and_not_the_clip(
+    place: Path,
+    loaded: list[Any],
+    shared_cache: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def fail(_: Path) -> None:
+        raise errors.VideoError("The video's sound is damaged.", "Save it again.")
+
+    monkeypatch.setattr("poseanimate.inputs.driver_sound.read_sound", fail)
+    write_clip([np.full((64, 64, 3), 200, np.uint8)] * 3, place / "dance.mp4", 10)
+    command = ["animate", "who.png", "dance.mp4", "-o", "clip.mp4", "--cache", str(shared_cache)]
+    command += ["--set", "num_inference_steps=2", "inner_steps=1", "transition_frames=2"]
+    assert cli.main([*command, "--frames", "6"]) == 0
+    assert len(read_video(place / "clip.mp4").frames) == 6
+    said = capsys.readouterr()
+    assert "The clip is silent. The video's sound is damaged." in said.out + said.err
+
+
 def test_json_lines_tell_every_event_and_nothing_else(
     place: Path,
     loaded: list[Any],

@@ -77,7 +77,7 @@ def session(engine: Engine, picture: str, video: str) -> list[Any]:
     """All that the page does with one character: previews, a run and the look back at it."""
     handlers, request = Handlers(engine), gr.Request(session_hash="a")
     previews = PreviewHandlers(engine, handlers.inputs)
-    motion = (texts.FROM_FILE, None, video, 0, 0, 1, 0, False)
+    motion = (texts.FROM_FILE, None, video, 0, 0, 1, 0, False, None, True)
     values = [getattr(QUICK, name) for name in SETTING_NAMES]
     adjusted = [getattr(QUICK, name) for name in ALIGNMENT_SETTINGS]
     said = [

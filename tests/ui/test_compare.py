@@ -33,7 +33,7 @@ from poseanimate.ui.handlers import Handlers
 from poseanimate.ui.input_cache import SETTING_NAMES
 from poseanimate.ui.rate_limit import RateLimit
 
-WALK = (texts.FROM_PRESET, "walk", None, 0, 0, 1, 0, False)
+WALK = (texts.FROM_PRESET, "walk", None, 0, 0, 1, 0, False, None, True)
 QUICK = Settings(num_inference_steps=2, inner_steps=1, frames=3, pacm_pose=False, mgdm=False)
 
 

@@ -19,6 +19,7 @@ import cv2
 import gradio as gr
 import numpy as np
 import pytest
+from helpers.media import ffmpeg, loudness
 from helpers.scripted import Scripted
 from helpers.tiny import SIDE, OtherWorld, ToldEyes, scene_at_ease, tiny_models
 from hypothesis import given
@@ -26,10 +27,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from poseanimate.animator import Animator
-from poseanimate.errors import MotionError
+from poseanimate.errors import MotionError, VideoError
 from poseanimate.events import Aligned, Frame, Note, Preview, Stage, Step
 from poseanimate.inputs.bundle import Bundle
-from poseanimate.media import read_video, write_clip
+from poseanimate.media import read_sound, read_video, write_clip
 from poseanimate.poses.keypoints import people_json
 from poseanimate.poses.motion import load_preset
 from poseanimate.poses.skeleton import Pose
@@ -52,7 +53,7 @@ from poseanimate.ui.input_cache import (
 from poseanimate.ui.previews import ALIGNMENT_OUTPUTS, ALIGNMENT_SETTINGS, FIXABLE, PreviewHandlers
 from poseanimate.ui.run_view import RunView
 
-WALK = (texts.FROM_PRESET, "walk", None, 0, 0, 1, 0, False)
+WALK = (texts.FROM_PRESET, "walk", None, 0, 0, 1, 0, False, None, True)
 QUICK = Settings(
     num_inference_steps=2,
     inner_steps=1,
@@ -283,7 +284,7 @@ def test_alignment_waits_for_a_picture(scripted: Scripted, no_picture: str) -> N
 
 
 def test_alignment_waits_for_a_motion(scripted: Scripted, picture: str) -> None:
-    nothing = (texts.FROM_FILE, "walk", None, 0, 0, 1, 0, False)
+    nothing = (texts.FROM_FILE, "walk", None, 0, 0, 1, 0, False, None, True)
     answers = fit(ahead(scripted), picture, "", *nothing, *FITTING)
     assert list(answers) == [(None, texts.sentence(texts.NO_MOTION))]
 
@@ -293,7 +294,7 @@ def test_alignment_says_what_is_wrong_with_a_motion(
 ) -> None:
     broken = tmp_path / "walk.json"
     broken.write_text('{"frames": 3}')
-    motion = (texts.FROM_FILE, "walk", str(broken), 0, 0, 1, 0, False)
+    motion = (texts.FROM_FILE, "walk", str(broken), 0, 0, 1, 0, False, None, True)
     [(clip, said)] = fit(ahead(scripted), picture, "", *motion, *FITTING)
     assert clip is None and "OpenPose keypoint JSON" in said and 'role="alert"' in said
 
@@ -340,7 +341,7 @@ def test_a_video_is_looked_through_once_frame_by_frame(
 ) -> None:
     video = tmp_path / "dance.mp4"
     write_clip([scene_at_ease().picture] * 6, video, 12)
-    motion = (texts.FROM_FILE, "walk", str(video), 0, 0, 2, 0, False)
+    motion = (texts.FROM_FILE, "walk", str(video), 0, 0, 2, 0, False, None, True)
     handlers = Handlers(scripted)
     rest = FITTING
     first = [said for _, said in fit(ahead(handlers), picture, "", *motion, *rest)]
@@ -356,7 +357,7 @@ def test_a_video_is_looked_through_once_frame_by_frame(
 def test_a_pose_file_is_a_motion(scripted: Scripted, picture: str, tmp_path: Path) -> None:
     file = tmp_path / "mine.json"
     file.write_text(load_preset("wave").to_json())
-    motion = (texts.FROM_FILE, None, str(file), 0, 0, 1, 0, False)
+    motion = (texts.FROM_FILE, None, str(file), 0, 0, 1, 0, False, None, True)
     [(clip, said)] = fit(
         ahead(scripted),
         picture,
@@ -367,16 +368,33 @@ def test_a_pose_file_is_a_motion(scripted: Scripted, picture: str, tmp_path: Pat
     assert clip is not None and "5 frames" in said
 
 
+def test_a_rate_is_for_pose_files(scripted: Scripted, picture: str, tmp_path: Path) -> None:
+    file, video = tmp_path / "mine.json", tmp_path / "dance.mp4"
+    file.write_text(load_preset("wave").to_json())
+    write_clip([scene_at_ease().picture] * 3, video, 12)
+    for path, said in (
+        (file, "per second, 0.2 s"),
+        (video, "dance.mp4 has a frame rate of its own"),
+    ):
+        motion = (texts.FROM_FILE, None, str(path), 0, 0, 1, 0, False, 24, True)
+        how = fitting(frames=5, transition_frames=0, anchor="pinned", smooth=False)
+        *_, (_, told) = fit(ahead(scripted), picture, "", *motion, *how)
+        assert said in told
+
+
 def test_motion_choices() -> None:
     assert MotionChoice.of(WALK) == MotionChoice("walk")
-    file = (texts.FROM_FILE, "walk", "/f.mp4", None, None, None, 0, False)
+    file = (texts.FROM_FILE, "walk", "/f.mp4", None, None, None, 0, False, None, True)
     assert MotionChoice.of(file) == MotionChoice("/f.mp4", 0.0, None, 1)
     assert MotionChoice.of(
-        (texts.FROM_FILE, "walk", "/f.mp4", 1.5, 0, 2, 0, False)
+        (texts.FROM_FILE, "walk", "/f.mp4", 1.5, 0, 2, 0, False, None, True)
     ) == MotionChoice("/f.mp4", 1.5, None, 2)
+    rated = (texts.FROM_FILE, None, "/f.json", 0, 0, 1, 0, False, 24, False)
+    assert MotionChoice.of(rated) == MotionChoice("/f.json", fps=24, sound=False)
+    assert MotionChoice.of((*rated[:8], 0, None)) == MotionChoice("/f.json", sound=False)
     for nothing in (
-        (texts.FROM_FILE, "walk", None, 0, 0, 1, 0, False),
-        (texts.FROM_PRESET, None, "/f", 0, 0, 1, 0, False),
+        (texts.FROM_FILE, "walk", None, 0, 0, 1, 0, False, None, True),
+        (texts.FROM_PRESET, None, "/f", 0, 0, 1, 0, False, None, True),
     ):
         with pytest.raises(MotionError, match="Pick a preset"):
             MotionChoice.of(nothing)
@@ -521,6 +539,79 @@ def test_downloads_of_a_run_do_not_come_over_the_next_one(picture: str) -> None:
     list(following)
     assert list(packing) == [], "the next is over"
     assert len(list(packed(handlers))) == 1
+
+
+# Sound --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def sounding(tmp_path: Path) -> Path:
+    """Three frames with a tone."""
+    write_clip([scene_at_ease().picture] * 3, tmp_path / "silent.mp4", 10)
+    path = tmp_path / "dance.mp4"
+    ffmpeg("-f", "lavfi", "-i", "sine=d=0.3", "-i", tmp_path / "silent.mp4", "-c:v", "copy", path)
+    return path
+
+
+def danced(
+    handlers: Handlers, picture: str, video: Path, part: tuple[Any, ...], frames: int = 6
+) -> str:
+    """Runs a video's motion to its end; what the page says then."""
+    motion = (texts.FROM_FILE, None, str(video), *part)
+    settings = QUICK.changed({"frames": frames, "transition_frames": 2})
+    *_, last = handlers.animate(session(), picture, "", "a girl", *motion, *values(settings))
+    return words(read(last)["report"])
+
+
+@pytest.mark.parametrize(
+    ("part", "frames", "heard"),
+    [
+        ((0, 0, 1, 0, False, None, True), 6, True),
+        ((0, 0, 1, 0, False, None, False), 6, False),  # not wanted
+        ((0, 0, 1, 0, False, None, True), 5, False),  # not all of it
+        ((0, 0.2, 1, 0, False, None, True), 5, False),  # a part
+        ((0, 0, 2, 0, False, None, True), 5, False),
+    ],
+)
+def test_a_clip_of_a_whole_video_has_its_sound(
+    part: tuple[Any, ...], frames: int, heard: bool, picture: str, sounding: Path
+) -> None:
+    handlers = Handlers(Animator(tiny_models()))
+    said = danced(handlers, picture, sounding, part, frames)
+    assert (texts.HAS_SOUND in said) == heard
+    for mp4, _, webm, _, bundle in packed(handlers):
+        assert [read_sound(path) is not None for path in (mp4, webm)] == [heard] * 2
+        assert Bundle.from_bytes(bundle.read_bytes()).clip == mp4.read_bytes()
+        if heard:  # after the frames that lead into the motion
+            assert loudness(mp4, 0, 0.2) < 60 < 500 < loudness(mp4, 0.4, 0.55)
+
+
+def test_sound_is_no_reason_to_look_again(picture: str, sounding: Path) -> None:
+    inputs = InputCache(Animator(tiny_models()))
+    choice = MotionChoice(str(sounding), sound=False)
+    list(inputs.load_motion(choice))
+    assert inputs.cached_motion(replace(choice, sound=True, repair=True)) is not None
+    assert inputs.cached_motion(replace(choice, fps=5)) is None
+
+
+def test_damaged_sound_costs_the_sound_and_not_the_clip(
+    picture: str, sounding: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: Path) -> None:
+        raise VideoError("The video's sound is damaged.", "Save it again.")
+
+    monkeypatch.setattr("poseanimate.inputs.driver_sound.read_sound", fail)
+    handlers = Handlers(Animator(tiny_models()))
+    said = danced(handlers, picture, sounding, (0, 0, 1, 0, False, None, True))
+    assert "The clip is silent." in said and "sound is damaged. Save it again." in said
+    for mp4, *_ in packed(handlers):
+        assert len(read_video(mp4).frames) == 6
+
+
+def test_a_stopped_clip_is_silent(picture: str, sounding: Path) -> None:
+    run = RunView(sound_from=str(sounding))
+    run.add_sound()
+    assert run.sound is None and not run.notes
 
 
 def restored(handlers: Handlers, path: Path) -> Iterator[dict[str, Any]]:
@@ -700,7 +791,7 @@ def test_a_queue_that_is_full_gets_a_sentence(scripted: Scripted) -> None:
 def test_a_motion_that_can_not_be_used_leaves_the_last_clip_alone(
     scripted: Scripted, picture: str, tmp_path: Path
 ) -> None:
-    motion = (texts.FROM_FILE, "walk", str(tmp_path / "missing.mp4"), 0, 0, 1, 0, False)
+    motion = (texts.FROM_FILE, "walk", str(tmp_path / "missing.mp4"), 0, 0, 1, 0, False, None, True)
     answers = []
     with pytest.raises(gr.Error, match="file isn't there any more"):
         for answer in Handlers(scripted).animate(

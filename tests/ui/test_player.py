@@ -136,10 +136,10 @@ def content(update: dict[str, Any]) -> Any:
 def test_a_video_is_shown_with_what_was_found_in_every_frame(
     previews: PreviewHandlers, video: str
 ) -> None:
-    line = content(previews.timeline(texts.FROM_FILE, None, video, 0, 0, 1, 0, False))
+    line = content(previews.timeline(texts.FROM_FILE, None, video, 0, 0, 1, 0, False, None, True))
     assert line["count"] == 12 and line["fps"] == pytest.approx(12, rel=0.01)
     assert line["marks"] == [1.0] * 12 and set(line["notes"]) == {"18 of 18 joints"}
-    part = content(previews.timeline(texts.FROM_FILE, None, video, 0.5, 0, 2, 0, False))
+    part = content(previews.timeline(texts.FROM_FILE, None, video, 0.5, 0, 2, 0, False, None, True))
     assert part["count"] == 3 and part["start_s"] == 0.5
 
 
@@ -153,7 +153,7 @@ def test_frames_without_a_person_are_marked(tmp_path: Path) -> None:
 
     animator = Animator(replace(tiny_models(), detector=Eyes((), scene_at_ease().mask)))
     previews = PreviewHandlers(animator, InputCache(animator))
-    line = content(previews.timeline(texts.FROM_FILE, None, video, 0, 0, 1, 0, False))
+    line = content(previews.timeline(texts.FROM_FILE, None, video, 0, 0, 1, 0, False, None, True))
     assert [mark > 0 for mark in line["marks"][:4]] == [True, False, False, True]
     assert line["notes"][1] == texts.NOBODY_SEEN
 
@@ -163,10 +163,12 @@ def test_a_pose_file_has_a_timeline_and_a_preset_has_none(
 ) -> None:
     path = tmp_path / "walk.json"
     path.write_text(load_preset("walk").to_json())
-    line = content(previews.timeline(texts.FROM_FILE, None, str(path), 0, 0, 1, 0, False))
+    line = content(
+        previews.timeline(texts.FROM_FILE, None, str(path), 0, 0, 1, 0, False, None, True)
+    )
     assert line["count"] == len(load_preset("walk").poses)
     assert (
-        content(previews.timeline(texts.FROM_PRESET, "walk", None, 0, 0, 1, 0, False))
+        content(previews.timeline(texts.FROM_PRESET, "walk", None, 0, 0, 1, 0, False, None, True))
         is player.NOTHING
     )
 
@@ -175,11 +177,12 @@ def test_what_is_no_motion_has_no_timeline(previews: PreviewHandlers, tmp_path: 
     text = tmp_path / "wave.mp4"
     text.write_text("this is text")
     assert (
-        content(previews.timeline(texts.FROM_FILE, None, str(text), 0, 0, 1, 0, False))
+        content(previews.timeline(texts.FROM_FILE, None, str(text), 0, 0, 1, 0, False, None, True))
         is player.NOTHING
     )
     assert (
-        content(previews.timeline(texts.FROM_FILE, None, None, 0, 0, 1, 0, False)) is player.NOTHING
+        content(previews.timeline(texts.FROM_FILE, None, None, 0, 0, 1, 0, False, None, True))
+        is player.NOTHING
     )
 
 
