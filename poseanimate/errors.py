@@ -16,6 +16,8 @@ PoseAnimateError
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 
 class PoseAnimateError(Exception):
     """An error that a person can fix.
@@ -23,12 +25,14 @@ class PoseAnimateError(Exception):
     Args:
         message: one sentence that says what is wrong, with the offending value.
         remedy: one sentence that says what to do about it.
+        fix: choices that do this, by name, if any; see `poses.pata.Finding`.
     """
 
-    def __init__(self, message: str, remedy: str) -> None:
+    def __init__(self, message: str, remedy: str, fix: Mapping[str, object] | None = None) -> None:
         super().__init__(f"{message} {remedy}")
         self.message = message
         self.remedy = remedy
+        self.fix = dict(fix or {})
 
 
 class PictureError(PoseAnimateError):

@@ -107,7 +107,9 @@ class Aligner:
         pixels = self.fit_picture(picture)
         if people:
             return place_character(pixels, people, self.inputs.segmenter)
-        return find_character(pixels, self.detect(pixels), self.inputs.segmenter)
+        return find_character(
+            pixels, self.detect(pixels), self.inputs.segmenter, self.inputs.detector
+        )
 
     def fit_picture(self, picture: Image.Image) -> NDArray[np.uint8]:
         """A picture on the clip's canvas, (H, W, 3): its own aspect, the models' area or up to `max_side`²."""

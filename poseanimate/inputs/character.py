@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from poseanimate.errors import NoCharacterError, PictureError, SeveralCharactersError
+from poseanimate.inputs.turned import find_turn
+from poseanimate.models.pose_detection import PoseDetector
 from poseanimate.models.segmentation import Segmenter
 from poseanimate.poses.silhouette import Silhouette, draw_nearest_region
 from poseanimate.poses.skeleton import Pose
@@ -32,16 +34,25 @@ class Character:
 
 
 def find_character(
-    picture: NDArray[np.uint8], people: Sequence[Pose], segmenter: Segmenter
+    picture: NDArray[np.uint8],
+    people: Sequence[Pose],
+    segmenter: Segmenter,
+    detector: PoseDetector,
 ) -> Character:
     """The only person in a picture.
 
     Args:
-        people: what a detector found.
+        people: what the detector found.
 
     Raises:
-        NoCharacterError, SeveralCharactersError: there isn't exactly one person.
+        NoCharacterError: there is nobody. It says if somebody is once the picture is turned.
+        SeveralCharactersError: there are several.
     """
+    if not people and (turn := find_turn([picture], detector)):
+        raise NoCharacterError(
+            f"Nobody was found in the picture, but somebody is when it is turned by {turn} degrees clockwise.",
+            "Turn the picture and save it.",
+        )
     if not people:
         raise NoCharacterError(
             "Nobody was found in the picture.",

@@ -6,6 +6,7 @@ from collections.abc import Generator
 
 from poseanimate.errors import NoCharacterError
 from poseanimate.inputs.seen import SeenPeople
+from poseanimate.inputs.turned import find_turn
 from poseanimate.media import Video
 from poseanimate.models.pose_detection import PoseDetector
 from poseanimate.poses.drawn import DrawnSkeletons, drop_outliers, is_drawn
@@ -31,7 +32,7 @@ def follow_person(
         The poses as a motion on the video's canvas and at its rate.
 
     Raises:
-        NoCharacterError: nobody is visible in any frame.
+        NoCharacterError: nobody is visible in any frame. It says if somebody is once the video is turned.
         MotionError: poses are drawn in a form that can't be read.
     """
     drawn = is_drawn(video.frames)
@@ -46,10 +47,7 @@ def follow_person(
         poses.append(person)
         yield person
     if most == 0:
-        raise NoCharacterError(
-            f"Nobody was found in any frame of {name}.",
-            "Choose a video that shows one person, whole and not too small.",
-        )
+        raise _nobody(video, 0 if drawn else find_turn(video.frames, detector), name)
     height, width = video.frames[0].shape[:2]
     return Motion(
         drop_outliers(poses) if drawn else tuple(poses),
@@ -61,4 +59,21 @@ def follow_person(
         notes=("Read from drawn skeletons.",) if drawn else (),
         start_s=video.start_s,
         rotate=video.rotate,
+    )
+
+
+def _nobody(video: Video, turn: int, name: str) -> NoCharacterError:
+    """turn: degrees clockwise by which it shows somebody; 0 where it doesn't either."""
+    where = f"any frame of {name}" if len(video.frames) > 1 else name
+    if not turn:
+        return NoCharacterError(
+            f"Nobody was found in {where}.",
+            "Choose one that shows one person, whole and not too small.",
+        )
+    rotate = (video.rotate + turn) % 360
+    turned = f"turned by {rotate} degrees clockwise" if rotate else "left as it is"
+    return NoCharacterError(
+        f"Nobody was found in {where}, but somebody is when it is {turned}.",
+        f"Set rotate (--rotate) to {rotate}.",
+        {"rotate": rotate},
     )

@@ -12,7 +12,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from poseanimate.errors import MotionError, NoCharacterError
+from poseanimate.errors import MotionError
 from poseanimate.events import Returning
 from poseanimate.inputs.follow import follow_person
 from poseanimate.inputs.pose_files import JSON_SUFFIXES, MAX_ENTRIES
@@ -178,14 +178,9 @@ def follow_stills(
     """
     found: list[Motion] = []
     for picture, file in zip(source.pictures, source.names, strict=True):
-        follow = Returning(follow_person(Video([picture], STILL_FPS), detector, file, seen))
-        try:
-            yield from follow
-        except NoCharacterError as error:
-            raise NoCharacterError(
-                f"Nobody was found in {file}.",
-                "Choose a picture that shows one person, whole and not too small.",
-            ) from error
+        video = Video([picture], STILL_FPS, rotate=source.rotate)
+        follow = Returning(follow_person(video, detector, file, seen))
+        yield from follow
         found.append(follow.result)
     way = [found[0].poses[0]]
     for start, end in pairwise(found):

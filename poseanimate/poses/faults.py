@@ -11,13 +11,10 @@ from itertools import pairwise
 
 import numpy as np
 
-from poseanimate.poses.measures import neck_to_hips, torso_length
+from poseanimate.poses.measures import neck_to_hips, torso_length, torso_turn
 from poseanimate.poses.motion import Motion
 from poseanimate.poses.skeleton import (
-    L_HIP,
     MIRRORED,
-    NECK,
-    R_HIP,
     BoolArray,
     FloatArray,
     Pose,
@@ -151,12 +148,6 @@ def _find_cut(xy: FloatArray, seen: BoolArray, poses: Sequence[Pose]) -> int | N
 
 def _find_turn(poses: Sequence[Pose]) -> int:
     """By the torso's direction, neck to hips, in most frames in which both are seen."""
-    turns = []
-    for pose in poses:
-        seen = pose.visible()
-        hips = [joint for joint in (R_HIP, L_HIP) if seen[joint]]
-        if seen[NECK] and hips:
-            x, y = pose.xy[hips].mean(axis=0) - pose.xy[NECK]
-            turns.append(round(np.degrees(np.arctan2(x, y)) / 90) % 4 * 90)
+    turns = [turn for pose in poses if (turn := torso_turn(pose)) is not None]
     common = max(set(turns), key=turns.count, default=0)
     return common if turns.count(common) >= TURNED_SHARE * len(turns) else 0

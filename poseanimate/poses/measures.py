@@ -33,6 +33,20 @@ def torso_length(pose: Pose) -> float:
     return max(length, MIN_TORSO_PX)
 
 
+def torso_turn(pose: Pose) -> int | None:
+    """How far a pose has to be turned clockwise so that its hips are below its neck; None without neck or hips.
+
+    Returns:
+        Degrees: 0, 90, 180 or 270, whichever is nearest.
+    """
+    seen = pose.visible()
+    hips = [joint for joint in (R_HIP, L_HIP) if seen[joint]]
+    if not (seen[NECK] and hips):
+        return None
+    x, y = pose.xy[hips].mean(axis=0) - pose.xy[NECK]
+    return round(float(np.degrees(np.arctan2(x, y))) / 90) % 4 * 90
+
+
 def neck_to_hips(xy: FloatArray, seen: BoolArray) -> float | None:
     """The distance from the neck to the middle of the visible hips; None without neck or hips.
 

@@ -135,7 +135,7 @@ class Motion:
             if found.fps is None and len(poses) > 1:
                 notes = (
                     *notes,
-                    f"The file names no frame rate; {fps:g} frames per second are taken.",
+                    f"The file names no frame rate; {fps:g} frames per second are taken, unless you give another.",
                 )
         return Motion(poses, found.width, found.height, fps, name, max(most, 1), notes)
 

@@ -193,7 +193,7 @@ class InputCache:
     def _find_character(self, path: str, joints: str) -> Character:
         _, pixels, people = self.find_people(path)
         if not joints:
-            return find_character(pixels, people, self.engine)
+            return find_character(pixels, people, self.engine, self.engine)
         height, width = pixels.shape[:2]
         return place_character(pixels, read_people(joints, width, height), self.engine)
 

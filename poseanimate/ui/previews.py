@@ -155,7 +155,7 @@ class PreviewHandlers:
                 path = draw_alignment(character, shown, Path(folder), view == texts.IN_A_STRIP)
                 yield alignment_outputs(path, texts.findings(alignment), _fixes(alignment))
         except PoseAnimateError as error:
-            yield alignment_outputs(None, texts.sentence(str(error), "error"))
+            yield alignment_outputs(None, texts.sentence(str(error), "error"), error.fix)
 
     def timeline(self, *values: Any) -> dict[str, Any]:
         """A file's motion frame by frame, with no part chosen yet; empty without a motion.

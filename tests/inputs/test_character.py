@@ -29,11 +29,11 @@ def two() -> tuple[Rendered, np.ndarray, Pose, Pose]:
 def test_a_picture_shows_one_person() -> None:
     left, both, pose, other = two()
     segmenter = ToldEyes((), both)
-    assert find_character(left.picture, [pose], segmenter).pose is pose
+    assert find_character(left.picture, [pose], segmenter, segmenter).pose is pose
     with pytest.raises(NoCharacterError, match="Nobody was found in the picture") as nobody:
-        find_character(left.picture, [], segmenter)
+        find_character(left.picture, [], segmenter, segmenter)
     with pytest.raises(SeveralCharactersError, match="2 people") as several:
-        find_character(left.picture, [pose, other], segmenter)
+        find_character(left.picture, [pose, other], segmenter, segmenter)
     assert nobody.value.remedy and several.value.remedy
 
 

@@ -317,6 +317,31 @@ def test_a_finding_comes_with_its_fix(scripted: Scripted, picture: str) -> None:
     assert away["fixes"]["anchor"] == "pinned" and "leave the picture" in away["findings"]
 
 
+def test_a_video_on_its_side_comes_with_its_fix(picture: str, tmp_path: Path) -> None:
+    class Eyes(ToldEyes):
+        """Sees nobody where it is dark at the top, in videos."""
+
+        def detect(self, image: np.ndarray) -> list[Pose]:
+            video = len(image) == 64 and image[8].mean() < 128
+            return [] if video else super().detect(image)
+
+    video = tmp_path / "side.mp4"
+    frame = np.zeros((64, 64, 3), np.uint8)
+    frame[:, :16] = 255
+    write_clip([frame] * 3, video, 12)
+    scene = scene_at_ease()
+    eyes = Eyes((scene.pose,), scene.mask)
+    previews = ahead(Animator(replace(tiny_models(), detector=eyes, segmenter=eyes)))
+    motion = (texts.FROM_FILE, None, str(video), 0, 0, 1, 0, False, None, True)
+    *_, found = previews.fit(texts.PLAYING, picture, "", *motion, *FITTING)
+    refused = dict(zip(ALIGNMENT_OUTPUTS, found, strict=True))
+    assert "somebody is when it is turned by 90 degrees clockwise" in refused["findings"]
+    assert refused["fixes"] == {"rotate": 90} and refused["rotate"].visible
+    motion = (*motion[:6], 90, *motion[7:])
+    *_, found = previews.fit(texts.PLAYING, picture, "", *motion, *FITTING)
+    assert found[0] is not None
+
+
 def test_the_alignment_is_seen_before_and_after_and_as_a_strip(picture: str) -> None:
     handlers = Handlers(Animator(tiny_models()))
     shown = {}

@@ -225,7 +225,9 @@ def _note_canvas(canvas: Canvas, fractions: bool, pixels: bool, notes: Notes) ->
     if fractions:
         notes.add(
             "Positions are fractions of a picture whose size the file doesn't name; it is taken as {}x{}, which "
-            "distorts a figure from a picture of another shape".format(*canvas)
+            "distorts a figure from a picture of another shape: add canvas_width and canvas_height then".format(
+                *canvas
+            )
         )
     elif pixels:
         notes.add("The file names no canvas; it is taken as {}x{} pixels".format(*canvas))

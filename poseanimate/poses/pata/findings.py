@@ -74,7 +74,7 @@ class FindingCode(Enum):
 
 @dataclass(frozen=True)
 class Finding:
-    """One finding: what is wrong (`message`) and what to do about it (`remedy`).
+    """One finding: what is wrong (`message`) and what to do about it (`remedy`; a note may have none).
 
     fix: settings that do this, or choices of how the motion is read, if any.
     """
@@ -86,7 +86,7 @@ class Finding:
     fix: Mapping[str, object] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        return f"{self.message} {self.remedy}"
+        return f"{self.message} {self.remedy}".rstrip()
 
 
 def nobody_in_picture() -> Finding:
@@ -135,7 +135,7 @@ def read_with_care(notes: Sequence[str]) -> Finding:
         FindingCode.READ_WITH_CARE,
         Severity.NOTE,
         f"About the motion's file: {' '.join(notes)}",
-        "Change the file if this is wrong.",
+        "",
     )
 
 
