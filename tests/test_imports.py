@@ -25,6 +25,7 @@ LAYERS = (
     ("pipeline",),
     ("inputs",),
     ("models",),
+    ("puppet",),
     ("pocket.perception", "pocket.places"),
     ("pocket.body",),
     ("events",),
@@ -55,6 +56,7 @@ HEAVY = {"torch", "diffusers", "transformers", "gradio", "huggingface_hub", "onn
         (("motions",), HEAVY),
         (("cache",), HEAVY),
         (("align", WHO, "walk", "-o", "sheet.png", "--models", "pocket"), HEAVY - {"torch"}),
+        (("draft", WHO, "walk", "-o", "draft.mp4", "--models", "pocket", "--frames", "2"), HEAVY - {"torch"}),
         pytest.param(
             ("animate", WHO, "walk", "-o", "clip.mp4", "--models", "pocket", "--preset", "fast", "--frames", "2",
              "--set", "num_inference_steps=2"),

@@ -21,6 +21,7 @@ SHOWN_SIDE_PX = 512
 def build_parser(
     animate: Callable[..., None],
     align: Callable[..., None],
+    draft: Callable[..., None],
     motions: Callable[..., None],
     settings: Callable[..., None],
     cache: Callable[..., None],
@@ -34,7 +35,7 @@ def build_parser(
     whole.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = whole.add_subparsers(metavar="COMMAND", required=True)
 
-    for command in (animate, align):
+    for command in (animate, align, draft):
         make = _command(commands, command)
         _add_inputs(make)
         _add_settings(make)

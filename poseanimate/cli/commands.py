@@ -24,18 +24,21 @@ from poseanimate.cli.inputs import (
 )
 from poseanimate.cli.reports import Report, show_all
 from poseanimate.errors import MotionError, OutputError
-from poseanimate.events import Aligned, Done, Note, Stage
+from poseanimate.events import Aligned, Done, Note, Stage, Step
+from poseanimate.inputs.aligner import Aligner
+from poseanimate.inputs.character import Character
 from poseanimate.inputs.motion import iter_motion
 from poseanimate.media import load_picture, write_clip
 from poseanimate.poses import overlay
 from poseanimate.poses.motion import load_preset
 from poseanimate.poses.motion import preset_names as motion_names
+from poseanimate.poses.pata import Alignment
 from poseanimate.settings import Settings, allowed
 from poseanimate.settings import preset_names as settings_names
 from poseanimate.storage.stage_cache import StageCache, default_folder, default_size
 
 MAX_ENLARGEMENT = 16
-PAINT_ANYWAY = "Choose --models sd15, which needs a GPU, see the motion on the picture with `align`, or add --anyway."
+PAINT_ANYWAY = "Choose --models sd15, which needs a GPU, move the picture itself with `draft`, or add --anyway."
 
 
 def animate(options: argparse.Namespace, report: Report) -> None:
@@ -83,25 +86,7 @@ def animate(options: argparse.Namespace, report: Report) -> None:
 
 def align(options: argparse.Namespace, report: Report) -> None:
     """Show the aligned skeletons over the character: a sheet (.png) or a clip."""
-    settings = read_settings(options)
-    check_output_path(options)
-    picture = load_picture(options.character)
-    joints = read_joints(options)
-    source = open_source(options)
-    report.show(Stage("models", 1))
-    aligner = load_aligner(options)
-    motion = show_all(
-        iter_motion(source, aligner.inputs.detector, options.motion[0], options.repair), report
-    )
-    report.show(Stage("character", 1))
-    character = find_character(aligner, picture, joints)
-    report.show(Stage("alignment", 1))
-    alignment = aligner.align(character, motion, settings)
-    report.show(Aligned(alignment, character.picture, character.mask))
-    for error in alignment.errors:
-        raise MotionError(error.message, error.remedy)
-    for finding in alignment.findings:
-        report.show(Note(str(finding)))
+    _, character, alignment = _fit_motion(options, report)
     if options.output.suffix.lower() == ".png":
         drawings = [overlay.strip(character.picture, alignment)]
     else:
@@ -114,6 +99,52 @@ def align(options: argparse.Namespace, report: Report) -> None:
         figures,
         f"{options.output}: {poses} poses at {alignment.fps:g} fps, {transition} of transition",
     )
+
+
+def draft(options: argparse.Namespace, report: Report) -> None:
+    """Move the character itself, cut out limb by limb, at the picture's full size: in seconds, without a network."""
+    aligner, character, alignment = _fit_motion(options, report, full_size=True)
+    count = len(alignment.poses)
+    report.show(Stage("draft", count))
+    frames = []
+    for frame in aligner.draft(character, alignment):
+        frames.append(frame.picture)
+        report.show(Step("draft", len(frames), count))
+    report.show(Stage("writing", 1))
+    write_clip(frames, options.output, alignment.fps)
+    height, width = character.picture.shape[:2]
+    report.result(
+        {"output": str(options.output), "frames": count, "width": width, "height": height},
+        f"{options.output}: a draft of {count} frames at {alignment.fps:g} fps, {width}x{height} pixels",
+    )
+
+
+def _fit_motion(
+    options: argparse.Namespace, report: Report, full_size: bool = False
+) -> tuple[Aligner, Character, Alignment]:
+    """The motion, aligned to the character, and what was found; a motion that doesn't fit is an error."""
+    settings = read_settings(options)
+    check_output_path(options)
+    picture = load_picture(options.character)
+    joints = read_joints(options)
+    source = open_source(options)
+    report.show(Stage("models", 1))
+    aligner = load_aligner(options)
+    if full_size:
+        aligner = aligner.at_full_size(picture)
+    motion = show_all(
+        iter_motion(source, aligner.inputs.detector, options.motion[0], options.repair), report
+    )
+    report.show(Stage("character", 1))
+    character = find_character(aligner, picture, joints)
+    report.show(Stage("alignment", 1))
+    alignment = aligner.align(character, motion, settings)
+    report.show(Aligned(alignment, character.picture, character.mask))
+    for error in alignment.errors:
+        raise MotionError(error.message, error.remedy)
+    for finding in alignment.findings:
+        report.show(Note(str(finding)))
+    return aligner, character, alignment
 
 
 def motions(options: argparse.Namespace, report: Report) -> None:

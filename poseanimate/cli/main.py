@@ -26,6 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = build_parser(
         commands.animate,
         commands.align,
+        commands.draft,
         commands.motions,
         commands.settings,
         commands.cache,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from poseanimate.errors import PictureError, SettingsError
+from poseanimate.events import Frame
 from poseanimate.inputs.character import Character, find_character, place_character
 from poseanimate.media import fit_size, rgb_over_white
 from poseanimate.models.pose_detection import choose_eyes, start_tracking
@@ -20,11 +21,13 @@ from poseanimate.poses.motion import Motion
 from poseanimate.poses.pata import Alignment, PataSettings, align
 from poseanimate.poses.pata.findings import clip_length, motion_faults, nobody_in_clip
 from poseanimate.poses.skeleton import Pose
+from poseanimate.puppet.puppet import Puppet
 from poseanimate.settings import MAX_FRAMES, Settings
 
 if TYPE_CHECKING:
     from poseanimate.models.input_models import InputModels
 
+MAX_DRAFT_SIDE = 1440  # of a square with the area of 1920x1080 px
 MAX_TIMES = 2  # as long as the models' side; beyond, models paint people twice
 
 
@@ -120,6 +123,18 @@ class Aligner:
         return np.asarray(
             picture.resize(size, Image.Resampling.LANCZOS) if picture.size != size else picture
         )
+
+    def at_full_size(self, picture: Image.Image) -> Aligner:
+        """Like this one, but pictures like this keep their own size, up to the area of 1920x1080 px: for drafts."""
+        own_side = round(math.sqrt(picture.width * picture.height))
+        side = min(max(own_side, self.inputs.side), MAX_DRAFT_SIDE)
+        return Aligner(replace(self.inputs, side=side, factor=2))
+
+    def draft(self, character: Character, alignment: Alignment) -> Iterator[Frame]:
+        """The character cut out and moved, limb by limb, without any network; frame 0 is the picture itself."""
+        puppet = Puppet(character.picture, character.mask, character.pose)
+        for index, pose in enumerate(alignment.poses):
+            yield Frame(index, puppet.frame(pose) if index else character.picture)
 
     def align(self, character: Character, motion: Motion, settings: Settings) -> Alignment:
         """PATA alone: no diffusion model is touched."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -328,6 +329,28 @@ def test_align_draws_skeletons_and_runs_no_network(
         assert picture(output).shape[1] > 8 * 256
     else:
         assert len(read_video(place / output).frames) == 10
+
+
+def test_a_draft_moves_the_picture_itself_at_its_own_size(
+    place: Path, loaded: list[Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    large = cv2.resize(scene_at_ease().picture, (150, 150))
+    Image.fromarray(large).save("large.png")
+    eyes = Eyes(
+        (scene_at_ease().pose.scaled(150 / 64, 150 / 64),),
+        cv2.resize(scene_at_ease().mask, (150, 150)),
+    )
+    models = replace(tiny_models(), detector=eyes, segmenter=eyes)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(inputs, "load_input_models", lambda *_, **__: models.inputs)
+        assert (
+            cli.main(["draft", "large.png", "wave", "-o", "drafts", "--frames", "5", "--json"]) == 0
+        )
+    frames = [picture(path) for path in sorted(Path("drafts").iterdir())]
+    assert len(frames) == 5 and {frame.shape for frame in frames} == {(150, 150, 3)}
+    assert np.array_equal(frames[0], large) and not np.array_equal(frames[4], large)
+    figures = {"event": "done", "output": "drafts", "frames": 5, "width": 150, "height": 150}
+    assert json_lines(capsys.readouterr().out)[-1] == figures
 
 
 def test_align_tells_programs_its_findings(

@@ -1,0 +1,154 @@
+"""The puppet: parts of a figure, warped to a pose and laid over each other."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from poseanimate.poses.measures import torso_length
+from poseanimate.poses.skeleton import L_SHOULDER, NECK, NOSE, R_SHOULDER, FloatArray, Pose
+from poseanimate.puppet import parts as cutting
+from poseanimate.puppet import plate
+from poseanimate.puppet.head import Head
+from poseanimate.puppet.moves import Map, along_bone, fit_affine
+from poseanimate.puppet.parts import CLOTH, HEAD, LIMBS, THROAT, TORSO, Part, Picture
+
+TURNED = 0.25
+STIFFNESS = {TORSO: (0.02, 0.5), CLOTH: (0.02, 0.4), HEAD: (1.0, 0.75)}  # see `fit_affine`
+REACH = 3.5  # half-widths around a limb's bones that are drawn
+
+
+class Puppet:
+    """A figure cut out of a picture.
+
+    Args:
+        picture: (H, W, 3) uint8. mask: (H, W) in [0, 1]. pose: the figure's joints in pixels.
+    """
+
+    def __init__(self, picture: NDArray[np.uint8], mask: NDArray[np.float32], pose: Pose) -> None:
+        self.pose = pose
+        self.parts = cutting.cut(picture, mask, pose)
+        self.head = Head.fit(pose)
+        self.plate = plate.fill(picture, mask)
+
+    def draw(self, pose: Pose) -> Picture:
+        """The figure in a pose: (H, W, 4) uint8, RGB multiplied by alpha, and alpha."""
+        canvas = np.zeros((*self.plate.shape[:2], 4), np.float32)
+        scale, head = self._scale(pose), Head.fit(pose)
+        for name in order_parts(pose):
+            part = self.parts.get(name)
+            if part is not None:
+                self._draw_part(canvas, part, pose, head, scale)
+        return np.asarray(canvas.round().clip(0, 255), np.uint8)
+
+    def frame(self, pose: Pose) -> NDArray[np.uint8]:
+        """The figure in a pose before the background, (H, W, 3)."""
+        figure = self.draw(pose).astype(np.float32)
+        behind = self.plate * (1 - figure[..., 3:] / 255)
+        return np.asarray((figure[..., :3] + behind).round().clip(0, 255), np.uint8)
+
+    def _scale(self, pose: Pose) -> float:
+        ratio = torso_length(pose) / max(torso_length(self.pose), 1e-6)
+        return float(np.clip(ratio, 0.5, 2.0))
+
+    def _draw_part(
+        self,
+        canvas: NDArray[np.float32],
+        part: Part,
+        pose: Pose,
+        head: Head | None,
+        scale: float,
+    ) -> None:
+        seen = pose.visible()
+        used = [joint for joint in part.joints if seen[joint]]
+        height, width = canvas.shape[:2]
+        if part.name in LIMBS or part.name == THROAT:
+            source, target = self.pose.xy[list(part.joints)], pose.xy[list(part.joints)]
+            if part.name == THROAT:
+                if head is None or self.head is None or not used:
+                    return
+                source, target = (
+                    np.stack([*source, self.head.centre]),
+                    np.stack([*target, head.centre]),
+                )
+            elif len(used) < len(part.joints):
+                return
+            _draw_bone(canvas, part, source, target, scale)
+        elif part.name == HEAD and self.head is not None and head is not None:
+            back = self.head.back_from(head, scale, width, height)
+            _lay_over(canvas, _look_up(part.layer, back))
+        elif used:
+            matrix = fit_affine(pose.xy[used], self.pose.xy[used], *STIFFNESS[part.name])
+            flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+            warped = cv2.warpAffine(part.layer, matrix, (width, height), flags=flags)
+            _lay_over(canvas, np.asarray(warped, np.uint8))
+
+
+def _draw_bone(
+    canvas: NDArray[np.float32], part: Part, source: FloatArray, target: FloatArray, scale: float
+) -> None:
+    height, width = canvas.shape[:2]
+    reach = REACH * part.radius * scale
+    left, top = np.floor(target.min(axis=0) - reach).astype(int)
+    right, bottom = np.ceil(target.max(axis=0) + reach).astype(int)
+    left, top, right, bottom = max(left, 0), max(top, 0), min(right, width), min(bottom, height)
+    if left >= right or top >= bottom:
+        return
+    columns, rows = (np.arange(*ends, dtype=np.float32) for ends in ((left, right), (top, bottom)))
+    grid = np.stack(np.meshgrid(columns, rows), -1)
+    back = along_bone(grid, (source[0], source[1]), (target[0], target[1]), scale)
+    warped = _look_up(part.layer, back)
+    _lay_over(canvas[top:bottom, left:right], warped)
+
+
+def order_parts(pose: Pose) -> list[str]:
+    """The parts' names from back to front."""
+    seen, xy = pose.visible(), pose.xy
+    turn = facing(pose)
+    far, near = ("left", "right") if turn > 0 else ("right", "left")
+    turned = abs(turn) > TURNED
+    arms = [near] if turned else [far, near]
+    raised = {
+        side: bool(seen[wrist] and seen[shoulder] and xy[wrist, 1] < xy[shoulder, 1])
+        for side, shoulder, wrist in (("right", R_SHOULDER, 4), ("left", L_SHOULDER, 7))
+    }
+    behind = [far] if turned else []
+    low = [side for side in arms if not raised[side]]
+    high = [side for side in arms if raised[side]]
+
+    def arm(sides: list[str]) -> list[str]:
+        return [f"{side} {bone}" for side in sides for bone in ("forearm", "upper arm")]
+
+    legs = [f"{side} {bone}" for side in (far, near) for bone in ("shin", "thigh")]
+    return [*arm(behind), *legs, CLOTH, TORSO, THROAT, *arm(low), HEAD, *arm(high)]
+
+
+def facing(pose: Pose) -> float:
+    """Where the body faces: 0 the viewer, 1 the picture's right, -1 its left."""
+    seen, xy = pose.visible(), pose.xy
+    if not (seen[NOSE] and seen[NECK] and seen[R_SHOULDER] and seen[L_SHOULDER]):
+        return 0.0
+    eyes = [joint for joint in (14, 15, 16, 17) if seen[joint]]
+    across = xy[L_SHOULDER] - xy[R_SHOULDER]
+    width = float(np.linalg.norm(across))
+    ears = [joint for joint in (16, 17) if seen[joint]]
+    if len(ears) == 1:
+        return 0.6 if ears[0] == 16 else -0.6
+    if not eyes or width < 1e-6:
+        return 0.0
+    middle = xy[ears].mean(axis=0) if ears else xy[eyes].mean(axis=0)
+    spread = float(np.linalg.norm(xy[16] - xy[17])) / 2 if len(ears) == 2 else width / 2
+    return float(np.clip((xy[NOSE] - middle) @ (across / width) / max(spread, 1e-6), -1, 1))
+
+
+def _look_up(layer: Picture, back: Map) -> Picture:
+    """The layer's pixels at points (h, w, 2); outside it there are none."""
+    x, y = np.ascontiguousarray(back[..., 0]), np.ascontiguousarray(back[..., 1])
+    return np.asarray(cv2.remap(layer, x, y, cv2.INTER_LINEAR), np.uint8)
+
+
+def _lay_over(canvas: NDArray[np.float32], layer: Picture) -> None:
+    upper = layer.astype(np.float32)
+    canvas *= 1 - upper[..., 3:] / 255
+    canvas += upper
