@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from poseanimate.errors import VideoError
+from poseanimate.media.picture_bytes import essential_gif
 from poseanimate.media.rates import MAX_FPS, choose_rate
 
 Frame = NDArray[np.uint8]
@@ -115,6 +116,8 @@ def decode_animation(
 
 
 def _source(path: Path, kind: str) -> Path | io.BytesIO:
+    if kind == "GIF":
+        return io.BytesIO(essential_gif(path.read_bytes()))
     if kind != "WEBP":
         return path
     # Opaque frames that don't fill the canvas leave the rest transparent. Pillow knows it by a flag alone.

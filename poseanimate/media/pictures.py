@@ -13,11 +13,19 @@ from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
-from PIL import Image, ImageFile, ImageOps
+from PIL import ExifTags, Image, ImageFile
 
 from poseanimate.errors import PictureError
 from poseanimate.media.colours import plain_mode, rgb_over_white
-from poseanimate.media.picture_bytes import JPEG_END, count_scans, essential_png
+from poseanimate.media.picture_bytes import (
+    JPEG_END,
+    all_tags_fit,
+    count_scans,
+    essential_gif,
+    essential_jpeg,
+    essential_png,
+    tags_fit,
+)
 from poseanimate.media.picture_kinds import OPENERS, check_pixels, find_kind
 
 MAX_SCANS = 200  # of a progressive JPEG; each takes its time, whatever the file's size
@@ -26,6 +34,17 @@ _BAND_ROWS = 128
 _START_BYTES = 64
 _ANIMATED = frozenset({"GIF", "PNG", "WebP", "AVIF"})
 _FILLER = bytes(range(1, 65))
+_ESSENTIAL = {"PNG": essential_png, "JPEG": essential_jpeg, "GIF": essential_gif}
+_TAGS_FIT = {"TIFF": tags_fit, "AVIF": all_tags_fit}  # those whose tags are read at once
+_TURNS = {  # by EXIF's orientation
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
 @dataclass(frozen=True)
@@ -58,6 +77,7 @@ def load_picture(
     else:
         data = _picture_bytes(source, limits)
         kind = find_kind(data)
+        data = _ESSENTIAL.get(kind, bytes)(data)
         source = _open_picture(kind, data)
     check_pixels(source)
     _check_picture(source.width, source.height, limits)
@@ -85,7 +105,9 @@ def is_still(path: Path) -> bool:
         data = path.read_bytes()
         if kind == "PNG":
             return b"acTL" not in data[: data.find(b"IDAT")]
-        return getattr(OPENERS[kind](BytesIO(data)), "n_frames", 1) == 1
+        if kind == "GIF":
+            data = essential_gif(data)
+        return not getattr(OPENERS[kind](BytesIO(data)), "is_animated", False)
     except Exception:  # Pillow's readers raise almost anything on damaged data
         return False
 
@@ -116,8 +138,11 @@ def _picture_bytes(source: Path | bytes, limits: PictureLimits) -> bytes:
 
 
 def _open_picture(kind: str, data: bytes) -> Image.Image:
-    if kind == "PNG":
-        data = essential_png(data)
+    if not _TAGS_FIT.get(kind, bool)(data):
+        raise PictureError(
+            f"The picture is damaged: its tags claim more than a {kind} file of its size holds.",
+            "Save it again, as PNG or JPEG.",
+        )
     try:
         return OPENERS[kind](BytesIO(data))
     except Exception as error:
@@ -202,10 +227,15 @@ def _reduction(image: Image.Image, limits: PictureLimits) -> int:
 
 
 def _upright(image: Image.Image) -> Image.Image:
+    """Turned by its EXIF or XMP. Only the orientation is read: other tags may claim gigabytes."""
+    orientation = 1
     try:
-        return ImageOps.exif_transpose(image)
+        if tags_fit(image.info.get("exif", b"")):
+            orientation = image.getexif().get(ExifTags.Base.Orientation) or 1
     except Exception:  # a damaged EXIF block costs the rotation, not the picture
-        return image
+        pass
+    turn = _TURNS.get(orientation)
+    return image if turn is None else image.transpose(turn)
 
 
 def fit_size(width: int, height: int, area_side: float, multiple: int) -> tuple[int, int]:

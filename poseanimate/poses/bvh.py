@@ -23,6 +23,7 @@ BVH_START = b"HIERARCHY"
 MAX_BVH_JOINTS = 1000
 MAX_DEPTH = 100
 MAX_HEADER_CHARACTERS = 1_000_000
+MAX_NAME_CHARACTERS = 200  # of a joint; a name of a megabyte takes a minute to understand
 USEFUL_FPS, LEAST_FPS = 30.0, 10.0
 
 _MAX_NUMBER = 1e7
@@ -96,7 +97,7 @@ def _read_joints(header: str) -> list[BvhJoint]:
         keyword, _, rest = line.partition(" ")
         keyword = keyword.upper()
         if keyword in ("ROOT", "JOINT", "END"):
-            name = "" if keyword == "END" else rest.strip()
+            name = "" if keyword == "END" else rest.strip()[:MAX_NAME_CHARACTERS]
             joints.append(BvhJoint(name, open_joints[-1] if open_joints else -1))
             begun = len(joints) - 1
         elif keyword == "{":

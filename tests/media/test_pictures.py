@@ -22,6 +22,7 @@ from pillow_heif import from_pillow
 
 from poseanimate.errors import PictureError
 from poseanimate.media import PICTURE_SUFFIXES, PictureLimits, fit_size, load_picture
+from poseanimate.media.picture_bytes import essential_gif, essential_jpeg
 from poseanimate.media.pictures import MAX_SCANS
 
 KINDS = ("PNG", "WEBP", "JPEG", "HEIF", "AVIF", "GIF", "BMP", "TIFF")
@@ -439,6 +440,65 @@ print(picture.size, round(peak_mb() - before))
     size, _, peak_mb = run.stdout.decode().rpartition(" ")
     assert size == "(4472, 3354)"
     assert int(peak_mb) < 230  # whole it would be 240 alone, and as much for each copy
+
+
+def greedy_tags(claimed: int) -> bytes:
+    """EXIF of 2000 tags that claim the same bytes, and the orientation 3."""
+    entries = [struct.pack("<HHII", 0x0112, 3, 1, 3)]
+    entries += [struct.pack("<HHII", 10_000 + i, 7, claimed, 8) for i in range(2000)]
+    start = b"II*\0" + struct.pack("<IH", 8, len(entries))
+    return (start + b"".join(entries)).ljust(60_000, b"\0")
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "HEIF", "AVIF", "TIFF"])
+def test_tags_that_claim_the_same_bytes_fill_no_memory(kind: str) -> None:
+    image = Image.fromarray(gradient(64, 64))
+    greedy = greedy_tags(20_000)
+    if kind == "TIFF":
+        data = encoded(image, kind)
+        own = struct.unpack_from("<I", data, 4)[0]
+        count = struct.unpack_from("<H", data, own)[0]
+        entries = data[own + 2 : own + 2 + 12 * count] + greedy[22 : 22 + 12 * 2000]
+        data = data[:4] + struct.pack("<I", len(data)) + data[8:]
+        data = (data + struct.pack("<H", count + 2000) + entries).ljust(100_000, b"\0")
+    elif kind == "AVIF":  # whose encoder reads the tags
+        one, many = (struct.pack("<HII", 1, claimed, 8) for claimed in (4, 20_000))
+        data = encoded(image, kind, exif=greedy_tags(4)).replace(one, many)
+        assert data.count(many) == 2000
+    else:
+        data = encoded(image, kind, exif=b"Exif\0\0" + greedy)
+    tracemalloc.start()
+    try:
+        picture = load_picture(data)
+    except PictureError as error:
+        assert kind in ("TIFF", "AVIF") and "tags claim more" in error.message
+    else:
+        assert picture.size == (64, 64)
+    peak_bytes = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak_bytes < 20_000_000
+
+
+def test_comments_of_a_gif_are_not_read() -> None:
+    """A decoder joins them one by one: a few megabytes of them would take hours."""
+    data = EXAMPLES["GIF"]
+    start = 13 + (3 << (data[10] & 7) + 1)
+    commented = data[:start] + 1000 * b"!\xfe\1x\0" + data[start:]
+    assert essential_gif(commented) == essential_gif(data)
+    assert load_picture(commented) == load_picture(data)
+
+
+def test_a_jpeg_has_one_list_of_tags() -> None:
+    """A decoder joins them one by one."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    data = encoded(Image.fromarray(gradient(80, 64)), "JPEG", exif=exif.tobytes())
+    more = data[:2] + 1000 * b"\xff\xe1\0\x09Exif\0\0x" + data[2:]
+    assert len(essential_jpeg(more)) == len(data) - len(exif.tobytes()) - 4 + 11
+    after = data.index(b"\xff\xdb")
+    more = data[:after] + 1000 * b"\xff\xe1\0\x09Exif\0\0x" + data[after:]
+    assert essential_jpeg(more) == essential_jpeg(data) == data
+    assert load_picture(more).size == (64, 80)
 
 
 @settings(max_examples=40, deadline=None)

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from poseanimate.errors import MotionError
-from poseanimate.poses.bvh import MAX_BVH_JOINTS, MAX_DEPTH, read_recording
+from poseanimate.poses.bvh import MAX_BVH_JOINTS, MAX_DEPTH, MAX_NAME_CHARACTERS, read_recording
 from poseanimate.poses.keypoints import MAX_FRAMES
 from poseanimate.poses.mocap import ESTIMATED, read_bvh
 from poseanimate.poses.motion import Motion
@@ -231,6 +231,12 @@ def test_names_of_joints_are_told_without_their_control_characters() -> None:
     with pytest.raises(MotionError, match="骨") as refused:
         read_bvh(text, "odd")
     assert refused.value.message.isprintable()
+
+
+def test_a_joints_name_is_cut() -> None:
+    """One of a megabyte would take a minute to understand."""
+    text = bvh(skeleton_text().replace("Hips", "bip_" * 5000), {})
+    assert max(len(joint.name) for joint in read_recording(text).joints) == MAX_NAME_CHARACTERS
 
 
 def test_a_skeleton_of_one_point_is_refused() -> None:
