@@ -1,7 +1,7 @@
 """Drawn skeletons read by colour: pictures as OpenPose and DWPose draw them become poses, without a network.
 
-`kinds` tells them from other pictures, `reader` reads one picture in steps (`palette`, `marks`, `people`, `heads`) and
-`over_time` drops what was misread for a moment. Hands and faces are not read, only the 18 joints of the body.
+`kinds` tells them from other pictures, `reader` reads one picture in steps (`palette`, `marks`, `people`, `heads`,
+`hands`) and `over_time` drops what was misread for a moment. Faces are not read, and of hands only what is clear.
 """
 
 from poseanimate.poses.drawn.kinds import Kind, is_drawn, tell_kind

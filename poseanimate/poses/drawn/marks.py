@@ -26,6 +26,7 @@ _UNSURE_SHARE = 0.3
 _OTHER_LIMBS_COLOUR = [
     j for j in range(R_EYE) if j not in LIMBS[j]
 ]  # of the body; the head is crowded
+_LINE_SPREAD = 0.6  # of a dot's radius: a line longer than a dot is wide
 _DISC_STEPS = 17
 _DISC_DETAIL_PX = 3  # a dot of six pixels' radius is looked at in every second row and column
 _HIDDEN_END = 0.7  # of a dot's radius: what the dot covers of its limb's tip
@@ -66,8 +67,12 @@ def _connected(x: FloatArray, y: FloatArray, most: float) -> list[FloatArray]:
 
 
 def dot_radius(pieces: Pieces) -> float:
-    """The radius in pixels of the joints' dots, 0 without any: the upper quartile, as many dots are partly covered."""
-    areas = [len(dots[0]) for j in range(JOINTS) if (dots := pieces[FIRST_JOINT + j])]
+    """The radius in pixels of the joints' dots, 0 without any: the upper quartile, as many dots are partly covered.
+
+    Each joint's largest piece counts, unless it is long: hands have lines in the joints' colours.
+    """
+    largest = [dots[0] for j in range(JOINTS) if (dots := pieces[FIRST_JOINT + j])]
+    areas = [len(piece) for piece in largest if not _is_long(piece)] or [*map(len, largest)]
     return float(np.sqrt(np.percentile(areas, 75) / np.pi)) if areas else 0.0
 
 
@@ -101,7 +106,7 @@ def _dots(labels: ByteArray, pieces: Pieces, joint: int, radius: float) -> Float
     for piece in pieces[FIRST_JOINT + joint]:
         share = len(piece) / (np.pi * radius**2)
         centre = piece.mean(axis=0)
-        if share < _MIN_SHARE:
+        if share < _MIN_SHARE or _is_line(piece, radius):
             continue
         if share > _LARGE_SHARE:
             share = _UNSURE_SHARE
@@ -115,6 +120,21 @@ def _dots(labels: ByteArray, pieces: Pieces, joint: int, radius: float) -> Float
                 found.append((*piece.mean(axis=0), share / 2))
     found.sort(key=lambda dot: -dot[2])
     return np.array(found[: MAX_PER_JOINT // 2], np.float64).reshape(-1, 3)
+
+
+def _is_line(piece: FloatArray, radius: float) -> bool:
+    """Whether a piece is thin and longer than a dot."""
+    return _is_long(piece) and bool(_spread(piece)[1] > _LINE_SPREAD * radius)
+
+
+def _is_long(piece: FloatArray) -> bool:
+    narrow, wide = _spread(piece)
+    return bool(narrow < wide / 3)
+
+
+def _spread(piece: FloatArray) -> FloatArray:
+    """(2,): the standard deviations across and along: of a line length / √12, of a disc radius / 2."""
+    return np.sqrt(np.linalg.eigvalsh(np.cov(piece.T)).clip(0))
 
 
 def _disc_centre(labels: ByteArray, joint: int, near: FloatArray, radius: float) -> FloatArray:

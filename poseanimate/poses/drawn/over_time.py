@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -35,6 +36,6 @@ def drop_outliers(poses: Sequence[Pose]) -> tuple[Pose, ...]:
             ):
                 kept[t, joint] = 0.0
     return tuple(
-        pose if np.array_equal(body, pose.body) else Pose(body)
+        pose if np.array_equal(body, pose.body) else replace(pose, body=body)
         for pose, body in zip(poses, kept, strict=True)
     )

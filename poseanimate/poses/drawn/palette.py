@@ -39,7 +39,7 @@ def _table() -> ByteArray:
     levels = np.arange(step / 2, 256, step)
     rgb = np.stack(np.meshgrid(levels, levels, levels, indexing="ij"), axis=-1).reshape(-1, 3)
     value, chroma = rgb.max(axis=1), np.ptp(rgb, axis=1)
-    hue = (_hues(rgb) / _HUE_STEP).round().astype(int) % len(COLOURS)
+    hue = (find_hues(rgb) / _HUE_STEP).round().astype(int) % len(COLOURS)
     coloured = (chroma >= _MIN_CHROMA) & (chroma >= _MIN_SATURATION * value)
     bright = chroma >= _JOINT_FROM
     labels = np.full(len(rgb), OTHER, np.uint8)
@@ -52,7 +52,7 @@ def _table() -> ByteArray:
     return labels
 
 
-def _hues(rgb: FloatArray) -> FloatArray:
+def find_hues(rgb: FloatArray) -> FloatArray:
     """(N,): degrees in [0, 360) of (N, 3)."""
     red, green, blue = rgb.T
     value, chroma = rgb.max(axis=1), np.maximum(np.ptp(rgb, axis=1), 1e-9)

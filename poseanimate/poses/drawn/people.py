@@ -51,18 +51,31 @@ class Figure:
         body: (18, 3): x, y and confidence; 1 where dot and limbs were seen, less where one of them is missing.
         limbs: how many limbs are thin lines of their colour from dot to dot: the evidence that this is a drawing.
         length: of all seen limbs together in pixels.
+        left_hand, right_hand: (21, 3) likewise, or None.
     """
 
     body: FloatArray
     limbs: int
     length: float
+    left_hand: FloatArray | None = None
+    right_hand: FloatArray | None = None
 
     def in_picture(self, factor: int) -> Figure:
         """The figure in the pixels of a picture that was enlarged by this factor before it was read."""
-        body = self.body.copy()
-        body[body[:, 2] > 0, :2] += 0.5  # the middle of a pixel
-        body[:, :2] /= factor
-        return replace(self, body=body, length=self.length / factor)
+        body, left, right = (
+            None if part is None else _reduced(part, factor)
+            for part in (self.body, self.left_hand, self.right_hand)
+        )
+        assert body is not None
+        length = self.length / factor
+        return replace(self, body=body, length=length, left_hand=left, right_hand=right)
+
+
+def _reduced(points: FloatArray, factor: int) -> FloatArray:
+    points = points.copy()
+    points[points[:, 2] > 0, :2] += 0.5  # the middle of a pixel
+    points[:, :2] /= factor
+    return points
 
 
 def assemble(labels: ByteArray, candidates: list[Candidates], radius: float) -> list[Figure]:

@@ -7,6 +7,7 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
+from poseanimate.poses.drawn.hands import read_hands
 from poseanimate.poses.drawn.heads import uncover_head
 from poseanimate.poses.drawn.marks import Pieces, dot_radius, find_candidates, find_pieces
 from poseanimate.poses.drawn.palette import label_colours
@@ -21,6 +22,7 @@ _MAX_SIDE_PX = 1024  # of an enlarged picture
 
 def read_figures(picture: ByteArray) -> list[Figure]:
     """The skeletons drawn in a picture (H, W, 3) uint8 RGB, in its pixels, largest first; none in other pictures."""
+    enlarged = picture
     labels, pieces, radius = _marks(picture)
     factor = min(
         _MAX_FACTOR,
@@ -29,17 +31,20 @@ def read_figures(picture: ByteArray) -> list[Figure]:
     )
     if factor > 1:  # joints of a few pixels are blurred into their limbs
         size = picture.shape[1] * factor, picture.shape[0] * factor
-        enlarged = cv2.resize(picture, size, interpolation=cv2.INTER_CUBIC)
-        labels, pieces, radius = _marks(np.asarray(enlarged, np.uint8))
+        enlarged = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_CUBIC), np.uint8)
+        labels, pieces, radius = _marks(enlarged)
     else:
         factor = 1
     if not 0 < radius <= _MAX_RADIUS * min(labels.shape):
         return []
     figures = assemble(labels, find_candidates(labels, pieces, radius), radius)
-    return [
-        replace(figure, body=uncover_head(labels, figure.body, radius)).in_picture(factor)
-        for figure in figures
-    ]
+    people = []
+    for figure in figures:
+        body = uncover_head(labels, figure.body, radius)
+        left, right = read_hands(enlarged, body, radius)
+        person = replace(figure, body=body, left_hand=left, right_hand=right)
+        people.append(person.in_picture(factor))
+    return people
 
 
 def _marks(picture: ByteArray) -> tuple[ByteArray, Pieces, float]:
@@ -55,4 +60,6 @@ class DrawnSkeletons:
 
     def detect(self, image: ByteArray) -> list[Pose]:
         """The people drawn in an RGB picture (height, width, 3), in its pixels, largest first."""
-        return [Pose(figure.body) for figure in read_figures(image)]
+        return [
+            Pose(figure.body, figure.left_hand, figure.right_hand) for figure in read_figures(image)
+        ]
