@@ -12,6 +12,9 @@ import imageio_ffmpeg
 from poseanimate.errors import VideoError
 from poseanimate.media.rates import MAX_FPS, choose_rate
 
+MAX_DESCRIPTION_BYTES = (
+    2_000_000  # of ffmpeg's about a file, which make 23 of each line break in a title
+)
 # Words of the file stand among what ffmpeg says of it. Its own numbers have no more digits than these.
 _WHOLE = r"(\d{1,12})"
 _DECIMAL = r"(-?\d{1,12}(?:\.\d{1,12})?)"
@@ -76,11 +79,25 @@ def read_header(path: Path, demuxer: str) -> Header:
 
 
 def _describe(path: Path, demuxer: str) -> str:
-    """What ffmpeg prints about an input when given no output."""
+    """What ffmpeg prints about an input when given no output.
+
+    Raises:
+        VideoError: it is too much.
+    """
     command = [imageio_ffmpeg.get_ffmpeg_exe(), "-hide_banner", *open_arguments(demuxer)]
-    with path.open("rb") as file:
-        run = subprocess.run(command, stdin=file, capture_output=True, check=False)
-    return run.stderr.decode("utf-8", "replace")
+    with (
+        path.open("rb") as file,
+        subprocess.Popen(
+            command, stdin=file, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        ) as process,
+    ):
+        said = process.stderr.read(MAX_DESCRIPTION_BYTES + 1) if process.stderr else b""
+        process.kill()  # no more is read
+    if len(said) > MAX_DESCRIPTION_BYTES:
+        raise VideoError(
+            "The video holds megabytes of titles and other texts.", "Save it without them."
+        )
+    return said.decode("utf-8", "replace")
 
 
 def _read_stream(line: str, block: str, duration_s: float | None, sound: bool) -> Header | None:

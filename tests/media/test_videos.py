@@ -363,6 +363,16 @@ def test_numbers_among_a_files_own_words_are_refused_or_ignored(
         assert header.duration_s in (None, 1.0)
 
 
+def test_a_title_of_line_breaks_fills_no_memory(tmp_path: Path) -> None:
+    """ffmpeg prints 23 bytes for each of them."""
+    write_clip(clip_frames(3), tmp_path / "c.mp4", 10)
+    title = ("-metadata", "title=" + 100_000 * "\n")
+    ffmpeg("-i", tmp_path / "c.mp4", "-c", "copy", *title, tmp_path / "c.mkv")
+    for read in (read_video, read_sound):
+        with pytest.raises(VideoError, match="megabytes of titles"):
+            read(tmp_path / "c.mkv")
+
+
 def test_a_time_stamp_that_is_hours_away_fills_no_memory(tmp_path: Path) -> None:
     write_clip(clip_frames(5), tmp_path / "c.mp4", 25)
     late = ("-vf", "setpts='PTS+gt(N,2)*8000/TB'", "-fps_mode", "passthrough")
