@@ -21,6 +21,7 @@ _GIF_MARKS = re.compile(rb"[!,;]")  # of an extension, an image and the end
 _TAGS_START = re.compile(rb"II\*\0|MM\0\*")
 _TAG_BYTES = (0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8, 4, 0, 0, 8)  # of one value, by its type
 _MAX_TAG_LISTS = 100
+_MAX_TAG_NUMBERS = 500_000  # 64 megapixels in the smallest tiles have half of that
 
 
 def essential_png(data: bytes) -> bytes:
@@ -96,9 +97,10 @@ def essential_jpeg(data: bytes) -> bytes:
 
 
 def tags_fit(data: bytes) -> bool:
-    """Whether the values of a list of tags (TIFF, EXIF) are no larger together than all data.
+    """Whether the values of a list of tags (TIFF, EXIF) are no larger together than all data, and none has too many.
 
-    A decoder keeps a copy of each. So if all of them claim the same megabyte, it takes gigabytes.
+    A decoder keeps a copy of each. So if all of them claim the same megabyte, it takes gigabytes. Of numbers, such as
+    where each strip of pixels begins, it makes objects.
     """
     data = data.removeprefix(_EXIF_START)
     order = "<" if data.startswith(b"II") else ">"
@@ -108,9 +110,11 @@ def tags_fit(data: bytes) -> bool:
         total = 0
         for entry in range(at + 2, at + 2 + 12 * count, 12):
             _, kind, values, place = struct.unpack_from(f"{order}HHII", data, entry)
-            size = values * (_TAG_BYTES[kind] if kind < len(_TAG_BYTES) else 0)
-            if place + size <= len(data):  # no decoder reads what isn't there
-                total += size
+            unit = _TAG_BYTES[kind] if kind < len(_TAG_BYTES) else 0
+            if place + unit * values <= len(data):  # no decoder reads what isn't there
+                total += unit * values
+                if unit > 1 and values > _MAX_TAG_NUMBERS:
+                    return False
     except struct.error:
         return True  # a damaged list ends here for decoders, too
     return total <= len(data)

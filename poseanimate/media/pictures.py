@@ -140,7 +140,7 @@ def _picture_bytes(source: Path | bytes, limits: PictureLimits) -> bytes:
 def _open_picture(kind: str, data: bytes) -> Image.Image:
     if not _TAGS_FIT.get(kind, bool)(data):
         raise PictureError(
-            f"The picture is damaged: its tags claim more than a {kind} file of its size holds.",
+            f"The picture is damaged: its tags claim more than a {kind} picture has.",
             "Save it again, as PNG or JPEG.",
         )
     try:

@@ -22,7 +22,7 @@ from pillow_heif import from_pillow
 
 from poseanimate.errors import PictureError
 from poseanimate.media import PICTURE_SUFFIXES, PictureLimits, fit_size, load_picture
-from poseanimate.media.picture_bytes import essential_gif, essential_jpeg
+from poseanimate.media.picture_bytes import essential_gif, essential_jpeg, tags_fit
 from poseanimate.media.pictures import MAX_SCANS
 
 KINDS = ("PNG", "WEBP", "JPEG", "HEIF", "AVIF", "GIF", "BMP", "TIFF")
@@ -477,6 +477,19 @@ def test_tags_that_claim_the_same_bytes_fill_no_memory(kind: str) -> None:
     peak_bytes = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak_bytes < 20_000_000
+
+
+def test_a_tiff_of_endless_strips_is_refused() -> None:
+    """A decoder makes an object of each."""
+    data = encoded(Image.fromarray(gradient(64, 64)), "TIFF")
+    own = struct.unpack_from("<I", data, 4)[0]
+    (entry,) = (at for at in range(own + 2, len(data), 12) if data[at : at + 2] == b"\x11\1")
+    for count, fits in ((500_000, True), (500_001, False)):
+        strips = struct.pack("<HHII", 273, 4, count, len(data))
+        many = data[:entry] + strips + data[entry + 12 :] + bytes(4 * count)
+        assert tags_fit(many) is fits
+    with pytest.raises(PictureError, match="tags claim more"):
+        load_picture(many)
 
 
 def test_comments_of_a_gif_are_not_read() -> None:
