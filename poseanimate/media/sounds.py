@@ -6,13 +6,12 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-import imageio_ffmpeg
 import numpy as np
 from numpy.typing import NDArray
 
 from poseanimate.errors import VideoError
 from poseanimate.media.containers import find_kind
-from poseanimate.media.streams import open_arguments, read_header
+from poseanimate.media.streams import bounded_ffmpeg, open_arguments, read_header
 from poseanimate.media.videos import VideoLimits
 
 RATE_HZ = 48_000
@@ -45,7 +44,7 @@ def read_sound(path: Path, limits: VideoLimits | None = None) -> Sound | None:
     kind, animated = find_kind(path, limits.max_bytes)
     if animated or not read_header(path, kind).sound:
         return None
-    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-t", f"{limits.max_seconds:.6f}"]
+    command = [*bounded_ffmpeg(), "-v", "error", "-t", f"{limits.max_seconds:.6f}"]
     command += [*open_arguments(kind), "-map", "0:a:0", "-ac", "2", "-ar", str(RATE_HZ)]
     # A sound that begins later than its video keeps its distance.
     # One whose time stamps are years away would be filled up with silence.

@@ -12,6 +12,8 @@ import imageio_ffmpeg
 from poseanimate.errors import VideoError
 from poseanimate.media.rates import MAX_FPS, choose_rate
 
+MAX_CPU_S = 240  # of ffmpeg; of all cores together
+MAX_BLOCK_BYTES = 300_000_000  # that ffmpeg takes at once; a frame for tone mapping has 200 MB
 MAX_DESCRIPTION_BYTES = (
     2_000_000  # of ffmpeg's about a file, which make 23 of each line break in a title
 )
@@ -43,6 +45,12 @@ class Header:
     interlaced: bool = False
     decoder: str = ""
     sound: bool = False
+
+
+def bounded_ffmpeg() -> list[str]:
+    """The command of ffmpeg, with limits: a kilobyte may claim billions of frames."""
+    limits = ("-timelimit", str(MAX_CPU_S), "-max_alloc", str(MAX_BLOCK_BYTES))
+    return [imageio_ffmpeg.get_ffmpeg_exe(), *limits]
 
 
 def open_arguments(demuxer: str) -> list[str]:
@@ -84,7 +92,7 @@ def _describe(path: Path, demuxer: str) -> str:
     Raises:
         VideoError: it is too much.
     """
-    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-hide_banner", *open_arguments(demuxer)]
+    command = [*bounded_ffmpeg(), "-hide_banner", *open_arguments(demuxer)]
     with (
         path.open("rb") as file,
         subprocess.Popen(

@@ -15,14 +15,13 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
-import imageio_ffmpeg
 import numpy as np
 from numpy.typing import NDArray
 
 from poseanimate.errors import VideoError
 from poseanimate.media.animations import decode_animation, read_animation
 from poseanimate.media.containers import find_kind
-from poseanimate.media.streams import Header, open_arguments, read_header
+from poseanimate.media.streams import Header, bounded_ffmpeg, open_arguments, read_header
 
 Frame = NDArray[np.uint8]
 
@@ -233,7 +232,7 @@ def _decode(
     width, height = _scaled(header.width, header.height, limits)
     channels, pixels = (4, "rgba") if header.alpha else (3, "rgb24")
     seconds = limits.max_seconds + 1 if part.end_s is None else part.end_s - part.start_s
-    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-max_error_rate", "0.1"]
+    command = [*bounded_ffmpeg(), "-v", "error", "-max_error_rate", "0.1"]
     command += ["-max_pixels", str(limits.max_pixels), "-threads", _DECODING_THREADS]
     if header.decoder:
         command += ["-c:v", header.decoder]

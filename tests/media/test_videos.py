@@ -363,6 +363,30 @@ def test_numbers_among_a_files_own_words_are_refused_or_ignored(
         assert header.duration_s in (None, 1.0)
 
 
+@pytest.mark.parametrize("count", [1_000_000, 100_000_000])
+def test_a_kilobyte_that_claims_millions_of_frames_takes_little(
+    count: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They need minutes or hours to be decoded, as errors, or gigabytes to be listed."""
+    monkeypatch.setattr(streams, "MAX_CPU_S", 1)
+    path = tmp_path / "c.mp4"
+    write_clip(clip_frames(3), path, 10)
+    data = bytearray(path.read_bytes())
+    claimed = count.to_bytes(4, "big")
+    for box, place in (("stsz", 12), ("stsc", 16), ("stts", 12)):
+        start = data.index(box.encode())
+        data[start + place : start + place + 4] = claimed
+        if box == "stsz":
+            data[start + 8 : start + 12] = (1).to_bytes(4, "big")  # bytes of each
+    path.write_bytes(data)
+    before_kb = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    with pytest.raises(VideoError):
+        read_video(path)
+    own_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # a child begins with its parent's
+    peak_kb = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    assert peak_kb < max(before_kb, own_kb) + 400_000
+
+
 def test_a_title_of_line_breaks_fills_no_memory(tmp_path: Path) -> None:
     """ffmpeg prints 23 bytes for each of them."""
     write_clip(clip_frames(3), tmp_path / "c.mp4", 10)
