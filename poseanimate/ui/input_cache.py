@@ -19,6 +19,7 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from poseanimate.engines.engine import Engine
 from poseanimate.errors import MotionError, PictureError
@@ -27,15 +28,17 @@ from poseanimate.inputs.character import Character, find_character, place_charac
 from poseanimate.inputs.driver_sound import is_whole_video
 from poseanimate.inputs.motion import iter_motion, open_motion
 from poseanimate.inputs.seen import SeenPeople
-from poseanimate.media import Video, load_picture
+from poseanimate.media import Video, fit_size, load_picture, rgb_over_white
 from poseanimate.poses.faults import repair
 from poseanimate.poses.keypoints import read_people
 from poseanimate.poses.motion import Motion
 from poseanimate.poses.skeleton import Pose
+from poseanimate.puppet.puppet import Puppet
 from poseanimate.settings import Settings
 from poseanimate.ui import texts
 
 MAX_ENTRIES = 8
+DRAFT_SIDE_PX = 384  # of a square with the area of a draft on the page
 MAX_PIXELS = 4_000_000  # of a video's frames together
 SETTING_NAMES = tuple(each.name for each in fields(Settings))
 MOTION_NAMES = (
@@ -160,6 +163,7 @@ class InputCache:
         self.engine = engine
         self.find_people = lru_cache(maxsize=MAX_ENTRIES)(self._find_people)
         self._character = lru_cache(maxsize=MAX_ENTRIES)(self._find_character)
+        self._draft = lru_cache(maxsize=MAX_ENTRIES)(self._cut_out)
         self._motions: OrderedDict[MotionChoice, FoundMotion] = OrderedDict()
         self._seen_people = SeenPeople()
         self._lock = threading.Lock()
@@ -174,6 +178,10 @@ class InputCache:
         if not isinstance(joints or "", str):  # Gradio doesn't check the type
             raise PictureError("The picture's joints are no text.", "Give OpenPose keypoint JSON.")
         return self._character(self.require_path(picture), joints or "")
+
+    def load_draft(self, picture: str | None, joints: str = "") -> tuple[Character, Puppet]:
+        """The character on a draft's canvas, and cut out; errors as above."""
+        return self._draft(self.require_path(picture), joints or "")
 
     @staticmethod
     def require_path(picture: str | None) -> str:
@@ -196,6 +204,19 @@ class InputCache:
             return find_character(pixels, people, self.engine, self.engine)
         height, width = pixels.shape[:2]
         return place_character(pixels, read_people(joints, width, height), self.engine)
+
+    def _cut_out(self, path: str, joints: str) -> tuple[Character, Puppet]:
+        picture = rgb_over_white(load_picture(Path(path)))
+        area_side = min(math.sqrt(picture.width * picture.height), DRAFT_SIDE_PX)
+        size = fit_size(picture.width, picture.height, area_side, 2)
+        pixels = np.asarray(picture.resize(size, Image.Resampling.LANCZOS))
+        people = read_people(joints, *size) if joints else self.engine.detect(pixels)
+        if not joints and len(people) != 1:  # as they are seen on the clip's canvas
+            found = self.load_character(path)
+            height, width = found.picture.shape[:2]
+            people = [found.pose.scaled(size[0] / width, size[1] / height)]
+        character = place_character(pixels, people, self.engine)
+        return character, Puppet(character.picture, character.mask, character.pose)
 
     def cached_motion(self, choice: MotionChoice) -> FoundMotion | None:
         """A motion that was read before; None if it wasn't."""

@@ -242,7 +242,7 @@ def add_alignment() -> AlignmentSection:
     gr.Markdown(texts.ALIGNMENT)
     view = gr.Radio(
         texts.ALIGNMENT_VIEWS,
-        value=texts.PLAYING,
+        value=texts.DRAFT,
         label=texts.ALIGNMENT_VIEW,
         elem_id="alignment-view",
     )

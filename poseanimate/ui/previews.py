@@ -27,6 +27,7 @@ from poseanimate.inputs.suggest import suggest_prompt
 from poseanimate.media import write_clip
 from poseanimate.media.clips import GIF_MAX_FPS
 from poseanimate.poses import overlay
+from poseanimate.poses.motion import Motion
 from poseanimate.poses.pata import Alignment
 from poseanimate.poses.skeleton import JOINT_NAMES, Pose, draw_pose
 from poseanimate.settings import Settings
@@ -104,11 +105,12 @@ class PreviewHandlers:
         return ""
 
     def suggestion(self, picture: str | None, joints: str, prompt: str) -> gr.Button:
-        """Suggests a prompt if there is none yet."""
+        """Suggests a prompt if there is none yet, for a picture of the models' world: of others too little is seen."""
         if (prompt or "").strip():
             return gr.Button(visible=False)
         try:
             character = self.inputs.load_character(picture, joints)
+            self.engine.check_paintable(character.picture, "")
         except PoseAnimateError:
             return gr.Button(visible=False)
         known = [noun for noun in NOUNS if self.engine.knows_word(noun)]
@@ -127,10 +129,10 @@ class PreviewHandlers:
         return "" if {*marked} == usual else " ".join(marked)
 
     def fit(self, view: str, picture: str | None, joints: str, *values: Any) -> Iterator[Outputs]:
-        """The skeletons over the picture, the findings and their fixes, as values of `ALIGNMENT_OUTPUTS`.
+        """The draft or the skeletons, the findings and their fixes, as values of `ALIGNMENT_OUTPUTS`.
 
         Args:
-            view: texts.PLAYING, texts.IN_A_STRIP, or texts.AS_IT_CAME (before PATA).
+            view: texts.DRAFT; skeletons: texts.PLAYING, texts.IN_A_STRIP, or texts.AS_IT_CAME (before PATA).
             values: of `MOTION_NAMES`, then of `ALIGNMENT_SETTINGS`.
         """
         try:
@@ -152,10 +154,30 @@ class PreviewHandlers:
             if view == texts.AS_IT_CAME:
                 shown = self.engine.align(character, motion, settings.changed({"pata": False}))
             with TemporaryDirectory(prefix="poseanimate-") as folder:
-                path = draw_alignment(character, shown, Path(folder), view == texts.IN_A_STRIP)
+                if view == texts.DRAFT and not alignment.errors:
+                    path = self._draft(picture, joints, motion, settings, Path(folder))
+                else:
+                    strip = view == texts.IN_A_STRIP
+                    path = draw_alignment(character, shown, Path(folder), strip)
                 yield alignment_outputs(path, texts.findings(alignment), _fixes(alignment))
         except PoseAnimateError as error:
             yield alignment_outputs(None, texts.sentence(str(error), "error"), error.fix)
+
+    def _draft(
+        self,
+        picture: str | None,
+        joints: str,
+        motion: Motion,
+        settings: Settings,
+        folder: Path,
+    ) -> str:
+        """The character cut out and moved, as a GIF; returns the file."""
+        character, puppet = self.inputs.load_draft(picture, joints)
+        alignment = self.engine.align(character, motion, settings)
+        frames = [character.picture, *(puppet.frame(pose) for pose in alignment.poses[1:])]
+        path = folder / "draft.gif"
+        write_clip(frames, path, min(alignment.fps, GIF_MAX_FPS))
+        return str(path)
 
     def timeline(self, *values: Any) -> dict[str, Any]:
         """A file's motion frame by frame, with no part chosen yet; empty without a motion.

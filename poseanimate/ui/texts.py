@@ -69,11 +69,12 @@ REPAIR_HELP = "Swaps left and right back where they were swapped, and drops join
 
 ALIGNMENT = "## 3 · Alignment"
 ALIGNED = "The motion, over the character"
-PLAYING, IN_A_STRIP, AS_IT_CAME = "playing", "strip", "before"
+DRAFT, PLAYING, IN_A_STRIP, AS_IT_CAME = "draft", "playing", "strip", "before"
 ALIGNMENT_VIEWS = [
-    ("Fitted, playing", PLAYING),
-    ("Fitted, all frames", IN_A_STRIP),
-    ("As it came, before PATA", AS_IT_CAME),
+    ("Draft: cut out and moved", DRAFT),
+    ("Skeleton, playing", PLAYING),
+    ("Skeleton, all frames", IN_A_STRIP),
+    ("Skeleton before PATA", AS_IT_CAME),
 ]
 ALIGNMENT_VIEW = "What is shown"
 ADJUST = "Adjust"
@@ -216,7 +217,7 @@ WAITING = "Waiting for its turn"
 READING = "Reading picture and motion"
 NO_PICTURE = "Upload one or pick an example."
 NO_CHARACTER = "Waits for a picture in which one character is found."
-ALIGNED_ANYWAY = "The motion is aligned to it all the same."
+ALIGNED_ANYWAY = "The draft below moves it all the same."
 PAINT_ANYWAY = "Use the models sd15 on a GPU for it, or press Generate again to see what comes out."
 PAINT_ANYWAY_API = "Use the models sd15 on a GPU for it, or set `anyway`."
 UPLOAD_AGAIN = "Upload it: files are kept for an hour."

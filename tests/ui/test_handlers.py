@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import base64
 import io
+import json
 import re
 import threading
 import zipfile
@@ -236,6 +237,39 @@ def test_a_picture_that_the_models_do_not_paint_is_aligned_and_refused_once(pict
     handlers.leave(session())
     with pytest.raises(gr.Error, match="paint drawn figures"):
         list(started(handlers, picture))
+
+
+class EyesOfAnySize:
+    """Sees the scene at ease, however large its picture is."""
+
+    identity = "eyes of any size"
+
+    def detect(self, image: np.ndarray) -> list[Pose]:
+        return [scene_at_ease().pose.scaled(image.shape[1] / SIDE, image.shape[0] / SIDE)]
+
+    def segment(self, image: np.ndarray) -> np.ndarray:
+        return np.asarray(cv2.resize(scene_at_ease().mask, image.shape[1::-1]))
+
+
+def test_the_draft_is_the_picture_moved_at_its_own_size(tmp_path: Path) -> None:
+    large = tmp_path / "large.png"
+    Image.fromarray(scene_at_ease().picture).resize((160, 160)).save(large)
+    eyes = EyesOfAnySize()
+    handlers = Handlers(Animator(replace(tiny_models(), detector=eyes, segmenter=eyes)))
+    *_, (path, said) = fit(ahead(handlers), str(large), "", *WALK, *FITTING, view=texts.DRAFT)
+    assert path is not None and "error" not in said
+    with Image.open(path) as gif:
+        assert gif.size == (160, 160) and getattr(gif, "n_frames", 1) == 8
+
+
+def test_a_draft_of_a_motion_that_does_not_fit_is_none(picture: str, tmp_path: Path) -> None:
+    nobody = tmp_path / "nobody.json"
+    nobody.write_text(json.dumps({"frames": [{"people": []}] * 3}))
+    motion = [texts.FROM_FILE, None, str(nobody), *WALK[3:]]
+    *_, (_, said) = fit(
+        ahead(Handlers(Scripted())), picture, "", *motion, *FITTING, view=texts.DRAFT
+    )
+    assert "alert" in said
 
 
 def test_what_is_no_picture_gets_a_sentence_with_its_remedy(
