@@ -117,7 +117,7 @@ def _look_at_motion(path: Path, detector: PoseDetector) -> tuple[str, str, str, 
         for name, value in vars(faults).items()
         if value != getattr(Faults(), name)
     ]
-    said += motion.notes
+    said += [note.split(";")[0].rstrip(".") for note in motion.notes]
     at = sorted({0, len(motion.poses) // 2, len(motion.poses) - 1})
     pictures = [_draw(source, motion.poses[i], motion, i) for i in at]
     return kind, "; ".join(said), f"{seen.min()} to {seen.max()}, mean {seen.mean():.1f}", pictures
@@ -148,6 +148,10 @@ def _sheet(tiles: list[Picture]) -> Picture:
 
 
 def _format(rows: list[Row]) -> Iterator[str]:
+    yield "# What was understood of each file"
+    yield ""
+    yield "Written by `docs/generate/inputs.py`; the files stand for public reports, and aren't part of the project."
+    yield ""
     yield "| file | kind | understood | joints | ms |"
     yield "|---|---|---|---|---:|"
     for row in rows:
