@@ -66,6 +66,8 @@ HAND, HAND_WIDTH = 1.0, 1.7  # how far a hand or foot reaches, and how wide it i
 FAR, STEEP = 2.0, 4.0  # from here on a pixel is hardly a limb's
 OVERLAP = 1.15  # around a joint, what belongs to both bones
 NECK_WIDTH = 0.5  # of the head's
+SKIRT_WIDTH = 0.32  # how far cloth hangs out beside both thighs at least, in torso lengths
+SPREAD = 1.25  # between the knees, in distances of the hips: there legs without a skirt show a gap
 SHORTEST_SKIRT, LONGEST_SKIRT = 0.4, 1.9  # in thigh lengths
 
 
@@ -119,9 +121,9 @@ class _Cut:
             if name in LIMBS:
                 own = self._overlapping(own, name)
             found[name] = self._part(name, self.joints[name], own)
-        if (length := self._skirt_length()) is not None:
-            legs = [n for n in names if n == TORSO or n.endswith(("thigh", "shin"))]
-            own = np.isin(nearest, [names.index(name) for name in legs]).astype(np.float32)
+        legs = [n for n in names if n == TORSO or n.endswith(("thigh", "shin"))]
+        own = np.isin(nearest, [names.index(name) for name in legs]).astype(np.float32)
+        if (length := self._skirt_length(own * self.mask)) is not None:
             found[CLOTH] = self._part(CLOTH, CLOTH_JOINTS, own * self._over_legs(length))
         if HEAD in found and TORSO in found and self.seen[NECK]:
             self.radii[THROAT] = NECK_WIDTH * self.radii[HEAD]
@@ -203,16 +205,27 @@ class _Cut:
                 own = np.maximum(own, np.clip(OVERLAP * self.radii[name] - around + 0.5, 0, 1))
         return own
 
-    def _skirt_length(self) -> float | None:
-        """How far cloth hangs over both legs, in thigh lengths; None where it doesn't, or where the legs are closed."""
+    def _skirt_length(self, legs: Plane) -> float | None:
+        """How far cloth hangs over both legs, in thigh lengths; None where it doesn't, or where the legs are closed.
+
+        Args:
+            legs: the mask of trunk and legs, without arms.
+        """
         if not self.seen[list(CLOTH_JOINTS)].all():
             return None
         hips, knees = self.xy[[R_HIP, L_HIP]], self.xy[[R_KNEE, L_KNEE]]
         for length in np.linspace(0.0, LONGEST_SKIRT, 39):
             ends = hips + length * (knees - hips)
-            if any(self._sample(self.mask, p) <= 0.5 for p in np.linspace(ends[0], ends[1], 9)):
-                return float(length) if length > SHORTEST_SKIRT else None
-        return None
+            if any(self._sample(legs, p) <= 0.5 for p in np.linspace(ends[0], ends[1], 9)):
+                break
+        else:
+            return None
+        right, left = hips + 0.6 * min(length, 1.0) * (knees - hips)
+        out = SKIRT_WIDTH * self.unit * _unit(left - right)
+        wide = all(self._sample(legs, point) > 0.5 for point in (right - out, left + out))
+        # between closed legs there is no gap either
+        spread = np.linalg.norm(knees[1] - knees[0]) > SPREAD * np.linalg.norm(hips[1] - hips[0])
+        return float(length) if length > SHORTEST_SKIRT and (wide or spread) else None
 
     def _over_legs(self, length: float) -> Plane:
         """(H, W): 1 from a little above the hips to so many thigh lengths below them."""
