@@ -271,7 +271,7 @@ def test_a_remedy_is_clicked(page: Page) -> None:
     page.get_by_role("button", name="Show all of the motion").click()
     expect(page.locator("#findings")).to_contain_text("The motion fits.")
     before = page.locator("#alignment img").get_attribute("src")
-    page.get_by_label("As it came, before PATA").check()
+    page.get_by_label("Skeleton before PATA").check()
     expect(page.locator("#alignment img")).not_to_have_attribute("src", str(before))
     shift.fill("0.9")
     shift.press("Tab")
@@ -289,7 +289,7 @@ def test_results_come_though_the_end_of_a_stream_is_late(
         browser.new_context() as context,
     ):
         page = opened(context.new_page(), there)
-        for view in ("Fitted, all frames", "As it came, before PATA", "Fitted, playing"):
+        for view in ("Skeleton, all frames", "Skeleton before PATA", "Skeleton, playing"):
             shown = str(page.locator("#alignment img").get_attribute("src"))
             page.get_by_label(view).check()
             expect(page.locator("#alignment img")).not_to_have_attribute("src", shown)
