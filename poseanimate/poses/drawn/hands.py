@@ -32,11 +32,14 @@ Hand = FloatArray | None
 
 _FINGERS, _LINKS = 5, 4
 _MAX_DOTS = 23
+_MAX_FOUND = 3 * _MAX_DOTS  # before those that others cover are left out
+_MAX_RADIUS_PX = 12  # OpenPose's dots have 4
 _MIN_FILL = 0.8  # of a dot that must be blue
 _BLUE = (
     60.0,
     50.0,
 )  # by which blue exceeds the other colours where a dot begins, and the rest of its edge
+_BLUE_PIXEL = 0.6  # of its edge
 _MIN_EXCESS = 190  # in the middle; the body's other blue joints have 170
 _SAME_DOT = 0.7  # times the radius: nearer ones are one
 _MIN_CHROMA = 130
@@ -128,13 +131,14 @@ def _find_dots(part: ByteArray, radius: float) -> FloatArray:
     fill = cv2.filter2D(blue, -1, disc / disc.sum(), borderType=cv2.BORDER_CONSTANT)
     top = (fill >= _MIN_FILL) & (fill >= cv2.dilate(fill, np.ones((3, 3), np.uint8)) - 1e-4)
     count, _, _, centres = cv2.connectedComponentsWithStats(top.astype(np.uint8), connectivity=8)
-    if not 1 < count <= 4 * _MAX_DOTS:
+    some = np.count_nonzero(blue >= _BLUE_PIXEL) <= _MAX_FOUND * math.pi * radius**2
+    if not (1 < count <= _MAX_FOUND and some):
         return np.zeros((0, 2))
     found = centres[1:]
     columns, rows = found.round().astype(int).T
     of_hands = excess[rows, columns] >= _MIN_EXCESS
     found, strength = found[of_hands], fill[rows, columns][of_hands]
-    rows, columns = np.nonzero(blue >= 0.6)
+    rows, columns = np.nonzero(blue >= _BLUE_PIXEL)
     pixels = np.column_stack([columns, rows])
     covers = np.hypot(*(pixels[None] - found[:, None]).transpose(2, 0, 1)) <= radius + 0.5
     times = covers.sum(axis=0)

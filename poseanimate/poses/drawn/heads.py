@@ -35,6 +35,7 @@ from poseanimate.poses.skeleton import (
 _DOT = 4.0  # pixels: a joint's radius, half a limb's width
 _FACE_DOT = 3.0  # of a face's points where joints have 4
 _MIN_FACE_DOTS = 6  # whose area must be white at least
+_MAX_FACE_PX = 240  # points of larger ones cover little, and would take long
 _FACE_WIDTH = 2.16  # in distances between the eyes, as all of the face
 _FACE_CENTRE = 0.7
 _FIRST_STEPS = (0.3, 0.3, 0.2, 0.2, 0.3)  # x, y in distances between the eyes, log size, roll, yaw
@@ -126,6 +127,8 @@ def _find_face(labels: ByteArray, body: FloatArray, radius: float) -> _Window | 
         return None
     face = ((parts == best) & (white > 0)).astype(np.uint8)
     rows, columns = np.nonzero(face)
+    if max(np.ptp(rows), np.ptp(columns)) > _MAX_FACE_PX:
+        return None
     # what is drawn of a head reaches little beyond its face, except for the ears and down to the neck
     margin = 0.5 * max(np.ptp(rows), np.ptp(columns)) + 3 * radius
     corner = np.maximum(np.array([columns.min(), rows.min()]) - margin, 0).astype(int)

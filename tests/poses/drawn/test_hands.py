@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from poses.drawn.test_drawn import random_body
 
 from poseanimate.media import Frame, read_video, write_clip
-from poseanimate.poses.drawn import DrawnSkeletons, drop_outliers
+from poseanimate.poses.drawn import DrawnSkeletons, drop_outliers, hands
+from poseanimate.poses.drawn.hands import read_hands
 from poseanimate.poses.skeleton import (
     L_ELBOW,
     L_WRIST,
@@ -33,14 +34,14 @@ def person(seed: int, size_px: float, closed: float, zoom: int = 1) -> Pose:
     """A random body with hands that go on in the arms' directions."""
     body = np.array(random_body(seed))
     body[:, :2] *= zoom
-    hands = []
+    both = []
     for wrist, elbow in ((L_WRIST, L_ELBOW), (R_WRIST, R_ELBOW)):
         rng = np.random.default_rng(seed + wrist)
         arm = body[wrist, :2] - body[elbow, :2]
         turn = math.atan2(arm[0], -arm[1]) + rng.uniform(-0.7, 0.7)
         root = body[wrist, :2] + rng.uniform(-3, 3, 2)
-        hands.append(hand_points(2 * seed + wrist, root, turn, size_px, closed))
-    return Pose(body, *hands)
+        both.append(hand_points(2 * seed + wrist, root, turn, size_px, closed))
+    return Pose(body, *both)
 
 
 def largest(picture: Frame) -> Pose:
@@ -157,6 +158,18 @@ def test_dropping_a_joint_keeps_the_hands() -> None:
         poses.append(Pose(body, left_hand=np.ones((21, 3))))
     kept = drop_outliers(poses)
     assert not kept[2].confidence[R_WRIST] and kept[2].left_hand is not None
+
+
+def test_blue_areas_are_no_hands_and_are_not_weighed(monkeypatch: pytest.MonkeyPatch) -> None:
+    body = np.array(random_body(4))
+    picture = draw_pose(Pose(body), SIDE, SIDE)
+    x, y = body[R_WRIST, :2].astype(int)
+    area = picture[y : y + 90, max(x - 80, 0) : x + 80]
+    area[~area.any(axis=2)] = (0, 0, 255)
+    monkeypatch.setattr(hands, "_Lines", None)  # whoever weighs dots fails
+    assert read_hands(picture, body, 4.0) == (None, None)
+    monkeypatch.undo()
+    assert read_hands(draw_pose(person(4, 80, OPEN), SIDE, SIDE), body, 13.0) == (None, None)
 
 
 @settings(max_examples=20, deadline=None)

@@ -95,4 +95,4 @@ def test_white_things_that_are_no_face_do_no_harm(size: tuple[int, int]) -> None
     picture = draw_pose(drawn, SIDE, SIDE)
     x, y = drawn.xy[NOSE].astype(int)
     picture[y - 15 - size[1] : y - 15, x - size[0] // 2 : x + size[0] // 2] = 255
-    assert off(read_one(picture), drawn).max() <= 3
+    assert off(read_one(picture), drawn).max() <= 4
