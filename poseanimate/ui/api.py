@@ -111,6 +111,8 @@ class Api:
         end_s: float = 0.0,
         stride: int = 1,
         fps: float = 0.0,
+        rotate: int = 0,
+        repair: bool = False,
         sound: bool = True,
         anyway: bool = False,
     ) -> tuple[ApiFile | None, ApiProgress | ApiFigures]:
@@ -128,6 +130,8 @@ class Api:
             end_s: where it ends, in seconds; 0: at the motion's end.
             stride: every nth frame of it is used, from 1.
             fps: frames per second of keypoints or of a motion that ships with the program; 0: its own.
+            rotate: degrees by which the motion is turned clockwise: 0, 90, 180 or 270.
+            repair: whether left and right are swapped back, and joints that jump away dropped.
             sound: whether a clip that shows a whole video, once, has its sound.
             anyway: also animate a picture that the models weren't made for, such as a photograph with the demo models.
 
@@ -138,8 +142,8 @@ class Api:
             raise _error(message)
         with _sentences():
             how = _settings(preset, settings)
-            choice = _choice(motion, motion_file, start_s, end_s, stride, fps)
-            choice = replace(choice, sound=sound is True)
+            choice = _choice(motion, motion_file, start_s, end_s, stride, fps, rotate)
+            choice = replace(choice, repair=repair is True, sound=sound is True)
             character = self.handlers.inputs.load_character(_path("picture", picture), joints)
             prompt = _text("prompt", prompt)
             if anyway is not True:
@@ -170,6 +174,8 @@ class Api:
         end_s: float = 0.0,
         stride: int = 1,
         fps: float = 0.0,
+        rotate: int = 0,
+        repair: bool = False,
     ) -> tuple[ApiFile | None, list[ApiFinding]]:
         """Fits a motion to the character of a picture and says how well it fits; no diffusion model is used.
 
@@ -184,13 +190,16 @@ class Api:
             end_s: where it ends, in seconds; 0: at the motion's end.
             stride: every nth frame of it is used, from 1.
             fps: frames per second of keypoints or of a motion that ships with the program; 0: its own.
+            rotate: degrees by which the motion is turned clockwise: 0, 90, 180 or 270.
+            repair: whether left and right are swapped back, and joints that jump away dropped.
 
         Returns:
             skeletons over the picture (GIF), and findings; while people are detected in a video, neither.
         """
         with _sentences():
             how = _settings(preset, settings)
-            choice = _choice(motion, motion_file, start_s, end_s, stride, fps)
+            choice = _choice(motion, motion_file, start_s, end_s, stride, fps, rotate)
+            choice = replace(choice, repair=repair is True)
             character = self.handlers.inputs.load_character(_path("picture", picture), joints)
             chosen = yield from self._looked_through(choice)
             alignment = self.handlers.engine.align(character, chosen, how)
@@ -259,7 +268,7 @@ def _text(what: str, value: Any) -> str:
 
 
 def _choice(
-    motion: Any, file: Any, start_s: Any, end_s: Any, stride: Any, fps: Any
+    motion: Any, file: Any, start_s: Any, end_s: Any, stride: Any, fps: Any, rotate: Any
 ) -> MotionChoice:
     start_s, end_s = _number("start_s", start_s), _number("end_s", end_s) or None
     stride = _number("stride", stride, least=1)
@@ -271,7 +280,10 @@ def _choice(
         name = _text("motion", motion)
         load_preset(name)  # raises for other names: a path would be opened
     fps = _number("fps", fps) or None
-    return MotionChoice(name, start_s, end_s, int(stride), fps=fps)
+    rotate = _number("rotate", rotate)
+    if rotate % 90:
+        raise MotionError(f"The rotation is {rotate:g} degrees.", "Give 0, 90, 180 or 270.")
+    return MotionChoice(name, start_s, end_s, int(stride), int(rotate) % 360, fps=fps)
 
 
 def _number(name: str, value: Any, least: int = 0) -> float:

@@ -532,6 +532,8 @@ def test_a_setting_that_cannot_be_begins_no_run(
         ("stride", [1], "Give a number"),
         ("fps", 10**400, "Give a number"),
         ("fps", 1000, "0.1 to 240"),
+        ("rotate", 45, "Give 0, 90, 180 or 270"),
+        ("rotate", -90, "Give a number"),
     ],
     ids=lambda value: repr(value)[:20],
 )

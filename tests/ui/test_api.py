@@ -11,6 +11,7 @@ from pathlib import Path
 import gradio as gr
 import pytest
 from gradio.utils import get_function_description
+from helpers.media import ffmpeg
 from helpers.scripted import Scripted
 from helpers.tiny import OtherWorld, scene_at_ease, tiny_models
 from PIL import Image
@@ -18,6 +19,8 @@ from PIL import Image
 from poseanimate.animator import Animator
 from poseanimate.cli.arguments import add_serving
 from poseanimate.cli.main import main
+from poseanimate.media import read_sound, write_clip
+from poseanimate.poses.motion import load_preset
 from poseanimate.ui import page
 from poseanimate.ui.api import Api
 from poseanimate.ui.handlers import Handlers
@@ -78,6 +81,43 @@ def test_programs_insist_on_a_picture_that_the_models_do_not_paint(tmp_path: Pat
             list(api.animate(gr.Request(session_hash="a"), upload, anyway=anyway, **how))
     *_, (clip, _) = api.animate(gr.Request(session_hash="a"), upload, anyway=True, **how)
     assert clip is not None
+
+
+def uploaded(path: Path) -> dict[str, object]:
+    return {"path": str(path), "meta": {"_type": "gradio.FileData"}}
+
+
+def test_what_a_finding_names_can_be_asked_for(tmp_path: Path) -> None:
+    Image.fromarray(scene_at_ease().picture).save(tmp_path / "who.png")
+    (tmp_path / "lying.json").write_text(load_preset("walk").rotated(270).to_json())
+    job = {"picture": uploaded(tmp_path / "who.png"), "settings": {"frames": 8}}
+    job["motion_file"] = uploaded(tmp_path / "lying.json")
+    api = Api(Handlers(Animator(tiny_models())))
+    (_, lying), *_ = api.align(**job)
+    (turn,) = [each["fix"] for each in lying if "rotate" in each["fix"]]
+    assert turn == {"rotate": 90}
+    (_, standing), *_ = api.align(**job, **turn)
+    assert not any("rotate" in each["fix"] for each in standing)
+
+
+def test_programs_choose_rate_and_sound(tmp_path: Path) -> None:
+    Image.fromarray(scene_at_ease().picture).save(tmp_path / "who.png")
+    write_clip([scene_at_ease().picture] * 3, tmp_path / "silent.mp4", 10)
+    tone = ("-f", "lavfi", "-i", "sine=d=0.3", "-i", tmp_path / "silent.mp4")
+    ffmpeg(*tone, "-c:v", "copy", tmp_path / "dance.mp4")
+    api = Api(Handlers(Animator(tiny_models())))
+
+    def animate(**how: object) -> tuple[bool, float]:
+        settings = {"frames": 6, "num_inference_steps": 2, "transition_frames": 2}
+        job = {"picture": uploaded(tmp_path / "who.png"), "settings": settings, **how}
+        answers = api.animate(gr.Request(session_hash="a"), **job)
+        clip, figures = next(answer for answer in answers if answer[0])
+        return read_sound(Path(clip["path"])) is not None, figures["fps"]
+
+    dance = uploaded(tmp_path / "dance.mp4")
+    assert animate(motion_file=dance) == (True, 10)
+    assert animate(motion_file=dance, sound=False) == (False, 10)
+    assert animate(motion="wave", fps=24) == (False, 24)
 
 
 def test_programs_wait_for_the_turn_of_the_page(demo: gr.Blocks) -> None:
