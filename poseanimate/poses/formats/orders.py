@@ -26,7 +26,7 @@ ABSENT = -2
 
 # A file is in the less usual of two orders if its bones are then at most this times as long. Read in their own order
 # the preset motions' bones are 0.4 to 0.64 times as long as in the other, and read in a wrong one over 1.3 times.
-_MUCH_SHORTER = 0.8
+_MUCH_SHORTER = 0.7
 
 
 @dataclass(frozen=True)
