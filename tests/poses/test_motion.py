@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from helpers.people import person
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -81,10 +82,14 @@ def test_fractions_are_multiplied_by_the_canvas() -> None:
 
 
 def test_body_25_becomes_18_joints() -> None:
-    numbers = [v for i in range(25) for v in (10.0 * i, 5.0, 1.0)]
-    pose = Motion.from_json(document([frame(numbers)]), "25").poses[0]
-    # nose, neck, arms; then BODY_25's 8 is the middle of the hips, which 18 joints do not have.
-    assert pose.xy[:, 0].tolist() == [10.0 * i for i in (*range(8), *range(9, 19))]
+    # nose, neck, arms; then BODY_25's 8 is the middle of the hips, which 18 joints do not have
+    wanted = person().body
+    points = np.ones((25, 3))
+    points[[*range(8), *range(9, 19)]] = wanted
+    points[8, :2] = wanted[[8, 11], :2].mean(axis=0)
+    points[19:, :2] = wanted[[13, 13, 13, 10, 10, 10], :2]
+    pose = Motion.from_json(document([frame(points.ravel().tolist())]), "25").poses[0]
+    np.testing.assert_allclose(pose.body, wanted)
 
 
 def test_the_largest_person_of_a_frame_is_taken() -> None:
