@@ -75,13 +75,23 @@ SHORTEST_SKIRT, LONGEST_SKIRT = 0.4, 1.9  # in thigh lengths
 class Part:
     """A part of the figure.
 
-    layer: (H, W, 4) uint8, RGB multiplied by alpha, and alpha. joints: that place it. radius: half its width, px.
+    joints: that place it. radius: half its width, px.
+    layer: (h, w, 4) uint8, RGB multiplied by alpha, and alpha. left, top: where that lies in the picture, px.
     """
 
     name: str
     joints: tuple[int, ...]
     radius: float
     layer: Picture
+    left: int = 0
+    top: int = 0
+
+    def over(self, height: int, width: int) -> Picture:
+        """(height, width, 4): the layer in a picture of this size."""
+        framed = np.zeros((height + 2, width + 2, 4), np.uint8)  # the clear pixel may lie outside
+        h, w = self.layer.shape[:2]
+        framed[self.top + 1 : self.top + 1 + h, self.left + 1 : self.left + 1 + w] = self.layer
+        return framed[1:-1, 1:-1]
 
 
 def cut(picture: Picture, mask: Plane, pose: Pose) -> dict[str, Part]:
@@ -237,7 +247,7 @@ class _Cut:
 
     def _completed(self, torso: Part) -> Part:
         """The torso with what the arms hide of it filled in."""
-        whole, alpha = self._trunk(0.0), torso.layer[..., 3]
+        whole, alpha = self._trunk(0.0), torso.over(*self.mask.shape)[..., 3]
         if whole is None:
             return torso
         hidden, known = whole & (alpha < 128) & (self.mask > 0.5), alpha > 250
@@ -252,10 +262,19 @@ class _Cut:
         filled = self.picture.copy()
         filled[box] = np.where(hidden[box][..., None], colours, self.picture[box])
         share = np.maximum(alpha / np.float32(255), hidden * self.mask)
-        return Part(torso.name, torso.joints, torso.radius, _layer(filled, share))
+        return self._cropped(torso.name, torso.joints, filled, share)
 
     def _part(self, name: str, joints: tuple[int, ...], own: Plane) -> Part:
-        return Part(name, joints, self.radii.get(name, 0.0), _layer(self.picture, own * self.mask))
+        return self._cropped(name, joints, self.picture, own * self.mask)
+
+    def _cropped(self, name: str, joints: tuple[int, ...], picture: Picture, alpha: Plane) -> Part:
+        """A part of the picture's pixels, with a clear pixel around it."""
+        left, top, width, height = cv2.boundingRect((alpha > 1 / 512).astype(np.uint8))
+        box = np.s_[top : top + height, left : left + width]
+        layer = np.dstack([picture[box] * alpha[box][..., None], 255 * alpha[box]]).round()
+        clear = cv2.copyMakeBorder(layer.astype(np.uint8), 1, 1, 1, 1, cv2.BORDER_CONSTANT)
+        radius = self.radii.get(name, 0.0)
+        return Part(name, joints, radius, np.asarray(clear, np.uint8), left - 1, top - 1)
 
     def _sample(self, plane: Plane, point: FloatArray) -> float:
         height, width = plane.shape
@@ -282,7 +301,3 @@ def _distance(inside: BoolArray) -> Plane:
 
 def _unit(bone: FloatArray) -> FloatArray:
     return np.asarray(bone / max(float(np.linalg.norm(bone)), 1e-6))
-
-
-def _layer(picture: Picture, alpha: Plane) -> Picture:
-    return np.asarray(np.dstack([picture * alpha[..., None], 255 * alpha]).round(), np.uint8)

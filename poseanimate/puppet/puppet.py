@@ -77,9 +77,11 @@ class Puppet:
             _draw_bone(canvas, part, source, target, scale)
         elif part.name == HEAD and self.head is not None and head is not None:
             back = self.head.back_from(head, scale, width, height)
-            _lay_over(canvas, _look_up(part.layer, back))
+            _lay_over(canvas, _look_up(part, back))
         elif used:
-            matrix = fit_affine(pose.xy[used], self.pose.xy[used], *STIFFNESS[part.name])
+            corner = np.array([part.left, part.top])
+            source = self.pose.xy[used] - corner
+            matrix = fit_affine(pose.xy[used], source, *STIFFNESS[part.name])
             flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
             warped = cv2.warpAffine(part.layer, matrix, (width, height), flags=flags)
             _lay_over(canvas, np.asarray(warped, np.uint8))
@@ -98,7 +100,7 @@ def _draw_bone(
     columns, rows = (np.arange(*ends, dtype=np.float32) for ends in ((left, right), (top, bottom)))
     grid = np.stack(np.meshgrid(columns, rows), -1)
     back = along_bone(grid, (source[0], source[1]), (target[0], target[1]), scale)
-    warped = _look_up(part.layer, back)
+    warped = _look_up(part, back)
     _lay_over(canvas[top:bottom, left:right], warped)
 
 
@@ -142,10 +144,10 @@ def facing(pose: Pose) -> float:
     return float(np.clip((xy[NOSE] - middle) @ (across / width) / max(spread, 1e-6), -1, 1))
 
 
-def _look_up(layer: Picture, back: Map) -> Picture:
-    """The layer's pixels at points (h, w, 2); outside it there are none."""
-    x, y = np.ascontiguousarray(back[..., 0]), np.ascontiguousarray(back[..., 1])
-    return np.asarray(cv2.remap(layer, x, y, cv2.INTER_LINEAR), np.uint8)
+def _look_up(part: Part, back: Map) -> Picture:
+    """The part's pixels at points (h, w, 2) of the picture; outside it there are none."""
+    x, y = back[..., 0] - np.float32(part.left), back[..., 1] - np.float32(part.top)
+    return np.asarray(cv2.remap(part.layer, x, y, cv2.INTER_LINEAR), np.uint8)
 
 
 def _lay_over(canvas: NDArray[np.float32], layer: Picture) -> None:

@@ -124,7 +124,7 @@ def test_two_joints_are_enough_for_a_part() -> None:
     body[[2, 3]] = seen.pose.body[[2, 3]]
     found = cut(seen.picture, seen.mask, Pose(body))
     assert list(found) == ["right upper arm"]
-    assert np.array_equal(found["right upper arm"].layer[..., 3] > 127, seen.mask > 0.5)
+    assert np.array_equal(found["right upper arm"].over(SIDE, SIDE)[..., 3] > 127, seen.mask > 0.5)
     assert cut(seen.picture, seen.mask, Pose.absent()) == {}
 
 
@@ -134,7 +134,8 @@ def test_two_joints_are_enough_for_a_part() -> None:
 def test_parts_together_are_the_figure() -> None:
     for index in range(4):
         _, seen, puppet = source(index)
-        whole = np.max([part.layer[..., 3] for part in puppet.parts.values()], axis=0)
+        alphas = [part.over(SIDE, SIDE)[..., 3] for part in puppet.parts.values()]
+        whole = np.max(alphas, axis=0)
         assert overlap(whole > 127, seen.mask > 0.5) > 0.985
         assert {*LIMBS, HEAD, TORSO, THROAT} <= puppet.parts.keys()
 
@@ -146,7 +147,7 @@ def test_each_limb_holds_its_own_bones() -> None:
             x, y = (
                 (seen.pose.xy[start] * (1 - share) + seen.pose.xy[end] * share).round().astype(int)
             )
-            assert puppet.parts[name].layer[y, x, 3] > 200, name
+            assert puppet.parts[name].over(SIDE, SIDE)[y, x, 3] > 200, name
 
 
 def test_skirts_hang_over_both_legs_and_trousers_do_not() -> None:
