@@ -21,13 +21,14 @@ from gradio_client.utils import is_file_obj_with_meta
 
 from poseanimate.errors import MotionError, PoseAnimateError, SettingsError
 from poseanimate.events import Returning, Stage, Step
+from poseanimate.inputs.aligner import MAX_DRAFT_SIDE
 from poseanimate.poses.motion import Motion, load_preset, preset_names
 from poseanimate.poses.pata import Alignment
 from poseanimate.settings import Settings
 from poseanimate.ui import texts
 from poseanimate.ui.handlers import Handlers
 from poseanimate.ui.input_cache import MotionChoice
-from poseanimate.ui.previews import draw_alignment
+from poseanimate.ui.previews import draw_alignment, draw_draft
 from poseanimate.ui.run_view import RunView
 
 _log = logging.getLogger(__name__)
@@ -208,6 +209,54 @@ class Api:
                     _file(draw_alignment(character, alignment, Path(folder))),
                     _findings(alignment),
                 )
+
+    def draft(  # type: ignore[misc]  # a generator
+        self,
+        picture: ApiFile,
+        motion: str = "walk",
+        motion_file: ApiFile = None,  # type: ignore[assignment]
+        preset: str = "fast",
+        settings: Overrides = {},  # noqa: B006  as above
+        joints: str = "",
+        start_s: float = 0.0,
+        end_s: float = 0.0,
+        stride: int = 1,
+        fps: float = 0.0,
+        rotate: int = 0,
+        repair: bool = False,
+    ) -> tuple[ApiFile | None, list[ApiFinding]]:
+        """Moves the character itself, cut out of the picture limb by limb; no diffusion model is used.
+
+        Args:
+            picture: PNG, JPEG, WebP, HEIC, AVIF, GIF, BMP or TIFF with one character in it.
+            motion: the name of a motion that ships with the program; `motions` lists them.
+            motion_file: a video (MP4, WebM, MOV, GIF) or OpenPose keypoints (JSON), used instead of `motion`.
+            preset: the settings to start from: fast, balanced, paper, or a baseline's name.
+            settings: what differs from the preset, by name, such as {"frames": 24}.
+            joints: OpenPose keypoints (JSON text) of the people in the picture, the character first; empty: found.
+            start_s: where the part of the motion that is used begins, in seconds, from 0.
+            end_s: where it ends, in seconds; 0: at the motion's end.
+            stride: every nth frame of it is used, from 1.
+            fps: frames per second of keypoints or of a motion that ships with the program; 0: its own.
+            rotate: degrees by which the motion is turned clockwise: 0, 90, 180 or 270.
+            repair: whether left and right are swapped back, and joints that jump away dropped.
+
+        Returns:
+            the draft (MP4) and findings; no draft while people are detected, nor for a motion with errors.
+        """
+        with _sentences():
+            how = _settings(preset, settings)
+            choice = _choice(motion, motion_file, start_s, end_s, stride, fps, rotate)
+            choice = replace(choice, repair=repair is True)
+            path = _path("picture", picture)
+            chosen = yield from self._looked_through(choice)
+            character, puppet = self.handlers.inputs.cut_out(path, joints, MAX_DRAFT_SIDE)
+            alignment = self.handlers.engine.align(character, chosen, how)
+            with TemporaryDirectory(prefix="poseanimate-") as folder:
+                made = None
+                if not alignment.errors:
+                    made = draw_draft(character, puppet, alignment, Path(folder) / "draft.mp4")
+                yield _file(made), _findings(alignment)
 
     def motions(self) -> list[PresetMotion]:
         """Lists the motions that ship with the program.

@@ -163,7 +163,7 @@ class InputCache:
         self.engine = engine
         self.find_people = lru_cache(maxsize=MAX_ENTRIES)(self._find_people)
         self._character = lru_cache(maxsize=MAX_ENTRIES)(self._find_character)
-        self._draft = lru_cache(maxsize=MAX_ENTRIES)(self._cut_out)
+        self._draft = lru_cache(maxsize=MAX_ENTRIES)(self.cut_out)
         self._motions: OrderedDict[MotionChoice, FoundMotion] = OrderedDict()
         self._seen_people = SeenPeople()
         self._lock = threading.Lock()
@@ -180,8 +180,8 @@ class InputCache:
         return self._character(self.require_path(picture), joints or "")
 
     def load_draft(self, picture: str | None, joints: str = "") -> tuple[Character, Puppet]:
-        """The character on a draft's canvas, and cut out; errors as above."""
-        return self._draft(self.require_path(picture), joints or "")
+        """The character on the canvas of the page's drafts, and cut out; errors as above."""
+        return self._draft(self.require_path(picture), joints or "", DRAFT_SIDE_PX)
 
     @staticmethod
     def require_path(picture: str | None) -> str:
@@ -205,9 +205,12 @@ class InputCache:
         height, width = pixels.shape[:2]
         return place_character(pixels, read_people(joints, width, height), self.engine)
 
-    def _cut_out(self, path: str, joints: str) -> tuple[Character, Puppet]:
+    def cut_out(self, path: str, joints: str, side: int) -> tuple[Character, Puppet]:
+        """The character at the picture's own size, up to the area of a square with this side in pixels, and cut out."""
+        if not os.path.isfile(path):
+            raise PictureError("The picture isn't there any more.", texts.UPLOAD_AGAIN)
         picture = rgb_over_white(load_picture(Path(path)))
-        area_side = min(math.sqrt(picture.width * picture.height), DRAFT_SIDE_PX)
+        area_side = min(math.sqrt(picture.width * picture.height), side)
         size = fit_size(picture.width, picture.height, area_side, 2)
         pixels = np.asarray(picture.resize(size, Image.Resampling.LANCZOS))
         people = read_people(joints, *size) if joints else self.engine.detect(pixels)

@@ -248,6 +248,7 @@ def _answer_programs(api: Api) -> None:
     """The public endpoints share the queues of the page's own events, which are private."""
     gr.api(api.animate, **DIFFUSION)
     gr.api(api.align, **POSES)
+    gr.api(api.draft, **POSES)
     gr.api(api.motions)
 
 

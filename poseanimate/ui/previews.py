@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -30,6 +31,7 @@ from poseanimate.poses import overlay
 from poseanimate.poses.motion import Motion
 from poseanimate.poses.pata import Alignment
 from poseanimate.poses.skeleton import JOINT_NAMES, Pose, draw_pose
+from poseanimate.puppet.puppet import Puppet
 from poseanimate.settings import Settings
 from poseanimate.ui import joints as editor
 from poseanimate.ui import player, texts
@@ -174,10 +176,7 @@ class PreviewHandlers:
         """The character cut out and moved, as a GIF; returns the file."""
         character, puppet = self.inputs.load_draft(picture, joints)
         alignment = self.engine.align(character, motion, settings)
-        frames = [character.picture, *(puppet.frame(pose) for pose in alignment.poses[1:])]
-        path = folder / "draft.gif"
-        write_clip(frames, path, min(alignment.fps, GIF_MAX_FPS))
-        return str(path)
+        return draw_draft(character, puppet, alignment, folder / "draft.gif")
 
     def timeline(self, *values: Any) -> dict[str, Any]:
         """A file's motion frame by frame, with no part chosen yet; empty without a motion.
@@ -268,6 +267,14 @@ def draw_alignment(
     else:
         pictures = overlay.frames(character.picture, alignment)
         write_clip(pictures, path, min(alignment.fps, GIF_MAX_FPS))
+    return str(path)
+
+
+def draw_draft(character: Character, puppet: Puppet, alignment: Alignment, path: Path) -> str:
+    """The character cut out and moved, as a clip (.gif, .mp4, …); frame 0 is the picture. Returns the file."""
+    frames = [character.picture, *(puppet.frame(pose) for pose in alignment.poses[1:])]
+    most = GIF_MAX_FPS if path.suffix == ".gif" else math.inf
+    write_clip(frames, path, min(alignment.fps, most))
     return str(path)
 
 

@@ -119,6 +119,13 @@ def test_a_file_goes_before_a_motions_name_and_its_part_is_used(client: Client) 
     assert frames_and_fps(clip) == (figures["frames"], figures["fps"]) == (5, 12 / 3)
 
 
+def test_a_draft_moves_the_picture_at_its_own_size(client: Client) -> None:
+    job = {"picture": handle_file(PICTURE), "motion": "wave", "settings": {"frames": 8}}
+    clip, findings = client.predict(**job, api_name="/draft")
+    assert frames_and_fps(clip) == (8, 12)
+    assert all(each["severity"] != "error" for each in findings)
+
+
 def test_a_client_that_leaves_stops_its_run(app: App, client: Client) -> None:
     app.animator.closed.clear()
     hours = {"frames": 240, "num_inference_steps": 200}
@@ -153,7 +160,7 @@ def used(app: App, tool: str, **arguments: Any) -> tuple[bool, str]:
 
 def test_tools_are_the_endpoints_with_their_help(app: App) -> None:
     tools = {each["name"]: each for each in asked(app, "tools/list")["tools"]}
-    assert list(tools) == ["animate", "align", "motions"]
+    assert list(tools) == ["animate", "align", "draft", "motions"]
     for tool in tools.values():
         assert tool["description"]
         assert all(each["description"] for each in tool["inputSchema"]["properties"].values())

@@ -25,7 +25,7 @@ from poseanimate.ui import page
 from poseanimate.ui.api import Api
 from poseanimate.ui.handlers import Handlers
 
-ENDPOINTS = ("animate", "align", "motions")
+ENDPOINTS = ("animate", "align", "draft", "motions")
 DOCUMENT = Path(__file__).parents[2] / "docs" / "api.md"
 
 
@@ -46,7 +46,7 @@ def rows(demo: gr.Blocks, endpoint: str) -> list[str]:
     return found
 
 
-def test_three_endpoints_are_public_and_all_of_them_is_typed_and_explained(
+def test_four_endpoints_are_public_and_all_of_them_is_typed_and_explained(
     demo: gr.Blocks,
 ) -> None:
     api = demo.get_api_info()
@@ -66,6 +66,7 @@ def test_the_document_lists_what_the_endpoints_say_of_themselves(demo: gr.Blocks
 
 def test_what_is_aligned_can_be_animated_with_the_same_arguments(demo: gr.Blocks) -> None:
     of_clips = ("| `prompt`", "| `sound`", "| `anyway`")
+    assert rows(demo, "draft") == rows(demo, "align")
     assert rows(demo, "align") == [
         row for row in rows(demo, "animate") if not row.startswith(of_clips)
     ]
@@ -123,7 +124,7 @@ def test_programs_choose_rate_and_sound(tmp_path: Path) -> None:
 def test_programs_wait_for_the_turn_of_the_page(demo: gr.Blocks) -> None:
     queues = {fn.api_name: (fn.concurrency_id, fn.concurrency_limit) for fn in demo.fns.values()}
     assert queues["animate"] == queues["generate"] == queues["compare"] == ("diffusion", 1)
-    assert queues["align"] == queues["fit"] == ("poses", 1)
+    assert queues["align"] == queues["draft"] == queues["fit"] == ("poses", 1)
 
 
 @pytest.mark.parametrize("version", [None, "2.3.0"])
