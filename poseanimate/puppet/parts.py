@@ -64,6 +64,7 @@ BELOW, FLARE = (
 # in half-widths
 HAND, HAND_WIDTH = 1.0, 1.7  # how far a hand or foot reaches, and how wide it is
 FAR, STEEP = 2.0, 4.0  # from here on a pixel is hardly a limb's
+PALM = 0.45  # how far a hand or foot reaches, in lengths of forearm or shin
 OVERLAP = 1.15  # around a joint, what belongs to both bones
 NECK_WIDTH = 0.5  # of the head's
 SKIRT_WIDTH = 0.32  # how far cloth hangs out beside both thighs at least, in torso lengths
@@ -155,7 +156,7 @@ class _Cut:
             radius = max((radius if radius < WIDEST[kind] else TYPICAL[kind]) * self.unit, 1.0)
             away = to_segment(self.grid, a, b) / radius
             if end in TIPS:
-                tip = b + HAND * radius * _unit(b - a)
+                tip = b + max(HAND * radius, PALM * float(np.linalg.norm(b - a))) * _unit(b - a)
                 away = np.minimum(away, to_segment(self.grid, b, tip) / (HAND_WIDTH * radius))
             self.joints[name], self.radii[name] = (start, end), radius
             self.away[name] = away + STEEP * np.maximum(away - FAR, 0)
