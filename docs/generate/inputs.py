@@ -151,6 +151,7 @@ def _format(rows: list[Row]) -> Iterator[str]:
     yield "# What was understood of each file"
     yield ""
     yield "Written by `docs/generate/inputs.py`; the files stand for public reports, and aren't part of the project."
+    yield "Milliseconds include reading; other work may have shared the cores."
     yield ""
     yield "| file | kind | understood | joints | ms |"
     yield "|---|---|---|---|---:|"
