@@ -65,6 +65,8 @@ BELOW, FLARE = (
 HAND, HAND_WIDTH = 1.0, 1.7  # how far a hand or foot reaches, and how wide it is
 FAR, STEEP = 2.0, 4.0  # from here on a pixel is hardly a limb's
 PALM = 0.45  # how far a hand or foot reaches, in lengths of forearm or shin
+BESIDE = 0.3  # how far beside the trunk, in torso lengths, pixels of the torso say how wide it is
+CROTCH = 0.45  # how far below the hips, in thigh lengths, the trunk keeps the legs together
 OVERLAP = 1.15  # around a joint, what belongs to both bones
 NECK_WIDTH = 0.5  # of the head's
 SKIRT_WIDTH = 0.32  # how far cloth hangs out beside both thighs at least, in torso lengths
@@ -76,7 +78,7 @@ SHORTEST_SKIRT, LONGEST_SKIRT = 0.4, 1.9  # in thigh lengths
 class Part:
     """A part of the figure.
 
-    joints: that place it. radius: half its width, px.
+    joints: that place it. radius: half its width, px. reach: how far its pixels lie from its bone, px.
     layer: (h, w, 4) uint8, RGB multiplied by alpha, and alpha. left, top: where that lies in the picture, px.
     """
 
@@ -86,6 +88,7 @@ class Part:
     layer: Picture
     left: int = 0
     top: int = 0
+    reach: float = 0.0
 
     def over(self, height: int, width: int) -> Picture:
         """(height, width, 4): the layer in a picture of this size."""
@@ -141,8 +144,8 @@ class _Cut:
             around = to_segment(self.grid, self.xy[NECK], self._face())
             own = np.clip(self.radii[THROAT] - around + 0.5, 0, 1)
             found[THROAT] = self._part(THROAT, (NECK,), own)
-        if TORSO in found:
-            found[TORSO] = self._completed(found[TORSO])
+        arms = [number for number, name in enumerate(names) if name.endswith("arm")]
+        self._complete(found, np.isin(nearest, arms))
         return found
 
     def _measure_limbs(self) -> None:
@@ -246,15 +249,28 @@ class _Cut:
         ends = np.clip(t + 0.15 * thigh + 0.5, 0, 1) * np.clip(length * thigh - t + 0.5, 0, 1)
         return np.asarray(ends, np.float32)
 
-    def _completed(self, torso: Part) -> Part:
-        """The torso with what the arms hide of it filled in."""
-        whole, alpha = self._trunk(0.0), torso.over(*self.mask.shape)[..., 3]
-        if whole is None:
-            return torso
-        hidden, known = whole & (alpha < 128) & (self.mask > 0.5), alpha > 250
+    def _complete(self, found: dict[str, Part], arms: BoolArray) -> None:
+        """Fills in what the arms hide of torso and thighs, and lets the torso keep the crotch together."""
+        body = self._trunk(0.0)
+        if TORSO in found and body is not None:
+            share = np.maximum(self._share(found[TORSO]), self._crotch() * self.mask)
+            near = _distance(~body) < BESIDE * self.unit
+            whole = _hull(near & (share > 0.5) | body)
+            found[TORSO] = self._filled_in(found[TORSO], share, whole)
+        for name in ("right thigh", "left thigh"):
+            if name in found:
+                share = self._share(found[name])
+                found[name] = self._filled_in(found[name], share, _hull(share > 0.5) & arms)
+
+    def _share(self, part: Part) -> Plane:
+        return np.asarray(part.over(*self.mask.shape)[..., 3] / np.float32(255))
+
+    def _filled_in(self, part: Part, share: Plane, whole: BoolArray) -> Part:
+        """A part with this share of the picture's pixels, and what is missing of `whole` in the colours around it."""
+        hidden, known = whole & (share < 0.5) & (self.mask > 0.5), share > 0.98
         if not hidden.any() or not known.any():
-            return torso
-        left, top, width, height = cv2.boundingRect((whole | known).astype(np.uint8))
+            return self._cropped(part.name, part.joints, self.picture, share)
+        left, top, width, height = cv2.boundingRect((hidden | known).astype(np.uint8))
         box = np.s_[top : top + height, left : left + width]
         missing = (~known[box]).astype(np.uint8)
         colours = cv2.inpaint(
@@ -262,8 +278,17 @@ class _Cut:
         )
         filled = self.picture.copy()
         filled[box] = np.where(hidden[box][..., None], colours, self.picture[box])
-        share = np.maximum(alpha / np.float32(255), hidden * self.mask)
-        return self._cropped(torso.name, torso.joints, filled, share)
+        share = np.maximum(share, hidden * self.mask)
+        return self._cropped(part.name, part.joints, filled, share)
+
+    def _crotch(self) -> Plane:
+        """(H, W): 1 between both thighs, where they hang together; all 0 where a knee isn't seen."""
+        found = np.zeros(self.mask.shape, np.uint8)
+        if self.seen[list(CLOTH_JOINTS)].all():
+            hips, knees = self.xy[[R_HIP, L_HIP]], self.xy[[R_KNEE, L_KNEE]]
+            tip = hips.mean(axis=0) + CROTCH * (knees - hips).mean(axis=0)
+            cv2.fillConvexPoly(found, np.round([*hips, tip]).astype(np.int32), 1)
+        return np.asarray(found, np.float32)
 
     def _part(self, name: str, joints: tuple[int, ...], own: Plane) -> Part:
         return self._cropped(name, joints, self.picture, own * self.mask)
@@ -274,8 +299,13 @@ class _Cut:
         box = np.s_[top : top + height, left : left + width]
         layer = np.dstack([picture[box] * alpha[box][..., None], 255 * alpha[box]]).round()
         clear = cv2.copyMakeBorder(layer.astype(np.uint8), 1, 1, 1, 1, cv2.BORDER_CONSTANT)
+        reach = 0.0
+        if name in LIMBS or name == THROAT:
+            ends = self.xy[joints[0]], self.xy[joints[1]] if name in LIMBS else self._face()
+            away = to_segment(self.grid[box], *ends)[alpha[box] > 1 / 512]
+            reach = float(away.max(initial=0.0)) + 1
         radius = self.radii.get(name, 0.0)
-        return Part(name, joints, radius, np.asarray(clear, np.uint8), left - 1, top - 1)
+        return Part(name, joints, radius, np.asarray(clear, np.uint8), left - 1, top - 1, reach)
 
     def _sample(self, plane: Plane, point: FloatArray) -> float:
         height, width = plane.shape
@@ -291,6 +321,16 @@ def to_segment(points: Plane, start: FloatArray, end: FloatArray) -> Plane:
     if length > 0:
         offset = offset - np.clip((offset @ bone) / np.float32(length), 0, 1)[..., None] * bone
     return np.asarray(np.hypot(offset[..., 0], offset[..., 1]), np.float32)
+
+
+def _hull(area: BoolArray) -> BoolArray:
+    """(H, W): the convex hull of what is inside."""
+    whole = np.zeros(area.shape, np.uint8)
+    rows, columns = np.nonzero(area)
+    if len(rows):
+        points = np.column_stack([columns, rows]).astype(np.int32)
+        cv2.fillConvexPoly(whole, cv2.convexHull(points), 1)
+    return whole > 0
 
 
 def _distance(inside: BoolArray) -> Plane:

@@ -16,7 +16,6 @@ from poseanimate.puppet.parts import CLOTH, HEAD, LIMBS, THROAT, TORSO, Part, Pi
 
 TURNED = 0.25
 STIFFNESS = {TORSO: (0.02, 0.5), CLOTH: (0.02, 0.4), HEAD: (1.0, 0.75)}  # see `fit_affine`
-REACH = 3.5  # half-widths around a limb's bones that are drawn
 
 
 class Puppet:
@@ -91,7 +90,7 @@ def _draw_bone(
     canvas: NDArray[np.float32], part: Part, source: FloatArray, target: FloatArray, scale: float
 ) -> None:
     height, width = canvas.shape[:2]
-    reach = REACH * part.radius * scale
+    reach = part.reach * scale
     left, top = np.floor(target.min(axis=0) - reach).astype(int)
     right, bottom = np.ceil(target.max(axis=0) + reach).astype(int)
     left, top, right, bottom = max(left, 0), max(top, 0), min(right, width), min(bottom, height)
