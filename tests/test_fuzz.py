@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -83,6 +84,8 @@ print(*sorted(tally.faults, key=tally.faults.get), sep="\\n")
     run = subprocess.run(
         [sys.executable, "-c", code],
         cwd=Path(fuzz.__file__).parent,
+        env=os.environ
+        | {"PYTHONPATH": os.pathsep.join(sys.path)},  # the seeds are the tests' helpers'
         capture_output=True,
         text=True,
         check=True,
