@@ -75,7 +75,7 @@ def make(rng):
     global number
     return number
 
-fuzz.PATIENCE_S = 3.0
+fuzz.PATIENCE_S = 15.0
 fuzz.make_input = lambda reader, seed, number: number
 tally = fuzz.fuzz(Reader(make, read, max_mb=250), 0, range(8))
 print(tally.inputs, tally.outcomes[fuzz.READ], sorted(tally.faults.values()))
@@ -94,7 +94,7 @@ print(*sorted(tally.faults, key=tally.faults.get), sep="\\n")
     assert counts == "8 3 [[1], [2], [3], [4], [5]]"
     for fault, words in zip(
         faults,
-        ("SIGSEGV", "longer than 3 s", "more than 250 MB", "IndexError in <string>:10", "five"),
+        ("SIGSEGV", "longer than 15 s", "more than 250 MB", "IndexError in <string>:10", "five"),
         strict=True,
     ):
         assert words in fault

@@ -58,12 +58,12 @@ def animate(options: argparse.Namespace, report: Report) -> None:
     with measure_time(seconds, "models"):
         report.show(Stage("models", 1))
         animator = load_animator(options)
+    if not options.anyway:  # before a long video is looked through
+        animator.check_paintable(animator.fit_picture(picture), PAINT_ANYWAY)
     with measure_time(seconds, "motion"):
         motion = show_all(
             iter_motion(source, animator.inputs.detector, options.motion[0], options.repair), report
         )
-    if not options.anyway:
-        animator.check_paintable(animator.fit_picture(picture), PAINT_ANYWAY)
     seen = find_character(animator, picture, joints) if joints else picture
     for event in animator.animate(seen, motion, settings, prompt):
         if isinstance(event, Done):

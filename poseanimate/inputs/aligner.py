@@ -133,8 +133,8 @@ class Aligner:
     def draft(self, character: Character, alignment: Alignment) -> Iterator[Frame]:
         """The character cut out and moved, limb by limb, without any network; frame 0 is the picture itself."""
         puppet = Puppet(character.picture, character.mask, character.pose)
-        for index, pose in enumerate(alignment.poses):
-            yield Frame(index, puppet.frame(pose) if index else character.picture)
+        for index, picture in enumerate(puppet.frames(alignment.poses)):
+            yield Frame(index, picture)
 
     def align(self, character: Character, motion: Motion, settings: Settings) -> Alignment:
         """PATA alone: no diffusion model is touched."""

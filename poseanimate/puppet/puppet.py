@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from itertools import islice
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from poseanimate.poses.measures import torso_length
-from poseanimate.poses.skeleton import L_SHOULDER, NECK, NOSE, R_SHOULDER, FloatArray, Pose
+from poseanimate.poses.skeleton import L_SHOULDER, L_WRIST, R_SHOULDER, R_WRIST, FloatArray, Pose
 from poseanimate.puppet import parts as cutting
 from poseanimate.puppet import plate
 from poseanimate.puppet.head import Head
 from poseanimate.puppet.moves import Map, along_bone, fit_affine
 from poseanimate.puppet.parts import CLOTH, HEAD, LIMBS, THROAT, TORSO, Part, Picture
 
-TURNED = 0.25
+TURNED_DEG = 12.0
 STIFFNESS = {TORSO: (0.02, 0.5), CLOTH: (0.02, 0.4), HEAD: (1.0, 0.75)}  # see `fit_affine`
 
 
@@ -26,16 +29,22 @@ class Puppet:
     """
 
     def __init__(self, picture: NDArray[np.uint8], mask: NDArray[np.float32], pose: Pose) -> None:
-        self.pose = pose
+        self.picture, self.pose = picture, pose
         self.parts = cutting.cut(picture, mask, pose)
         self.head = Head.fit(pose)
         self.plate = plate.fill(picture, mask)
+
+    def frames(self, poses: Iterable[Pose]) -> Iterator[NDArray[np.uint8]]:
+        """The picture itself, and then the figure in each pose but the first, which is its own."""
+        yield self.picture
+        for pose in islice(poses, 1, None):
+            yield self.frame(pose)
 
     def draw(self, pose: Pose) -> Picture:
         """The figure in a pose: (H, W, 4) uint8, RGB multiplied by alpha, and alpha."""
         canvas = np.zeros((*self.plate.shape[:2], 4), np.float32)
         scale, head = self._scale(pose), Head.fit(pose)
-        for name in order_parts(pose):
+        for name in order_parts(pose, 0.0 if head is None else head.turn_deg):
             part = self.parts.get(name)
             if part is not None:
                 self._draw_part(canvas, part, pose, head, scale)
@@ -103,16 +112,15 @@ def _draw_bone(
     _lay_over(canvas[top:bottom, left:right], warped)
 
 
-def order_parts(pose: Pose) -> list[str]:
-    """The parts' names from back to front."""
+def order_parts(pose: Pose, turn_deg: float) -> list[str]:
+    """The parts' names from back to front, of a figure that faces the picture's right (positive) or left."""
     seen, xy = pose.visible(), pose.xy
-    turn = facing(pose)
-    far, near = ("left", "right") if turn > 0 else ("right", "left")
-    turned = abs(turn) > TURNED
+    far, near = ("left", "right") if turn_deg > 0 else ("right", "left")
+    turned = abs(turn_deg) > TURNED_DEG
     arms = [near] if turned else [far, near]
     raised = {
         side: bool(seen[wrist] and seen[shoulder] and xy[wrist, 1] < xy[shoulder, 1])
-        for side, shoulder, wrist in (("right", R_SHOULDER, 4), ("left", L_SHOULDER, 7))
+        for side, shoulder, wrist in (("right", R_SHOULDER, R_WRIST), ("left", L_SHOULDER, L_WRIST))
     }
     behind = [far] if turned else []
     low = [side for side in arms if not raised[side]]
@@ -123,24 +131,6 @@ def order_parts(pose: Pose) -> list[str]:
 
     legs = [f"{side} {bone}" for side in (far, near) for bone in ("shin", "thigh")]
     return [*arm(behind), *legs, CLOTH, TORSO, THROAT, *arm(low), HEAD, *arm(high)]
-
-
-def facing(pose: Pose) -> float:
-    """Where the body faces: 0 the viewer, 1 the picture's right, -1 its left."""
-    seen, xy = pose.visible(), pose.xy
-    if not (seen[NOSE] and seen[NECK] and seen[R_SHOULDER] and seen[L_SHOULDER]):
-        return 0.0
-    eyes = [joint for joint in (14, 15, 16, 17) if seen[joint]]
-    across = xy[L_SHOULDER] - xy[R_SHOULDER]
-    width = float(np.linalg.norm(across))
-    ears = [joint for joint in (16, 17) if seen[joint]]
-    if len(ears) == 1:
-        return 0.6 if ears[0] == 16 else -0.6
-    if not eyes or width < 1e-6:
-        return 0.0
-    middle = xy[ears].mean(axis=0) if ears else xy[eyes].mean(axis=0)
-    spread = float(np.linalg.norm(xy[16] - xy[17])) / 2 if len(ears) == 2 else width / 2
-    return float(np.clip((xy[NOSE] - middle) @ (across / width) / max(spread, 1e-6), -1, 1))
 
 
 def _look_up(part: Part, back: Map) -> Picture:

@@ -255,7 +255,7 @@ class Api:
             with TemporaryDirectory(prefix="poseanimate-") as folder:
                 made = None
                 if not alignment.errors:
-                    made = draw_draft(character, puppet, alignment, Path(folder) / "draft.mp4")
+                    made = draw_draft(puppet, alignment, Path(folder) / "draft.mp4")
                 yield _file(made), _findings(alignment)
 
     def motions(self) -> list[PresetMotion]:

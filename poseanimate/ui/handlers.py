@@ -58,9 +58,8 @@ class Handlers:
         self.inputs = InputCache(engine)
         self.rate_limit = RateLimit.from_environment(clock)
         self.queue = RunQueue(clock)
-        self._refused: dict[
-            str, str | None
-        ] = {}  # session: the picture that its models don't paint
+        # by session: the last picture that the models weren't made for
+        self._refused: dict[str, str | None] = {}
 
     def begin(self, request: gr.Request) -> Outputs:
         """Answers the click at once; the run itself may wait in the queue."""

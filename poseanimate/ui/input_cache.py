@@ -192,9 +192,7 @@ class InputCache:
 
     def _find_people(self, path: str) -> tuple[tuple[int, int], NDArray[np.uint8], list[Pose]]:
         """A picture's own width and height, its pixels on the clip's canvas, and the people in it."""
-        if not os.path.isfile(path):
-            raise PictureError("The picture isn't there any more.", texts.UPLOAD_AGAIN)
-        picture = load_picture(Path(path))
+        picture = _open_picture(path)
         pixels = self.engine.fit_picture(picture)
         return picture.size, pixels, self.engine.detect(pixels)
 
@@ -207,9 +205,7 @@ class InputCache:
 
     def cut_out(self, path: str, joints: str, side: int) -> tuple[Character, Puppet]:
         """The character at the picture's own size, up to the area of a square with this side in pixels, and cut out."""
-        if not os.path.isfile(path):
-            raise PictureError("The picture isn't there any more.", texts.UPLOAD_AGAIN)
-        picture = rgb_over_white(load_picture(Path(path)))
+        picture = rgb_over_white(_open_picture(path))
         area_side = min(math.sqrt(picture.width * picture.height), side)
         size = fit_size(picture.width, picture.height, area_side, 2)
         pixels = np.asarray(picture.resize(size, Image.Resampling.LANCZOS))
@@ -261,3 +257,9 @@ def _reduced(frame: NDArray[np.uint8], count: int) -> NDArray[np.uint8]:
         return frame
     size = (max(1, round(width * factor)), max(1, round(height * factor)))
     return np.asarray(cv2.resize(frame, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _open_picture(path: str) -> Image.Image:
+    if not os.path.isfile(path):
+        raise PictureError("The picture isn't there any more.", texts.UPLOAD_AGAIN)
+    return load_picture(Path(path))

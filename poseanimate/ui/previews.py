@@ -176,7 +176,7 @@ class PreviewHandlers:
         """The character cut out and moved, as a GIF; returns the file."""
         character, puppet = self.inputs.load_draft(picture, joints)
         alignment = self.engine.align(character, motion, settings)
-        return draw_draft(character, puppet, alignment, folder / "draft.gif")
+        return draw_draft(puppet, alignment, folder / "draft.gif")
 
     def timeline(self, *values: Any) -> dict[str, Any]:
         """A file's motion frame by frame, with no part chosen yet; empty without a motion.
@@ -270,11 +270,10 @@ def draw_alignment(
     return str(path)
 
 
-def draw_draft(character: Character, puppet: Puppet, alignment: Alignment, path: Path) -> str:
-    """The character cut out and moved, as a clip (.gif, .mp4, …); frame 0 is the picture. Returns the file."""
-    frames = [character.picture, *(puppet.frame(pose) for pose in alignment.poses[1:])]
+def draw_draft(puppet: Puppet, alignment: Alignment, path: Path) -> str:
+    """The character cut out and moved, as a clip (.gif, .mp4, …). Returns the file."""
     most = GIF_MAX_FPS if path.suffix == ".gif" else math.inf
-    write_clip(frames, path, min(alignment.fps, most))
+    write_clip(list(puppet.frames(alignment.poses)), path, min(alignment.fps, most))
     return str(path)
 
 
