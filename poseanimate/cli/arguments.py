@@ -51,15 +51,22 @@ def build_parser(
                 help="also animate a picture that the models weren't made for: a photograph with the demo models",
             )
             make.add_argument(
-                "--no-sound",
-                action="store_true",
-                help="leave the video's sound out of a clip that shows its whole motion",
-            )
-            make.add_argument(
                 "--enlarge",
                 type=int,
                 metavar="K",
                 help=f"enlarge the clip K times; default: to a short side of about {SHOWN_SIDE_PX}",
+            )
+        if command is draft:
+            make.add_argument(
+                "--transparent",
+                action="store_true",
+                help="the character alone, on nothing: all outputs but .mp4",
+            )
+        if command is not align:
+            make.add_argument(
+                "--no-sound",
+                action="store_true",
+                help="leave the video's sound out of a clip that shows its whole motion",
             )
 
     add_serving(_command(commands, serve))
@@ -109,7 +116,8 @@ def _add_inputs(parser: argparse.ArgumentParser) -> None:
         type=Path,
         required=True,
         metavar="OUT",
-        help="NAME.mp4, .webm, .gif, .png (a sheet), .zip (of PNGs), or a name without suffix for a folder of PNGs",
+        help="NAME.mp4, .webm, .gif, .apng, .png (a sheet), .zip (of PNGs), or a name without suffix for a folder of "
+        "PNGs",
     )
     part = parser.add_argument_group("part of the motion")
     part.add_argument("--start", type=float, default=0.0, metavar="S", help="from this second")

@@ -6,7 +6,7 @@ import argparse
 import contextlib
 import time
 from collections.abc import Iterator
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +25,12 @@ from poseanimate.cli.inputs import (
 from poseanimate.cli.reports import Report, show_all
 from poseanimate.errors import MotionError, OutputError
 from poseanimate.events import Aligned, Done, Note, Stage, Step
-from poseanimate.inputs.aligner import Aligner
+from poseanimate.inputs.aligner import DRAFT_COMMENT, Aligner
 from poseanimate.inputs.character import Character
 from poseanimate.inputs.motion import iter_motion
-from poseanimate.media import load_picture, write_clip
+from poseanimate.media import Video, load_picture, write_clip
 from poseanimate.poses import overlay
-from poseanimate.poses.motion import load_preset
+from poseanimate.poses.motion import Motion, load_preset
 from poseanimate.poses.motion import preset_names as motion_names
 from poseanimate.poses.pata import Alignment
 from poseanimate.settings import Settings, allowed
@@ -86,7 +86,8 @@ def animate(options: argparse.Namespace, report: Report) -> None:
 
 def align(options: argparse.Namespace, report: Report) -> None:
     """Show the aligned skeletons over the character: a sheet (.png) or a clip."""
-    _, character, alignment = _fit_motion(options, report)
+    fitted = _fit_motion(options, report)
+    character, alignment = fitted.character, fitted.alignment
     if options.output.suffix.lower() == ".png":
         drawings = [overlay.strip(character.picture, alignment)]
     else:
@@ -103,15 +104,17 @@ def align(options: argparse.Namespace, report: Report) -> None:
 
 def draft(options: argparse.Namespace, report: Report) -> None:
     """Move the character itself, cut out limb by limb, at the picture's full size: in seconds, without a network."""
-    aligner, character, alignment = _fit_motion(options, report, full_size=True)
+    fitted = _fit_motion(options, report, full_size=True)
+    character, alignment = fitted.character, fitted.alignment
     count = len(alignment.poses)
     report.show(Stage("draft", count))
     frames = []
-    for frame in aligner.draft(character, alignment):
+    for frame in fitted.aligner.draft(character, alignment, options.transparent):
         frames.append(frame.picture)
         report.show(Step("draft", len(frames), count))
+    sound = find_sound(options, report, fitted.source, fitted.motion, alignment, count)
     report.show(Stage("writing", 1))
-    write_clip(frames, options.output, alignment.fps)
+    write_clip(frames, options.output, alignment.fps, sound=sound, comment=DRAFT_COMMENT)
     height, width = character.picture.shape[:2]
     report.result(
         {"output": str(options.output), "frames": count, "width": width, "height": height},
@@ -119,10 +122,19 @@ def draft(options: argparse.Namespace, report: Report) -> None:
     )
 
 
-def _fit_motion(
-    options: argparse.Namespace, report: Report, full_size: bool = False
-) -> tuple[Aligner, Character, Alignment]:
-    """The motion, aligned to the character, and what was found; a motion that doesn't fit is an error."""
+@dataclass(frozen=True)
+class _Fitted:
+    """A motion aligned to a character. source: of the motion."""
+
+    aligner: Aligner
+    source: Motion | Video
+    motion: Motion
+    character: Character
+    alignment: Alignment
+
+
+def _fit_motion(options: argparse.Namespace, report: Report, full_size: bool = False) -> _Fitted:
+    """Aligns the motion to the character; one that doesn't fit is an error."""
     settings = read_settings(options)
     check_output_path(options)
     picture = load_picture(options.character)
@@ -144,7 +156,7 @@ def _fit_motion(
         raise MotionError(error.message, error.remedy)
     for finding in alignment.findings:
         report.show(Note(str(finding)))
-    return aligner, character, alignment
+    return _Fitted(aligner, source, motion, character, alignment)
 
 
 def motions(options: argparse.Namespace, report: Report) -> None:

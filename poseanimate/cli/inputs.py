@@ -69,7 +69,7 @@ def read_settings(options: argparse.Namespace) -> Settings:
 def check_output_path(options: argparse.Namespace) -> None:
     """Raises OutputError where the clip can't be written, or would replace an input."""
     output: Path = options.output
-    check_output(output)
+    check_output(output, getattr(options, "transparent", False))
     for name in (options.character, *options.motion):
         if output.exists() and os.path.isfile(name) and os.path.samefile(name, output):
             raise OutputError(f"{output} is an input.", "Choose another name for the clip.")

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from poseanimate.models.input_models import InputModels
 
 MAX_DRAFT_SIDE = 1440  # of a square with the area of 1920x1080 px
+DRAFT_COMMENT = "draft, poseanimate: the character cut out of the picture and moved"
 MAX_TIMES = 2  # as long as the models' side; beyond, models paint people twice
 
 
@@ -130,10 +131,17 @@ class Aligner:
         side = min(max(own_side, self.inputs.side), MAX_DRAFT_SIDE)
         return Aligner(replace(self.inputs, side=side, factor=2))
 
-    def draft(self, character: Character, alignment: Alignment) -> Iterator[Frame]:
-        """The character cut out and moved, limb by limb, without any network; frame 0 is the picture itself."""
+    def draft(
+        self, character: Character, alignment: Alignment, transparent: bool = False
+    ) -> Iterator[Frame]:
+        """The character cut out and moved, limb by limb, without any network; frame 0 is the picture itself.
+
+        Args:
+            transparent: whether frames are the character alone, with alpha as a fourth channel.
+        """
         puppet = Puppet(character.picture, character.mask, character.pose)
-        for index, picture in enumerate(puppet.frames(alignment.poses)):
+        draw = puppet.cut_outs if transparent else puppet.frames
+        for index, picture in enumerate(draw(alignment.poses)):
             yield Frame(index, picture)
 
     def align(self, character: Character, motion: Motion, settings: Settings) -> Alignment:

@@ -1,4 +1,4 @@
-"""Clips out: MP4, WebM, GIF, a strip, a folder or a ZIP file of PNGs, whole or not at all."""
+"""Clips out: MP4, WebM, GIF, APNG, a strip, a folder or a ZIP file of PNGs, whole or not at all."""
 
 from __future__ import annotations
 
@@ -23,24 +23,28 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from poseanimate.errors import OutputError
+from poseanimate.media.comments import add_comment
 from poseanimate.media.sounds import RATE_HZ, Sound
 from poseanimate.media.videos import Frame
 from poseanimate.storage.atomic import write_atomically
 
-CLIP_SUFFIXES = (".mp4", ".webm", ".gif", ".png", ".zip")
-TRANSPARENT_SUFFIXES = (".webm", ".png", ".zip", "")  # these can have a fourth channel
+CLIP_SUFFIXES = (".mp4", ".webm", ".gif", ".apng", ".png", ".zip")
+OPAQUE_SUFFIXES = (".mp4",)  # all others can have a fourth channel
 SOUND_SUFFIXES = (".mp4", ".webm")
 GIF_MAX_FPS = 50.0
 STRIP_COLUMNS = 8
 MADE_BY = "poseanimate"  # written into the PNGs of a folder
 
 
-def check_output(path: Path) -> None:
+def check_output(path: Path, transparent: bool = False) -> None:
     """Check that a clip can be written to `path`; call it before any expensive work.
 
+    Args:
+        transparent: whether its frames have a fourth channel.
+
     Raises:
-        OutputError: an unknown suffix, a missing or unwritable parent, or something at `path` that
-            a clip must not replace.
+        OutputError: an unknown suffix, or of a kind that can't be transparent, a missing or unwritable parent, or
+            something at `path` that a clip must not replace.
     """
     path = Path(path).absolute()
     suffix = path.suffix.lower()
@@ -48,6 +52,12 @@ def check_output(path: Path) -> None:
         raise OutputError(
             f"Clips can't be written as {suffix}.",
             f"Choose {', '.join(CLIP_SUFFIXES)}, or a name without suffix for a folder of PNGs.",
+        )
+    if transparent and suffix in OPAQUE_SUFFIXES:
+        can = [each for each in CLIP_SUFFIXES if each not in OPAQUE_SUFFIXES]
+        raise OutputError(
+            f"A clip written as {suffix} can't be transparent.",
+            f"Choose {', '.join(can)}, or a name without suffix for a folder of PNGs.",
         )
     if not os.path.isdir(path.parent):  # unlike Path.is_dir it accepts any name
         raise OutputError(f"There is no folder {path.parent}.", "Make it, or choose another.")
@@ -74,15 +84,16 @@ def write_clip(
     fps: float,
     enlarge: int = 1,
     sound: Sound | None = None,
+    comment: str = "",
 ) -> None:
     """Write a clip in the format given by the suffix of `path`.
 
     `.mp4` (H.264) and `.webm` (VP9) have even sides: an odd one is padded by repeating its last
-    row or column. `.gif` loops, at 50 frames per second at most; its delays are whole 1/100 s,
-    chosen to keep the mean rate. `.png` is one picture with the frames in rows of up to eight. No
-    suffix means a folder 00000.png, 00001.png, ... (replacing an earlier one), `.zip` the same in
-    one file. All but `.mp4` and `.gif` can be transparent. The clip appears under its name only
-    once complete.
+    row or column. `.gif` and `.apng` loop, `.gif` at 50 frames per second at most; its delays are
+    whole 1/100 s, chosen to keep the mean rate. `.png` is one picture with the frames in rows of up
+    to eight. No suffix means a folder 00000.png, 00001.png, ... (replacing an earlier one), `.zip`
+    the same in one file. All but `.mp4` can be transparent, `.gif` wholly or not at all, pixel by
+    pixel. The clip appears under its name only once complete.
 
     Args:
         frames: RGB or RGBA (not premultiplied), each (height, width, 3 or 4) uint8, all of one size.
@@ -90,12 +101,13 @@ def write_clip(
         fps: frames per second, above 0.
         enlarge: whole factor for both sides (Lanczos).
         sound: cut or filled with silence to the clip's length; `.mp4` (AAC) and `.webm` (Opus) take it.
+        comment: written into the file, not over the picture: at most 255 characters of ASCII.
 
     Raises:
         OutputError: nothing to write, or an unwritable target (see `check_output`).
     """
     path = Path(path).absolute()
-    check_output(path)
+    check_output(path, transparent=bool(frames) and frames[0].shape[2:] == (4,))
     suffix = path.suffix.lower()
     _check_clip(frames, suffix, fps, enlarge)
     if sound and suffix not in SOUND_SUFFIXES:
@@ -104,13 +116,13 @@ def write_clip(
     try:
         with write_atomically(path, suffix) as part:
             if suffix == "":
-                _write_folder(large, part)
+                _write_folder(large, part, comment)
             elif suffix == ".png":
-                Image.fromarray(_strip(list(large))).save(part)
+                part.write_bytes(_png(_strip(list(large)), comment))
             elif suffix == ".zip":
-                _write_zip(large, part)
+                _write_zip(large, part, comment)
             else:
-                _encode(large, part, fps, sound and sound.fitted(0, len(frames) / fps))
+                _encode(large, part, fps, sound and sound.fitted(0, len(frames) / fps), comment)
     except OSError as error:
         raise OutputError(
             f"The clip can't be written to {path} ({error.strerror or error}).",
@@ -122,13 +134,7 @@ def _check_clip(frames: Sequence[Frame], suffix: str, fps: float, enlarge: int) 
     if not frames:
         raise OutputError("There are no frames to write.", "Make at least one frame.")
     shape = frames[0].shape
-    channels = (3, 4) if suffix in TRANSPARENT_SUFFIXES else (3,)
-    if len(shape) == 3 and shape[2] == 4 and 4 not in channels:
-        raise OutputError(
-            f"A clip written as {suffix} can't be transparent.",
-            "Choose .webm, .png or .zip, or frames without transparency.",
-        )
-    if len(shape) != 3 or shape[2] not in channels or any(f.shape != shape for f in frames):
+    if len(shape) != 3 or shape[2] not in (3, 4) or any(f.shape != shape for f in frames):
         raise OutputError("The frames differ in size.", "Give RGB frames of one size.")
     if any(frame.dtype != np.uint8 for frame in frames):
         raise OutputError("The frames are not 8-bit.", "Give RGB frames of type uint8.")
@@ -152,33 +158,35 @@ def _enlarged(frame: Frame, factor: int) -> Frame:
 
 
 def _strip(frames: list[Frame]) -> Frame:
-    """Frames in reading order, up to `STRIP_COLUMNS` in a row; the rest of the last row is white."""
+    """Frames in reading order, up to `STRIP_COLUMNS` in a row; the rest of the last row is white, or clear."""
     columns = min(len(frames), STRIP_COLUMNS)
-    blank = np.full_like(frames[0], 255)
+    blank = np.full_like(frames[0], 255 if frames[0].shape[2] == 3 else 0)
     padded = frames + [blank] * (-len(frames) % columns)
     rows = [np.concatenate(padded[i : i + columns], 1) for i in range(0, len(padded), columns)]
     return np.concatenate(rows, 0)
 
 
-def _write_folder(frames: Iterable[Frame], folder: Path) -> None:
+def _write_folder(frames: Iterable[Frame], folder: Path, comment: str) -> None:
     folder.mkdir()
     for index, frame in enumerate(frames):
-        (folder / _png_name(index)).write_bytes(_png(frame))
+        (folder / _png_name(index)).write_bytes(_png(frame, comment))
 
 
-def _write_zip(frames: Iterable[Frame], path: Path) -> None:
+def _write_zip(frames: Iterable[Frame], path: Path, comment: str) -> None:
     with zipfile.ZipFile(path, "w") as archive:  # stored: PNGs are compressed already
         for index, frame in enumerate(frames):
-            archive.writestr(zipfile.ZipInfo(_png_name(index)), _png(frame))
+            archive.writestr(zipfile.ZipInfo(_png_name(index)), _png(frame, comment))
 
 
 def _png_name(index: int) -> str:
     return f"{index:05d}.png"
 
 
-def _png(frame: Frame) -> bytes:
+def _png(frame: Frame, comment: str) -> bytes:
     mark, made = PngInfo(), io.BytesIO()
     mark.add_text("Software", MADE_BY)
+    if comment:
+        mark.add_text("Comment", comment)
     Image.fromarray(frame).save(made, "PNG", pnginfo=mark)
     return made.getvalue()
 
@@ -203,12 +211,21 @@ def _to_yuv(pixels: str) -> list[str]:
     return ["-vf", f"{convert},setparams=color_primaries=bt709:color_trc=bt709"]
 
 
+def _to_gif(how: str) -> list[str]:
+    palette = f"split[a][b];[a]palettegen=stats_mode=full[p];[b][p]paletteuse{how}"
+    return ["-vf", palette, "-loop", "0"]
+
+
 _VP9 = ["-c:v", "libvpx-vp9", "-crf", "18", "-b:v", "0", "-cpu-used", "4", "-row-mt", "1"]
+_APNG = ["-f", "apng", "-plays", "0", "-pred", "mixed"]
 _ENCODERS: dict[str, list[str]] = {
     ".mp4": [*_to_yuv("yuv420p"), "-c:v", "libx264", "-crf", "16", "-movflags", "+faststart"],
     ".webm": [*_to_yuv("yuv420p"), *_VP9],
-    "transparent": [*_to_yuv("yuva420p"), *_VP9, "-auto-alt-ref", "0"],
-    ".gif": ["-vf", "split[a][b];[a]palettegen=stats_mode=full[p];[b][p]paletteuse", "-loop", "0"],
+    "transparent .webm": [*_to_yuv("yuva420p"), *_VP9, "-auto-alt-ref", "0"],
+    ".gif": _to_gif(""),
+    "transparent .gif": _to_gif("=alpha_threshold=128"),
+    ".apng": _APNG,
+    "transparent .apng": _APNG,
 }  # fmt: skip
 
 
@@ -218,10 +235,12 @@ _SOUND_ENCODERS = {
 }
 
 
-def _encode(frames: Iterable[Frame], path: Path, fps: float, sound: Sound | None) -> None:
+def _encode(
+    frames: Iterable[Frame], path: Path, fps: float, sound: Sound | None, comment: str
+) -> None:
     """Encode raw frames with ffmpeg. Raises OSError, as writing a file does."""
     suffix = path.suffix
-    images = (frame if suffix == ".gif" else _even(frame) for frame in frames)
+    images = (_even(frame) if suffix in SOUND_SUFFIXES else frame for frame in frames)
     first = next(iter(images))
     transparent = first.shape[2] == 4
     rate = Fraction(fps).limit_denominator(1001)
@@ -237,10 +256,12 @@ def _encode(frames: Iterable[Frame], path: Path, fps: float, sound: Sound | None
             command += ["-f", "s16le", "-ar", str(RATE_HZ), "-ac", "2", "-i", samples.name]
             command += ["-map", "0:v", "-map", "1:a", *_SOUND_ENCODERS[suffix]]
         command += [
-            *_ENCODERS["transparent" if transparent else suffix],
+            *_ENCODERS[f"transparent {suffix}" if transparent else suffix],
             "-fps_mode",
             "passthrough",
         ]
+        if comment:
+            command += ["-metadata", f"comment={comment}"]
         command += [
             "-fflags",
             "+bitexact",
@@ -251,6 +272,8 @@ def _encode(frames: Iterable[Frame], path: Path, fps: float, sound: Sound | None
             str(path),
         ]
         _run(command, itertools.chain([first], images))
+    if comment:
+        add_comment(path, comment)
 
 
 def _run(command: list[str], frames: Iterable[Frame]) -> None:

@@ -29,7 +29,7 @@ class Puppet:
     """
 
     def __init__(self, picture: NDArray[np.uint8], mask: NDArray[np.float32], pose: Pose) -> None:
-        self.picture, self.pose = picture, pose
+        self.picture, self.mask, self.pose = picture, mask, pose
         self.parts = cutting.cut(picture, mask, pose)
         self.head = Head.fit(pose)
         self.plate = plate.fill(picture, mask)
@@ -39,6 +39,12 @@ class Puppet:
         yield self.picture
         for pose in islice(poses, 1, None):
             yield self.frame(pose)
+
+    def cut_outs(self, poses: Iterable[Pose]) -> Iterator[Picture]:
+        """As `frames`, but the figure alone: (H, W, 4) uint8, RGB not multiplied by alpha, and alpha."""
+        yield np.dstack([self.picture, np.rint(255 * self.mask).astype(np.uint8)])
+        for pose in islice(poses, 1, None):
+            yield _straight(self.draw(pose))
 
     def draw(self, pose: Pose) -> Picture:
         """The figure in a pose: (H, W, 4) uint8, RGB multiplied by alpha, and alpha."""
@@ -131,6 +137,14 @@ def order_parts(pose: Pose, turn_deg: float) -> list[str]:
 
     legs = [f"{side} {bone}" for side in (far, near) for bone in ("shin", "thigh")]
     return [*arm(behind), *legs, CLOTH, TORSO, THROAT, *arm(low), HEAD, *arm(high)]
+
+
+def _straight(figure: Picture) -> Picture:
+    """RGB divided by alpha, and carried on beyond the edge, where encoders mix colours of neighbours."""
+    wide = cv2.blur(figure.astype(np.float32), (5, 5))
+    own = np.where(figure[..., 3:] > 0, figure.astype(np.float32), wide)
+    colours = own[..., :3] * (255 / np.maximum(own[..., 3:], 1e-3))
+    return np.dstack([colours.round().clip(0, 255).astype(np.uint8), figure[..., 3]])
 
 
 def _look_up(part: Part, back: Map) -> Picture:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -18,7 +19,7 @@ import pytest
 import torch
 from helpers.media import ffmpeg, loudness
 from helpers.tiny import OtherWorld, scene_at_ease, tiny_models
-from PIL import Image
+from PIL import Image, ImageSequence
 
 from poseanimate import __version__, errors
 from poseanimate.cli import inputs
@@ -351,6 +352,70 @@ def test_a_draft_moves_the_picture_itself_at_its_own_size(
     assert np.array_equal(frames[0], large) and not np.array_equal(frames[4], large)
     figures = {"event": "done", "output": "drafts", "frames": 5, "width": 150, "height": 150}
     assert json_lines(capsys.readouterr().out)[-1] == figures
+
+
+def _moved(suffix: str, *more: str) -> Path:
+    """A draft of the picture that is there, in a format."""
+    output = Path(f"moved{suffix}")
+    command = ["draft", "who.png", "wave", "-o", str(output), "--frames", "5", *more]
+    assert cli.main(command) == 0
+    return output
+
+
+@pytest.mark.parametrize("suffix", [".webm", ".gif", ".apng", ".png", ".zip", ""])
+def test_a_draft_can_be_the_character_alone(suffix: str, place: Path, loaded: list[Any]) -> None:
+    output = _moved(suffix, "--transparent")
+    if suffix == ".webm":  # libvpx's own decoder alone reads alpha
+        ffmpeg("-c:v", "libvpx-vp9", "-i", output, "back-%d.png")
+        backs = [picture(f"back-{number}.png") for number in range(1, 6)]
+        assert not Path("back-6.png").exists()
+    elif suffix in (".gif", ".apng"):
+        with Image.open(output) as clip:
+            backs = [np.asarray(each.convert("RGBA")) for each in ImageSequence.Iterator(clip)]
+    elif suffix == ".png":
+        backs = np.split(picture(output), 5, axis=1)
+    else:
+        if suffix == ".zip":
+            shutil.unpack_archive(output, "moved")
+        backs = [picture(path) for path in sorted(Path("moved").iterdir())]
+    assert len(backs) == 5 and {back.shape for back in backs} == {(64, 64, 4)}
+    source, mask = scene_at_ease().picture, scene_at_ease().mask
+    for back in backs:
+        shown = back[..., 3] > 128
+        assert not shown[0].any() and not shown[:, 0].any()  # of the background nothing
+        assert 0.6 < shown.sum() / (mask > 0.5).sum() < 1.5
+    first = backs[0].astype(int)
+    assert np.mean((first[..., 3] > 128) == (mask > 0.5)) > 0.99
+    inside = cv2.erode((mask > 0.9).astype(np.uint8), np.ones((3, 3))) > 0
+    assert np.abs(first[..., :3] - source)[inside].mean() < 12
+    moved = [np.abs(back.astype(int) - first).mean() for back in backs[1:]]
+    assert max(moved) > 1
+
+
+def test_a_draft_that_cannot_be_transparent_is_refused_at_once(
+    place: Path, loaded: list[Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = contents(place)
+    assert cli.main(["draft", "who.png", "wave", "-o", "moved.mp4", "--transparent"]) == 2
+    told = capsys.readouterr().err
+    assert ".mp4 can't be transparent" in told and ".webm" in told and "folder" in told
+    assert loaded == [] and contents(place) == before
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".webm", ".gif", ".apng"])
+def test_a_draft_is_marked_as_one(suffix: str, place: Path, loaded: list[Any]) -> None:
+    output = _moved(suffix)
+    assert b"draft, poseanimate" in output.read_bytes()
+    assert [frame.shape for frame in read_video(output).frames] == [(64, 64, 3)] * 5
+
+
+def test_a_draft_of_a_whole_video_has_its_sound(place: Path, loaded: list[Any]) -> None:
+    write_clip([np.full((64, 64, 3), 200, np.uint8)] * 3, place / "silent.mp4", 10)
+    ffmpeg("-f", "lavfi", "-i", "sine=d=0.3", "-i", "silent.mp4", "-c:v", "copy", "dance.mp4")
+    for arguments, heard in (([], True), (["--no-sound"], False)):
+        command = ["draft", "who.png", "dance.mp4", "-o", "moved.mp4", *arguments]
+        assert cli.main([*command, "--frames", "6", "--set", "transition_frames=2"]) == 0
+        assert (read_sound(place / "moved.mp4") is not None) == heard
 
 
 def test_align_tells_programs_its_findings(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import re
 import subprocess
 import zipfile
 from pathlib import Path
@@ -14,7 +15,7 @@ import pytest
 from helpers.media import bar_position, clip_frames, ffmpeg, gradient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageSequence
 
 from poseanimate.errors import OutputError
 from poseanimate.media import Frame, check_output, clips, read_video, write_clip
@@ -52,8 +53,37 @@ def test_players_are_told_the_colours_and_the_format(suffix: str, tmp_path: Path
     assert ("h264" if suffix == ".mp4" else "vp9") in stream
 
 
+def test_an_apng_is_exact_and_loops(tmp_path: Path) -> None:
+    frames = clip_frames(5)
+    write_clip(frames, tmp_path / "c.apng", 8)
+    with Image.open(tmp_path / "c.apng") as image:
+        assert image.info["loop"] == 0
+    video = read_video(tmp_path / "c.apng")
+    assert video.fps == pytest.approx(8) and np.array_equal(video.frames, frames)
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".webm", ".gif", ".apng", ".png", ".zip", ""])
+def test_a_comment_is_in_the_file(suffix: str, tmp_path: Path) -> None:
+    frames, path = clip_frames(3), tmp_path / f"c{suffix}"
+    write_clip(frames, path, 8, comment="draft, made here")
+    if suffix == ".zip":
+        zipfile.ZipFile(path).extractall(tmp_path / "out")
+    found = {"": path / "00002.png", ".zip": tmp_path / "out" / "00002.png"}.get(suffix, path)
+    if suffix in (".png", ".apng", ".zip", ""):
+        with Image.open(found) as image:
+            assert image.info["Comment"] == "draft, made here"
+    else:
+        command = [imageio_ffmpeg.get_ffmpeg_exe(), "-i", str(found)]
+        told = subprocess.run(command, capture_output=True, text=True, check=False).stderr
+        assert re.search("comment *: draft, made here", told, re.IGNORECASE)
+    if suffix in (".mp4", ".webm", ".gif", ".apng"):
+        assert len(read_video(path).frames) == 3
+    else:
+        write_clip(frames, path, 8)  # over it: it is known as a clip
+
+
 def test_still_frames_are_all_kept(tmp_path: Path) -> None:
-    for suffix in (".mp4", ".webm", ".gif"):
+    for suffix in (".mp4", ".webm", ".gif", ".apng"):
         write_clip([gradient(64, 64)] * 6, tmp_path / f"c{suffix}", 8)
         assert len(read_video(tmp_path / f"c{suffix}").frames) == 6
 
@@ -139,10 +169,36 @@ def test_a_webm_can_be_transparent(tmp_path: Path) -> None:
         assert inside < 12
 
 
-@pytest.mark.parametrize("suffix", [".mp4", ".gif"])
-def test_what_cannot_be_transparent_says_so(suffix: str, tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match="can't be transparent"):
-        write_clip(cut_out(2), tmp_path / f"c{suffix}", 8)
+@pytest.mark.parametrize("suffix", [".gif", ".apng"])
+def test_animated_pictures_can_be_transparent(suffix: str, tmp_path: Path) -> None:
+    frames = [np.roll(frame, 12 * index, axis=1) for index, frame in enumerate(cut_out(4))]
+    write_clip(frames, tmp_path / f"c{suffix}", 8)
+    with Image.open(tmp_path / f"c{suffix}") as image:
+        backs = [np.asarray(back.convert("RGBA")) for back in ImageSequence.Iterator(image)]
+    assert len(backs) == 4
+    for frame, back in zip(frames, backs, strict=True):
+        alpha = frame[..., 3]
+        if suffix == ".gif":  # what moved away doesn't stay behind
+            alpha = np.where(alpha >= 128, np.uint8(255), np.uint8(0))
+        assert np.array_equal(back[..., 3], alpha)
+        inside = np.abs(back[..., :3].astype(int) - frame[..., :3])[alpha > 128]
+        assert inside.mean() < (4 if suffix == ".gif" else 1e-9)
+
+
+def test_a_transparent_sheet_ends_clear(tmp_path: Path) -> None:
+    write_clip(cut_out(10), tmp_path / "c.png", 8)
+    sheet = np.asarray(Image.open(tmp_path / "c.png"))
+    assert sheet.shape == (2 * 48, 8 * 64, 4) and not sheet[48:, 128:].any()
+
+
+def test_what_cannot_be_transparent_says_what_can(tmp_path: Path) -> None:
+    for refuse in (
+        lambda path: write_clip(cut_out(2), path, 8),
+        lambda path: check_output(path, transparent=True),
+    ):
+        with pytest.raises(OutputError, match="can't be transparent") as caught:
+            refuse(tmp_path / "c.mp4")
+        assert all(each in caught.value.remedy for each in (".webm", ".gif", ".apng", "folder"))
     assert not list(tmp_path.iterdir())
 
 
@@ -166,7 +222,7 @@ def test_check_output_refuses(name: str, tmp_path: Path) -> None:
 def test_check_output_accepts_and_leaves_nothing(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "old.mp4").write_text("a former clip")
-    for name in ("a.MP4", "a.gif", "a.webm", "a.png", "folder", "empty", "old.mp4"):
+    for name in ("a.MP4", "a.gif", "a.webm", "a.apng", "a.png", "folder", "empty", "old.mp4"):
         check_output(tmp_path / name)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["empty", "old.mp4"]
 
@@ -207,7 +263,7 @@ def test_a_gif_has_a_highest_rate(tmp_path: Path) -> None:
         write_clip(clip_frames(2), tmp_path / "c.gif", 60)
 
 
-@pytest.mark.parametrize("suffix", [".mp4", ".gif", ".webm"])
+@pytest.mark.parametrize("suffix", [".mp4", ".gif", ".webm", ".apng"])
 def test_a_failing_encoder_leaves_the_old_clip(
     suffix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

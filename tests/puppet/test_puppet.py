@@ -68,6 +68,20 @@ def test_the_first_frame_is_the_picture_itself() -> None:
     assert np.array_equal(second, puppet.frame(seen.pose.shifted(9, 0)))
 
 
+def test_cut_outs_over_the_plate_are_the_frames() -> None:
+    _, seen, puppet = source()
+    poses = [seen.pose, seen.pose.shifted(9, 0)]
+    first, second = (each.astype(float) for each in puppet.cut_outs(poses))
+    assert np.array_equal(first[..., :3], seen.picture)
+    assert np.abs(first[..., 3] / 255 - seen.mask).max() < 1 / 500
+    share = second[..., 3:] / 255
+    over = share * second[..., :3] + (1 - share) * puppet.plate
+    assert np.abs(over - puppet.frame(poses[1])).max() < 2
+    # beyond the edge colours go on, so that none is mixed with black
+    edge = (share[..., 0] == 0) & (cv2.dilate(share[..., 0], np.ones((3, 3))) > 0.5)
+    assert second[edge, :3].sum(axis=1).min() > 0
+
+
 def test_a_shifted_pose_shifts_the_figure() -> None:
     _, seen, puppet = source(1)
     moved = puppet.draw(seen.pose.shifted(12, -5))
