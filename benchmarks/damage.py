@@ -18,7 +18,9 @@ from typing import Any, TypeVar
 from numpy.random import Generator
 
 Data = TypeVar("Data", bytes, str)
-Damage = Callable[[Generator, Sequence[Data]], Data]
+File = tuple[str, bytes]
+DamageFile = Callable[[Generator, str, bytes], bytes]
+"""Of one file, given its name and content."""
 
 MAX_STEPS = 4
 MAX_COPIES = 8
@@ -37,7 +39,7 @@ _ODD: tuple[Any, ...] = (
     *(None, True, "", "12", "NaN", "pixels", "x" * 3000, "\ud800", "\0"),
     *([], {}, [[]], [0] * 54, [{}], {"": 0}),
 )
-_NAMES = (
+NAMES = (
     *("", "/", "../x.json", "/x.json", "a/b/c/d/e/f.json", "x" * 300 + ".json", ".json"),
     *("con:.json", "\0", "é.JSON", "1.txt", "%s.json"),
 )
@@ -83,29 +85,32 @@ def damage_png(rng: Generator, seeds: Sequence[bytes]) -> bytes:
     return _checked_png(data) if data.startswith(PNG_START) and rng.random() < 0.5 else data
 
 
-def damage_zip(rng: Generator, seeds: Sequence[bytes], damage: Callable[..., bytes]) -> bytes:
-    """A ZIP with any bytes changed, or one that is whole while its files are not.
-
-    Args:
-        damage: of one file, given its name and content.
-    """
-    if rng.random() < 0.4:
-        return damage_bytes(rng, seeds)
-    files = list(_unpack(pick(rng, seeds)))
+def damage_files(rng: Generator, files: Sequence[File], damage: DamageFile) -> list[File]:
+    """Files of a ZIP or folder with contents and names changed, some left out and some repeated."""
+    damaged = list(files)
     for _ in range(_count(rng)):
-        at = int(rng.integers(len(files)))
-        name, content = files[at]
+        at = int(rng.integers(len(damaged)))
+        name, content = damaged[at]
         roll = rng.random()
         if roll < 0.8:
-            files[at] = name, damage(rng, name, content)
+            damaged[at] = name, damage(rng, name, content)
         elif roll < 0.9:
-            files[at] = pick(rng, (*_NAMES, pick(rng, files)[0])), content
+            damaged[at] = pick(rng, (*NAMES, pick(rng, damaged)[0])), content
         else:
-            files[at : at + 1] = [files[at]] * pick(rng, (0, 2)) if len(files) > 1 else files
+            copies = pick(rng, (0, 2)) if len(damaged) > 1 else 1
+            damaged[at : at + 1] = [damaged[at]] * copies
+    return damaged
+
+
+def damage_zip(rng: Generator, seeds: Sequence[bytes], damage: DamageFile) -> bytes:
+    """A ZIP with any bytes changed, or one that is whole while its files are not."""
+    if rng.random() < 0.4:
+        return damage_bytes(rng, seeds)
+    files = damage_files(rng, _unpack(pick(rng, seeds)), damage)
     return pack(files, pick(rng, _METHODS))
 
 
-def pack(files: Sequence[tuple[str, bytes]], method: int = zipfile.ZIP_DEFLATED) -> bytes:
+def pack(files: Sequence[File], method: int = zipfile.ZIP_DEFLATED) -> bytes:
     made = io.BytesIO()
     with zipfile.ZipFile(made, "w", method) as archive:
         for name, content in files:
@@ -116,7 +121,7 @@ def pack(files: Sequence[tuple[str, bytes]], method: int = zipfile.ZIP_DEFLATED)
 
 
 @cache
-def _unpack(data: bytes) -> tuple[tuple[str, bytes], ...]:
+def _unpack(data: bytes) -> tuple[File, ...]:
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         return tuple((name, archive.read(name)) for name in archive.namelist())
 

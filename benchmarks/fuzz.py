@@ -1,6 +1,6 @@
 """Damaged files for every reader: each is read or refused by a sentence, whatever is in it.
 
-`PYTHONPATH=tests python benchmarks/fuzz.py [--reader NAME …] [--inputs 100000] [--seed 0] [--only NUMBER]`
+`PYTHONPATH=tests python benchmarks/fuzz.py [--reader NAME …] [--inputs 100000] [--first 0] [--seed 0] [--only NUMBER]`
 
 A process of its own reads one input after the other. That it dies, hangs or takes much memory is told like any other
 fault, with the number of the input; `--only` repeats it. The exit status is 1 where there is a fault.
@@ -24,6 +24,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 from fuzz_readers import READERS, Reader
 
@@ -100,6 +101,7 @@ def _find_fault(error: PoseAnimateError) -> str:
 
 def fuzz(reader: Reader, seed: int, numbers: Iterable[int]) -> Tally:
     """Reads inputs in another process, and in a fresh one after each that ends it."""
+    cv2.setNumThreads(0)  # its threads don't survive the fork, and whoever waits for them hangs
     tally, left = Tally(), list(numbers)[::-1]
     began = time.monotonic()
     context = multiprocessing.get_context("fork")
@@ -167,6 +169,9 @@ def main(given: list[str] | None = None) -> int:
     parser.add_argument("--reader", nargs="+", choices=READERS, default=list(READERS), metavar="NAME",
                         help=", ".join(READERS))  # fmt: skip
     parser.add_argument("--inputs", type=int, default=100_000)
+    parser.add_argument(
+        "--first", type=int, default=0, metavar="NUMBER", help="go on from this input"
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
         "--only", type=int, metavar="NUMBER", help="repeat one input, in this process"
@@ -180,7 +185,8 @@ def main(given: list[str] | None = None) -> int:
     print(HEAD, RULE, sep="\n", flush=True)
     faults = 0
     for name in options.reader:
-        tally = fuzz(READERS[name](), options.seed, range(options.inputs))
+        numbers = range(options.first, options.first + options.inputs)
+        tally = fuzz(READERS[name](), options.seed, numbers)
         print(tally.row(name), flush=True)
         show_faults(name, options.seed, tally)
         faults += tally.outcomes[FAULT]

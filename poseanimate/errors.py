@@ -17,21 +17,23 @@ PoseAnimateError
 from __future__ import annotations
 
 from collections.abc import Mapping
+from unicodedata import category
 
 
 class PoseAnimateError(Exception):
     """An error that a person can fix.
 
     Args:
-        message: one sentence that says what is wrong, with the offending value.
+        message: one sentence that says what is wrong, with the offending value. What no terminal should print, as names
+            may hold it, becomes an escape sequence.
         remedy: one sentence that says what to do about it.
         fix: choices that do this, by name, if any; see `poses.pata.Finding`.
     """
 
     def __init__(self, message: str, remedy: str, fix: Mapping[str, object] | None = None) -> None:
-        super().__init__(f"{message} {remedy}")
-        self.message = message
-        self.remedy = remedy
+        self.message = _printable(message)
+        self.remedy = _printable(remedy)
+        super().__init__(f"{self.message} {self.remedy}")
         self.fix = dict(fix or {})
 
 
@@ -77,6 +79,16 @@ class OutputError(PoseAnimateError):
 
 class CacheError(PoseAnimateError):
     """A cache folder that can't be used."""
+
+
+def _printable(words: str) -> str:
+    return words if words.isprintable() else "".join(map(_escaped, words))
+
+
+def _escaped(letter: str) -> str:
+    if letter.isprintable() or category(letter) == "Zs":  # any kind of space
+        return letter
+    return letter.encode("unicode_escape").decode()
 
 
 def first_line(error: Exception) -> str:

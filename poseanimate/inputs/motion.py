@@ -31,6 +31,7 @@ from poseanimate.poses.mocap import read_bvh
 from poseanimate.poses.motion import Motion, load_preset, preset_names
 
 STAGE = "motion"
+MAX_STRIDE = 10_000  # more frames than any motion has
 
 
 def open_motion(
@@ -54,9 +55,16 @@ def open_motion(
         fps: frames per second of pose JSON or a preset; None for its own, or 12 if the file names none.
 
     Raises:
-        MotionError: no preset and no file of this name, unusable pose JSON or BVH, an empty part, a rate for a video.
+        MotionError: no preset and no file of this name, unusable pose JSON or BVH, an empty part, a stride or rotation
+            that is none, a rate for a video.
         VideoError, PictureError: a video or picture that can't be used.
     """
+    if not 1 <= stride <= MAX_STRIDE:
+        raise MotionError(
+            f"The stride is {stride}.", f"Give a whole number from 1 to {MAX_STRIDE}."
+        )
+    if rotate % 90:
+        raise MotionError(f"The rotation is {rotate} degrees.", "Give 0, 90, 180 or 270.")
     names = [name_or_path] if isinstance(name_or_path, str | Path) else [*name_or_path]
     pictures = [] if _is_preset(names) else find_pictures(names)
     if pictures and fps is not None:
@@ -157,8 +165,6 @@ def read_motion(
 
 def _part(motion: Motion, start_s: float, end_s: float | None, stride: int) -> Motion:
     """Every stride-th pose from start_s up to end_s; the rate falls with the stride."""
-    if stride < 1:
-        raise MotionError(f"The stride is {stride}.", "Give a whole number from 1.")
     end_s = motion.duration_s if end_s is None else min(end_s, motion.duration_s)
     if not 0 <= start_s < end_s:
         raise MotionError(

@@ -108,7 +108,7 @@ def read_stills(
 
     Args:
         start_s, end_s: the part to use, in seconds.
-        stride: divides the rate, as of a video.
+        stride: divides the rate, as of a video; from 1.
         rotate: degrees by which to turn them clockwise: a multiple of 90.
 
     Raises:
@@ -124,11 +124,11 @@ def read_stills(
     last = (len(paths) - 1) * WAY_FRAMES
     end_s = max(start_s, last / STILL_FPS) + HOLD_S if end_s is None else end_s
     seconds = end_s - start_s
-    if start_s < 0 or not 0 < seconds <= limits.max_seconds / 2 or stride < 1:
+    if start_s < 0 or not 0 < seconds <= limits.max_seconds / 2:
         what = "A still picture" if len(paths) == 1 else "The last still picture"
         raise MotionError(
-            f"{what} can't be held for {seconds:g} s with a stride of {stride}.",
-            f"Give a start from 0, an end up to {limits.max_seconds / 2:g} s after it, and a stride from 1.",
+            f"{what} can't be held for {seconds:g} s.",
+            f"Give a start from 0 and an end up to {limits.max_seconds / 2:g} s after it.",
         )
     pictures: list[Frame] = []
     for path in paths:

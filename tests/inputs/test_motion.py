@@ -125,7 +125,7 @@ def read_video_or_still(path: Path, rotate: int) -> Video:
     return source
 
 
-@pytest.mark.parametrize("part", [{"end_s": 31}, {"start_s": -1}, {"end_s": 0}, {"stride": 0}])
+@pytest.mark.parametrize("part", [{"end_s": 31}, {"start_s": -1}, {"end_s": 0}])
 def test_a_still_picture_has_no_other_parts(part: dict[str, Any], tmp_path: Path) -> None:
     path = tmp_path / "pose.png"
     Image.fromarray(moving_bar(6)[5]).save(path)
@@ -326,6 +326,38 @@ def test_no_part_is_refused(part: dict[str, Any], words: str) -> None:
     with pytest.raises(MotionError, match=words) as caught:
         open_motion("walk", **part)
     assert caught.value.remedy
+
+
+@pytest.mark.parametrize("kind", ["preset", "picture", "video"])
+@pytest.mark.parametrize(
+    ("part", "words"),
+    [
+        ({"stride": 0}, "stride is 0"),
+        ({"stride": 10**400}, "stride is 1000"),
+        ({"rotate": 45}, "rotation is 45"),
+        ({"rotate": 10**400}, "rotation is 1000"),
+    ],
+)
+def test_strides_and_rotations_that_are_none(
+    kind: str, part: dict[str, Any], words: str, video: Path, tmp_path: Path
+) -> None:
+    picture = tmp_path / "pose.png"
+    Image.fromarray(moving_bar(6)[5]).save(picture)
+    paths: dict[str, str | Path] = {"preset": "walk", "picture": picture, "video": video}
+    with pytest.raises(MotionError, match=words):
+        open_motion(paths[kind], **part)
+
+
+@pytest.mark.parametrize("name", ["a\nb", "\x1b[31m", "\u202e", "\udcff"])
+def test_a_file_name_breaks_no_sentence(name: str, tmp_path: Path) -> None:
+    paths = [tmp_path / "pose.png", tmp_path / name, tmp_path / f"{name}.png"]
+    for path in (paths[0], paths[2]):
+        Image.fromarray(moving_bar(6)[5]).save(path)
+    paths[1].write_text("words")
+    for source in (paths[:2], paths[1:], [paths[0], tmp_path / f"{name}.json"], str(paths[1])):
+        with pytest.raises(PoseAnimateError) as refused:
+            open_motion(source)
+        assert str(refused.value).isprintable()
 
 
 def no_file(folder: Path) -> str:
