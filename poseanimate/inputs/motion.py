@@ -15,6 +15,7 @@ from poseanimate.errors import MotionError
 from poseanimate.events import Returning, Stage, Step
 from poseanimate.inputs.follow import follow_person
 from poseanimate.inputs.pose_files import (
+    MAX_ENTRIES,
     begins_with,
     is_pose_source,
     read_pose_paths,
@@ -66,6 +67,11 @@ def open_motion(
     if rotate % 90:
         raise MotionError(f"The rotation is {rotate} degrees.", "Give 0, 90, 180 or 270.")
     names = [name_or_path] if isinstance(name_or_path, str | Path) else [*name_or_path]
+    if len(names) > MAX_ENTRIES:
+        raise MotionError(
+            f"The motion consists of {len(names)} files, and {MAX_ENTRIES} are possible.",
+            "Make a video of them, or a single file.",
+        )
     pictures = [] if _is_preset(names) else find_pictures(names)
     if pictures and fps is not None:
         raise _has_a_rate(pictures[0])

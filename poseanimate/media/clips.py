@@ -1,4 +1,4 @@
-"""Clips out: MP4, WebM, GIF, APNG, a strip, a folder or a ZIP file of PNGs, whole or not at all."""
+"""Clips out: MP4, WebM, GIF, APNG, WebP, a strip, a folder or a ZIP file of PNGs, whole or not at all."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ import tempfile
 import zipfile
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from typing import IO, cast
 
 import cv2
 import imageio_ffmpeg
 import numpy as np
-from PIL import Image
+from PIL import ExifTags, Image
 from PIL.PngImagePlugin import PngInfo
 
 from poseanimate.errors import OutputError
@@ -28,10 +29,11 @@ from poseanimate.media.sounds import RATE_HZ, Sound
 from poseanimate.media.videos import Frame
 from poseanimate.storage.atomic import write_atomically
 
-CLIP_SUFFIXES = (".mp4", ".webm", ".gif", ".apng", ".png", ".zip")
+CLIP_SUFFIXES = (".mp4", ".webm", ".gif", ".apng", ".webp", ".png", ".zip")
 OPAQUE_SUFFIXES = (".mp4",)  # all others can have a fourth channel
 SOUND_SUFFIXES = (".mp4", ".webm")
 GIF_MAX_FPS = 50.0
+WEBP_QUALITY = 85
 STRIP_COLUMNS = 8
 MADE_BY = "poseanimate"  # written into the PNGs of a folder
 
@@ -89,8 +91,9 @@ def write_clip(
     """Write a clip in the format given by the suffix of `path`.
 
     `.mp4` (H.264) and `.webm` (VP9) have even sides: an odd one is padded by repeating its last
-    row or column. `.gif` and `.apng` loop, `.gif` at 50 frames per second at most; its delays are
-    whole 1/100 s, chosen to keep the mean rate. `.png` is one picture with the frames in rows of up
+    row or column. `.gif`, `.apng` and `.webp` loop, `.gif` at 50 frames per second at most; its
+    delays are whole 1/100 s, chosen to keep the mean rate. In `.webp` equal frames in a row are one
+    that lasts longer. `.png` is one picture with the frames in rows of up
     to eight. No suffix means a folder 00000.png, 00001.png, ... (replacing an earlier one), `.zip`
     the same in one file. All but `.mp4` can be transparent, `.gif` wholly or not at all, pixel by
     pixel. The clip appears under its name only once complete.
@@ -121,6 +124,8 @@ def write_clip(
                 part.write_bytes(_png(_strip(list(large)), comment))
             elif suffix == ".zip":
                 _write_zip(large, part, comment)
+            elif suffix == ".webp":
+                _write_webp(large, part, fps, comment)
             else:
                 _encode(large, part, fps, sound and sound.fitted(0, len(frames) / fps), comment)
     except OSError as error:
@@ -176,6 +181,24 @@ def _write_zip(frames: Iterable[Frame], path: Path, comment: str) -> None:
     with zipfile.ZipFile(path, "w") as archive:  # stored: PNGs are compressed already
         for index, frame in enumerate(frames):
             archive.writestr(zipfile.ZipInfo(_png_name(index)), _png(frame, comment))
+
+
+def _write_webp(frames: Iterable[Frame], path: Path, fps: float, comment: str) -> None:
+    pictures = [Image.fromarray(frame) for frame in frames]
+    ends_ms = [round(1000 * number / fps) for number in range(len(pictures) + 1)]
+    tags = Image.Exif()
+    if comment:
+        tags[ExifTags.Base.ImageDescription] = comment
+    pictures[0].save(
+        path,
+        save_all=True,
+        append_images=pictures[1:],
+        duration=[end - start for start, end in pairwise(ends_ms)],
+        loop=0,
+        exif=tags,
+        quality=WEBP_QUALITY,
+        method=0,  # a tenth of a second for what takes GIF two
+    )
 
 
 def _png_name(index: int) -> str:

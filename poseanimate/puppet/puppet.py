@@ -26,13 +26,23 @@ class Puppet:
 
     Args:
         picture: (H, W, 3) uint8. mask: (H, W) in [0, 1]. pose: the figure's joints in pixels.
+        former: a puppet of the same picture; where its mask is the same, its plate is kept.
     """
 
-    def __init__(self, picture: NDArray[np.uint8], mask: NDArray[np.float32], pose: Pose) -> None:
+    def __init__(
+        self,
+        picture: NDArray[np.uint8],
+        mask: NDArray[np.float32],
+        pose: Pose,
+        former: Puppet | None = None,
+    ) -> None:
         self.picture, self.mask, self.pose = picture, mask, pose
         self.parts = cutting.cut(picture, mask, pose)
         self.head = Head.fit(pose)
-        self.plate = plate.fill(picture, mask)
+        same = former is not None and np.array_equal(former.mask, mask)
+        self.plate: NDArray[np.uint8] = (
+            former.plate if former and same else plate.fill(picture, mask)
+        )
 
     def frames(self, poses: Iterable[Pose]) -> Iterator[NDArray[np.uint8]]:
         """The picture itself, and then the figure in each pose but the first, which is its own."""

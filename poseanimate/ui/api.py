@@ -26,9 +26,10 @@ from poseanimate.poses.motion import Motion, load_preset, preset_names
 from poseanimate.poses.pata import Alignment
 from poseanimate.settings import Settings
 from poseanimate.ui import texts
+from poseanimate.ui.drafts import draw_draft
 from poseanimate.ui.handlers import Handlers
 from poseanimate.ui.input_cache import MotionChoice
-from poseanimate.ui.previews import draw_alignment, draw_draft
+from poseanimate.ui.previews import draw_alignment
 from poseanimate.ui.run_view import RunView
 
 _log = logging.getLogger(__name__)
@@ -114,6 +115,7 @@ class Api:
         fps: float = 0.0,
         rotate: int = 0,
         repair: bool = False,
+        more_files: list[ApiFile] = [],  # noqa: B006  as above
         sound: bool = True,
         anyway: bool = False,
     ) -> tuple[ApiFile | None, ApiProgress | ApiFigures]:
@@ -122,7 +124,7 @@ class Api:
         Args:
             picture: PNG, JPEG, WebP, HEIC, AVIF, GIF, BMP or TIFF with one character in it.
             motion: the name of a motion that ships with the program; `motions` lists them.
-            motion_file: a video (MP4, WebM, MOV, GIF) or OpenPose keypoints (JSON), used instead of `motion`.
+            motion_file: a video (MP4, WebM, MOV, GIF), a picture or OpenPose keypoints (JSON), instead of `motion`.
             prompt: what the picture shows, beginning with the character; at most 2000 characters.
             preset: the settings to start from: fast, balanced, paper, or a baseline's name.
             settings: what differs from the preset, by name, such as {"frames": 24}.
@@ -133,6 +135,7 @@ class Api:
             fps: frames per second of keypoints or of a motion that ships with the program; 0: its own.
             rotate: degrees by which the motion is turned clockwise: 0, 90, 180 or 270.
             repair: whether left and right are swapped back, and joints that jump away dropped.
+            more_files: what follows `motion_file`: pictures to go on to, 16 in all, or pose JSON of later frames.
             sound: whether a clip that shows a whole video, once, has its sound.
             anyway: also animate a picture that the models weren't made for, such as a photograph with the demo models.
 
@@ -145,6 +148,7 @@ class Api:
             how = _settings(preset, settings)
             choice = _choice(motion, motion_file, start_s, end_s, stride, fps, rotate)
             choice = replace(choice, repair=repair is True, sound=sound is True)
+            choice = replace(choice, more=_paths(more_files, motion_file))
             character = self.handlers.inputs.load_character(_path("picture", picture), joints)
             prompt = _text("prompt", prompt)
             if anyway is not True:
@@ -177,13 +181,14 @@ class Api:
         fps: float = 0.0,
         rotate: int = 0,
         repair: bool = False,
+        more_files: list[ApiFile] = [],  # noqa: B006  as above
     ) -> tuple[ApiFile | None, list[ApiFinding]]:
         """Fits a motion to the character of a picture and says how well it fits; no diffusion model is used.
 
         Args:
             picture: PNG, JPEG, WebP, HEIC, AVIF, GIF, BMP or TIFF with one character in it.
             motion: the name of a motion that ships with the program; `motions` lists them.
-            motion_file: a video (MP4, WebM, MOV, GIF) or OpenPose keypoints (JSON), used instead of `motion`.
+            motion_file: a video (MP4, WebM, MOV, GIF), a picture or OpenPose keypoints (JSON), instead of `motion`.
             preset: the settings to start from: fast, balanced, paper, or a baseline's name.
             settings: what differs from the preset, by name, such as {"frames": 24}.
             joints: OpenPose keypoints (JSON text) of the people in the picture, the character first; empty: found.
@@ -193,6 +198,7 @@ class Api:
             fps: frames per second of keypoints or of a motion that ships with the program; 0: its own.
             rotate: degrees by which the motion is turned clockwise: 0, 90, 180 or 270.
             repair: whether left and right are swapped back, and joints that jump away dropped.
+            more_files: what follows `motion_file`: pictures to go on to, 16 in all, or pose JSON of later frames.
 
         Returns:
             skeletons over the picture (GIF), and findings; while people are detected in a video, neither.
@@ -200,7 +206,7 @@ class Api:
         with _sentences():
             how = _settings(preset, settings)
             choice = _choice(motion, motion_file, start_s, end_s, stride, fps, rotate)
-            choice = replace(choice, repair=repair is True)
+            choice = replace(choice, repair=repair is True, more=_paths(more_files, motion_file))
             character = self.handlers.inputs.load_character(_path("picture", picture), joints)
             chosen = yield from self._looked_through(choice)
             alignment = self.handlers.engine.align(character, chosen, how)
@@ -224,13 +230,14 @@ class Api:
         fps: float = 0.0,
         rotate: int = 0,
         repair: bool = False,
+        more_files: list[ApiFile] = [],  # noqa: B006  as above
     ) -> tuple[ApiFile | None, list[ApiFinding]]:
         """Moves the character itself, cut out of the picture limb by limb; no diffusion model is used.
 
         Args:
             picture: PNG, JPEG, WebP, HEIC, AVIF, GIF, BMP or TIFF with one character in it.
             motion: the name of a motion that ships with the program; `motions` lists them.
-            motion_file: a video (MP4, WebM, MOV, GIF) or OpenPose keypoints (JSON), used instead of `motion`.
+            motion_file: a video (MP4, WebM, MOV, GIF), a picture or OpenPose keypoints (JSON), instead of `motion`.
             preset: the settings to start from: fast, balanced, paper, or a baseline's name.
             settings: what differs from the preset, by name, such as {"frames": 24}.
             joints: OpenPose keypoints (JSON text) of the people in the picture, the character first; empty: found.
@@ -240,6 +247,7 @@ class Api:
             fps: frames per second of keypoints or of a motion that ships with the program; 0: its own.
             rotate: degrees by which the motion is turned clockwise: 0, 90, 180 or 270.
             repair: whether left and right are swapped back, and joints that jump away dropped.
+            more_files: what follows `motion_file`: pictures to go on to, 16 in all, or pose JSON of later frames.
 
         Returns:
             the draft (MP4) and findings; no draft while people are detected, nor for a motion with errors.
@@ -247,15 +255,16 @@ class Api:
         with _sentences():
             how = _settings(preset, settings)
             choice = _choice(motion, motion_file, start_s, end_s, stride, fps, rotate)
-            choice = replace(choice, repair=repair is True)
-            path = _path("picture", picture)
+            choice = replace(choice, repair=repair is True, more=_paths(more_files, motion_file))
+            path, inputs = _path("picture", picture), self.handlers.inputs
+            character = inputs.load_character(path, joints)
             chosen = yield from self._looked_through(choice)
-            character, puppet = self.handlers.inputs.cut_out(path, joints, MAX_DRAFT_SIDE)
             alignment = self.handlers.engine.align(character, chosen, how)
             with TemporaryDirectory(prefix="poseanimate-") as folder:
                 made = None
                 if not alignment.errors:
-                    made = draw_draft(puppet, alignment, Path(folder) / "draft.mp4")
+                    puppet = inputs.cut_out(path, joints, MAX_DRAFT_SIDE)
+                    made = draw_draft(puppet, character, alignment, Path(folder) / "draft.mp4")
                 yield _file(made), _findings(alignment)
 
     def motions(self) -> list[PresetMotion]:
@@ -308,6 +317,17 @@ def _path(what: str, file: Any) -> str:
     if not is_file_obj_with_meta(file):
         raise SettingsError(f"{what} is no uploaded file.", "Upload it first; see docs/api.md.")
     return str(file["path"])
+
+
+def _paths(files: Any, first: Any) -> tuple[str, ...]:
+    """The paths of uploads that follow a first one."""
+    if not isinstance(files, list):
+        raise SettingsError("more_files is no list of files.", "Give uploaded files.")
+    if files and first is None:
+        raise SettingsError(
+            "There is no motion_file before more_files.", "Give the first one there."
+        )
+    return tuple(_path("more_files", file) for file in files)
 
 
 def _text(what: str, value: Any) -> str:

@@ -193,7 +193,7 @@ class Handlers:
                 return
             values = [getattr(job.settings, name) for name in SETTING_NAMES]
             message = texts.restored(job.models == self.engine.identity, greeting, job.lost)
-            where = (texts.FROM_FILE, gr.skip(), motion, 0, None, 1, 0, False, None, True)
+            where = (texts.FROM_FILE, gr.skip(), [motion], 0, None, 1, 0, False, None, True)
             yield message, None, picture, job.joints, job.prompt, *where, clip, *values
 
     def _last_run(self, request: gr.Request) -> RunView | None:

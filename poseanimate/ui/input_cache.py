@@ -10,9 +10,9 @@ import math
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, fields, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,7 @@ from poseanimate.settings import Settings
 from poseanimate.ui import texts
 
 MAX_ENTRIES = 8
-DRAFT_SIDE_PX = 384  # of a square with the area of a draft on the page
+SHOWN_SIDE_PX = 384  # of a square with the area of a large picture on the page
 MAX_PIXELS = 4_000_000  # of a video's frames together
 SETTING_NAMES = tuple(each.name for each in fields(Settings))
 MOTION_NAMES = (
@@ -57,8 +57,9 @@ MOTION_NAMES = (
 
 @dataclass(frozen=True)
 class MotionChoice:
-    """What was chosen as motion: a preset's name or an uploaded file, which part of it, and how it is corrected.
+    """What was chosen as motion: a preset's name or uploaded files, which part of it, and how it is corrected.
 
+    more: further files, such as the pictures after the first.
     rotate: degrees clockwise, a multiple of 90. repair: whether to correct faults of its detector. fps: of poses; None
     for their own rate. sound: whether a clip of a whole video has its sound.
     """
@@ -71,6 +72,7 @@ class MotionChoice:
     repair: bool = False
     fps: float | None = None
     sound: bool = True
+    more: tuple[str, ...] = ()
 
     @property
     def as_read(self) -> MotionChoice:
@@ -86,8 +88,9 @@ class MotionChoice:
         """
         source, preset, file, start_s, end_s, stride, rotate, repaired, fps, sound = values
         if source == texts.FROM_FILE and file:
+            first, *more = [file] if isinstance(file, str) else file
             return MotionChoice(
-                str(file),
+                str(first),
                 float(start_s or 0),
                 end_s or None,
                 int(stride or 1),
@@ -95,6 +98,7 @@ class MotionChoice:
                 bool(repaired),
                 fps or None,
                 bool(sound),
+                tuple(map(str, more)),
             )
         if source == texts.FROM_PRESET and preset:
             return MotionChoice(str(preset))
@@ -156,32 +160,101 @@ class FoundMotion:
         return replace(self, motion=repair(self.motion)) if choice.repair else self
 
 
+@dataclass(frozen=True, eq=False)
+class SeenPicture:
+    """A picture, and the people in it.
+
+    size: its own width and height. on_canvas: on the clip's canvas, (H, W, 3). shown: on the page's, the same or one
+    with more pixels. people: in pixels of `shown`.
+    """
+
+    size: tuple[int, int]
+    on_canvas: NDArray[np.uint8]
+    shown: NDArray[np.uint8]
+    people: list[Pose]
+
+
+@dataclass(frozen=True)
+class _Mask:
+    """A segmenter of one picture."""
+
+    find: Callable[[], NDArray[np.float32]]
+    identity: str = "mask"
+
+    def segment(self, _: NDArray[np.uint8]) -> NDArray[np.float32]:
+        return self.find()
+
+
 class InputCache:
-    """Reads the inputs of all sessions."""
+    """Reads the inputs of all sessions.
+
+    People are looked for once in a picture: what the page shows, its drafts and the clip have the same joints.
+    """
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
-        self.find_people = lru_cache(maxsize=MAX_ENTRIES)(self._find_people)
-        self._character = lru_cache(maxsize=MAX_ENTRIES)(self._find_character)
-        self._draft = lru_cache(maxsize=MAX_ENTRIES)(self.cut_out)
+        self.see = lru_cache(maxsize=MAX_ENTRIES)(self._see)
+        self._segment = lru_cache(maxsize=MAX_ENTRIES)(self._find_mask)
+        self._shown = lru_cache(maxsize=MAX_ENTRIES)(self._find_character)
+        self._puppets: OrderedDict[tuple[str, str], Puppet] = OrderedDict()
         self._motions: OrderedDict[MotionChoice, FoundMotion] = OrderedDict()
         self._seen_people = SeenPeople()
         self._lock = threading.Lock()
 
     def load_character(self, picture: str | None, joints: str = "") -> Character:
-        """The character in a picture, as detected or with the given joints.
+        """The character on the clip's canvas, as detected or with the given joints.
 
         Raises:
             PictureError: the picture is missing, or picture or joints can't be used.
             NoCharacterError, SeveralCharactersError: see `Animator.character`.
         """
+        shown = self.load_shown(picture, joints)
+        pixels = self.see(self.require_path(picture)).on_canvas
+        if pixels.shape == shown.picture.shape:
+            return shown
+        size = (pixels.shape[1], pixels.shape[0])
+        mask = cv2.resize(shown.mask, size, interpolation=cv2.INTER_AREA)
+        return replace(
+            shown,
+            picture=pixels,
+            pose=shown.pose.scaled(*_ratio(pixels, shown.picture)),
+            mask=np.asarray(mask, np.float32),
+        )
+
+    def load_shown(self, picture: str | None, joints: str = "") -> Character:
+        """The same on the page's canvas; errors as above."""
         if not isinstance(joints or "", str):  # Gradio doesn't check the type
             raise PictureError("The picture's joints are no text.", "Give OpenPose keypoint JSON.")
-        return self._character(self.require_path(picture), joints or "")
+        return self._shown(self.require_path(picture), joints or "")
 
-    def load_draft(self, picture: str | None, joints: str = "") -> tuple[Character, Puppet]:
-        """The character on the canvas of the page's drafts, and cut out; errors as above."""
-        return self._draft(self.require_path(picture), joints or "", DRAFT_SIDE_PX)
+    def load_puppet(self, picture: str | None, joints: str = "") -> Puppet:
+        """The character on the page's canvas, cut out; errors as above."""
+        path, shown = self.require_path(picture), self.load_shown(picture, joints)
+        with self._lock:
+            puppet = self._puppets.get((path, joints or ""))
+            former = [each for (of, _), each in self._puppets.items() if of == path]
+        if puppet is None:
+            puppet = Puppet(shown.picture, shown.mask, shown.pose, *former[-1:])
+            with self._lock:
+                self._puppets[path, joints or ""] = puppet
+                while len(self._puppets) > MAX_ENTRIES:
+                    self._puppets.popitem(last=False)
+        return puppet
+
+    def cut_out(self, picture: str | None, joints: str, side: int) -> Puppet:
+        """The character at the picture's own size, up to the area of a square with this side in pixels, cut out.
+
+        Its joints are those on the page's canvas. Errors as above.
+        """
+        path, shown = self.require_path(picture), self.load_shown(picture, joints)
+        pixels = _resized(_open_picture(path), side)
+        if pixels.shape == shown.picture.shape:
+            return self.load_puppet(picture, joints)
+        ratio = _ratio(pixels, shown.picture)
+        people = [pose.scaled(*ratio) for pose in self._people(path, joints or "")]
+        segment = partial(self.engine.segment, pixels, like=self.see(path).on_canvas)
+        character = place_character(pixels, people, _Mask(segment))
+        return Puppet(character.picture, character.mask, character.pose)
 
     @staticmethod
     def require_path(picture: str | None) -> str:
@@ -190,32 +263,31 @@ class InputCache:
             raise PictureError("There is no picture yet.", texts.NO_PICTURE)
         return str(picture)
 
-    def _find_people(self, path: str) -> tuple[tuple[int, int], NDArray[np.uint8], list[Pose]]:
-        """A picture's own width and height, its pixels on the clip's canvas, and the people in it."""
+    def _see(self, path: str) -> SeenPicture:
+        """Looks at a picture."""
         picture = _open_picture(path)
         pixels = self.engine.fit_picture(picture)
-        return picture.size, pixels, self.engine.detect(pixels)
+        shown = _resized(picture, SHOWN_SIDE_PX)
+        if shown.size <= pixels.size:
+            shown = pixels
+        return SeenPicture(picture.size, pixels, shown, self.engine.detect(shown, like=pixels))
+
+    def _find_mask(self, path: str) -> NDArray[np.float32]:
+        seen = self.see(path)
+        return self.engine.segment(seen.shown, like=seen.on_canvas)
 
     def _find_character(self, path: str, joints: str) -> Character:
-        _, pixels, people = self.find_people(path)
-        if not joints:
-            return find_character(pixels, people, self.engine, self.engine)
-        height, width = pixels.shape[:2]
-        return place_character(pixels, read_people(joints, width, height), self.engine)
+        pixels, people = self.see(path).shown, self._people(path, joints)
+        mask = _Mask(partial(self._segment, path))
+        if joints:
+            return place_character(pixels, people, mask)
+        return find_character(pixels, people, mask, self.engine)
 
-    def cut_out(self, path: str, joints: str, side: int) -> tuple[Character, Puppet]:
-        """The character at the picture's own size, up to the area of a square with this side in pixels, and cut out."""
-        picture = rgb_over_white(_open_picture(path))
-        area_side = min(math.sqrt(picture.width * picture.height), side)
-        size = fit_size(picture.width, picture.height, area_side, 2)
-        pixels = np.asarray(picture.resize(size, Image.Resampling.LANCZOS))
-        people = read_people(joints, *size) if joints else self.engine.detect(pixels)
-        if not joints and len(people) != 1:  # as they are seen on the clip's canvas
-            found = self.load_character(path)
-            height, width = found.picture.shape[:2]
-            people = [found.pose.scaled(size[0] / width, size[1] / height)]
-        character = place_character(pixels, people, self.engine)
-        return character, Puppet(character.picture, character.mask, character.pose)
+    def _people(self, path: str, joints: str) -> list[Pose]:
+        """The character first, in pixels of the page's canvas."""
+        seen = self.see(path)
+        height, width = seen.shown.shape[:2]
+        return read_people(joints, width, height) if joints else seen.people
 
     def cached_motion(self, choice: MotionChoice) -> FoundMotion | None:
         """A motion that was read before; None if it wasn't."""
@@ -228,10 +300,12 @@ class InputCache:
         found_motion = self.cached_motion(choice)
         if found_motion is None:
             name = choice.name_or_path
-            if os.path.isabs(name) and not os.path.isfile(name):  # a preset's name is no path
+            names = (name, *choice.more)
+            # a preset's name is no path
+            if any(os.path.isabs(each) and not os.path.isfile(each) for each in names):
                 raise MotionError("The motion's file isn't there any more.", texts.UPLOAD_AGAIN)
             part = choice.start_s, choice.end_s, choice.stride
-            source = open_motion(name, *part, choice.rotate, choice.fps)
+            source = open_motion(names, *part, choice.rotate, choice.fps)
             motion = yield from iter_motion(
                 source, self.engine, Path(name).name, seen=self._seen_people
             )
@@ -257,6 +331,21 @@ def _reduced(frame: NDArray[np.uint8], count: int) -> NDArray[np.uint8]:
         return frame
     size = (max(1, round(width * factor)), max(1, round(height * factor)))
     return np.asarray(cv2.resize(frame, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _ratio(pixels: NDArray[np.uint8], of: NDArray[np.uint8]) -> tuple[float, float]:
+    """How much wider and higher one picture is than another."""
+    return pixels.shape[1] / of.shape[1], pixels.shape[0] / of.shape[0]
+
+
+def _resized(picture: Image.Image, side: int) -> NDArray[np.uint8]:
+    """A picture over white, (H, W, 3), at its own size up to the area of a square with this side in pixels."""
+    picture = rgb_over_white(picture)
+    area_side = min(math.sqrt(picture.width * picture.height), side)
+    size = fit_size(picture.width, picture.height, area_side, 2)
+    if picture.size != size:
+        picture = picture.resize(size, Image.Resampling.LANCZOS)
+    return np.asarray(picture)
 
 
 def _open_picture(path: str) -> Image.Image:

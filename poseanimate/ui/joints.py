@@ -62,7 +62,7 @@ def make_content(
 
 
 def _enlarged(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    factor = max(1, -(-MIN_SIDE_PX // min(picture.shape[:2])))
+    factor = max(1, round(MIN_SIDE_PX / min(picture.shape[:2])))
     large = cv2.resize(picture, None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC)
     return np.asarray(large, np.uint8)
 

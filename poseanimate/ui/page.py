@@ -184,6 +184,12 @@ def _preview(
         fit.outputs,
         **common,
     )
+    fit.download.click(
+        previews.download,
+        [picture, joints, *motion, *aligned_by],
+        [fit.download, fit.outputs[-1]],
+        **BESIDE,
+    ).then(lambda: gr.Button(texts.DRAFT_DOWNLOAD, interactive=True), None, fit.download, **QUIET)
     moved = [demo.load, *(each.change for each in motion)]
     gr.on(moved, previews.timeline, motion, inputs.motion.timeline, **common)
     others = [each for name, each in inputs.settings.items() if name not in ALIGNMENT_SETTINGS]

@@ -75,6 +75,7 @@ class AlignmentSection:
     view: gr.Radio
     outputs: list[gr.components.Component]  # as ALIGNMENT_OUTPUTS
     buttons: dict[str, gr.Button]
+    download: gr.Button
     controls: Controls
 
 
@@ -212,7 +213,12 @@ def add_motion() -> MotionSection:
     )
     with gr.Group(visible=False) as upload:
         file = gr.File(
-            label=texts.MOTION_FILE, file_types=MOTION_TYPES, height=150, elem_id="motion-file"
+            label=texts.MOTION_FILE,
+            file_types=MOTION_TYPES,
+            file_count="multiple",
+            allow_reordering=True,
+            height=150,
+            elem_id="motion-file",
         )
         with gr.Row(elem_classes="pa-grid"):
             start = gr.Number(0, minimum=0, label=texts.START, min_width=90)
@@ -251,7 +257,7 @@ def add_alignment() -> AlignmentSection:
         alt_text=texts.ALIGNED_ALT,
         interactive=False,
         buttons=["fullscreen"],
-        height=320,
+        height=400,
         elem_id="alignment",
     )
     findings = gr.HTML(elem_id="findings")
@@ -261,9 +267,18 @@ def add_alignment() -> AlignmentSection:
             name: gr.Button(texts.fix(name, None), size="sm", visible=False, elem_id=f"fix-{name}")
             for name in FIXABLE
         }
+    download = gr.Button(texts.DRAFT_DOWNLOAD, size="sm", elem_id="draft-download")
+    files = gr.File(
+        label=texts.DRAFT_FILES,
+        file_count="multiple",
+        interactive=False,
+        visible="hidden",  # as the clip's
+        elem_id="draft-files",
+    )
     with gr.Accordion(texts.ADJUST, open=False), gr.Row(elem_classes="pa-grid pa-wide"):
         controls = _controls(ADJUSTMENTS)
-    return AlignmentSection(view, [picture, findings, fixes, *buttons.values()], buttons, controls)
+    outputs = [picture, findings, fixes, *buttons.values(), files]
+    return AlignmentSection(view, outputs, buttons, download, controls)
 
 
 def add_settings(previews: PreviewHandlers, adjustments: Controls, image_prompts: bool) -> Controls:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,26 +19,29 @@ from poseanimate.errors import (
     PictureError,
     PoseAnimateError,
     SeveralCharactersError,
+    VideoError,
 )
 from poseanimate.events import Returning, Stage, Step
+from poseanimate.inputs.aligner import MAX_DRAFT_SIDE
 from poseanimate.inputs.character import Character
+from poseanimate.inputs.driver_sound import read_driver_sound
 from poseanimate.inputs.prompt import list_words
 from poseanimate.inputs.suggest import suggest_prompt
-from poseanimate.media import write_clip
+from poseanimate.media import Sound, write_clip
 from poseanimate.media.clips import GIF_MAX_FPS
 from poseanimate.poses import overlay
-from poseanimate.poses.motion import Motion
 from poseanimate.poses.pata import Alignment
 from poseanimate.poses.skeleton import JOINT_NAMES, Pose, draw_pose
-from poseanimate.puppet.puppet import Puppet
 from poseanimate.settings import Settings
 from poseanimate.ui import joints as editor
 from poseanimate.ui import player, texts
+from poseanimate.ui.drafts import draw_draft, write_drafts
 from poseanimate.ui.input_cache import (
     SETTING_NAMES,
     FormValues,
     FoundMotion,
     InputCache,
+    MotionChoice,
 )
 
 ALIGNMENT_SETTINGS = (
@@ -59,7 +61,8 @@ FIXABLE = tuple(texts.FIX)
 NOUNS = ("person", "girl")  # the first that is a single token is used
 MAX_WORDS = 60
 TIMELINE_PX = 256  # width of a frame of a motion without a video
-ALIGNMENT_OUTPUTS = ("alignment", "findings", "fixes", *FIXABLE)
+ALIGNMENT_OUTPUTS = ("alignment", "findings", "fixes", *FIXABLE, "draft_files")
+DRAFT_NAME = "clip"  # of one whose motion was uploaded: never text from outside
 
 Outputs = tuple[Any, ...]
 
@@ -73,10 +76,11 @@ class PreviewHandlers:
     def look(self, picture: str | None, joints: str = "") -> tuple[dict[str, Any], str]:
         """What the joint editor shows, and a message about it."""
         people: list[Pose] = []
-        mask, pixels = None, None
+        mask, seen = None, None
         try:
-            given, pixels, people = self.inputs.find_people(self.inputs.require_path(picture))
-            character = self.inputs.load_character(picture, joints)
+            seen = self.inputs.see(self.inputs.require_path(picture))
+            people = seen.people
+            character = self.inputs.load_shown(picture, joints)
         except NoCharacterError as error:
             message = texts.sentence(f"{error.message} {texts.PLACE_ONE}", "error")
         except SeveralCharactersError as error:
@@ -85,17 +89,17 @@ class PreviewHandlers:
             message = texts.sentence(str(error), "error" if picture else "plain")
         else:
             mask = character.mask
-            height, width = pixels.shape[:2]
+            height, width = seen.on_canvas.shape[:2]
             count = int(character.pose.visible().sum())
             message = texts.character_found(
                 count,
                 bool(joints),
                 character.outlined,
-                given,
+                seen.size,
                 (width, height),
-                self._foreign(pixels),
+                self._foreign(seen.on_canvas),
             )
-        shown = player.NOTHING if pixels is None else editor.make_content(pixels, people, mask)
+        shown = player.NOTHING if seen is None else editor.make_content(seen.shown, people, mask)
         return gr.update(content=shown), message
 
     def _foreign(self, pixels: NDArray[np.uint8]) -> str:
@@ -156,27 +160,48 @@ class PreviewHandlers:
             if view == texts.AS_IT_CAME:
                 shown = self.engine.align(character, motion, settings.changed({"pata": False}))
             with TemporaryDirectory(prefix="poseanimate-") as folder:
+                said = texts.findings(alignment)
                 if view == texts.DRAFT and not alignment.errors:
-                    path = self._draft(picture, joints, motion, settings, Path(folder))
+                    puppet = self.inputs.load_puppet(picture, joints)
+                    path = draw_draft(puppet, character, alignment, Path(folder) / "draft.webp")
+                    if self._foreign(character.picture):
+                        said += texts.sentence(texts.DRAFT_IS_RESULT, "note")
                 else:
                     strip = view == texts.IN_A_STRIP
                     path = draw_alignment(character, shown, Path(folder), strip)
-                yield alignment_outputs(path, texts.findings(alignment), _fixes(alignment))
+                yield alignment_outputs(path, said, _fixes(alignment))
         except PoseAnimateError as error:
             yield alignment_outputs(None, texts.sentence(str(error), "error"), error.fix)
 
-    def _draft(
-        self,
-        picture: str | None,
-        joints: str,
-        motion: Motion,
-        settings: Settings,
-        folder: Path,
-    ) -> str:
-        """The character cut out and moved, as a GIF; returns the file."""
-        character, puppet = self.inputs.load_draft(picture, joints)
-        alignment = self.engine.align(character, motion, settings)
-        return draw_draft(puppet, alignment, folder / "draft.gif")
+    def download(self, picture: str | None, joints: str, *values: Any) -> Iterator[Outputs]:
+        """The draft at the picture's full size, as files: values of the button and the files.
+
+        Args:
+            values: of `MOTION_NAMES`, then of `ALIGNMENT_SETTINGS`.
+        """
+        yield gr.Button(texts.DRAWING_DRAFT, interactive=False), gr.skip()
+        try:
+            form = FormValues.of(values, ALIGNMENT_SETTINGS)
+            choice, settings = form.motion(), form.settings()
+            character = self.inputs.load_character(picture, joints)
+            steps = Returning(self.inputs.load_motion(choice))
+            for _ in steps:
+                pass
+            found = steps.result
+            alignment = self.engine.align(character, found.motion, settings)
+            if alignment.errors:  # beside the preview it is said which
+                return
+            sound = _driver_sound(choice, found, alignment)
+            puppet = self.inputs.cut_out(picture, joints, MAX_DRAFT_SIDE)
+            name = choice.name_or_path if form.uses_preset else DRAFT_NAME
+            made = []
+            with TemporaryDirectory(prefix="poseanimate-") as folder:
+                job = puppet, character, alignment, name, Path(folder), sound
+                for path in write_drafts(*job):
+                    made.append(path)
+                    yield gr.skip(), gr.update(value=made, visible=True)
+        except PoseAnimateError as error:
+            raise gr.Error(str(error), print_exception=False) from error
 
     def timeline(self, *values: Any) -> dict[str, Any]:
         """A file's motion frame by frame, with no part chosen yet; empty without a motion.
@@ -270,11 +295,15 @@ def draw_alignment(
     return str(path)
 
 
-def draw_draft(puppet: Puppet, alignment: Alignment, path: Path) -> str:
-    """The character cut out and moved, as a clip (.gif, .mp4, …). Returns the file."""
-    most = GIF_MAX_FPS if path.suffix == ".gif" else math.inf
-    write_clip(list(puppet.frames(alignment.poses)), path, min(alignment.fps, most))
-    return str(path)
+def _driver_sound(choice: MotionChoice, found: FoundMotion, alignment: Alignment) -> Sound | None:
+    """The sound of a motion's video, if it is wanted and fits; a damaged one is left out."""
+    if not (choice.sound and found.whole_video):
+        return None
+    try:
+        path, frames = Path(choice.name_or_path), len(alignment.poses)
+        return read_driver_sound(path, found.motion, alignment, frames)
+    except VideoError:
+        return None
 
 
 def _timeline_content(seen: FoundMotion, start_s: float) -> dict[str, Any]:
@@ -303,9 +332,12 @@ def _fixes(alignment: Alignment) -> dict[str, object]:
 def alignment_outputs(
     picture: Any, findings: str, fixes: dict[str, object] | None = None
 ) -> Outputs:
-    """Values of `ALIGNMENT_OUTPUTS`; a button for every setting that a finding's fix changes."""
+    """Values of `ALIGNMENT_OUTPUTS`; a button for every setting that a finding's fix changes.
+
+    Former drafts at full size go: they are of another job.
+    """
     fixes = fixes or {}
     buttons = (
         gr.Button(texts.fix(name, fixes.get(name)), visible=name in fixes) for name in FIXABLE
     )
-    return picture, findings, fixes, *buttons
+    return picture, findings, fixes, *buttons, gr.update(value=None, visible="hidden")

@@ -41,7 +41,7 @@ MOTION_FROM = "Where the motion comes from"
 FROM_PRESET, FROM_FILE = "preset", "file"
 MOTION_CHOICES = [("A preset", FROM_PRESET), ("A video or pose file", FROM_FILE)]
 PRESET_MOTION = "Preset"
-MOTION_FILE = "Video (MP4, WebM, MOV, GIF, …), OpenPose keypoints (JSON) or mocap (BVH)"
+MOTION_FILE = "Video, pictures (up to 16), pose JSON or mocap (BVH)"
 START = "Start, s"
 TIMELINE = "What was found, frame by frame"
 VIDEO_SEEN, POSES_SEEN = "video, with the skeleton that was found", "poses"
@@ -87,7 +87,14 @@ FIX = {  # settings and choices of motion that a click on a finding's remedy cha
     "rotate": "Rotate the motion",
     "repair": "Repair the motion",
 }
-ALIGNED_ALT = "The poses of the clip as skeletons over the picture, one after the other"
+ALIGNED_ALT = "The clip's poses: the character moved, or skeletons over the picture"
+DRAFT_IS_RESULT = (
+    "These models don't paint such pictures, so here the draft is the result. To have the clip painted, start this "
+    "program with --models sd15 on a machine with a GPU."
+)
+DRAFT_DOWNLOAD = "Make the draft at full size"
+DRAWING_DRAFT = "Drawing the draft …"
+DRAFT_FILES = "Draft at the picture's size: clip, and the character alone, transparent (WebM)"
 
 SETTINGS = "## 4 · Settings"
 SETTINGS_PRESET = "Start from"

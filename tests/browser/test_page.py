@@ -6,16 +6,14 @@ import math
 import re
 import subprocess
 import zipfile
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
-from urllib.parse import urlparse
 
 import imageio_ffmpeg
 import numpy as np
 import pytest
-from helpers.browser import HOLD_S, App, opened, serving, small
+from helpers.browser import HOLD_S, App, dragged, opened, serving, small
 from helpers.served import brought_late
 from PIL import Image
 from pillow_heif import from_pillow
@@ -30,28 +28,6 @@ from poseanimate.ui.middleware import STREAM_END
 pytestmark = pytest.mark.slow
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "characters"
-
-
-@dataclass
-class Visit:
-    """What a page did behind the scenes."""
-
-    hosts: set[str] = field(default_factory=set)
-    errors: list[str] = field(default_factory=list)
-
-
-@pytest.fixture
-def page(app: App, browser: Browser) -> Iterator[Page]:
-    """The page, ready; afterwards it must have stayed on this machine and without script errors."""
-    app.animator.unheld()
-    visit = Visit()
-    with browser.new_context(viewport={"width": 1360, "height": 900}) as context:
-        context.on("request", lambda request: visit.hosts.add(urlparse(request.url).hostname or ""))
-        context.on("weberror", lambda error: visit.errors.append(str(error.error)))
-        yield opened(context.new_page(), app.url)
-        app.animator.go_on.set()
-    assert visit.hosts <= {"127.0.0.1", ""}, "the page asked other machines"
-    assert visit.errors == []
 
 
 def _downloaded(page: Page, folder: Path, suffix: str) -> Path:
@@ -97,7 +73,7 @@ def test_the_whole_way(
     page.locator("#picture input[type=file]").set_input_files(EXAMPLES / "room-boy.png")
     expect(page.locator("#found-text")).to_contain_text("joints seen")
     page.get_by_role("button", name="Use: a girl in a red shirt").click()
-    _dragged(page, 4, -12, -16)
+    dragged(page, 4, -12, -16)
     expect(page.locator("#found-text")).to_contain_text("as you put them")
 
     # a motion: what is none, then a preset
@@ -337,16 +313,6 @@ def test_a_picture_that_is_none_gets_a_sentence(page: Page, tmp_path: Path) -> N
     expect(page.locator("#found-text")).to_contain_text("joints seen")
 
 
-def _dragged(page: Page, joint: int, dx: float, dy: float) -> None:
-    box = page.locator(f"#joints [data-joint='{joint}']").bounding_box()
-    assert box is not None
-    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
-    page.mouse.move(x, y)
-    page.mouse.down()
-    page.mouse.move(x + dx, y + dy, steps=4)
-    page.mouse.up()
-
-
 def _joint(page: Page, joint: int) -> list[float]:
     handle = page.locator(f"#joints [data-joint='{joint}']")
     return [float(handle.get_attribute(name) or "nan") for name in ("cx", "cy")]
@@ -357,7 +323,7 @@ def test_a_joint_is_dragged_moved_by_keys_hidden_and_put_back(page: Page) -> Non
     found = _joint(page, 4)
     before = page.locator("#alignment img").get_attribute("src")
     scale = page.locator("#joints image").evaluate("image => image.getScreenCTM().a")
-    _dragged(page, 4, -20, -30)
+    dragged(page, 4, -20, -30)
     moved = [found[0] - 20 / scale, found[1] - 30 / scale]
     assert _joint(page, 4) == pytest.approx(moved, abs=0.6)
     expect(page.locator("#found-text")).to_contain_text("as you put them")
@@ -374,7 +340,7 @@ def test_a_joint_is_dragged_moved_by_keys_hidden_and_put_back(page: Page) -> Non
     expect(page.locator("#found-text")).to_contain_text("all 18 joints seen")
     assert _joint(page, 4) == pytest.approx(found)
 
-    _dragged(page, 7, 10, 0)
+    dragged(page, 7, 10, 0)
     expect(page.locator("#found-text")).to_contain_text("as you put them")
     page.get_by_role("radio", name="park girl").check()
     expect(page.locator("#found-text")).to_contain_text("all 18 joints seen")

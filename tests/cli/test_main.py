@@ -362,14 +362,14 @@ def _moved(suffix: str, *more: str) -> Path:
     return output
 
 
-@pytest.mark.parametrize("suffix", [".webm", ".gif", ".apng", ".png", ".zip", ""])
+@pytest.mark.parametrize("suffix", [".webm", ".gif", ".apng", ".webp", ".png", ".zip", ""])
 def test_a_draft_can_be_the_character_alone(suffix: str, place: Path, loaded: list[Any]) -> None:
     output = _moved(suffix, "--transparent")
     if suffix == ".webm":  # libvpx's own decoder alone reads alpha
         ffmpeg("-c:v", "libvpx-vp9", "-i", output, "back-%d.png")
         backs = [picture(f"back-{number}.png") for number in range(1, 6)]
         assert not Path("back-6.png").exists()
-    elif suffix in (".gif", ".apng"):
+    elif suffix in (".gif", ".apng", ".webp"):
         with Image.open(output) as clip:
             backs = [np.asarray(each.convert("RGBA")) for each in ImageSequence.Iterator(clip)]
     elif suffix == ".png":
@@ -402,7 +402,7 @@ def test_a_draft_that_cannot_be_transparent_is_refused_at_once(
     assert loaded == [] and contents(place) == before
 
 
-@pytest.mark.parametrize("suffix", [".mp4", ".webm", ".gif", ".apng"])
+@pytest.mark.parametrize("suffix", [".mp4", ".webm", ".gif", ".apng", ".webp"])
 def test_a_draft_is_marked_as_one(suffix: str, place: Path, loaded: list[Any]) -> None:
     output = _moved(suffix)
     assert b"draft, poseanimate" in output.read_bytes()

@@ -139,3 +139,16 @@ def small(page: Page, frames: int, steps: int = 2) -> None:
         number = page.locator(f"#setting-{name} input[type=number]")
         number.fill(str(value))
         number.press("Tab")
+
+
+def dragged(page: Page, joint: int, dx: float, dy: float) -> None:
+    """Drags a joint in the editor, by so many pixels of the window."""
+    handle = page.locator(f"#joints [data-joint='{joint}']")
+    handle.scroll_into_view_if_needed()
+    box = handle.bounding_box()
+    assert box is not None
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + dx, y + dy, steps=4)
+    page.mouse.up()

@@ -259,6 +259,8 @@ def test_pictures_are_not_mixed_with_others_and_not_many(tmp_path: Path, video: 
             with pytest.raises(MotionError, match=rf"a\.png is a still picture and {other.name}"):
                 open_motion(paths)
     assert len(open_motion([skeleton] * 16, end_s=20.0).frames) == 240  # type: ignore[union-attr]
+    with pytest.raises(MotionError, match="10001 files, and 10000 are possible"):
+        open_motion([skeleton] * 10_001)
     with pytest.raises(MotionError, match="17 still pictures, and 16 are possible"):
         open_motion([skeleton] * 17)
     with pytest.raises(MotionError, match="a frame rate of its own"):

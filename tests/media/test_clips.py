@@ -15,13 +15,13 @@ import pytest
 from helpers.media import bar_position, clip_frames, ffmpeg, gradient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from PIL import Image, ImageSequence
+from PIL import ExifTags, Image, ImageSequence
 
 from poseanimate.errors import OutputError
 from poseanimate.media import Frame, check_output, clips, read_video, write_clip
 
 
-@pytest.mark.parametrize("suffix", [".mp4", ".webm", ".gif"])
+@pytest.mark.parametrize("suffix", [".mp4", ".webm", ".gif", ".webp"])
 @pytest.mark.parametrize("fps", [12.0, 7.5])
 def test_round_trip(suffix: str, fps: float, tmp_path: Path) -> None:
     frames = clip_frames(11)
@@ -30,7 +30,7 @@ def test_round_trip(suffix: str, fps: float, tmp_path: Path) -> None:
     assert [child.name for child in tmp_path.iterdir()] == [path.name]
     video = read_video(path)
     assert len(video.frames) == len(frames)
-    assert video.fps == pytest.approx(fps, rel=0.02 if suffix == ".gif" else 1e-3)
+    assert video.fps == pytest.approx(fps, rel={".gif": 0.02, ".webp": 0.005}.get(suffix, 1e-3))
     for frame, back in zip(frames, video.frames, strict=True):
         assert back.shape == frame.shape and back.dtype == np.uint8 and back.flags.writeable
         assert bar_position(back) == pytest.approx(bar_position(frame), abs=1)
@@ -62,7 +62,7 @@ def test_an_apng_is_exact_and_loops(tmp_path: Path) -> None:
     assert video.fps == pytest.approx(8) and np.array_equal(video.frames, frames)
 
 
-@pytest.mark.parametrize("suffix", [".mp4", ".webm", ".gif", ".apng", ".png", ".zip", ""])
+@pytest.mark.parametrize("suffix", [".mp4", ".webm", ".gif", ".apng", ".webp", ".png", ".zip", ""])
 def test_a_comment_is_in_the_file(suffix: str, tmp_path: Path) -> None:
     frames, path = clip_frames(3), tmp_path / f"c{suffix}"
     write_clip(frames, path, 8, comment="draft, made here")
@@ -72,11 +72,14 @@ def test_a_comment_is_in_the_file(suffix: str, tmp_path: Path) -> None:
     if suffix in (".png", ".apng", ".zip", ""):
         with Image.open(found) as image:
             assert image.info["Comment"] == "draft, made here"
+    elif suffix == ".webp":
+        with Image.open(found) as image:
+            assert image.getexif()[ExifTags.Base.ImageDescription] == "draft, made here"
     else:
         command = [imageio_ffmpeg.get_ffmpeg_exe(), "-i", str(found)]
         told = subprocess.run(command, capture_output=True, text=True, check=False).stderr
         assert re.search("comment *: draft, made here", told, re.IGNORECASE)
-    if suffix in (".mp4", ".webm", ".gif", ".apng"):
+    if suffix in (".mp4", ".webm", ".gif", ".apng", ".webp"):
         assert len(read_video(path).frames) == 3
     else:
         write_clip(frames, path, 8)  # over it: it is known as a clip
@@ -169,7 +172,7 @@ def test_a_webm_can_be_transparent(tmp_path: Path) -> None:
         assert inside < 12
 
 
-@pytest.mark.parametrize("suffix", [".gif", ".apng"])
+@pytest.mark.parametrize("suffix", [".gif", ".apng", ".webp"])
 def test_animated_pictures_can_be_transparent(suffix: str, tmp_path: Path) -> None:
     frames = [np.roll(frame, 12 * index, axis=1) for index, frame in enumerate(cut_out(4))]
     write_clip(frames, tmp_path / f"c{suffix}", 8)
@@ -182,7 +185,7 @@ def test_animated_pictures_can_be_transparent(suffix: str, tmp_path: Path) -> No
             alpha = np.where(alpha >= 128, np.uint8(255), np.uint8(0))
         assert np.array_equal(back[..., 3], alpha)
         inside = np.abs(back[..., :3].astype(int) - frame[..., :3])[alpha > 128]
-        assert inside.mean() < (4 if suffix == ".gif" else 1e-9)
+        assert inside.mean() < (1e-9 if suffix == ".apng" else 4)
 
 
 def test_a_transparent_sheet_ends_clear(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from PIL import Image
 from poseanimate.animator import Animator
 from poseanimate.cli.arguments import add_serving
 from poseanimate.cli.main import main
-from poseanimate.media import read_sound, write_clip
+from poseanimate.media import read_sound, read_video, write_clip
 from poseanimate.poses.motion import load_preset
 from poseanimate.ui import page
 from poseanimate.ui.api import Api
@@ -99,6 +99,26 @@ def test_what_a_finding_names_can_be_asked_for(tmp_path: Path) -> None:
     assert turn == {"rotate": 90}
     (_, standing), *_ = api.align(**job, **turn)
     assert not any("rotate" in each["fix"] for each in standing)
+
+
+def test_programs_give_several_pictures_as_motion(tmp_path: Path) -> None:
+    Image.fromarray(scene_at_ease().picture).save(tmp_path / "who.png")
+    poses = []
+    for number in range(2):
+        Image.new("RGB", (64, 64), (200, 200, 90 * number)).save(tmp_path / f"{number}.png")
+        poses.append(uploaded(tmp_path / f"{number}.png"))
+    api = Api(Handlers(Animator(tiny_models())))
+    job = {"picture": uploaded(tmp_path / "who.png")}
+    job |= {"settings": {"frames": 60, "transition_frames": 1}}
+    for motion_file, more_files, frames in ((poses[0], [], 14), (poses[0], poses[1:], 26)):
+        answers = api.draft(**job, motion_file=motion_file, more_files=more_files)
+        clip = next(clip for clip, _ in answers if clip)  # it is there until the answer is sent
+        assert len(read_video(Path(clip["path"])).frames) == frames
+    for wrong in ({"more_files": poses}, {"motion_file": poses[0], "more_files": "a.png"}):
+        with pytest.raises(gr.Error, match="more_files"):
+            list(api.align(**job, **wrong))
+    with pytest.raises(gr.Error, match="no uploaded file"):
+        list(api.align(**job, motion_file=poses[0], more_files=["/etc/passwd"]))
 
 
 def test_programs_choose_rate_and_sound(tmp_path: Path) -> None:

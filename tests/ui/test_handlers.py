@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import base64
 import io
-import json
 import re
 import threading
 import zipfile
@@ -239,41 +238,6 @@ def test_a_picture_that_the_models_do_not_paint_is_aligned_and_refused_once(pict
         list(started(handlers, picture))
 
 
-class EyesOfAnySize:
-    """Sees the scene at ease, however large its picture is."""
-
-    identity = "eyes of any size"
-
-    def detect(self, image: np.ndarray) -> list[Pose]:
-        return [scene_at_ease().pose.scaled(image.shape[1] / SIDE, image.shape[0] / SIDE)]
-
-    def segment(self, image: np.ndarray) -> np.ndarray:
-        return np.asarray(cv2.resize(scene_at_ease().mask, image.shape[1::-1]))
-
-
-def test_the_draft_is_the_picture_moved_at_its_own_size(tmp_path: Path) -> None:
-    large = tmp_path / "large.png"
-    Image.fromarray(scene_at_ease().picture).resize((160, 160)).save(large)
-    eyes = EyesOfAnySize()
-    handlers = Handlers(Animator(replace(tiny_models(), detector=eyes, segmenter=eyes)))
-    sizes = []
-    for path, said in fit(ahead(handlers), str(large), "", *WALK, *FITTING, view=texts.DRAFT):
-        assert "alert" not in said
-        with Image.open(path) as gif:  # it is there until the page has taken it
-            sizes.append((*gif.size, getattr(gif, "n_frames", 1)))
-    assert sizes == [(160, 160, 8)]
-
-
-def test_a_draft_of_a_motion_that_does_not_fit_is_none(picture: str, tmp_path: Path) -> None:
-    nobody = tmp_path / "nobody.json"
-    nobody.write_text(json.dumps({"frames": [{"people": []}] * 3}))
-    motion = [texts.FROM_FILE, None, str(nobody), *WALK[3:]]
-    *_, (_, said) = fit(
-        ahead(Handlers(Scripted())), picture, "", *motion, *FITTING, view=texts.DRAFT
-    )
-    assert "alert" in said
-
-
 def test_what_is_no_picture_gets_a_sentence_with_its_remedy(
     scripted: Scripted, no_picture: str
 ) -> None:
@@ -453,8 +417,11 @@ def test_motion_choices() -> None:
     rated = (texts.FROM_FILE, None, "/f.json", 0, 0, 1, 0, False, 24, False)
     assert MotionChoice.of(rated) == MotionChoice("/f.json", fps=24, sound=False)
     assert MotionChoice.of((*rated[:8], 0, None)) == MotionChoice("/f.json", sound=False)
+    several = (texts.FROM_FILE, None, ["/a.png", "/b.png"], *file[3:])
+    assert MotionChoice.of(several) == MotionChoice("/a.png", more=("/b.png",))
     for nothing in (
         (texts.FROM_FILE, "walk", None, 0, 0, 1, 0, False, None, True),
+        (texts.FROM_FILE, "walk", [], 0, 0, 1, 0, False, None, True),
         (texts.FROM_PRESET, None, "/f", 0, 0, 1, 0, False, None, True),
     ):
         with pytest.raises(MotionError, match="Pick a preset"):

@@ -66,6 +66,10 @@ class Alignment:
         again = motion * -(-missing // len(motion))
         return replace(self, poses=(*self.poses, *again[:missing]))
 
+    def scaled(self, x: float, y: float) -> Alignment:
+        """The same on a canvas that is x times as wide and y times as high."""
+        return replace(self, poses=tuple(pose.scaled(x, y) for pose in self.poses))
+
     @property
     def errors(self) -> tuple[Finding, ...]:
         """The findings that prevent a run; empty if the alignment can be used."""

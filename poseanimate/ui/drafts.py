@@ -1,0 +1,47 @@
+"""Drafts of the page's job as files: small to look at, and at the picture's full size to keep."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from poseanimate.inputs.aligner import DRAFT_COMMENT
+from poseanimate.inputs.character import Character
+from poseanimate.media import Sound, write_clip
+from poseanimate.poses.pata import Alignment
+from poseanimate.puppet.puppet import Puppet
+
+
+def draw_draft(
+    puppet: Puppet,
+    character: Character,
+    alignment: Alignment,
+    path: Path,
+    sound: Sound | None = None,
+    transparent: bool = False,
+) -> str:
+    """The puppet of an aligned character as a clip (.webp, .mp4, …) at the puppet's size; returns the file.
+
+    Raises:
+        OutputError: it can't be written.
+    """
+    height, width = character.picture.shape[:2]
+    large_height, large_width = puppet.picture.shape[:2]
+    alignment = alignment.scaled(large_width / width, large_height / height)
+    draw = puppet.cut_outs if transparent else puppet.frames
+    write_clip(list(draw(alignment.poses)), path, alignment.fps, sound=sound, comment=DRAFT_COMMENT)
+    return str(path)
+
+
+def write_drafts(
+    puppet: Puppet,
+    character: Character,
+    alignment: Alignment,
+    name: str,
+    folder: Path,
+    sound: Sound | None,
+) -> Iterator[str]:
+    """The draft to keep: as it is (MP4), and the character alone (WebM); yields the files as they are ready."""
+    job = puppet, character, alignment
+    yield draw_draft(*job, folder / f"poseanimate-{name}-draft.mp4", sound)
+    yield draw_draft(*job, folder / f"poseanimate-{name}-draft-cut-out.webm", sound, True)
