@@ -49,8 +49,9 @@ class Settings:
     frames: int = setting(17, "frames of the clip, the source included", low=2, high=MAX_FRAMES)
     start: str = setting(
         "inverted",
-        "where frames start: the source's inverted noise or random noise",
-        choices=("inverted", "random"),
+        "where frames start: the source's inverted noise, that of a draft where the character is (not the paper's), or "
+        "random noise",
+        choices=("inverted", "draft", "random"),
     )
     seed: int = setting(
         0, "of the random start; the inverted start needs none", low=0, high=2**31 - 1
@@ -71,6 +72,9 @@ class Settings:
     lambda_first: float = setting(0.7, "λ1, share of frame 0", low=0, high=1)
     lambda_prev: float = setting(0.15, "λ2, share of the previous frame", low=0, high=1)
     lambda_self: float = setting(0.15, "λ3, share of the frame itself", low=0, high=1)
+    draft_share: float = setting(
+        0.0, "share of a frame's draft beside all of these (not the paper's)", low=0, high=1
+    )
     # PACM
     inner_steps: int = setting(
         5, "n, Adam steps per timestep of the first optimisation", low=1, high=50
@@ -104,7 +108,9 @@ class Settings:
         choices=("region", "hadamard"),
     )
     frame_masks: str = setting(
-        "attention", "where frame masks come from", choices=("attention", "skeleton", "both")
+        "attention",
+        "where frame masks come from; draft is not the paper's",
+        choices=("attention", "skeleton", "both", "draft"),
     )
     mask_threshold: float = setting(
         0.5, "attention above which a place belongs to the character", low=0, high=1
@@ -151,10 +157,10 @@ class Settings:
                 f"λ1 + λ2 + λ3 (lambda_first, lambda_prev, lambda_self) is {total:.10g}, but must be 1.",
                 "Change one of them so that the three sum to 1, for instance 0.7, 0.15 and 0.15.",
             )
-        if self.background == "direct" and self.start != "inverted":
+        if self.background == "direct" and self.start == "random":
             raise SettingsError(
                 "background is direct, which follows the source's inversion, but start is random.",
-                "Set start to inverted, or background to sampled.",
+                "Set start to inverted or draft, or background to sampled.",
             )
         optimised = self.pacm_source or self.pacm_pose
         if optimised and self.guidance_scale == 1 and self.embedding_role == "unconditional":
@@ -162,7 +168,7 @@ class Settings:
                 "guidance_scale is 1, which leaves no unconditional branch to carry the embedding.",
                 "Raise guidance_scale above 1, or set embedding_role to conditional.",
             )
-        attended = self.masked and self.frame_masks != "skeleton"
+        attended = self.attended
         if self.prompted_by_picture and (self.pacm_pose or attended):
             raise SettingsError(
                 "IP-Adapter takes the place of the cross-attention that pacm_pose and frame masks look at.",
@@ -179,6 +185,21 @@ class Settings:
         """Whether frames need masks: for MGDM with DCAM, to hold the background, to know where the character is new."""
         decoupled = self.dcam and self.mgdm
         return decoupled or self.background == "direct" or self.controlnet_emphasis != 1
+
+    @property
+    def attended(self) -> bool:
+        """Whether frame masks come from cross-attention."""
+        return self.masked and self.frame_masks in ("attention", "both")
+
+    @property
+    def follows_drafts(self) -> bool:
+        """Whether drafts are inverted: where frames start, or to be attended to."""
+        return self.start == "draft" or self.attends_to_drafts
+
+    @property
+    def attends_to_drafts(self) -> bool:
+        """Whether keys and values of a frame's draft are one more source in Eq. 8."""
+        return self.dcam and self.draft_share > 0
 
     @property
     def follows_source(self) -> bool:

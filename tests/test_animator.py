@@ -85,7 +85,11 @@ def counted() -> Iterator[Counter[str]]:
 
 
 def expected_calls(
-    settings: Settings, inversion: bool = True, source: bool = True, poses: int = -1
+    settings: Settings,
+    inversion: bool = True,
+    source: bool = True,
+    poses: int = -1,
+    drafts: bool = True,
 ) -> dict[str, int]:
     """What a run costs that re-runs those stages, and the second optimisation for `poses` frames (-1: all)."""
     steps, frames = settings.num_inference_steps, settings.frames - 1
@@ -98,7 +102,7 @@ def expected_calls(
         unet += steps * branches * (settings.inner_steps + 1)
         controlnet += steps * (settings.inner_steps + 1)
         gradient += steps * branches * settings.inner_steps
-    watched = settings.dcam and settings.mgdm and settings.frame_masks != "skeleton"
+    watched = settings.dcam and settings.mgdm and settings.attended
     if settings.pacm_pose:
         unet += steps * branches * settings.pose_steps * poses
         controlnet += steps * settings.pose_steps * poses
@@ -106,9 +110,12 @@ def expected_calls(
     elif watched:
         unet += steps * branches * poses
         controlnet += steps * poses
-    generated = frames + settings.follows_source
+    generated = frames + settings.follows_source + settings.attends_to_drafts * frames
     unet += steps * branches * generated
     controlnet += steps * generated
+    if settings.follows_drafts and drafts:
+        unet += steps * frames
+        controlnet += steps * frames
     return {
         name: count
         for name, count in (("unet", unet), ("controlnet", controlnet), ("gradient", gradient))
@@ -382,6 +389,8 @@ ALONE, OPTIMISED, EVERYTHING = (False, False, 0), (False, False, -1), (True, Tru
         ({"pose_learning_rate": 0.5}, OPTIMISED),
         ({"pose_steps": 2}, OPTIMISED),
         ({"start": "random"}, OPTIMISED),
+        ({"start": "draft"}, OPTIMISED),
+        ({"draft_share": 0.3}, ALONE),
         ({"inner_steps": 2}, (False, True, -1)),
         ({"guidance_scale": 1.0}, (False, True, -1)),
         ({"embedding_role": "unconditional"}, (False, True, -1)),
@@ -438,6 +447,24 @@ def test_a_changed_pose_of_one_frame_optimises_that_frame_alone(cache: StageCach
     whole = frames_of(run(settings, motion=replace(walk(), poses=tuple(poses))))
     # optimised alone or among others: sums in another order
     assert_alike(frames_of(events), whole)
+
+
+def test_drafts_are_inverted_once(cache: StageCache) -> None:
+    drafted = fast(start="draft", pacm_pose=False, frame_masks="draft")
+    first = run(drafted, cache)
+    assert first[-1].model_calls == expected_calls(drafted)
+    second = run(drafted, cache)
+    assert second[-1].model_calls == expected_calls(drafted, *ALONE, drafts=False)
+    assert "drafts" in second[-1].cached_stages
+    assert np.array_equal(frames_of(first), frames_of(second))
+    longer = run(replace(drafted, frames=4), cache)
+    begun = [e for e in longer if isinstance(e, Stage) and e.name == "drafts"]
+    assert [(e.cached, e.frames) for e in begun] == [(True, (1, 2)), (False, (3, 3))]
+    inverted = (
+        longer[-1].model_calls["unet"]
+        - expected_calls(replace(drafted, frames=4), *ALONE, drafts=False)["unet"]
+    )
+    assert inverted == T  # of one frame
 
 
 def test_a_longer_clip_optimises_the_new_frames_alone(warm: StageCache) -> None:
@@ -651,6 +678,9 @@ def test_the_switches_cover_every_pair() -> None:
         {"mask_form": "region"},
         {"frame_masks": "attention"},
         {"frame_masks": "skeleton"},
+        {"frame_masks": "draft"},
+        {"start": "draft"},
+        {"draft_share": 0.5},
         {"mask_threshold": 0.2},
         {"pose_steps": 3, "pose_learning_rate": 100.0},
         {"pose_learning_rate": 200.0},
@@ -695,7 +725,15 @@ def test_only_a_random_start_depends_on_the_seed(warm: StageCache, fresh: np.nda
     assert_alike(one, frames_of(run(fast(start="random", seed=3))))
 
 
-@pytest.mark.parametrize("changes", [{"pacm_pose": False, "frame_masks": "skeleton"}, {}], ids=str)
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"pacm_pose": False, "frame_masks": "skeleton"},
+        {"start": "draft", "draft_share": 0.3, "frame_masks": "draft", "background": "direct"},
+        {},
+    ],
+    ids=str,
+)
 def test_chunks_of_any_size_give_the_same_frames(changes: dict) -> None:
     same = {"frames": 5, "pacm_source": False, **changes}
     whole = undisturbed(fast(**same), 4)

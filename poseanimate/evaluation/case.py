@@ -17,7 +17,8 @@ from poseanimate.evaluation.metrics.fidelity import (
     motion,
     ssim,
 )
-from poseanimate.evaluation.rows import SOURCE_COPY, VAE_BOUND
+from poseanimate.evaluation.metrics.limbs import forearm_error, hands_shown
+from poseanimate.evaluation.rows import DRAFT, SOURCE_COPY, VAE_BOUND
 from poseanimate.events import Done
 from poseanimate.inputs.character import Character
 from poseanimate.media.similarity import Inside, Mask, Picture, change, outside, psnr_db
@@ -26,6 +27,7 @@ from poseanimate.models.pose_detection import PoseDetector, choose_eyes
 from poseanimate.poses.accuracy import PCK_RADIUS, joint_errors, mean_joint_error
 from poseanimate.poses.motion import Motion
 from poseanimate.poses.skeleton import Pose
+from poseanimate.puppet.puppet import Puppet
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,12 +35,14 @@ class Truth:
     """A true frame: picture (H, W, 3) uint8, mask (H, W) in [0, 1], pose in pixels of the picture.
 
     relettered: the picture with every other letter on the shirt, and with none; empty where the shirt has no letter.
+    skin: where skin is seen, (H, W).
     """
 
     picture: Picture
     mask: Mask
     pose: Pose
     relettered: tuple[Picture, ...] = ()
+    skin: Inside | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,8 +63,13 @@ class EvaluationCase:
 
 
 def make_references(models: Models, case: EvaluationCase) -> dict[str, tuple[Picture, ...]]:
-    """Clips to compare with: the source in every frame and, where the truth is known, its VAE reconstruction."""
-    clips = {SOURCE_COPY: (case.source.picture,) * len(case.own.poses)}
+    """Clips to compare with: the source in every frame, drafts and, where it is known, the VAE's truth."""
+    source = case.source
+    puppet = Puppet(source.picture, source.mask, source.pose)
+    clips = {
+        SOURCE_COPY: (source.picture,) * len(case.own.poses),
+        DRAFT: tuple(puppet.frame(pose) for pose in case.own.poses),
+    }
     if case.truth:
         pictures = np.stack([t.picture for t in case.truth])
         decoded = to_pixels(models.decode(models.encode(to_tensor(pictures, models.device))))
@@ -139,6 +148,9 @@ def _compare_with_truth(
         "identity": identity_error(made, true.picture, true.pose),
         **{name: psnr_db(made, true.picture, where) for name, where in parts.items()},
     }
+    values["forearms"] = forearm_error(made, true.picture, true.pose)
+    if true.skin is not None and (hands := hands_shown(made, true.picture, true.pose, true.skin)):
+        values["hands"] = 100.0 * float(np.mean(hands))
     if true.relettered:
         letter = letter_is_right(made, true.picture, true.relettered)
         if letter is not None:

@@ -7,16 +7,19 @@ from dataclasses import dataclass
 
 from poseanimate.settings import Settings
 
-FULL, VAE_BOUND, SOURCE_COPY = "full", "vae-bound", "source-copy"
+FULL, VAE_BOUND, SOURCE_COPY, DRAFT = "full", "vae-bound", "source-copy", "draft"
 REFERENCES = {
     VAE_BOUND: "the VAE reconstruction of the true frames: the best that these models can do",
     SOURCE_COPY: "the source picture in every frame",
+    DRAFT: "the character cut out and moved, without any network",
 }
 """Rows to compare with, which no method generates."""
 
 MODULES = ("pacm_source", "pacm_pose", "dcam", "mgdm")
 ALL: dict[str, object] = dict.fromkeys(MODULES, True)
 OFF: dict[str, object] = dict.fromkeys(MODULES, False)
+WITHOUT_DRAFTS: dict[str, object] = {"start": "inverted", "frame_masks": "skeleton"}
+DRAFTED: dict[str, object] = {"start": "draft", "frame_masks": "draft"}
 PAPER: dict[str, object] = {"background": "sampled", "controlnet_emphasis": 1.0}
 NONE: dict[str, object] = {**OFF, **PAPER}
 
@@ -101,6 +104,20 @@ ROWS: dict[str, Row] = {
             "controlnet_emphasis": 1.6,
         },
         "the preset `fast`: fewer steps, no guidance and so nothing to optimise, direct inversion, emphasis",
+    ),
+    "without-drafts": Row(WITHOUT_DRAFTS, "the preset without drafts"),
+    "draft-start": Row(
+        {**WITHOUT_DRAFTS, "start": "draft"}, "frames start from the inversion of their drafts"
+    ),
+    "draft-masks": Row(
+        {**WITHOUT_DRAFTS, "frame_masks": "draft"}, "frame masks are the drafts' silhouettes"
+    ),
+    "drafted": Row(
+        DRAFTED, "both: frames start from their drafts, whose silhouettes are the masks"
+    ),
+    "drafted-attention": Row(
+        {**DRAFTED, "draft_share": 0.25},
+        "both, and a quarter of the attention looks at the frame's draft",
     ),
     "negative-prompt": Row(
         {

@@ -150,7 +150,7 @@ def optimise_embeddings(
     Args:
         inverted: Z_0 … Z_T of the source, (T + 1, c, h, w).
         source_embeddings: ∅_s, (T, L, d).
-        start: Z̃_T, (1, c, h, w), where every frame starts.
+        start: Z̃_T, where each frame starts, (frames, c, h, w), or all (1, c, h, w).
         pose_cond: of the target poses, (frames, c, h, w).
         maps: adds up the character's cross-attention on the way, where MGDM wants its masks from it.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -48,7 +48,7 @@ class Sampler:
     """Generates frames 1 … N in order; frame 0 is the source.
 
     attention: DCAM's or a baseline's, or None to leave the U-Net's self-attention as it is.
-    start: Z_T, (1, c, h, w), where every frame starts.
+    start: Z_T, (1, c, h, w), where frames start.
     hold_background: by direct inversion (method/extras); else it is sampled as everything else.
     source_mask: M_s, (1, H, W) in [0, 1], where frames come with masks.
     device_budget_bytes: what the device has for keys and values of three frames: frame 0, the frame before a chunk and
@@ -102,6 +102,8 @@ class Sampler:
         pose_cond: Tensor,
         masks: Tensor | None = None,
         control_weights: Tensor | None = None,
+        start: Tensor | None = None,
+        drafts: Tensor | None = None,
     ) -> Generator[Prediction, None, Chunk]:
         """Generates the next frames; one that fails leaves nothing behind, and can be done again.
 
@@ -112,8 +114,10 @@ class Sampler:
             pose_cond: of the target poses, (frames, c, h, w).
             masks: M_i, (frames, H, W) in [0, 1], or None where nothing asks for them.
             control_weights: of ControlNet's residuals at each latent pixel, (frames, 1, h, w); None: 1.
+            start: where each frame starts, (frames, c, h, w), if not all at the same.
+            drafts: inversions of the frames' drafts to attend to, (frames, T + 1, c, h, w); None: of none.
         """
-        z_t = self.start.expand(len(pose_cond), -1, -1, -1)
+        z_t = (self.start if start is None else start).expand(len(pose_cond), -1, -1, -1)
         chunk_masks = None
         if masks is not None and self.source_mask is not None:
             before = self.source_mask if previous is None else previous.mask
@@ -131,6 +135,14 @@ class Sampler:
                     self.ddim.timestep(k), source.keys_values, previous.keys_values, last, regions
                 )
             with torch.no_grad():
+                if own is not None and drafts is not None:
+                    of_drafts = KeyValueCache()
+                    beside = replace(
+                        own, first=None, previous=None, last=KeyValueCache(), every=of_drafts
+                    )
+                    args = (embeddings[:, k - 1], pose_cond, beside, control_weights)
+                    self._predict(drafts[:, k], k, *args)
+                    own = replace(own, drafts=of_drafts)
                 eps = self._predict(z_t, k, embeddings[:, k - 1], pose_cond, own, control_weights)
             z_0 = self.ddim.predict_z0(z_t, eps, k)
             z_t = self.ddim.step(z_t, eps, k)

@@ -33,8 +33,7 @@ def pose_optimisation(settings: Settings) -> PoseOptimisation:
 
 def records_attention(settings: Settings, tokens: tuple[int, ...]) -> bool:
     """Whether cross-attention is recorded: always beside Alg. 1, so that switching masks runs nothing again."""
-    attended = settings.masked and settings.frame_masks != "skeleton"
-    return bool(tokens and (settings.pacm_pose or attended))
+    return bool(tokens and (settings.pacm_pose or settings.attended))
 
 
 def build_denoiser(
@@ -61,7 +60,9 @@ def build_attention(settings: Settings, branches: int) -> CrossFrameAttention | 
     if settings.dcam:
         lambdas = Lambdas(settings.lambda_first, settings.lambda_prev, settings.lambda_self)
         form = settings.mask_form if settings.mgdm else None
-        return DualConsistency(branches=branches, lambdas=lambdas, mask_form=form)
+        return DualConsistency(
+            branches=branches, lambdas=lambdas, mask_form=form, draft_share=settings.draft_share
+        )
     if settings.baseline == "cross_frame":
         return CrossFrame(branches=branches)
     if settings.baseline in ("spatio_temporal", "ip_adapter"):

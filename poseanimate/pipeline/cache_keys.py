@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from poseanimate.inputs.character import Character
 from poseanimate.pipeline.build import pose_optimisation, records_attention
 from poseanimate.poses.skeleton import Pose
+from poseanimate.puppet.puppet import PUPPET_VERSION
 from poseanimate.settings import Settings
 from poseanimate.storage.stage_cache import content_key
 
@@ -42,8 +43,15 @@ class StageKeys:
             settings.guidance_scale, settings.embedding_role, settings.controlnet_text, config.steps,
             config.learning_rate if config.steps else None,
             settings.seed if settings.start == "random" else None,
+            *((PUPPET_VERSION, character.mask) if settings.start == "draft" else ()),
             records_attention(settings, tokens), tokens,
         )  # fmt: skip
+
+        self._draft = content_key("draft", self.inversion, PUPPET_VERSION, character.mask)
+
+    def draft(self, pose: Pose) -> str:
+        """The key of the inversion of one pose's draft."""
+        return content_key(self._draft, *_arrays(pose))
 
     def pose(self, pose: Pose) -> str:
         """The key of one pose's embeddings (Alg. 1) and of the cross-attention seen on the way."""

@@ -15,6 +15,7 @@ from poseanimate.inputs.character import Character
 from poseanimate.method.extras.emphasis import emphasised
 from poseanimate.poses.silhouette import Silhouette
 from poseanimate.poses.skeleton import Pose
+from poseanimate.puppet.puppet import Puppet
 from poseanimate.settings import Settings
 
 REACH = 1.5  # with both: widths of the silhouette within which attention adds to it
@@ -36,6 +37,9 @@ class FrameMasks:
         "both" is the silhouette and, within a wider one, what attention adds to it.
         """
         settings = self.settings
+        if settings.frame_masks == "draft":
+            drawn = np.stack([self.puppet.silhouette(pose) for pose in poses])
+            return torch.from_numpy(drawn.round()).to(self.device)
         drawn = self._drawn(self._silhouette, poses)
         if attention is None or settings.frame_masks == "skeleton":
             return torch.from_numpy(drawn).to(self.device)
@@ -49,6 +53,15 @@ class FrameMasks:
             near = self._drawn(self._silhouette.widened(REACH), poses) > 0
             seen = (seen & near) | (drawn > 0)
         return torch.from_numpy(seen.astype(np.float32)).to(self.device)
+
+    def trusted(self, poses: tuple[Pose, ...]) -> Tensor:
+        """Where the drafts of some frames are believed, (frames, H, W) in [0, 1]."""
+        return torch.from_numpy(np.stack([self.puppet.trusted(p) for p in poses])).to(self.device)
+
+    @cached_property
+    def puppet(self) -> Puppet:
+        """Draws the drafts."""
+        return Puppet(self.character.picture, self.character.mask, self.character.pose)
 
     def control_weights(self, masks: Tensor, grid: tuple[int, int]) -> Tensor | None:
         """Of ControlNet's residuals, (frames, 1, h, w) of a latent grid (h, w); None: 1 everywhere.

@@ -16,6 +16,7 @@ from poseanimate.inputs.character import Character
 from poseanimate.inputs.prompt import check_prompt, find_character_positions
 from poseanimate.media.similarity import psnr_db
 from poseanimate.method.ddim import DDIM
+from poseanimate.method.extras.drafts import start_from_drafts
 from poseanimate.method.pacm import SourceEmbeddings
 from poseanimate.method.sampler import Chunk, FrameRecord, Sampler, SourceRecord
 from poseanimate.models.family import Models
@@ -99,6 +100,11 @@ class Run:
             passes["pacm_source"] = 0.0 if keys.source in kept else cost
         if settings.follows_source:
             passes["frame_0"] = float(steps)
+        if settings.follows_drafts:
+            missing = sum(keys.draft(pose) not in kept for pose in self.poses[1:])
+            passes["drafts"] = steps * 0.5 * missing
+        if settings.attends_to_drafts:
+            passes["drafts"] += steps * (len(self.poses) - 1)
         if settings.pacm_pose or records_attention(settings, self.tokens):
             missing = sum(keys.pose(pose) not in kept for pose in self.poses[1:])
             passes["pacm_pose"] = steps * pose_optimisation(settings).cost * missing
@@ -123,7 +129,7 @@ class Run:
         )
         record = yield from stages.source_record(sampler, inverted, embeddings, pose_cond)
         source = Source(inverted, embeddings, start, record)
-        if settings.masked and settings.frame_masks != "skeleton" and not self.tokens:
+        if settings.attended and not self.tokens:
             yield Note(
                 "No word of the prompt names the character, so frame masks come from the skeleton alone."
             )
@@ -166,20 +172,26 @@ class Run:
         self, first: int, sampler: Sampler, source: Source, previous: FrameRecord | None
     ) -> Generator[Event, None, tuple[Chunk, Tensor | None]]:
         """The next frames' latents and masks (frames, H, W)."""
-        stages = self.stages
+        stages, settings = self.stages, self.settings
         poses = self.poses[first : first + self.current_chunk_size]
         pose_cond = stages.embed_poses(poses)
+        start, drafts = source.start, None
+        if settings.follows_drafts:
+            drafts = yield from stages.drafts(first, poses, pose_cond, self.frame_masks.puppet)
+            if settings.start == "draft":
+                start = start_from_drafts(start, drafts[:, -1], self.frame_masks.trusted(poses))
         embeddings, attention = yield from stages.pose_embeddings(
-            first, poses, pose_cond, source.inverted, source.embeddings, source.start
+            first, poses, pose_cond, source.inverted, source.embeddings, start
         )
         masks = control_weights = None
-        if self.settings.masked:
+        if settings.masked:
             masks = self.frame_masks.masks(poses, attention)
             grid = (source.start.shape[2], source.start.shape[3])
             control_weights = self.frame_masks.control_weights(masks, grid)
         steps = sampler.sample_chunk(
-            source.record, previous, embeddings, pose_cond, masks, control_weights
-        )
+            source.record, previous, embeddings, pose_cond, masks, control_weights, start,
+            drafts if settings.attends_to_drafts else None,
+        )  # fmt: skip
         return (yield from stages.generation(first, len(poses), steps)), masks
 
     def _decode(
@@ -199,7 +211,7 @@ class Run:
     def _start(self, inverted: Tensor) -> Tensor:
         """Z̃_T, (1, c, h, w)."""
         z_t = inverted[-1:]
-        if self.settings.start == "inverted":
+        if self.settings.start != "random":
             return z_t
         generator = torch.Generator().manual_seed(self.settings.seed)
         return torch.randn(z_t.shape, generator=generator).to(z_t)

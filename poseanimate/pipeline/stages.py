@@ -38,6 +38,7 @@ from poseanimate.pipeline.build import (
 from poseanimate.pipeline.cache_keys import StageKeys
 from poseanimate.pipeline.progress import ProgressTimer
 from poseanimate.poses.skeleton import Pose, draw_pose
+from poseanimate.puppet.puppet import Puppet
 from poseanimate.settings import Settings
 from poseanimate.storage.stage_cache import StageCache
 
@@ -87,24 +88,27 @@ class Stages:
         yield self._begin("inversion", found is not None)
         if found is not None:
             return self._tensor(found["latents"])
-        plain = replace(self.denoiser, guidance_scale=1.0, embedding_role="conditional")
-        device = self.models.device
-        z_0 = self.models.encode(to_tensor(self.character.picture[None], device)).float()
-        latents: list[Tensor] = []
-
-        def predict(z: Tensor, timestep: int) -> Tensor:
-            with torch.no_grad():
-                return plain.predict(z, timestep, plain.prompt, pose_cond)
-
-        for z in invert(self.ddim, z_0, predict):
-            latents.append(z)
-            if len(latents) > 1:
-                yield self._tick("inversion", 0.5, len(latents) - 1)
-                self.timer.resume()
-        # contiguous, as the cache gives it back: equal to the last bit
-        trajectory = torch.cat(latents).contiguous()
+        inverted = yield from self._invert("inversion", self.character.picture[None], pose_cond)
+        trajectory = inverted[0]
         yield from self._keep(key, {"latents": trajectory})
         return trajectory
+
+    def drafts(
+        self, first: int, poses: tuple[Pose, ...], pose_cond: Tensor, puppet: Puppet
+    ) -> Generator[Event, None, Tensor]:
+        """A chunk's drafts, each inverted under its own pose at guidance 1: (frames, T + 1, c, h, w)."""
+        keys = [self.keys.draft(pose) for pose in poses]
+        found = [self._look_up(key) for key in keys]
+        missing = [i for i, entry in enumerate(found) if entry is None]
+        yield self._begin("drafts", not missing, (first, first + len(poses) - 1))
+        if missing:
+            pictures = np.stack([puppet.frame(poses[i]) for i in missing])
+            inverted = yield from self._invert("drafts", pictures, pose_cond[missing])
+            for row, i in enumerate(missing):
+                yield from self._keep(keys[i], {"latents": inverted[row]})
+                found[i] = {"latents": inverted[row].cpu().numpy()}
+        entries = [entry for entry in found if entry is not None]
+        return torch.stack([self._tensor(entry["latents"]) for entry in entries])
 
     def source_embeddings(
         self, inverted: Tensor, pose_cond: Tensor
@@ -164,8 +168,9 @@ class Stages:
                 grid = (start.shape[2], start.shape[3])
                 maps = CrossAttentionMaps(self.tokens, len(missing), grid)
             config = pose_optimisation(self.settings)
+            begin = start.expand(len(poses), -1, -1, -1)[missing]
             steps = optimise_embeddings(
-                self.denoiser, self.ddim, inverted, source.embeddings, start, pose_cond[missing],
+                self.denoiser, self.ddim, inverted, source.embeddings, begin, pose_cond[missing],
                 config, maps,
             )  # fmt: skip
             cost = config.cost / config.passes * len(missing)
@@ -208,6 +213,27 @@ class Stages:
         picture = to_pixels(check_finite(self.models.decode(latent)))[0]
         self.timer.spend("decoding")
         return picture
+
+    def _invert(
+        self, stage: str, pictures: NDArray[np.uint8], pose_cond: Tensor
+    ) -> Generator[Event, None, Tensor]:
+        """Z_0 … Z_T of pictures (frames, H, W, 3) in their own poses at guidance 1, (frames, T + 1, c, h, w)."""
+        plain = replace(self.denoiser, guidance_scale=1.0, embedding_role="conditional")
+        z_0 = self.models.encode(to_tensor(pictures, self.models.device)).float()
+        text = plain.prompt.expand(len(pictures), -1, -1)
+        latents: list[Tensor] = []
+
+        def predict(z: Tensor, timestep: int) -> Tensor:
+            with torch.no_grad():
+                return plain.predict(z, timestep, text, pose_cond)
+
+        for z in invert(self.ddim, z_0, predict):
+            latents.append(z)
+            if len(latents) > 1:
+                yield self._tick(stage, 0.5 * len(pictures), len(latents) - 1)
+                self.timer.resume()
+        # contiguous, as the cache gives it back: equal to the last bit
+        return torch.stack(latents, dim=1).contiguous()
 
     def _steps(
         self, stage: str, steps: Generator[Prediction, None, Result], cost: float

@@ -17,6 +17,8 @@ from poseanimate.puppet.head import Head
 from poseanimate.puppet.moves import Map, along_bone, fit_affine
 from poseanimate.puppet.parts import CLOTH, HEAD, LIMBS, THROAT, TORSO, Part, Picture
 
+PUPPET_VERSION = 1  # part of cache keys: increase when drafts change
+
 TURNED_DEG = 12.0
 STIFFNESS = {TORSO: (0.02, 0.5), CLOTH: (0.02, 0.4), HEAD: (1.0, 0.75)}  # see `fit_affine`
 
@@ -59,18 +61,37 @@ class Puppet:
     def draw(self, pose: Pose) -> Picture:
         """The figure in a pose: (H, W, 4) uint8, RGB multiplied by alpha, and alpha."""
         canvas = np.zeros((*self.plate.shape[:2], 4), np.float32)
-        scale, head = self._scale(pose), Head.fit(pose)
-        for name in order_parts(pose, 0.0 if head is None else head.turn_deg):
-            part = self.parts.get(name)
-            if part is not None:
-                self._draw_part(canvas, part, pose, head, scale)
+        self._draw_on(canvas, pose)
         return np.asarray(canvas.round().clip(0, 255), np.uint8)
+
+    def silhouette(self, pose: Pose) -> NDArray[np.float32]:
+        """Where the figure is in a pose, (H, W) in [0, 1]."""
+        return np.asarray(self.draw(pose)[..., 3] / np.float32(255))
+
+    def trusted(self, pose: Pose) -> NDArray[np.float32]:
+        """Where a frame is believed, (H, W) in [0, 1]: limbs, the plate where the figure was, and the body if it
+        doesn't turn, which a flat figure can't.
+        """
+        canvas = np.zeros((*self.plate.shape[:2], 5), np.float32)
+        canvas[..., 4] = 255 * self.mask
+        self._draw_on(canvas, pose)
+        return np.asarray((canvas[..., 4] / 255).clip(0, 1))
 
     def frame(self, pose: Pose) -> NDArray[np.uint8]:
         """The figure in a pose before the background, (H, W, 3)."""
         figure = self.draw(pose).astype(np.float32)
         behind = self.plate * (1 - figure[..., 3:] / 255)
         return np.asarray((figure[..., :3] + behind).round().clip(0, 255), np.uint8)
+
+    def _draw_on(self, canvas: NDArray[np.float32], pose: Pose) -> None:
+        """Draws the figure on a canvas (H, W, 4), or (H, W, 5), whose last channel takes what is believed."""
+        scale, head = self._scale(pose), Head.fit(pose)
+        turned = head and self.head and abs(head.turn_deg - self.head.turn_deg) > TURNED_DEG
+        for name in order_parts(pose, 0.0 if head is None else head.turn_deg):
+            part = self.parts.get(name)
+            if part is not None:
+                trust = 0.0 if turned and name not in LIMBS else 1.0
+                self._draw_part(canvas, part, pose, head, scale, trust)
 
     def _scale(self, pose: Pose) -> float:
         ratio = torso_length(pose) / max(torso_length(self.pose), 1e-6)
@@ -83,6 +104,7 @@ class Puppet:
         pose: Pose,
         head: Head | None,
         scale: float,
+        trust: float,
     ) -> None:
         seen = pose.visible()
         used = [joint for joint in part.joints if seen[joint]]
@@ -98,21 +120,26 @@ class Puppet:
                 )
             elif len(used) < len(part.joints):
                 return
-            _draw_bone(canvas, part, source, target, scale)
+            _draw_bone(canvas, part, source, target, scale, trust)
         elif part.name == HEAD and self.head is not None and head is not None:
             back = self.head.back_from(head, scale, width, height)
-            _lay_over(canvas, _look_up(part, back))
+            _lay_over(canvas, _look_up(part, back), trust)
         elif used:
             corner = np.array([part.left, part.top])
             source = self.pose.xy[used] - corner
             matrix = fit_affine(pose.xy[used], source, *STIFFNESS[part.name])
             flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
             warped = cv2.warpAffine(part.layer, matrix, (width, height), flags=flags)
-            _lay_over(canvas, np.asarray(warped, np.uint8))
+            _lay_over(canvas, np.asarray(warped, np.uint8), trust)
 
 
 def _draw_bone(
-    canvas: NDArray[np.float32], part: Part, source: FloatArray, target: FloatArray, scale: float
+    canvas: NDArray[np.float32],
+    part: Part,
+    source: FloatArray,
+    target: FloatArray,
+    scale: float,
+    trust: float,
 ) -> None:
     height, width = canvas.shape[:2]
     reach = part.reach * scale
@@ -125,7 +152,7 @@ def _draw_bone(
     grid = np.stack(np.meshgrid(columns, rows), -1)
     back = along_bone(grid, (source[0], source[1]), (target[0], target[1]), scale)
     warped = _look_up(part, back)
-    _lay_over(canvas[top:bottom, left:right], warped)
+    _lay_over(canvas[top:bottom, left:right], warped, trust)
 
 
 def order_parts(pose: Pose, turn_deg: float) -> list[str]:
@@ -163,7 +190,8 @@ def _look_up(part: Part, back: Map) -> Picture:
     return np.asarray(cv2.remap(part.layer, x, y, cv2.INTER_LINEAR), np.uint8)
 
 
-def _lay_over(canvas: NDArray[np.float32], layer: Picture) -> None:
+def _lay_over(canvas: NDArray[np.float32], layer: Picture, trust: float) -> None:
     upper = layer.astype(np.float32)
     canvas *= 1 - upper[..., 3:] / 255
-    canvas += upper
+    canvas[..., :4] += upper
+    canvas[..., 4:] += trust * upper[..., 3:]

@@ -215,6 +215,7 @@ STAGES = {
     "pacm_source": "Learning to reconstruct the picture",
     "pacm_pose": "Learning poses",
     "frame_0": "Remembering the picture",
+    "drafts": "Inverting drafts",
     "generation": "Drawing frames",
     "previews": "Drawing previews",
 }

@@ -297,19 +297,19 @@ def small(rows: str = "controlnet,full,driven", motions: str = "walk") -> Evalua
 
 def test_an_evaluation_resumes_where_it_was_stopped(tmp_path: Path) -> None:
     animator, evaluation = Animator(tiny_models()), small()
-    assert evaluation.clips == 5
+    assert evaluation.clips == 6
     running = evaluation.run(animator, evaluation.open_store(tmp_path / "out", "tiny", "1"))
     first = [next(running) for _ in range(3)]
     running.close()
     assert [step.index for step in first] == [1, 2, 3]
     store = evaluation.open_store(tmp_path / "out", "tiny", "1")
-    assert [step.index for step in evaluation.run(animator, store)] == [4, 5]
+    assert [step.index for step in evaluation.run(animator, store)] == [4, 5, 6]
     assert list(evaluation.run(animator, store)) == []
     results = store.load_results()
     assert {r.row for r in results} == {*REFERENCES, "controlnet", "full", "driven"}
     assert all(r.metrics["seconds"] > 0 for r in results if r.row not in REFERENCES)
     more = small(motions="walk,wave")
-    assert len(list(more.run(animator, more.open_store(tmp_path / "out", "tiny", "1")))) == 5
+    assert len(list(more.run(animator, more.open_store(tmp_path / "out", "tiny", "1")))) == 6
     assert not list(tmp_path.rglob(f"*{PART_SUFFIX}"))
 
 
@@ -545,9 +545,9 @@ def test_the_report_needs_nothing_from_elsewhere(tmp_path: Path) -> None:
         assert f"<td>{row}</td>" in text and f"| {row} |" in table
     changed = "pacm_source=True, pacm_pose=True, dcam=True, mgdm=False"
     assert f"without the decoupling of character and background ({changed})" in text
-    assert text.count("data:image/png") == 3 * 5
+    assert text.count("data:image/png") == 3 * 6
     sheets = sorted(path.name for path in (tmp_path / "sheets").iterdir())
-    assert len(sheets) == 3 * 5 and "median-without-mgdm.png" in sheets
+    assert len(sheets) == 3 * 6 and "median-without-mgdm.png" in sheets
     height, width = 64, 64 * (FEW.frames - 1)
     made, bound = (
         cv2.imread(str(tmp_path / "sheets" / f"best-{row}.png")) for row in ("full", "vae-bound")
@@ -568,7 +568,7 @@ def test_the_report_needs_nothing_from_elsewhere(tmp_path: Path) -> None:
     assert summary["full"]["psnr"]["mean"] == pytest.approx(own["full"].metrics["psnr"])
     with (tmp_path / "results.csv").open(newline="") as file:
         lines = list(csv.DictReader(file))
-    assert len(lines) == 5 and {line["row"] for line in lines} == set(own)
+    assert len(lines) == 6 and {line["row"] for line in lines} == set(own)
     assert float(lines[0]["psnr"]) == own[lines[0]["row"]].metrics["psnr"]
 
 

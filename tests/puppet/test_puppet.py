@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from poseanimate.pocket.body import Angles
 from poseanimate.pocket.world.motions import sample_motion
 from poseanimate.pocket.world.scene import Rendered, Scene
-from poseanimate.poses.skeleton import JOINTS, L_SHOULDER, R_SHOULDER, Pose
+from poseanimate.poses.skeleton import JOINTS, L_SHOULDER, NECK, R_SHOULDER, R_WRIST, Pose
 from poseanimate.puppet import parts, plate
 from poseanimate.puppet.head import Head
 from poseanimate.puppet.moves import along_bone, fit_affine
@@ -80,6 +80,28 @@ def test_cut_outs_over_the_plate_are_the_frames() -> None:
     # beyond the edge colours go on, so that none is mixed with black
     edge = (share[..., 0] == 0) & (cv2.dilate(share[..., 0], np.ones((3, 3))) > 0.5)
     assert second[edge, :3].sum(axis=1).min() > 0
+
+
+@settings(max_examples=10, deadline=None)
+@given(index=st.integers(0, 200), motion=st.sampled_from(("wave", "squat", "jumping-jacks")))
+def test_a_figure_that_does_not_turn_is_believed(index: int, motion: str) -> None:
+    scene, seen, puppet = source(index, 128)
+    pose = scene.pose(sample_motion(motion, 5)[2], 128, 128)
+    trusted, figure = puppet.trusted(pose), puppet.silhouette(pose)
+    assert (trusted >= np.maximum(figure, seen.mask) - 0.02).all()
+    assert (trusted[(figure == 0) & (seen.mask == 0)] == 0).all()
+
+
+def test_of_a_figure_that_turns_the_limbs_alone_are_believed() -> None:
+    scene, seen, puppet = source(1, 128)
+    pose = scene.pose(Angles(turn=0.9, right_shoulder=90), 128, 128)
+    trusted = puppet.trusted(pose)
+    nose, neck = (tuple(pose.xy[joint].round().astype(int)[::-1]) for joint in (0, NECK))
+    assert trusted[nose] == trusted[neck] == 0
+    wrist = tuple(pose.xy[R_WRIST].round().astype(int)[::-1])
+    assert trusted[wrist] > 0.9
+    left = (seen.mask == 1) & (puppet.silhouette(pose) == 0)
+    assert left.any() and (trusted[left] == 1).all()
 
 
 def test_a_shifted_pose_shifts_the_figure() -> None:

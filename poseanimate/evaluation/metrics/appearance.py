@@ -54,8 +54,8 @@ def garments_are_right(
         dyed: the same rendered with another colour of "top", "trim" and "bottom" (`Scene.dyed`).
         doll: who is in it.
     """
-    top = _differ(true, dyed["top"]) | _differ(true, dyed["trim"])
-    bottom = _differ(true, dyed["bottom"])
+    top = find_difference(true, dyed["top"]) | find_difference(true, dyed["trim"])
+    bottom = find_difference(true, dyed["bottom"])
     if min(top.sum(), bottom.sum()) < MIN_CLOTH_PX:
         return False
     shirt, legs = (picture[where].astype(np.float64) for where in (top, bottom))
@@ -67,7 +67,7 @@ def garments_are_right(
     return (found, _cloth_name(legs)) == (doll.top_colour, doll.bottom_colour)
 
 
-def _differ(one: Picture, other: Picture) -> NDArray[np.bool_]:
+def find_difference(one: Picture, other: Picture) -> NDArray[np.bool_]:
     """Where two pictures differ by more than half of their largest difference: edges, which blend, left out."""
     difference = np.abs(one.astype(np.float64) - other).sum(axis=2)
     return difference > max(difference.max() / 2, 1.0)

@@ -47,6 +47,12 @@ METRICS: dict[str, Metric] = {
     "identity": Metric(
         "identity", "ΔE", -1, "mean colour difference of face, top, bottom and shoes from the truth"
     ),
+    "hands": Metric(
+        "hands", "%", 1, "of the true frames' visible hands that are there, at most 0.15 torso lengths off"
+    ),
+    "forearms": Metric(
+        "forearms", "ΔE", -1, "mean colour difference along forearms, each place up to 0.15 torso lengths off"
+    ),
     "letter": Metric(
         "letter", "% of frames", 1,
         "that show the letter of the shirt: nearer to the truth than to any other letter or none",

@@ -10,8 +10,9 @@ from PIL import Image
 
 from poseanimate.animator import Animator
 from poseanimate.evaluation.case import EvaluationCase, Truth
+from poseanimate.evaluation.metrics.appearance import find_difference
 from poseanimate.evaluation.protocols.protocol import Protocol
-from poseanimate.evaluation.rows import SOURCE_COPY, VAE_BOUND
+from poseanimate.evaluation.rows import DRAFT, SOURCE_COPY, VAE_BOUND
 from poseanimate.models.family import Models
 from poseanimate.models.pose_detection import choose_eyes
 from poseanimate.pocket.body import Angles
@@ -39,7 +40,7 @@ class Pocket(Protocol):
     first: int = 0
     captions: str = "full"
     name = "pocket"
-    references = (VAE_BOUND, SOURCE_COPY)
+    references = (VAE_BOUND, SOURCE_COPY, DRAFT)
     has_drivers = True
 
     def list_cases(self) -> tuple[tuple[str, str], ...]:
@@ -68,6 +69,7 @@ class Pocket(Protocol):
         relettered = [
             tuple(s.render(a, side, side).picture for s in scene.relettered()) for a in angles
         ]
+        tanned = [scene.tanned().render(a, side, side).picture for a in angles]
         return EvaluationCase(
             motion=motion,
             prompt=scene.caption if self.captions == "full" else scene.brief_caption,
@@ -75,8 +77,8 @@ class Pocket(Protocol):
             own=Motion(tuple(t.pose for t in truth), side, side, FPS, motion),
             another=_detect_motion(models, [other.render(a, side, side) for a in angles], motion),
             truth=tuple(
-                Truth(t.picture, t.mask, t.pose, others)
-                for t, others in zip(truth, relettered, strict=True)
+                Truth(t.picture, t.mask, t.pose, others, find_difference(t.picture, other))
+                for t, others, other in zip(truth, relettered, tanned, strict=True)
             ),
         )
 

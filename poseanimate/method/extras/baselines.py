@@ -24,7 +24,12 @@ class CrossFrame(CrossFrameAttention):
         return is_self_attention(layer)
 
     def combine(
-        self, q: Tensor, first: AttendedFrame, previous: AttendedFrame, own: AttendedFrame
+        self,
+        q: Tensor,
+        first: AttendedFrame,
+        previous: AttendedFrame,
+        own: AttendedFrame,
+        draft: AttendedFrame | None = None,
     ) -> Tensor:
         return scaled_dot_product_attention(q, first.k, first.v)
 
@@ -38,7 +43,12 @@ class SpatioTemporal(CrossFrameAttention):
         return is_self_attention(layer)
 
     def combine(
-        self, q: Tensor, first: AttendedFrame, previous: AttendedFrame, own: AttendedFrame
+        self,
+        q: Tensor,
+        first: AttendedFrame,
+        previous: AttendedFrame,
+        own: AttendedFrame,
+        draft: AttendedFrame | None = None,
     ) -> Tensor:
         k, v = torch.cat([first.k, previous.k], dim=2), torch.cat([first.v, previous.v], dim=2)
         return scaled_dot_product_attention(q, k, v)

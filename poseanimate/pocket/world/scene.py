@@ -19,7 +19,7 @@ from poseanimate.pocket.body import Angles, joints
 from poseanimate.pocket.places import WHERE
 from poseanimate.pocket.world.background import PLACES, draw_background
 from poseanimate.pocket.world.canvas import Canvas, shade
-from poseanimate.pocket.world.doll import CLOTH, LETTERS, Doll
+from poseanimate.pocket.world.doll import CLOTH, LETTERS, SKINS, Doll
 from poseanimate.poses.skeleton import Pose
 
 WORLD = 2  # increase when scenes change, so that older rendered sets are not reused
@@ -105,6 +105,12 @@ class Scene:
             "bottom": replace(doll, bottom_colour=_unlike(doll.bottom_colour)),
         }
         return {what: replace(self, doll=look) for what, look in looks.items()}
+
+    def tanned(self) -> Scene:
+        """The scene with the most different skin: where the two pictures differ, skin is seen."""
+        skin = SKINS[self.doll.skin]
+        other = max(SKINS, key=lambda name: math.dist(SKINS[name], skin))
+        return replace(self, doll=replace(self.doll, skin=other))
 
     @property
     def caption(self) -> str:
