@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,9 @@ Map = NDArray[np.float32]
 BALL = {0: (0.0, -0.12), 14: (-25.0, 0.1), 15: (25.0, 0.1), 16: (-82.0, 0.0), 17: (82.0, 0.0)}
 MOST_TURN = 0.45  # radii that the face moves; beyond, it would fold
 HIDES_EAR_DEG = 20.0
+TURNED_DEG = 12.0  # from here on a figure shows one side
+GROWS = 1.08  # at most, and shrinks: a figure's head keeps its size
+NECK_LENGTHS = (0.8, 1.08)  # the shortest, as it nods, and the longest, of the source's
 TURNS_DEG = np.arange(-75.0, 76.0, 5.0)
 
 
@@ -52,11 +55,19 @@ class Head:
             float(np.angle(factor[best])),
         )
 
-    def back_from(self, target: Head, scale: float, width: int, height: int) -> Map:
-        """(height, width, 2): the points of this head for the pixels of a target's, the face moved as it turns."""
-        columns, rows = np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)
-        x, y = np.meshgrid(columns - target.centre[0], rows - target.centre[1])
-        size = float(np.clip(target.radius / self.radius, 0.8 * scale, 1.25 * scale))
+    def on_neck(
+        self, source: Head, source_neck: FloatArray, neck: FloatArray, scale: float
+    ) -> Head:
+        """The same head about as far from the neck as the source's, whoever's proportions the pose has."""
+        away, own = self.centre - neck, float(np.linalg.norm(source.centre - source_neck)) * scale
+        far = max(float(np.linalg.norm(away)), 1e-6)
+        nearest, farthest = NECK_LENGTHS
+        return replace(self, centre=neck + away * np.clip(far, nearest * own, farthest * own) / far)
+
+    def back_from(self, target: Head, scale: float, grid: Map) -> Map:
+        """The points of this head for points (..., 2) of a target's, the face moved as it turns."""
+        x, y = np.moveaxis(grid - target.centre.astype(np.float32), -1, 0)
+        size = float(np.clip(target.radius / self.radius, scale / GROWS, scale * GROWS))
         cos, sin = np.cos(-target.tilt_rad), np.sin(-target.tilt_rad)
         reach = size * self.radius
         u, v = (x * cos - y * sin) / reach, (x * sin + y * cos) / reach

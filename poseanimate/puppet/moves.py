@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,28 +11,87 @@ from poseanimate.poses.skeleton import FloatArray
 
 Map = NDArray[np.float32]
 
-SHORTEST, LONGEST = 0.15, 3.0  # of a bone's length in the source
+FOLDED = -0.2  # cosine of a bend from which two bones lie over each other
+BOTH = 2.0  # from here on, in the same, the pixels of each bone are where it says alone
+BEND = 1.0  # how far from a joint, in half-widths, both of its bones say where pixels are
 
 
-def along_bone(
-    grid: Map,
-    source: tuple[FloatArray, FloatArray],
-    target: tuple[FloatArray, FloatArray],
-    scale: float,
-) -> Map:
-    """The source's points for points (..., 2) around a bone.
+@dataclass(frozen=True)
+class Bone:
+    """Where a bone is in the picture and in the target pose: (start, end), each (2,) px."""
 
-    The length follows the bone; the width, and what lies beyond its ends, only the figure's `scale`.
+    source: tuple[FloatArray, FloatArray]
+    target: tuple[FloatArray, FloatArray]
+
+    def back(self, grid: Map, scale: float) -> Map:
+        """The source's points for points (..., 2) around the bone.
+
+        The length follows the bone; the width, and what lies beyond its ends, only the figure's `scale`.
+        """
+        (start, u, length), (to, v, long) = (_axis(*bone) for bone in (self.source, self.target))
+        offset = grid - to.astype(np.float32)
+        t = offset @ v.astype(np.float32)
+        across = offset @ np.array([-v[1], v[0]], np.float32)
+        stretched = np.clip(t, 0, long) * (length / max(long, 1e-6))
+        beyond = (t - np.clip(t, 0, long)) / scale
+        at = (stretched + beyond)[..., None] * u.astype(np.float32)
+        at = at + (across / scale)[..., None] * np.array([-u[1], u[0]], np.float32)
+        return np.asarray(at + start.astype(np.float32), np.float32)
+
+    @property
+    def turn_rad(self) -> float:
+        """From the target to the source."""
+        (_, u, _), (_, v, _) = (_axis(*bone) for bone in (self.source, self.target))
+        return float(np.arctan2(v[0] * u[1] - v[1] * u[0], u @ v))
+
+
+@dataclass(frozen=True)
+class Joint:
+    """Where a bone follows on something else: around it both fade into each other.
+
+    before: (2,), the direction in which that comes to the joint, in the target. wide: how far both reach, px.
     """
-    (start, u, length), (to, v, long) = (_axis(*bone) for bone in (source, target))
-    offset = grid - to.astype(np.float32)
-    t = offset @ v.astype(np.float32)
-    across = offset @ np.array([-v[1], v[0]], np.float32)
-    stretched = np.clip(t, 0, long) * (length / max(long, 1e-6))
-    beyond = (t - np.clip(t, 0, long)) / scale
-    at = (stretched + beyond)[..., None] * u.astype(np.float32)
-    at = at + (across / scale)[..., None] * np.array([-u[1], u[0]], np.float32)
-    return at + start.astype(np.float32)
+
+    bone: Bone
+    before: FloatArray
+    wide: float
+
+    def share(self, grid: Map) -> Map:
+        """(...,): how far points (..., 2) of the target are the bone's, from 0 to 1."""
+        joint, direction, _ = _axis(*self.bone.target)
+        across = _direction(self.before) + direction
+        normal = _direction(across if np.linalg.norm(across) > 0.2 else direction)
+        along = (grid - joint.astype(np.float32)) @ (normal / (2 * self.wide)).astype(np.float32)
+        along = np.clip(along + np.float32(0.5), 0, 1)
+        return np.asarray(along * along * (3 - 2 * along), np.float32)
+
+    def near(self, grid: Map) -> Map:
+        """(...,): 1 around the joint, where pixels of both are shown, and 0 away from it."""
+        offset = grid - self.bone.target[0].astype(np.float32)
+        away = np.hypot(offset[..., 0], offset[..., 1]) / np.float32(self.wide)
+        return np.asarray(np.clip(2 * (BOTH - away), 0, 1), np.float32)
+
+    def back(self, grid: Map, first: Map, first_turn: float, share: Map, scale: float) -> Map:
+        """The source's points for points (..., 2), by the bone and, before the joint, by what it follows.
+
+        first, first_turn: the source's points by that, and how far it turns them, in radians.
+        """
+        last = self.bone.back(grid, scale)
+        found = first + share[..., None] * (last - first)
+        # between two turns points keep their distance from the joint, so that it doesn't grow thin or pointed
+        mixed = (share > 0) & (share < 1)
+        half = (self.bone.turn_rad - first_turn + np.pi) % (2 * np.pi) - np.pi
+        part = share[mixed]
+        turn = np.exp(1j * (first_turn + part * half))
+        turn -= (1 - part) * np.exp(1j * first_turn) + part * np.exp(1j * (first_turn + half))
+        offset = (grid[mixed] - self.bone.target[0]) @ np.array([1, 1j]) * turn / scale
+        found[mixed] += np.stack([offset.real, offset.imag], -1).astype(np.float32)
+        return np.asarray(found, np.float32)
+
+
+def are_folded(before: FloatArray, after: FloatArray) -> bool:
+    """Whether a limb comes back along itself, from the directions (2,) of its bones."""
+    return float(_direction(before) @ _direction(after)) < FOLDED
 
 
 def fit_affine(
@@ -74,3 +135,7 @@ def _axis(start: FloatArray, end: FloatArray) -> tuple[FloatArray, FloatArray, f
     bone = end - start
     length = float(np.linalg.norm(bone))
     return start, (bone / length if length > 1e-6 else np.array([0.0, 1.0])), length
+
+
+def _direction(vector: FloatArray) -> FloatArray:
+    return _axis(np.zeros(2), vector)[1]

@@ -13,9 +13,10 @@ from poseanimate.pocket.world.motions import sample_motion
 from poseanimate.pocket.world.scene import Rendered, Scene
 from poseanimate.poses.skeleton import JOINTS, L_SHOULDER, NECK, R_SHOULDER, R_WRIST, Pose
 from poseanimate.puppet import parts, plate
+from poseanimate.puppet.areas import CHAINS, HEAD, LIMBS, TORSO, pixel_grid, to_segment
 from poseanimate.puppet.head import Head
-from poseanimate.puppet.moves import along_bone, fit_affine
-from poseanimate.puppet.parts import CLOTH, HEAD, LIMBS, THROAT, TORSO, cut, to_segment
+from poseanimate.puppet.moves import Bone, fit_affine
+from poseanimate.puppet.parts import CLOTH, THROAT, cut
 from poseanimate.puppet.puppet import Puppet, order_parts
 
 SIDE = 192
@@ -89,7 +90,7 @@ def test_a_figure_that_does_not_turn_is_believed(index: int, motion: str) -> Non
     pose = scene.pose(sample_motion(motion, 5)[2], 128, 128)
     trusted, figure = puppet.trusted(pose), puppet.silhouette(pose)
     assert (trusted >= np.maximum(figure, seen.mask) - 0.02).all()
-    assert (trusted[(figure == 0) & (seen.mask == 0)] == 0).all()
+    assert (trusted[(figure == 0) & (seen.mask == 0)] < 1 / 255).all()
 
 
 def test_of_a_figure_that_turns_the_limbs_alone_are_believed() -> None:
@@ -166,7 +167,7 @@ def test_two_joints_are_enough_for_a_part() -> None:
     body = np.zeros((JOINTS, 3))
     body[[2, 3]] = seen.pose.body[[2, 3]]
     found = cut(seen.picture, seen.mask, Pose(body))
-    assert list(found) == ["right upper arm"]
+    assert list(found) == ["right upper arm", "left upper arm"]  # the other one is its mirror's
     assert np.array_equal(found["right upper arm"].over(SIDE, SIDE)[..., 3] > 127, seen.mask > 0.5)
     assert cut(seen.picture, seen.mask, Pose.absent()) == {}
 
@@ -219,7 +220,7 @@ def test_a_bone_carries_its_points_along(turn: float, scale: float, x: float, y:
     shift = np.array([x, y])
     points = np.array([[5.0, 9.0], [3.0, 4.0], [30.0, 20.0], [-4.0, 1.0]])
     to = (points @ rotation.T + shift).astype(np.float32)
-    back = along_bone(to, (a, b), (rotation @ a + shift, rotation @ b + shift), scale)
+    back = Bone((a, b), (rotation @ a + shift, rotation @ b + shift)).back(to, scale)
     np.testing.assert_allclose(back, points, atol=2e-3)
 
 
@@ -227,7 +228,7 @@ def test_a_longer_bone_stretches_along_itself_alone() -> None:
     source_bone = np.array([0.0, 0.0]), np.array([10.0, 0.0])
     target_bone = np.array([0.0, 0.0]), np.array([20.0, 0.0])
     points = np.array([[10.0, 3.0], [20.0, -2.0], [24.0, 0.0], [-2.0, 0.0]], np.float32)
-    back = along_bone(points, source_bone, target_bone, 1.0)
+    back = Bone(source_bone, target_bone).back(points, 1.0)
     np.testing.assert_allclose(back, [[5, 3], [10, -2], [14, 0], [-2, 0]], atol=1e-5)
 
 
@@ -266,9 +267,8 @@ def test_a_head_goes_back_to_itself() -> None:
     _, seen, _ = source()
     head = Head.fit(seen.pose)
     assert head is not None
-    back = head.back_from(head, 1.0, SIDE, SIDE)
-    columns, rows = np.meshgrid(np.arange(SIDE), np.arange(SIDE))
-    np.testing.assert_allclose(back, np.stack([columns, rows], -1), atol=0.05)
+    grid = pixel_grid(SIDE, SIDE)
+    np.testing.assert_allclose(head.back_from(head, 1.0, grid), grid, atol=0.05)
 
 
 def test_of_a_face_with_two_joints_nothing_is_said() -> None:
@@ -283,15 +283,15 @@ def test_of_a_turned_body_the_far_arm_lies_behind(turn: float, far: str, near: s
     head = Head.fit(pose)
     assert head is not None and head.turn_deg * turn > 0
     order = order_parts(pose, head.turn_deg)
-    assert order.index(f"{far} forearm") < order.index(TORSO) < order.index(f"{near} forearm")
-    assert order.index(f"{far} thigh") < order.index(f"{near} thigh")
+    assert order.index(f"{far} arm") < order.index(TORSO) < order.index(f"{near} arm")
+    assert order.index(f"{far} leg") < order.index(f"{near} leg")
 
 
 def test_a_raised_arm_lies_before_the_head() -> None:
     pose = Scene.sample("validation", 1).render(Angles(right_shoulder=170), SIDE, SIDE).pose
     order = order_parts(pose, 0.0)
-    assert order.index("left forearm") < order.index(HEAD) < order.index("right forearm")
-    assert sorted(order) == sorted([*LIMBS, HEAD, TORSO, CLOTH, THROAT])
+    assert order.index("left arm") < order.index(HEAD) < order.index("right arm")
+    assert sorted(order) == sorted([*CHAINS, HEAD, TORSO, CLOTH, THROAT])
     assert pose.xy[R_SHOULDER, 0] < pose.xy[L_SHOULDER, 0]
 
 
