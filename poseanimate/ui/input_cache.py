@@ -196,7 +196,7 @@ class InputCache:
         self.see = lru_cache(maxsize=MAX_ENTRIES)(self._see)
         self._segment = lru_cache(maxsize=MAX_ENTRIES)(self._find_mask)
         self._shown = lru_cache(maxsize=MAX_ENTRIES)(self._find_character)
-        self._puppets: OrderedDict[tuple[str, str], Puppet] = OrderedDict()
+        self._puppets: OrderedDict[str, tuple[str, Puppet]] = OrderedDict()  # joints, by path
         self._motions: OrderedDict[MotionChoice, FoundMotion] = OrderedDict()
         self._seen_people = SeenPeople()
         self._lock = threading.Lock()
@@ -231,12 +231,12 @@ class InputCache:
         """The character on the page's canvas, cut out; errors as above."""
         path, shown = self.require_path(picture), self.load_shown(picture, joints)
         with self._lock:
-            puppet = self._puppets.get((path, joints or ""))
-            former = [each for (of, _), each in self._puppets.items() if of == path]
-        if puppet is None:
-            puppet = Puppet(shown.picture, shown.mask, shown.pose, *former[-1:])
+            former, puppet = self._puppets.get(path, (None, None))
+        if puppet is None or former != joints:
+            puppet = Puppet(shown.picture, shown.mask, shown.pose, puppet)
             with self._lock:
-                self._puppets[path, joints or ""] = puppet
+                self._puppets[path] = joints, puppet
+                self._puppets.move_to_end(path)
                 while len(self._puppets) > MAX_ENTRIES:
                     self._puppets.popitem(last=False)
         return puppet

@@ -4,6 +4,7 @@
 
 const NS = "http://www.w3.org/2000/svg";
 const SEEN = 0.3, REACH_PX = 22, TRAY = 0.14;
+const COMMIT_MS = 200; // between values while a joint is dragged
 const FOLLOWS = { 4: "hand_right_keypoints_2d", 7: "hand_left_keypoints_2d", 0: "face_keypoints_2d" };
 
 const root = element.querySelector(".pa-joints");
@@ -155,7 +156,7 @@ svg.addEventListener("pointerdown", (event) => {
   const j = nearest(event);
   if (j === null || event.button) return;
   event.preventDefault();
-  dragged = { j, moved: false };
+  dragged = { j, moved: false, committed: event.timeStamp };
   focused = j;
   refocus();
   svg.setPointerCapture(event.pointerId);
@@ -166,7 +167,9 @@ svg.addEventListener("pointermove", (event) => {
   dragged.moved = true;
   if (pointer.x > props.content.width * 1.01) hide(j);
   else move(j, pointer.x, pointer.y);
-  draw();
+  if (event.timeStamp < dragged.committed + COMMIT_MS) return draw();
+  dragged.committed = event.timeStamp;
+  commit();
 });
 const drop = () => {
   if (dragged?.moved) commit();

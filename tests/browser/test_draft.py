@@ -74,11 +74,15 @@ def test_a_photograph_moves_as_a_video_does(
     url, longer = _next_draft(page, url)
     assert len(longer) > FRAMES
 
-    # a joint is dragged
-    dragged(page, R_SHOULDER, -25, 20)
+    # a joint is dragged: the draft follows before it is dropped
+    dragged(page, R_SHOULDER, -12, 10, drop=False)
     url, other = _next_draft(page, url)
     assert len(other) == len(longer)
     assert np.abs(other.astype(int) - longer)[1:].max() > 60
+    page.mouse.up()
+    expect(page.locator("#found-text")).to_contain_text("as you put them")
+    dragged(page, R_SHOULDER, -12, 10)
+    url, other = _next_draft(page, url)
 
     # the figure is shifted
     page.get_by_text("Adjust").click()

@@ -27,6 +27,7 @@ FLAGS = [
 ]  # fmt: skip
 TIMEOUT_MS = 300_000  # only ends a hang
 HOLD_S = 300.0
+HELD_MS = 400  # longer than the editor waits before it tells of a joint that is dragged
 
 
 class Paced(Animator):
@@ -141,7 +142,7 @@ def small(page: Page, frames: int, steps: int = 2) -> None:
         number.press("Tab")
 
 
-def dragged(page: Page, joint: int, dx: float, dy: float) -> None:
+def dragged(page: Page, joint: int, dx: float, dy: float, drop: bool = True) -> None:
     """Drags a joint in the editor, by so many pixels of the window."""
     handle = page.locator(f"#joints [data-joint='{joint}']")
     handle.scroll_into_view_if_needed()
@@ -151,4 +152,8 @@ def dragged(page: Page, joint: int, dx: float, dy: float) -> None:
     page.mouse.move(x, y)
     page.mouse.down()
     page.mouse.move(x + dx, y + dy, steps=4)
-    page.mouse.up()
+    if drop:
+        page.mouse.up()
+    else:  # held for as long as the editor waits
+        page.wait_for_timeout(HELD_MS)
+        page.mouse.move(x + dx, y + dy)
