@@ -131,8 +131,8 @@ class Visitor:
         values["picture"] = self.defaults("generate")[0]
         return self.ask(endpoint, *(values | changed).values())
 
-    def fit(self, motion: dict[str, Any]) -> Answer:
-        """The alignment of the first example with an uploaded motion."""
+    def fit(self, motion: Any) -> Answer:
+        """The alignment of the first example with uploaded files as motion."""
         view, picture, joints, _, preset, _, *rest = self.defaults("fit")
         return self.ask("fit", view, picture, joints, "file", preset, motion, *rest)
 
@@ -239,11 +239,12 @@ NO_UPLOADS = [
 
 
 @pytest.mark.parametrize("file", NO_UPLOADS)
-@pytest.mark.parametrize("place", ["picture", "motion", "look", "fit", "bundle"])
+@pytest.mark.parametrize("place", ["picture", "motion", "motions", "look", "fit", "bundle"])
 def test_a_file_that_is_no_upload_is_refused(visitor: Visitor, file: Any, place: str) -> None:
     ask = {
         "picture": lambda: visitor.animate(picture=file),
         "motion": lambda: visitor.animate(motion_from="file", motion_file=file),
+        "motions": lambda: visitor.animate(motion_from="file", motion_file=[file]),
         "look": lambda: visitor.ask("look", file, ""),
         "fit": lambda: visitor.fit(file),
         "bundle": lambda: visitor.ask("restore", file),
@@ -264,14 +265,17 @@ def test_a_file_that_is_no_upload_is_refused(visitor: Visitor, file: Any, place:
         file_data("/etc/passwd", is_stream=True),
     ],
 )
-@pytest.mark.parametrize("place", ["picture", "motion_file", "settings"])
+@pytest.mark.parametrize("place", ["picture", "motion_file", "more_files", "settings"])
 @pytest.mark.parametrize("endpoint", ["animate", "align"])
 def test_a_file_that_is_no_upload_is_refused_to_programs(
     visitor: Visitor, endpoint: str, place: str, file: Any
 ) -> None:
     if (place, file) == ("settings", {}):
         file = {"frames": "/etc/passwd"}
-    answer = visitor.call(endpoint, **{place: file})
+    more = {}
+    if place == "more_files":
+        file, more = [file], {"motion_file": visitor.defaults("generate")[0]}
+    answer = visitor.call(endpoint, **{place: file}, **more)
     assert not answer.success and "root:" not in answer.said
     assert re.search("^$|no uploaded file|no setting|settings are|frames is", answer.said.strip())
 
@@ -355,8 +359,8 @@ def test_a_video_that_is_none_gets_a_sentence(
     visitor: Visitor, name: str, data: bytes, said: str
 ) -> None:
     motion = visitor.upload(name, data)
-    assert said in visitor.fit(motion).said
-    answer = visitor.animate(motion_from="file", motion_file=motion)
+    assert said in visitor.fit([motion]).said
+    answer = visitor.animate(motion_from="file", motion_file=[motion])
     assert not answer.success and said in answer.said
 
 
@@ -379,7 +383,7 @@ POSES = {
 @pytest.mark.parametrize(("text", "said"), POSES.values(), ids=POSES)
 def test_poses_that_cannot_be_get_a_sentence(visitor: Visitor, text: str, said: str) -> None:
     motion = visitor.upload("a.json", text.encode())
-    assert said in visitor.fit(motion).said
+    assert said in visitor.fit([motion]).said
     for answer in (
         visitor.ask("look", visitor.defaults("look")[0], text),
         visitor.animate(joints=text),
