@@ -59,7 +59,7 @@ TIPS = (R_WRIST, L_WRIST, R_ANKLE, L_ANKLE)
 
 # in torso lengths
 WIDEST = {"arm": 0.18, "leg": 0.3}  # half of a limb that is believed to lie by itself
-THINNEST = {"arm": 0.08, "leg": 0.09}  # half of any
+THINNEST = {"arm": 0.1, "leg": 0.09}  # half of any
 TYPICAL = {"arm": 0.12, "leg": 0.18}  # half of one that lies over the body
 HEAD_RADIUS = (0.35, 0.6, 1.1)  # the smallest, the usual and the largest
 EDGE = 0.05  # outside the trunk a pixel is as far from it as a limb's edge is from the limb
@@ -136,7 +136,7 @@ class _Finder:
         figure = self.mask > 0.5
         away = distance(~(_border(nearest) & figure)) / np.float32(self.unit)
         unknown = (away <= BORDER) | (away <= HAND_BORDER) & self.hands
-        nearest = _follow_edges(picture, figure, nearest, unknown & ~sure)
+        nearest = follow_edges(picture, figure, nearest, unknown & ~sure)
         self._split_limbs(names, nearest)
         return Areas(names, nearest, self.joints, self.radii, trunk)
 
@@ -237,7 +237,7 @@ def _border(labels: Labels) -> BoolArray:
     return np.asarray(cv2.dilate(values, square) > cv2.erode(values, square))
 
 
-def _follow_edges(
+def follow_edges(
     picture: Picture, figure: BoolArray, nearest: Labels, unknown: BoolArray
 ) -> Labels:
     """The same areas, but the picture's edges part them where they are unknown: Meyer's watershed (1992)."""

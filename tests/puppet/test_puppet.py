@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -13,9 +15,17 @@ from poseanimate.pocket.world.motions import sample_motion
 from poseanimate.pocket.world.scene import Rendered, Scene
 from poseanimate.poses.skeleton import JOINTS, L_SHOULDER, NECK, R_SHOULDER, R_WRIST, Pose
 from poseanimate.puppet import parts, plate
-from poseanimate.puppet.areas import CHAINS, HEAD, LIMBS, TORSO, pixel_grid, to_segment
+from poseanimate.puppet.areas import (
+    CHAINS,
+    HEAD,
+    LIMBS,
+    TORSO,
+    follow_edges,
+    pixel_grid,
+    to_segment,
+)
 from poseanimate.puppet.head import Head
-from poseanimate.puppet.moves import Bone, fit_affine
+from poseanimate.puppet.moves import Bone, Joint, fit_affine
 from poseanimate.puppet.parts import CLOTH, THROAT, cut
 from poseanimate.puppet.puppet import Puppet, order_parts
 
@@ -162,6 +172,57 @@ def test_any_pose_gives_a_frame(joints: list[tuple[float, float, float]], kind: 
         assert frame.shape == picture.shape and frame.dtype == np.uint8
 
 
+far = st.floats(-1e5, 1e5, allow_nan=False, width=32)
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    st.integers(0, 60),
+    st.sampled_from(["none", "all", "two joints", "huge", "thin", "one pixel"]),
+    st.lists(st.tuples(far, far), min_size=JOINTS, max_size=JOINTS),
+    st.sets(st.integers(0, JOINTS - 1), max_size=JOINTS),
+)
+def test_bad_input_gives_whole_frames(
+    index: int, kind: str, away: list[tuple[float, float]], hidden: set[int]
+) -> None:
+    seen = Scene.sample("validation", index).render(Angles(), 96, 96)
+    mask, pose = seen.mask.copy(), seen.pose
+    if kind in ("none", "all"):
+        mask[:] = kind == "all"
+    elif kind == "two joints":
+        body = np.zeros((JOINTS, 3))
+        body[[2, 3]] = pose.body[[2, 3]]
+        pose = Pose(body)
+    elif kind == "huge":  # ten times as large as the picture
+        pose = pose.scaled(10, 10).shifted(-400, -400)
+        mask[:] = 1
+    elif kind == "thin":  # limbs a pixel wide
+        mask[:] = 0
+        for start, end in LIMBS.values():
+            ends = [tuple(int(x) for x in pose.xy[joint].round()) for joint in (start, end)]
+            cv2.line(mask, *ends, 1.0)
+    elif kind == "one pixel":
+        mask[:] = 0
+        mask[40, 50] = 1
+    target = pose.body.copy()
+    target[:, :2] = away
+    target[list(hidden), 2] = 0
+    puppet = Puppet(seen.picture, mask, pose)
+    for other in (pose, Pose(target), seen.pose, Pose.absent()):
+        assert puppet.frame(other).shape == seen.picture.shape
+        trusted = puppet.trusted(other)
+        assert np.isfinite(trusted).all() and trusted.min() >= 0 and trusted.max() <= 1
+        (_, drawn) = puppet.cut_outs([pose, other])
+        assert drawn.shape == (96, 96, 4)
+
+
+def test_without_a_mask_the_picture_stays() -> None:
+    _, seen, _ = source()
+    puppet = Puppet(seen.picture, np.zeros_like(seen.mask), seen.pose)
+    assert np.array_equal(puppet.frame(seen.pose.shifted(9, 4)), seen.picture)
+    assert puppet.silhouette(seen.pose).max() == 0
+
+
 def test_two_joints_are_enough_for_a_part() -> None:
     _, seen, _ = source()
     body = np.zeros((JOINTS, 3))
@@ -203,6 +264,40 @@ def test_skirts_hang_over_both_legs_and_trousers_do_not() -> None:
     assert {scene.doll.bottom_style for scene in scenes} == {"trousers", "shorts", "skirt"}
 
 
+@given(st.integers(-6, 6), st.booleans())
+def test_borders_follow_the_pictures_edges_and_stay_without_them(away: int, edge: bool) -> None:
+    columns = np.arange(60)
+    believed = np.tile((columns >= 30).astype(np.int32), (40, 1))
+    picture = np.full((40, 60, 3), 120, np.uint8)
+    if edge:
+        picture[:, columns >= 30 + away] = (200, 60, 30)
+    unknown = np.tile(abs(columns - 29.5) < 9, (40, 1))
+    figure = np.tile((columns > 2) & (columns < 57), (40, 1))
+    found = follow_edges(picture, figure, believed, unknown)
+    assert (found[~unknown] == believed[~unknown]).all()
+    border = 60 - found[5:-5].sum(axis=1)  # the smoothing rounds corners
+    assert abs(border - (30 + away * edge)).max() <= 2
+
+
+def test_limbs_of_which_nothing_is_seen_are_the_mirrors() -> None:
+    _, seen, _ = source(1)
+    body = seen.pose.body.copy()
+    body[[6, 7], 2] = 0
+    found = cut(seen.picture, seen.mask, Pose(body))
+    twin, mirror = found["right upper arm"], found["left upper arm"]
+    np.testing.assert_allclose(mirror.source[0], seen.pose.xy[5], atol=1)
+    np.testing.assert_allclose(
+        (mirror.source[1] - mirror.source[0]) * (-1, 1), twin.source[1] - twin.source[0]
+    )
+    assert np.array_equal(mirror.layer[:, ::-1], twin.layer)
+    np.testing.assert_allclose(found["left forearm"].source[0], mirror.source[1], atol=1)
+    # the mirror's pixels are about its own bone
+    middle = mirror.source.mean(axis=0) - (mirror.left, mirror.top)
+    assert mirror.layer[round(middle[1]), round(middle[0]), 3] > 200
+    body[7, 2] = 1  # a hand is seen: the arm is somewhere else in the picture
+    assert "left upper arm" not in cut(seen.picture, seen.mask, Pose(body))
+
+
 def test_distances_from_a_segment() -> None:
     points = np.array([[0, 3], [5, -2], [13, 4], [10, 0]], np.float32)
     away = to_segment(points, np.array([0.0, 0.0]), np.array([10.0, 0.0]))
@@ -230,6 +325,24 @@ def test_a_longer_bone_stretches_along_itself_alone() -> None:
     points = np.array([[10.0, 3.0], [20.0, -2.0], [24.0, 0.0], [-2.0, 0.0]], np.float32)
     back = Bone(source_bone, target_bone).back(points, 1.0)
     np.testing.assert_allclose(back, [[5, 3], [10, -2], [14, 0], [-2, 0]], atol=1e-5)
+
+
+@given(st.floats(-2.6, 2.6), st.floats(0.5, 2))
+def test_bent_limbs_keep_their_width_around_the_joint(turn: float, scale: float) -> None:
+    source_bone = np.array([10.0, 0.0]), np.array([20.0, 0.0])
+    end = 10 * scale * np.array([np.cos(turn), np.sin(turn)])
+    joint = Joint(Bone(source_bone, (np.zeros(2), end)), np.array([1.0, 0.0]), 3.0 * scale)
+    angles = np.linspace(0, 2 * np.pi, 60)
+    around = (np.stack([np.cos(angles), np.sin(angles)], -1) * 2 * scale).astype(np.float32)
+    first = around / np.float32(scale) + np.array(
+        [10, 0], np.float32
+    )  # the bone before isn't turned
+    share = joint.share(around)
+    back = joint.back(around, first, 0.0, share, scale)
+    away = np.linalg.norm(back - (10, 0), axis=-1)
+    np.testing.assert_allclose(away, 2, atol=1e-3)
+    assert share.min() < 0.5 < share.max()
+    np.testing.assert_allclose(joint.near(around), 1)
 
 
 @given(st.floats(-3, 3), st.floats(0.5, 2), st.integers(2, 5))
@@ -269,6 +382,17 @@ def test_a_head_goes_back_to_itself() -> None:
     assert head is not None
     grid = pixel_grid(SIDE, SIDE)
     np.testing.assert_allclose(head.back_from(head, 1.0, grid), grid, atol=0.05)
+
+
+@given(st.floats(0.3, 3))
+def test_a_head_keeps_its_distance_from_the_neck(longer: float) -> None:
+    _, seen, _ = source()
+    head, neck = Head.fit(seen.pose), seen.pose.xy[NECK]
+    assert head is not None
+    moved = replace(head, centre=neck + longer * (head.centre - neck))
+    kept = moved.on_neck(head, neck, neck, 1.0)
+    ratio = np.linalg.norm(kept.centre - neck) / np.linalg.norm(head.centre - neck)
+    assert ratio == pytest.approx(np.clip(longer, 0.8, 1.08))
 
 
 def test_of_a_face_with_two_joints_nothing_is_said() -> None:
