@@ -72,9 +72,6 @@ class Settings:
     lambda_first: float = setting(0.7, "λ1, share of frame 0", low=0, high=1)
     lambda_prev: float = setting(0.15, "λ2, share of the previous frame", low=0, high=1)
     lambda_self: float = setting(0.15, "λ3, share of the frame itself", low=0, high=1)
-    draft_share: float = setting(
-        0.0, "share of a frame's draft beside all of these (not the paper's)", low=0, high=1
-    )
     # PACM
     inner_steps: int = setting(
         5, "n, Adam steps per timestep of the first optimisation", low=1, high=50
@@ -190,16 +187,6 @@ class Settings:
     def attended(self) -> bool:
         """Whether frame masks come from cross-attention."""
         return self.masked and self.frame_masks in ("attention", "both")
-
-    @property
-    def follows_drafts(self) -> bool:
-        """Whether drafts are inverted: where frames start, or to be attended to."""
-        return self.start == "draft" or self.attends_to_drafts
-
-    @property
-    def attends_to_drafts(self) -> bool:
-        """Whether keys and values of a frame's draft are one more source in Eq. 8."""
-        return self.dcam and self.draft_share > 0
 
     @property
     def follows_source(self) -> bool:

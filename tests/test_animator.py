@@ -110,10 +110,10 @@ def expected_calls(
     elif watched:
         unet += steps * branches * poses
         controlnet += steps * poses
-    generated = frames + settings.follows_source + settings.attends_to_drafts * frames
+    generated = frames + settings.follows_source
     unet += steps * branches * generated
     controlnet += steps * generated
-    if settings.follows_drafts and drafts:
+    if settings.start == "draft" and drafts:
         unet += steps * frames
         controlnet += steps * frames
     return {
@@ -390,7 +390,6 @@ ALONE, OPTIMISED, EVERYTHING = (False, False, 0), (False, False, -1), (True, Tru
         ({"pose_steps": 2}, OPTIMISED),
         ({"start": "random"}, OPTIMISED),
         ({"start": "draft"}, OPTIMISED),
-        ({"draft_share": 0.3}, ALONE),
         ({"inner_steps": 2}, (False, True, -1)),
         ({"guidance_scale": 1.0}, (False, True, -1)),
         ({"embedding_role": "unconditional"}, (False, True, -1)),
@@ -680,7 +679,6 @@ def test_the_switches_cover_every_pair() -> None:
         {"frame_masks": "skeleton"},
         {"frame_masks": "draft"},
         {"start": "draft"},
-        {"draft_share": 0.5},
         {"mask_threshold": 0.2},
         {"pose_steps": 3, "pose_learning_rate": 100.0},
         {"pose_learning_rate": 200.0},
@@ -729,7 +727,7 @@ def test_only_a_random_start_depends_on_the_seed(warm: StageCache, fresh: np.nda
     "changes",
     [
         {"pacm_pose": False, "frame_masks": "skeleton"},
-        {"start": "draft", "draft_share": 0.3, "frame_masks": "draft", "background": "direct"},
+        {"start": "draft", "frame_masks": "draft", "background": "direct"},
         {},
     ],
     ids=str,

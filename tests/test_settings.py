@@ -221,7 +221,7 @@ def test_without_arguments_they_are_the_papers() -> None:
 
 
 def test_there_are_no_more_settings_than_people_can_read() -> None:
-    assert len(SETTINGS) <= 37
+    assert len(SETTINGS) <= 36
 
 
 def test_ip_adapter_takes_the_place_of_the_cross_attention_that_is_recorded() -> None:

@@ -27,6 +27,7 @@ PAGE, PICTURES = DOCS / "results.md", DOCS / "results"
 ROWS = {
     "vae-bound": "VAE reconstruction of the true frames",
     "source-copy": "copy of the source",
+    "draft": "the draft itself",
     "controlnet": "ControlNet from Z_T",
     "cross-frame": "+ cross-frame attention",
     "cross-frame-direct": "cross-frame attention with direct inversion",
@@ -44,6 +45,10 @@ ROWS = {
     "fast": "**`fast`**: T=10, guidance 1, direct inversion, emphasis",
     "direct": "no PACM, direct inversion",
     "negative-prompt": "negative-prompt inversion, guidance 1",
+    "without-drafts": "`fast` without drafts",
+    "draft-masks": "frame masks from drafts",
+    "draft-start": "frames start from drafts",
+    "drafted": "**both**",
     "driven": "with PATA",
     "driven-without-pata": "without PATA",
 }
@@ -99,6 +104,10 @@ LOOKS = ("psnr", "psnr_character", "psnr_background", "pck", "joint_error", "ide
 PRICED = (
     "psnr", "psnr_character", "psnr_background", "joint_error", "identity", "background_change", "seconds", "nfe",
 )  # fmt: skip
+DRAFTED = (
+    "psnr", "psnr_character", "psnr_background", "psnr_outline", "psnr_disoccluded", "joint_error", "identity", "hands",
+    "forearms", "flicker",
+)  # fmt: skip
 BASELINES = ("controlnet", "cross-frame", "spatio-temporal")
 TABLES: Mapping[str, Mapping[str, Writer]] = {
     "modules": {
@@ -108,6 +117,10 @@ TABLES: Mapping[str, Mapping[str, Writer]] = {
         "kinds": write_kinds("full", "psnr", "psnr_character", "pck", "joint_error", "identity"),
     },
     "brief": {"brief": write_means(*LOOKS), "brief leads": write_differences("full", *LOOKS)},
+    "drafts": {
+        "drafts": write_means(*DRAFTED),
+        "drafts leads": write_differences("drafted", *DRAFTED),
+    },
     "pata": {"pata": write_means("psnr", "joint_error", "pck", "identity", "mask_iou")},
     "faster": {
         "faster": write_means(*PRICED),

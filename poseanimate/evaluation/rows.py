@@ -20,7 +20,11 @@ ALL: dict[str, object] = dict.fromkeys(MODULES, True)
 OFF: dict[str, object] = dict.fromkeys(MODULES, False)
 WITHOUT_DRAFTS: dict[str, object] = {"start": "inverted", "frame_masks": "skeleton"}
 DRAFTED: dict[str, object] = {"start": "draft", "frame_masks": "draft"}
-PAPER: dict[str, object] = {"background": "sampled", "controlnet_emphasis": 1.0}
+PAPER: dict[str, object] = {
+    "start": "inverted",
+    "background": "sampled",
+    "controlnet_emphasis": 1.0,
+}
 NONE: dict[str, object] = {**OFF, **PAPER}
 
 
@@ -100,10 +104,11 @@ ROWS: dict[str, Row] = {
             "guidance_scale": 1.0,
             "pacm_source": False,
             "pacm_pose": False,
+            **DRAFTED,
             "background": "direct",
             "controlnet_emphasis": 1.6,
         },
-        "the preset `fast`: fewer steps, no guidance and so nothing to optimise, direct inversion, emphasis",
+        "the preset `fast`: fewer steps, no guidance and so nothing to optimise, drafts, direct inversion, emphasis",
     ),
     "without-drafts": Row(WITHOUT_DRAFTS, "the preset without drafts"),
     "draft-start": Row(
@@ -114,10 +119,6 @@ ROWS: dict[str, Row] = {
     ),
     "drafted": Row(
         DRAFTED, "both: frames start from their drafts, whose silhouettes are the masks"
-    ),
-    "drafted-attention": Row(
-        {**DRAFTED, "draft_share": 0.25},
-        "both, and a quarter of the attention looks at the frame's draft",
     ),
     "negative-prompt": Row(
         {

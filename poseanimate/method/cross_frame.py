@@ -91,8 +91,6 @@ class FramePass:
         alone, which is its own first and previous frame (Eq. 8 at i = 0).
     last: takes those of the batch's last frame.
     regions: None without masks.
-    drafts: keys and values of the frames' drafts, (branches, frames, heads, tokens, d); None: not attended to.
-    every: takes those of all of the batch's frames.
     """
 
     timestep: int
@@ -100,8 +98,6 @@ class FramePass:
     previous: KeyValueCache | None
     last: KeyValueCache
     regions: ChunkRegions | None = None
-    drafts: KeyValueCache | None = None
-    every: KeyValueCache | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,19 +121,13 @@ class CrossFrameAttention(ABC):
 
     @abstractmethod
     def combine(
-        self,
-        q: Tensor,
-        first: AttendedFrame,
-        previous: AttendedFrame,
-        own: AttendedFrame,
-        draft: AttendedFrame | None = None,
+        self, q: Tensor, first: AttendedFrame, previous: AttendedFrame, own: AttendedFrame
     ) -> Tensor:
         """The attention output of frames x_i, (branches·frames, heads, tokens, d).
 
         Args:
             q: Q^i.
             first, previous, own: frames 0, i - 1 and i.
-            draft: of frame i; None where it is not attended to.
         """
 
     @contextmanager
@@ -157,8 +147,6 @@ class CrossFrameAttention(ABC):
         by_branch = [x.unflatten(0, (self.branches, -1)) for x in (k, v)]
         # detached, so that a frame's gradient is its own whatever the chunk
         frames.last.keep(key, *(x[:, -1].detach().clone() for x in by_branch))
-        if frames.every is not None:
-            frames.every.keep(key, by_branch[0], by_branch[1])
         own = AttendedFrame(k, v, regions[2])
         if frames.first is None or frames.previous is None:
             return self.combine(q, own, own, own)
@@ -172,11 +160,7 @@ class CrossFrameAttention(ABC):
             for kept, x in zip(frames.previous.get(key, q.device), by_branch, strict=True)
         )
         first = AttendedFrame(k_0, v_0, regions[0])
-        previous, draft = AttendedFrame(k_prev, v_prev, regions[1]), None
-        if frames.drafts is not None:
-            k_draft, v_draft = (x.flatten(0, 1) for x in frames.drafts.get(key, q.device))
-            draft = AttendedFrame(k_draft, v_draft, regions[2])
-        return self.combine(q, first, previous, own, draft)
+        return self.combine(q, first, AttendedFrame(k_prev, v_prev, regions[1]), own)
 
 
 class _Processor:

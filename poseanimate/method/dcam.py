@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
@@ -28,12 +27,10 @@ class DualConsistency(CrossFrameAttention):
     """DC attention in the U-Net's up blocks (end of Sec. 3.3).
 
     mask_form: see mgdm.decoupled_attention; None without MGDM.
-    draft_share: of the frame's draft, where there is one, beside all of Eq. 8; not the paper's.
     """
 
     lambdas: Lambdas
     mask_form: str | None = "hadamard"
-    draft_share: float = 0.0
 
     @property
     def decouples(self) -> bool:
@@ -44,12 +41,7 @@ class DualConsistency(CrossFrameAttention):
         return is_self_attention_of_up_blocks(layer)
 
     def combine(
-        self,
-        q: Tensor,
-        first: AttendedFrame,
-        previous: AttendedFrame,
-        own: AttendedFrame,
-        draft: AttendedFrame | None = None,
+        self, q: Tensor, first: AttendedFrame, previous: AttendedFrame, own: AttendedFrame
     ) -> Tensor:
         """DCA_i, Eq. 8."""
 
@@ -57,8 +49,7 @@ class DualConsistency(CrossFrameAttention):
             return self._cfa(q, frame, own)
 
         λ = self.lambdas
-        dca = λ.first * attend(first) + λ.prev * attend(previous) + λ.self * attend(own)
-        return dca if draft is None else torch.lerp(dca, attend(draft), self.draft_share)
+        return λ.first * attend(first) + λ.prev * attend(previous) + λ.self * attend(own)
 
     def _cfa(self, q: Tensor, frame: AttendedFrame, own: AttendedFrame) -> Tensor:
         """CFA_{i,j}, Eq. 7; with regions CFA^c and CFA^b of Eqs. 9, 10."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -103,7 +103,6 @@ class Sampler:
         masks: Tensor | None = None,
         control_weights: Tensor | None = None,
         start: Tensor | None = None,
-        drafts: Tensor | None = None,
     ) -> Generator[Prediction, None, Chunk]:
         """Generates the next frames; one that fails leaves nothing behind, and can be done again.
 
@@ -115,7 +114,6 @@ class Sampler:
             masks: M_i, (frames, H, W) in [0, 1], or None where nothing asks for them.
             control_weights: of ControlNet's residuals at each latent pixel, (frames, 1, h, w); None: 1.
             start: where each frame starts, (frames, c, h, w), if not all at the same.
-            drafts: inversions of the frames' drafts to attend to, (frames, T + 1, c, h, w); None: of none.
         """
         z_t = (self.start if start is None else start).expand(len(pose_cond), -1, -1, -1)
         chunk_masks = None
@@ -135,14 +133,6 @@ class Sampler:
                     self.ddim.timestep(k), source.keys_values, previous.keys_values, last, regions
                 )
             with torch.no_grad():
-                if own is not None and drafts is not None:
-                    of_drafts = KeyValueCache()
-                    beside = replace(
-                        own, first=None, previous=None, last=KeyValueCache(), every=of_drafts
-                    )
-                    args = (embeddings[:, k - 1], pose_cond, beside, control_weights)
-                    self._predict(drafts[:, k], k, *args)
-                    own = replace(own, drafts=of_drafts)
                 eps = self._predict(z_t, k, embeddings[:, k - 1], pose_cond, own, control_weights)
             z_0 = self.ddim.predict_z0(z_t, eps, k)
             z_t = self.ddim.step(z_t, eps, k)

@@ -60,9 +60,7 @@ def build_attention(settings: Settings, branches: int) -> CrossFrameAttention | 
     if settings.dcam:
         lambdas = Lambdas(settings.lambda_first, settings.lambda_prev, settings.lambda_self)
         form = settings.mask_form if settings.mgdm else None
-        return DualConsistency(
-            branches=branches, lambdas=lambdas, mask_form=form, draft_share=settings.draft_share
-        )
+        return DualConsistency(branches=branches, lambdas=lambdas, mask_form=form)
     if settings.baseline == "cross_frame":
         return CrossFrame(branches=branches)
     if settings.baseline in ("spatio_temporal", "ip_adapter"):

@@ -100,11 +100,9 @@ class Run:
             passes["pacm_source"] = 0.0 if keys.source in kept else cost
         if settings.follows_source:
             passes["frame_0"] = float(steps)
-        if settings.follows_drafts:
+        if settings.start == "draft":
             missing = sum(keys.draft(pose) not in kept for pose in self.poses[1:])
             passes["drafts"] = steps * 0.5 * missing
-        if settings.attends_to_drafts:
-            passes["drafts"] += steps * (len(self.poses) - 1)
         if settings.pacm_pose or records_attention(settings, self.tokens):
             missing = sum(keys.pose(pose) not in kept for pose in self.poses[1:])
             passes["pacm_pose"] = steps * pose_optimisation(settings).cost * missing
@@ -175,11 +173,10 @@ class Run:
         stages, settings = self.stages, self.settings
         poses = self.poses[first : first + self.current_chunk_size]
         pose_cond = stages.embed_poses(poses)
-        start, drafts = source.start, None
-        if settings.follows_drafts:
+        start = source.start
+        if settings.start == "draft":
             drafts = yield from stages.drafts(first, poses, pose_cond, self.frame_masks.puppet)
-            if settings.start == "draft":
-                start = start_from_drafts(start, drafts[:, -1], self.frame_masks.trusted(poses))
+            start = start_from_drafts(start, drafts, self.frame_masks.trusted(poses))
         embeddings, attention = yield from stages.pose_embeddings(
             first, poses, pose_cond, source.inverted, source.embeddings, start
         )
@@ -189,8 +186,7 @@ class Run:
             grid = (source.start.shape[2], source.start.shape[3])
             control_weights = self.frame_masks.control_weights(masks, grid)
         steps = sampler.sample_chunk(
-            source.record, previous, embeddings, pose_cond, masks, control_weights, start,
-            drafts if settings.attends_to_drafts else None,
+            source.record, previous, embeddings, pose_cond, masks, control_weights, start
         )  # fmt: skip
         return (yield from stages.generation(first, len(poses), steps)), masks
 

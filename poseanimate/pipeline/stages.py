@@ -96,7 +96,7 @@ class Stages:
     def drafts(
         self, first: int, poses: tuple[Pose, ...], pose_cond: Tensor, puppet: Puppet
     ) -> Generator[Event, None, Tensor]:
-        """A chunk's drafts, each inverted under its own pose at guidance 1: (frames, T + 1, c, h, w)."""
+        """A chunk's drafts, each inverted under its own pose at guidance 1: Z_T, (frames, c, h, w)."""
         keys = [self.keys.draft(pose) for pose in poses]
         found = [self._look_up(key) for key in keys]
         missing = [i for i, entry in enumerate(found) if entry is None]
@@ -105,10 +105,11 @@ class Stages:
             pictures = np.stack([puppet.frame(poses[i]) for i in missing])
             inverted = yield from self._invert("drafts", pictures, pose_cond[missing])
             for row, i in enumerate(missing):
-                yield from self._keep(keys[i], {"latents": inverted[row]})
-                found[i] = {"latents": inverted[row].cpu().numpy()}
+                latent = inverted[row, -1].contiguous()
+                yield from self._keep(keys[i], {"latent": latent})
+                found[i] = {"latent": latent.cpu().numpy()}
         entries = [entry for entry in found if entry is not None]
-        return torch.stack([self._tensor(entry["latents"]) for entry in entries])
+        return torch.stack([self._tensor(entry["latent"]) for entry in entries])
 
     def source_embeddings(
         self, inverted: Tensor, pose_cond: Tensor

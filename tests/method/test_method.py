@@ -24,6 +24,7 @@ from poseanimate.method.dcam import DualConsistency, Lambdas
 from poseanimate.method.ddim import DDIM, invert
 from poseanimate.method.denoiser import Denoiser
 from poseanimate.method.extras.baselines import CrossFrame, SpatioTemporal
+from poseanimate.method.extras.drafts import start_from_drafts
 from poseanimate.method.extras.sorted_attention import SORTED_FROM, RegionIndex, sorted_attention
 from poseanimate.method.mgdm import decoupled_attention
 from poseanimate.method.pacm import (
@@ -498,7 +499,6 @@ def generated(
     masks: Tensor | None = None,
     guidance_scale: float = 4.0,
     baseline: type[CrossFrameAttention] | None = None,
-    draft_share: float | None = None,
 ) -> Tensor:
     """Frames 1 … N generated in chunks of those sizes, (N, c, h, w)."""
     eps, ddim = denoiser(guidance_scale), DDIM.from_scheduler(build_scheduler(), T)
@@ -509,9 +509,7 @@ def generated(
     embeddings = eps.prompt + 0.3 * torch.randn(count, T, TOKENS, 16, generator=generator)
     attention: CrossFrameAttention | None = None
     if lambdas:
-        attention = DualConsistency(
-            lambdas=lambdas, branches=eps.branches, draft_share=draft_share or 0.0
-        )
+        attention = DualConsistency(lambdas=lambdas, branches=eps.branches)
     elif baseline:
         attention = baseline(branches=eps.branches)
     sampler = Sampler(
@@ -522,16 +520,13 @@ def generated(
         source = finish(
             sampler.record_source(trajectory, eps.prompt.expand(T, -1, -1), pose_cond[:1])
         )
-    drafts = torch.randn(count, T + 1, *trajectory.shape[1:], generator=generator)
     frames, at, previous = [], 0, source
     for size in chunks:
         rows = slice(at, at + size)
         own = masks[1:][rows] if masks is not None else None
-        attended = None if draft_share is None else drafts[rows]
-        steps = sampler.sample_chunk(
-            source, previous, embeddings[rows], pose_cond[1:][rows], own, drafts=attended
+        chunk = finish(
+            sampler.sample_chunk(source, previous, embeddings[rows], pose_cond[1:][rows], own)
         )
-        chunk = finish(steps)
         frames.append(chunk.latents)
         previous = chunk.last
         at += size
@@ -612,6 +607,16 @@ def test_control_counts_by_its_mean_at_every_level() -> None:
 BODIES = (torch.rand(17, 64, 64, generator=torch.Generator().manual_seed(3)) > 0.5).float()
 
 
+def test_frames_start_from_drafts_where_most_of_a_latent_pixel_is_believed() -> None:
+    source, drafts = torch.zeros(1, 2, 4, 4), torch.ones(3, 2, 4, 4)
+    trusted = torch.rand(3, 32, 32, generator=torch.Generator().manual_seed(0))
+    found = start_from_drafts(source, drafts, trusted)
+    for i, y, x in itertools.product(range(3), range(4), range(4)):
+        share = trusted[i, 8 * y : 8 * y + 8, 8 * x : 8 * x + 8].mean()
+        assert (found[i, :, y, x] == float(share > 0.5)).all()
+    assert 0 < float(found.mean()) < 1
+
+
 @pytest.mark.parametrize("masks", [None, BODIES], ids=["plain", "decoupled"])
 @pytest.mark.parametrize(
     "chunks", [[1] * 16, [3] * 5 + [1], [4, 12]], ids=["by 1", "by 3", "4 and 12"]
@@ -619,48 +624,6 @@ BODIES = (torch.rand(17, 64, 64, generator=torch.Generator().manual_seed(3)) > 0
 def test_chunks_of_any_size_give_the_same_frames(chunks: list[int], masks: Tensor | None) -> None:
     whole = generated([16], Lambdas(), masks)
     torch.testing.assert_close(generated(chunks, Lambdas(), masks), whole, **CLOSE)
-
-
-@pytest.mark.parametrize("masks", [None, BODIES], ids=["plain", "decoupled"])
-def test_chunks_of_any_size_attend_to_the_same_drafts(masks: Tensor | None) -> None:
-    whole = generated([5], Lambdas(), masks, draft_share=0.4)
-    torch.testing.assert_close(
-        generated([1, 3, 1], Lambdas(), masks, draft_share=0.4), whole, **CLOSE
-    )
-
-
-def test_a_draft_without_a_share_changes_nothing() -> None:
-    whole = generated([3], Lambdas())
-    torch.testing.assert_close(generated([3], Lambdas(), draft_share=0.0), whole, **CLOSE)
-    assert float((generated([3], Lambdas(), draft_share=0.4) - whole).abs().max()) > 1e-3
-
-
-def test_a_draft_is_one_more_source_in_eq_8() -> None:
-    """Transcribed literally, frame by frame and head by head."""
-    generator = torch.Generator().manual_seed(0)
-    frames, heads, tokens, d = 3, 2, 16, 5
-    q, k, v, k_draft, v_draft = (
-        torch.randn(frames, heads, tokens, d, generator=generator) for _ in range(5)
-    )
-    attention = DualConsistency(branches=1, lambdas=Lambdas(0.5, 0.3, 0.2), draft_share=0.4)
-    first, drafts = KeyValueCache(), KeyValueCache()
-    attention.attend(FramePass(0, None, None, first), "layer", q[:1], k[:1], v[:1])
-    recording = FramePass(0, None, None, KeyValueCache(), every=drafts)
-    attention.attend(recording, "layer", q[1:], k_draft[1:], v_draft[1:])
-    following = FramePass(0, first, first, KeyValueCache(), drafts=drafts)
-    found = attention.attend(following, "layer", q[1:], k[1:], v[1:])
-    for i, head in itertools.product(range(1, frames), range(heads)):
-
-        def attended(key: Tensor, value: Tensor, i: int = i, head: int = head) -> Tensor:
-            return softmax_attention(q[i, head], key[head], value[head])
-
-        eq_8 = (
-            0.5 * attended(k[0], v[0])
-            + 0.3 * attended(k[i - 1], v[i - 1])
-            + 0.2 * attended(k[i], v[i])
-        )
-        expected = 0.6 * eq_8 + 0.4 * attended(k_draft[i], v_draft[i])
-        torch.testing.assert_close(found[i - 1, head], expected, atol=1e-5, rtol=1e-4)
 
 
 @pytest.mark.parametrize("baseline", [CrossFrame, SpatioTemporal])

@@ -24,12 +24,7 @@ class CrossFrame(CrossFrameAttention):
         return is_self_attention(layer)
 
     def combine(
-        self,
-        q: Tensor,
-        first: AttendedFrame,
-        previous: AttendedFrame,
-        own: AttendedFrame,
-        draft: AttendedFrame | None = None,
+        self, q: Tensor, first: AttendedFrame, previous: AttendedFrame, own: AttendedFrame
     ) -> Tensor:
         return scaled_dot_product_attention(q, first.k, first.v)
 
@@ -43,12 +38,7 @@ class SpatioTemporal(CrossFrameAttention):
         return is_self_attention(layer)
 
     def combine(
-        self,
-        q: Tensor,
-        first: AttendedFrame,
-        previous: AttendedFrame,
-        own: AttendedFrame,
-        draft: AttendedFrame | None = None,
+        self, q: Tensor, first: AttendedFrame, previous: AttendedFrame, own: AttendedFrame
     ) -> Tensor:
         k, v = torch.cat([first.k, previous.k], dim=2), torch.cat([first.v, previous.v], dim=2)
         return scaled_dot_product_attention(q, k, v)
