@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from poseanimate.inputs.aligner import DRAFT_COMMENT
@@ -10,6 +11,8 @@ from poseanimate.inputs.character import Character
 from poseanimate.media import Sound, write_clip
 from poseanimate.poses.pata import Alignment
 from poseanimate.puppet.puppet import Puppet
+
+PREVIEW_FPS = 12  # at least
 
 
 def draw_draft(
@@ -31,6 +34,13 @@ def draw_draft(
     draw = puppet.cut_outs if transparent else puppet.frames
     write_clip(list(draw(alignment.poses)), path, alignment.fps, sound=sound, comment=DRAFT_COMMENT)
     return str(path)
+
+
+def draw_preview(puppet: Puppet, character: Character, alignment: Alignment, folder: Path) -> str:
+    """The draft to look at (WebP): of fast motions every second pose or fewer, so that it follows what is dragged."""
+    stride = max(1, int(alignment.fps // PREVIEW_FPS))
+    thinned = replace(alignment, poses=alignment.poses[::stride], fps=alignment.fps / stride)
+    return draw_draft(puppet, character, thinned, folder / "draft.webp")
 
 
 def write_drafts(

@@ -35,7 +35,7 @@ from poseanimate.poses.skeleton import JOINT_NAMES, Pose, draw_pose
 from poseanimate.settings import Settings
 from poseanimate.ui import joints as editor
 from poseanimate.ui import player, texts
-from poseanimate.ui.drafts import draw_draft, write_drafts
+from poseanimate.ui.drafts import draw_preview, write_drafts
 from poseanimate.ui.input_cache import (
     SETTING_NAMES,
     FormValues,
@@ -163,7 +163,7 @@ class PreviewHandlers:
                 said = texts.findings(alignment)
                 if view == texts.DRAFT and not alignment.errors:
                     puppet = self.inputs.load_puppet(picture, joints)
-                    path = draw_draft(puppet, character, alignment, Path(folder) / "draft.webp")
+                    path = draw_preview(puppet, character, alignment, Path(folder))
                     if self._foreign(character.picture):
                         said += texts.sentence(texts.DRAFT_IS_RESULT, "note")
                 else:

@@ -110,6 +110,19 @@ def test_the_draft_is_the_picture_moved_as_large_as_it_is_shown(
     assert np.abs(frames[0] - own).mean() < 5 < np.abs(frames[-1] - own.astype(int)).max()
 
 
+@pytest.mark.parametrize(("fps", "shown"), [(12, 12), (20, 20), (24, 12), (30, 15), (50, 12.5)])
+def test_of_a_fast_motion_fewer_frames_are_shown(
+    fps: float, shown: float, handlers: Handlers, picture: str, tmp_path: Path
+) -> None:
+    fast = tmp_path / "fast.json"
+    fast.write_text(replace(load_preset("walk"), fps=fps).to_json())
+    motion = (texts.FROM_FILE, None, str(fast), *WALK[3:])
+    for answer in fit(handlers, picture, "", *motion, *values(ALIGNMENT_SETTINGS, frames=17)):
+        video = read_video(Path(answer["alignment"]))
+        assert video.fps == pytest.approx(shown, rel=0.02)
+        assert len(video.frames) == -(-17 // round(fps / shown))
+
+
 def test_a_draft_of_a_motion_that_does_not_fit_is_none(
     handlers: Handlers, picture: str, tmp_path: Path
 ) -> None:
@@ -148,13 +161,13 @@ def test_generate_begins_with_what_is_seen(
     handlers: Handlers, picture: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[tuple[Any, Alignment]] = []
-    draw = previews.draw_draft
+    draw = previews.draw_preview
 
-    def watched(puppet: Any, character: Any, alignment: Alignment, path: Path) -> str:
+    def watched(puppet: Any, character: Any, alignment: Alignment, folder: Path) -> str:
         seen.append((puppet, alignment))
-        return draw(puppet, character, alignment, path)
+        return draw(puppet, character, alignment, folder)
 
-    monkeypatch.setattr(previews, "draw_draft", watched)
+    monkeypatch.setattr(previews, "draw_preview", watched)
     joints, how = moved(7, 3, -9), {"shift_x": 0.1, "anchor": "pinned", "motion_scale": 0.9}
     list(fit(handlers, picture, joints, *WALK, *values(ALIGNMENT_SETTINGS, **how)))
     taken: list[Aligned] = []
