@@ -15,12 +15,13 @@ from PIL import Image
 
 from poseanimate.errors import DeviceError, MotionError, first_line
 from poseanimate.events import Aligned, Event, Forecast, Note, Stage
-from poseanimate.inputs.aligner import Aligner
+from poseanimate.inputs.aligner import Aligner, full_side
 from poseanimate.inputs.character import Character
 from poseanimate.inputs.prompt import find_character_words
 from poseanimate.method.denoiser import branches
 from poseanimate.models.family import Models
 from poseanimate.pipeline.cost import CostModel, MemoryMonitor
+from poseanimate.pipeline.crop import Crop, find_window
 from poseanimate.pipeline.memory import is_out_of_memory, release
 from poseanimate.pipeline.run import Run
 from poseanimate.poses.motion import Motion
@@ -86,6 +87,9 @@ class Animator(Aligner):
     ) -> Iterator[Event]:
         """Yields events until Done.
 
+        Frames have the size of a given character's picture. A given picture is brought to the models' size, or with
+        `settings.crop` keeps its own, up to the area of 1920x1080 px.
+
         Raises:
             NoCharacterError, SeveralCharactersError: see `character`.
             MotionError: PATA finds that the motion can't be used.
@@ -94,7 +98,7 @@ class Animator(Aligner):
         """
         started = time.monotonic()
         yield Stage("character", 1)
-        character = picture if isinstance(picture, Character) else self.character(picture)
+        character = self._character(picture, settings)
         seen = time.monotonic()
         yield Stage("alignment", 1)
         alignment = self.align(character, motion, settings)
@@ -107,12 +111,13 @@ class Animator(Aligner):
             raise MotionError(
                 "The motion has no frames.", "Choose a motion with at least one pose."
             )
-        run = self._run(character, alignment, settings, prompt)
+        crop = self._crop(character, alignment, settings)
+        run = self._run(character, alignment, settings, prompt, crop)
         run.seconds |= {"character": seen - started, "alignment": time.monotonic() - seen}
         monitor = MemoryMonitor(self.models.device)
         try:
             with closing(run.events()) as events:  # what it holds is given back below
-                for event in events:
+                for event in events if crop is None else crop.put_back(events):
                     monitor.update()
                     yield event
         except (RuntimeError, MemoryError) as error:
@@ -124,7 +129,7 @@ class Animator(Aligner):
             if self.models.device.type == "cuda":
                 release(self.models.device)  # page-locked memory is the whole machine's
             if run.timer.pace_s is not None:
-                area = self._relative_area(character)
+                area = self._relative_area(run.character)
                 pace_s = run.timer.pace_s / branches(settings.guidance_scale) / area
                 self.cost_model = monitor.cost_model(pace_s, _samples(run) * area)
 
@@ -135,23 +140,42 @@ class Animator(Aligner):
         alignment = self.align(character, motion, settings)
         if alignment.errors or len(alignment.poses) < 2:
             return None
-        run = self._run(character, alignment, settings, prompt)
+        crop = self._crop(character, alignment, settings)
+        run = self._run(character, alignment, settings, prompt, crop)
         plan, model = run.plan(), self.cost_model
         cached = tuple(stage for stage, passes in plan.items() if not passes)
         to_do = tuple(stage for stage, passes in plan.items() if passes)
         if model is None:
             return Forecast(cached, to_do, None, None)
-        area = self._relative_area(character)
+        area = self._relative_area(run.character)
         seconds = model.seconds(sum(plan.values()) * area, branches(settings.guidance_scale))
         return Forecast(cached, to_do, seconds, model.memory_bytes(_samples(run) * area))
 
+    def _character(self, picture: Image.Image | Character, settings: Settings) -> Character:
+        if isinstance(picture, Character):
+            return picture
+        return self.character(picture, most_side=full_side(settings))
+
+    def _crop(self, character: Character, alignment: Alignment, settings: Settings) -> Crop | None:
+        if not settings.crop:
+            return None
+        window = find_window(character, alignment.poses)
+        return Crop(character, alignment, window, self.fit_size(window.width, window.height))
+
     def _run(
-        self, character: Character, alignment: Alignment, settings: Settings, prompt: str
+        self,
+        character: Character,
+        alignment: Alignment,
+        settings: Settings,
+        prompt: str,
+        crop: Crop | None,
     ) -> Run:
+        if crop is not None:
+            character, alignment = crop.inside, crop.alignment_inside
         return Run(self.models, self.cache, character, alignment, settings, prompt, self.chunk_size)
 
     def _relative_area(self, character: Character) -> float:
-        """The area of the clip's frames, in areas of the models' own square."""
+        """The area of what the models see, in areas of the models' own square."""
         height, width = character.picture.shape[:2]
         return height * width / self.models.side**2
 

@@ -47,6 +47,10 @@ class Settings:
         1.0, "ControlNet's weight where the character is new (not the paper's)", low=0, high=3
     )
     frames: int = setting(17, "frames of the clip, the source included", low=2, high=MAX_FRAMES)
+    crop: bool = setting(
+        False,
+        "work on the part of the picture around the character, and paste frames back (not the paper's)",
+    )
     start: str = setting(
         "inverted",
         "where frames start: the source's inverted noise, that of a draft where the character is (not the paper's), or "

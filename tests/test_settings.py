@@ -200,7 +200,10 @@ def test_baselines_have_none_of_the_papers_modules(name: str) -> None:
     assert not any(getattr(baseline, module) for module in modules)
     assert baseline.follows_source == (name != "baseline-controlnet")
     assert baseline.prompted_by_picture == (name == "baseline-ip-adapter")
-    tuned = ("num_inference_steps", "guidance_scale", "frames", "inner_steps", "frame_masks")
+    tuned = (
+        *("num_inference_steps", "guidance_scale", "crop", "frames"),
+        *("inner_steps", "frame_masks"),
+    )
     balanced = Settings.preset("balanced")
     assert all(getattr(baseline, each) == getattr(balanced, each) for each in tuned)
     others = {"baseline": "none", "start": "inverted", **dict.fromkeys(modules, True)}
@@ -218,10 +221,11 @@ def test_without_arguments_they_are_the_papers() -> None:
     assert all((paper.pata, paper.pacm_source, paper.pacm_pose, paper.dcam, paper.mgdm))
     assert (paper.frame_masks, paper.mask_form) == ("attention", "hadamard")
     assert (paper.background, paper.controlnet_emphasis) == ("sampled", 1)
+    assert not paper.crop
 
 
 def test_there_are_no_more_settings_than_people_can_read() -> None:
-    assert len(SETTINGS) <= 36
+    assert len(SETTINGS) <= 37
 
 
 def test_ip_adapter_takes_the_place_of_the_cross_attention_that_is_recorded() -> None:

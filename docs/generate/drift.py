@@ -99,7 +99,9 @@ def main() -> None:
 def load_or_animate(animator: Animator, loop: Loop, path: Path, row: ClipSet) -> NDArray[np.uint8]:
     """Frames 1 … N, (N, H, W, 3), from the file if it is there."""
     if not path.exists():
-        settings = Settings.preset(row.preset).changed({**row.changes, "frames": row.frames + 1})
+        settings = Settings.preset(row.preset).changed(
+            {**row.changes, "crop": False, "frames": row.frames + 1}
+        )
         done = next(e for e in loop.animate(animator, settings) if isinstance(e, Done))
         np.save(path, np.stack(done.frames[1:]))
         print(f"{path.name}: {sum(done.seconds.values()):.0f} s", flush=True)

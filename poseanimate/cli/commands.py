@@ -25,7 +25,7 @@ from poseanimate.cli.inputs import (
 from poseanimate.cli.reports import Report, show_all
 from poseanimate.errors import MotionError, OutputError
 from poseanimate.events import Aligned, Done, Note, Stage, Step
-from poseanimate.inputs.aligner import DRAFT_COMMENT, Aligner
+from poseanimate.inputs.aligner import DRAFT_COMMENT, MAX_FULL_SIDE, Aligner, full_side
 from poseanimate.inputs.character import Character
 from poseanimate.inputs.motion import iter_motion
 from poseanimate.media import Video, load_picture, write_clip
@@ -64,7 +64,8 @@ def animate(options: argparse.Namespace, report: Report) -> None:
         motion = show_all(
             iter_motion(source, animator.inputs.detector, options.motion[0], options.repair), report
         )
-    seen = find_character(animator, picture, joints) if joints else picture
+    side = full_side(settings)
+    seen = find_character(animator, picture, joints, side) if joints else picture
     for event in animator.animate(seen, motion, settings, prompt):
         if isinstance(event, Done):
             done = event
@@ -104,7 +105,7 @@ def align(options: argparse.Namespace, report: Report) -> None:
 
 def draft(options: argparse.Namespace, report: Report) -> None:
     """Move the character itself, cut out limb by limb, at the picture's full size: in seconds, without a network."""
-    fitted = _fit_motion(options, report, full_size=True)
+    fitted = _fit_motion(options, report, MAX_FULL_SIDE)
     character, alignment = fitted.character, fitted.alignment
     count = len(alignment.poses)
     report.show(Stage("draft", count))
@@ -133,8 +134,14 @@ class _Fitted:
     alignment: Alignment
 
 
-def _fit_motion(options: argparse.Namespace, report: Report, full_size: bool = False) -> _Fitted:
-    """Aligns the motion to the character; one that doesn't fit is an error."""
+def _fit_motion(
+    options: argparse.Namespace, report: Report, most_side: int | None = None
+) -> _Fitted:
+    """Aligns the motion to the character; one that doesn't fit is an error.
+
+    Args:
+        most_side: see `Aligner.fit_picture`.
+    """
     settings = read_settings(options)
     check_output_path(options)
     picture = load_picture(options.character)
@@ -142,13 +149,11 @@ def _fit_motion(options: argparse.Namespace, report: Report, full_size: bool = F
     source = open_source(options)
     report.show(Stage("models", 1))
     aligner = load_aligner(options)
-    if full_size:
-        aligner = aligner.at_full_size(picture)
     motion = show_all(
         iter_motion(source, aligner.inputs.detector, options.motion[0], options.repair), report
     )
     report.show(Stage("character", 1))
-    character = find_character(aligner, picture, joints)
+    character = find_character(aligner, picture, joints, most_side)
     report.show(Stage("alignment", 1))
     alignment = aligner.align(character, motion, settings)
     report.show(Aligned(alignment, character.picture, character.mask))

@@ -159,10 +159,17 @@ def read_joints(options: argparse.Namespace) -> str:
         ) from error
 
 
-def find_character(aligner: Aligner, picture: Image.Image, joints: str) -> Character:
-    """The character at the joints, as JSON of OpenPose keypoints, or without any where the detector finds it."""
-    height, width = aligner.fit_picture(picture).shape[:2]
-    return aligner.character(picture, read_people(joints, width, height) if joints else ())
+def find_character(
+    aligner: Aligner, picture: Image.Image, joints: str, most_side: int | None = None
+) -> Character:
+    """The character at the joints, as JSON of OpenPose keypoints, or without any where the detector finds it.
+
+    Args:
+        most_side: see `Aligner.fit_picture`.
+    """
+    height, width = aligner.fit_picture(picture, most_side).shape[:2]
+    people = read_people(joints, width, height) if joints else ()
+    return aligner.character(picture, people, most_side)
 
 
 def load_aligner(options: argparse.Namespace) -> Aligner:

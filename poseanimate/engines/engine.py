@@ -54,8 +54,8 @@ class Engine(Protocol):
     def find_character_words(self, prompt: str, chosen: str) -> list[str]:
         """The words of a prompt that name the character: the chosen ones or, without any, the default ones."""
 
-    def fit_picture(self, picture: Image.Image) -> NDArray[np.uint8]:
-        """A picture on the clip's canvas, (H, W, 3)."""
+    def fit_picture(self, picture: Image.Image, most_side: int | None = None) -> NDArray[np.uint8]:
+        """A picture on the clip's canvas, (H, W, 3), or at its own size up to the area of a square with this side."""
 
     def align(self, character: Character, motion: Motion, settings: Settings) -> Alignment:
         """PATA alone, which needs no diffusion model."""

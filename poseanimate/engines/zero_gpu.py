@@ -49,7 +49,7 @@ class ZeroGPU(Animator):
         prompt: str = "",
     ) -> Iterator[Event]:
         """See `Animator.animate`."""
-        character = picture if isinstance(picture, Character) else self.character(picture)
+        character = self._character(picture, settings)
         with closing(self._run_on_gpu(character, motion, settings, prompt)) as events:
             for event in events:
                 if isinstance(event, CostModel):

@@ -43,9 +43,9 @@ class Row:
     driver: str = "own"
 
     def settings(self, base: Settings) -> Settings:
-        """The row's settings: PATA only with another character's motion, and no transition frames."""
-        pata = {"pata": self.driver == "another", "transition_frames": 0}
-        return base.changed({**pata, **self.changes})
+        """The row's settings: PATA only with another character's motion, no transition frames, the whole picture."""
+        always = {"pata": self.driver == "another", "transition_frames": 0, "crop": False}
+        return base.changed({**always, **self.changes})
 
 
 ROWS: dict[str, Row] = {
@@ -133,7 +133,8 @@ ROWS: dict[str, Row] = {
         {"pacm_source": False, "pacm_pose": False, "background": "direct"},
         "direct inversion instead of both optimisations",
     ),
-    "preset": Row({}, "the preset as it is"),
+    "preset": Row({}, "the preset as it is, but of the whole picture"),
+    "crop": Row({"crop": True}, "the preset with crop and paste back"),
     "driven": Row(ALL, "the method with another character's motion, through PATA", "another"),
     "driven-without-pata": Row({**ALL, "pata": False}, "the same without PATA", "another"),
 }

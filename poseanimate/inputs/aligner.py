@@ -27,7 +27,8 @@ from poseanimate.settings import MAX_FRAMES, Settings
 if TYPE_CHECKING:
     from poseanimate.models.input_models import InputModels
 
-MAX_DRAFT_SIDE = 1440  # of a square with the area of 1920x1080 px
+MAX_FULL_SIDE = 1440  # of a square with the area of 1920x1080 px
+MAX_CLIP_PIXELS = 64 * MAX_FULL_SIDE**2  # of all frames of a clip together: 400 MB
 DRAFT_COMMENT = "draft, poseanimate: the character cut out of the picture and moved"
 MAX_TIMES = 2  # as long as the models' side; beyond, models paint people twice
 
@@ -39,6 +40,13 @@ def check_max_side(max_side: int | None, side: int) -> None:
             f"The largest side is {max_side} pixels.",
             f"Give {side} to {MAX_TIMES * side} with these models, or leave it out.",
         )
+
+
+def full_side(settings: Settings) -> int | None:
+    """The most that pictures of a clip may have, as `fit_picture` takes it: with crops they keep their own size."""
+    if not settings.crop:
+        return None
+    return min(MAX_FULL_SIDE, math.isqrt(MAX_CLIP_PIXELS // settings.frames))
 
 
 class Aligner:
@@ -97,39 +105,50 @@ class Aligner:
                 remedy,
             )
 
-    def character(self, picture: Image.Image, people: Sequence[Pose] = ()) -> Character:
-        """Brings a picture to the models' size and looks at it.
+    def character(
+        self, picture: Image.Image, people: Sequence[Pose] = (), most_side: int | None = None
+    ) -> Character:
+        """Brings a picture to the size of the clip's canvas and looks at it.
 
         Args:
             people: in pixels of the clip's canvas; where they are given nobody is looked for: the first is
                 the character, the others are people who are not.
+            most_side: see `fit_picture`.
 
         Raises:
             NoCharacterError, SeveralCharactersError: not exactly one person is found.
             PictureError: too few of the given joints are seen.
         """
-        pixels = self.fit_picture(picture)
+        pixels = self.fit_picture(picture, most_side)
         if people:
             return place_character(pixels, people, self.inputs.segmenter)
         return find_character(
             pixels, self.detect(pixels), self.inputs.segmenter, self.inputs.detector
         )
 
-    def fit_picture(self, picture: Image.Image) -> NDArray[np.uint8]:
-        """A picture on the clip's canvas, (H, W, 3): its own aspect, the models' area or up to `max_side`²."""
+    def fit_picture(self, picture: Image.Image, most_side: int | None = None) -> NDArray[np.uint8]:
+        """A picture on the clip's canvas, (H, W, 3): its own aspect, the models' area or up to `max_side`².
+
+        Args:
+            most_side: pictures larger than the models' keep their own size instead, up to the area of a square with
+                this side in pixels.
+        """
         picture = rgb_over_white(picture)
-        own_side, side = math.sqrt(picture.width * picture.height), self.inputs.side
-        area_side = min(max(own_side, side), self.max_side or side)
-        size = fit_size(picture.width, picture.height, area_side, self.inputs.factor)
+        if most_side is None:
+            size = self.fit_size(picture.width, picture.height)
+        else:
+            own_side = math.sqrt(picture.width * picture.height)
+            area_side = min(max(own_side, self.inputs.side), most_side)
+            size = fit_size(picture.width, picture.height, area_side, 1)
         return np.asarray(
             picture.resize(size, Image.Resampling.LANCZOS) if picture.size != size else picture
         )
 
-    def at_full_size(self, picture: Image.Image) -> Aligner:
-        """Like this one, but pictures like this keep their own size, up to the area of 1920x1080 px: for drafts."""
-        own_side = round(math.sqrt(picture.width * picture.height))
-        side = min(max(own_side, self.inputs.side), MAX_DRAFT_SIDE)
-        return Aligner(replace(self.inputs, side=side, factor=2))
+    def fit_size(self, width: int, height: int) -> tuple[int, int]:
+        """What the models see of so many pixels: their area or up to `max_side`², in the same aspect."""
+        side = self.inputs.side
+        area_side = min(max(math.sqrt(width * height), side), self.max_side or side)
+        return fit_size(width, height, area_side, self.inputs.factor)
 
     def draft(
         self, character: Character, alignment: Alignment, transparent: bool = False

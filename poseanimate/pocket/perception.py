@@ -28,6 +28,8 @@ from poseanimate.poses.skeleton import NECK, Pose
 JOINTS = 18
 WORKING_SIZE = 128  # long side of what the network was trained on, px
 MULTIPLE = 16
+# a second look at single figures in larger pictures: what they fill of it, and how much of the picture it shows at most
+FILLED, CLOSER = 0.5, 0.85
 PEAK = 0.25  # heat from which a joint counts as visible
 SECOND_PERSON = 0.5  # heat from which a neck counts as a person of its own
 UNSURE_WEIGHT, STRANGE_WEIGHT = 0.25, 0.4
@@ -105,8 +107,18 @@ class Perception:
 
     def detect(self, image: NDArray[np.uint8]) -> list[Pose]:
         """People in a picture (H, W, 3), the largest first; none if no body is found."""
-        heat, _ = self._predict(image)
-        return _read_people(heat, *image.shape[:2])
+        people = self._look(image)
+        if len(people) != 1:
+            return people
+        [pose] = people
+        window = _find_close_up(pose.xy[pose.visible()], image)
+        if window is None:
+            return people
+        closer = self._look(image[window])
+        if len(closer) != 1 or closer[0].visible().sum() < pose.visible().sum():
+            return people
+        rows, columns = window
+        return [closer[0].shifted(columns.start, rows.start)]
 
     def is_of_its_world(self, image: NDArray[np.uint8]) -> bool:
         """Whether a picture (H, W, 3) shows a character of the pocket world.
@@ -124,6 +136,19 @@ class Perception:
 
     def segment(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
         """The character's mask (H, W) in [0, 1]."""
+        mask = self._cut_out(image)
+        window = _find_close_up(np.argwhere(mask > 0.5)[:, ::-1], image)
+        if window is not None:
+            closer = self._cut_out(image[window])
+            mask = np.zeros_like(mask)
+            mask[window] = closer
+        return mask
+
+    def _look(self, image: NDArray[np.uint8]) -> list[Pose]:
+        heat, _ = self._predict(image)
+        return _read_people(heat, *image.shape[:2])
+
+    def _cut_out(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
         _, mask = self._predict(image)
         size = (image.shape[1], image.shape[0])
         return np.asarray(cv2.resize(mask, size, interpolation=cv2.INTER_LINEAR), np.float32)
@@ -151,6 +176,25 @@ def target_heat(joints: NDArray[np.float32], size: int) -> NDArray[np.float32]:
         down = np.exp(-((cells - y / 2) ** 2) / (2 * 1.2**2))
         heat = np.maximum(heat, confidence[:, :, None] * down[:, :, None] * across[:, None, :])
     return heat
+
+
+def _find_close_up(
+    points: NDArray[np.float64] | NDArray[np.int64], image: NDArray[np.uint8]
+) -> tuple[slice, slice] | None:
+    """The rows and columns of a closer look at points (n, 2) in a picture, a square with a margin.
+
+    None where that would show nothing more: in pictures as small as the network's, and where the points fill them.
+    """
+    sides = np.array(image.shape[1::-1])
+    if not len(points) or sides.max() <= WORKING_SIZE:
+        return None
+    low, high = points.min(axis=0), points.max(axis=0)
+    side = max(float((high - low).max()) / FILLED, WORKING_SIZE / 2)
+    if side > CLOSER * sides.max():
+        return None
+    size = np.minimum(round(side), sides)
+    left, top = ((low + high - size) / 2).round().clip(0, sides - size).astype(int)
+    return slice(top, top + size[1]), slice(left, left + size[0])
 
 
 def _make_block(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -41,6 +42,18 @@ def frames(picture: ByteArray, alignment: Alignment) -> list[ByteArray]:
     """
     background, factor = _enlarged(picture), _factor(picture)
     return [_over(background, pose, factor) for pose in alignment.poses]
+
+
+def reduced(picture: ByteArray, alignment: Alignment, most_px: int) -> tuple[ByteArray, Alignment]:
+    """A picture (H, W, 3) and the alignment on it, with at most so many pixels on the long side."""
+    height, width = picture.shape[:2]
+    factor = most_px / max(height, width)
+    if factor >= 1:
+        return picture, alignment
+    size = max(1, round(width * factor)), max(1, round(height * factor))
+    scale = size[0] / width, size[1] / height
+    poses = tuple(pose.scaled(*scale) for pose in alignment.poses)
+    return _resized(picture, *size, cv2.INTER_AREA), replace(alignment, poses=poses)
 
 
 def strip(picture: ByteArray, alignment: Alignment, columns: int = 8) -> ByteArray:

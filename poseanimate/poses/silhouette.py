@@ -21,6 +21,7 @@ FloatArray = NDArray[np.float64]
 Mask = NDArray[np.float32]
 
 TORSO = (2, 5, 11, 8)
+MAX_THICKNESS_PX = 32767  # OpenCV draws no thicker lines
 ENDS = (4, 7, 10, 13)  # wrists and ankles: hands and feet extend beyond them
 FACE = (0, 14, 15, 16, 17)
 LIMBS = np.array([0.06, 0.09, 0.12, 0.16, 0.2, 0.25])  # half-width, in torso lengths
@@ -61,7 +62,7 @@ class Silhouette:
         """(height, width), 1 inside and 0 outside."""
         mask = np.zeros((height, width), np.uint8)
         xy, seen = pose.body[:, :2], pose.visible()
-        thickness = max(round(2 * self.limb), 1)
+        thickness = min(max(round(2 * self.limb), 1), MAX_THICKNESS_PX)
         for joint, parent in enumerate(PARENTS):
             if parent >= 0 and seen[joint] and seen[parent]:
                 end = xy[joint]

@@ -21,7 +21,7 @@ from gradio_client.utils import is_file_obj_with_meta
 
 from poseanimate.errors import MotionError, PoseAnimateError, SettingsError
 from poseanimate.events import Returning, Stage, Step
-from poseanimate.inputs.aligner import MAX_DRAFT_SIDE
+from poseanimate.inputs.aligner import MAX_FULL_SIDE, full_side
 from poseanimate.poses.motion import Motion, load_preset, preset_names
 from poseanimate.poses.pata import Alignment
 from poseanimate.settings import Settings
@@ -149,7 +149,8 @@ class Api:
             choice = _choice(motion, motion_file, start_s, end_s, stride, fps, rotate)
             choice = replace(choice, repair=repair is True, sound=sound is True)
             choice = replace(choice, more=_paths(more_files, motion_file))
-            character = self.handlers.inputs.load_character(_path("picture", picture), joints)
+            path = _path("picture", picture)
+            character = self.handlers.inputs.load_character(path, joints, full_side(how))
             prompt = _text("prompt", prompt)
             if anyway is not True:
                 self.handlers.engine.check_paintable(character.picture, texts.PAINT_ANYWAY_API)
@@ -263,7 +264,7 @@ class Api:
             with TemporaryDirectory(prefix="poseanimate-") as folder:
                 made = None
                 if not alignment.errors:
-                    puppet = inputs.cut_out(path, joints, MAX_DRAFT_SIDE)
+                    puppet = inputs.cut_out(path, joints, MAX_FULL_SIDE)
                     made = draw_draft(puppet, character, alignment, Path(folder) / "draft.mp4")
                 yield _file(made), _findings(alignment)
 

@@ -81,7 +81,6 @@ class ComparisonHandlers:
         try:
             form = FormValues.of(values)
             settings = form.settings()
-            character = self.handlers.load_character(request, picture, joints)
             jobs = (
                 by_modules(settings)
                 if kind == texts.BY_MODULES
@@ -91,6 +90,7 @@ class ComparisonHandlers:
                 if trouble := self.handlers.rate_limit.count(request):
                     break
                 of = texts.variant(label, number + 1, len(jobs))
+                character = self.handlers.load_character(request, picture, joints, each)
                 made = self._clip_of(run, of, character, prompt, form, each)
                 frames = yield from made
                 if run.stopped:
@@ -189,7 +189,7 @@ def side_by_side(clips: Mapping[str, Sequence[Picture]]) -> list[Picture]:
     """Clips side by side with their names above them; a shorter one holds its last frame.
 
     Args:
-        clips: name → frames (H, W, 3) uint8, all of one size.
+        clips: name → frames (H, W, 3) uint8, all of one aspect.
     """
     length = max(len(frames) for frames in clips.values())
     first = next(iter(clips.values()))[0]

@@ -23,6 +23,7 @@ import gradio as gr
 from poseanimate.engines.engine import Engine
 from poseanimate.errors import PictureError, PoseAnimateError
 from poseanimate.events import Event, Frame
+from poseanimate.inputs.aligner import full_side
 from poseanimate.inputs.bundle import Bundle
 from poseanimate.inputs.character import Character
 from poseanimate.settings import Settings
@@ -238,7 +239,7 @@ class Handlers:
             form = FormValues.of(values)
             settings, choice = form.settings(), form.motion()
             run.name = choice.name_or_path if form.uses_preset else run.name
-            character = self.load_character(request, picture, joints)
+            character = self.load_character(request, picture, joints, settings)
             run.joints = joints
             with closing(self.events(run, character, prompt, choice, settings)) as events:
                 for event in events:
@@ -291,7 +292,7 @@ class Handlers:
             yield run_outputs(**changed)
 
     def load_character(
-        self, request: gr.Request, picture: str | None, joints: str = ""
+        self, request: gr.Request, picture: str | None, joints: str, settings: Settings
     ) -> Character:
         """The character of a run.
 
@@ -300,7 +301,7 @@ class Handlers:
                 insisting.
             NoCharacterError, SeveralCharactersError: see `InputCache.load_character`.
         """
-        character = self.inputs.load_character(picture, joints)
+        character = self.inputs.load_character(picture, joints, full_side(settings))
         if self._refused.get(_session(request)) != picture:
             try:
                 self.engine.check_paintable(character.picture, texts.PAINT_ANYWAY)

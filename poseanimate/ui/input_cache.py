@@ -28,7 +28,7 @@ from poseanimate.inputs.character import Character, find_character, place_charac
 from poseanimate.inputs.driver_sound import is_whole_video
 from poseanimate.inputs.motion import iter_motion, open_motion
 from poseanimate.inputs.seen import SeenPeople
-from poseanimate.media import Video, fit_size, load_picture, rgb_over_white
+from poseanimate.media import Video, load_picture
 from poseanimate.poses.faults import repair
 from poseanimate.poses.keypoints import read_people
 from poseanimate.poses.motion import Motion
@@ -196,20 +196,28 @@ class InputCache:
         self.see = lru_cache(maxsize=MAX_ENTRIES)(self._see)
         self._segment = lru_cache(maxsize=MAX_ENTRIES)(self._find_mask)
         self._shown = lru_cache(maxsize=MAX_ENTRIES)(self._find_character)
+        self._whole = lru_cache(maxsize=MAX_ENTRIES)(self._place_whole)
         self._puppets: OrderedDict[str, tuple[str, Puppet]] = OrderedDict()  # joints, by path
         self._motions: OrderedDict[MotionChoice, FoundMotion] = OrderedDict()
         self._seen_people = SeenPeople()
         self._lock = threading.Lock()
 
-    def load_character(self, picture: str | None, joints: str = "") -> Character:
+    def load_character(
+        self, picture: str | None, joints: str = "", most_side: int | None = None
+    ) -> Character:
         """The character on the clip's canvas, as detected or with the given joints.
+
+        Args:
+            most_side: of a picture that keeps its own size, see `Aligner.fit_picture`.
 
         Raises:
             PictureError: the picture is missing, or picture or joints can't be used.
             NoCharacterError, SeveralCharactersError: see `Animator.character`.
         """
-        shown = self.load_shown(picture, joints)
-        pixels = self.see(self.require_path(picture)).on_canvas
+        path, shown = self.require_path(picture), self.load_shown(picture, joints)
+        if most_side is not None:
+            return self._whole(path, joints or "", most_side)
+        pixels = self.see(path).on_canvas
         if pixels.shape == shown.picture.shape:
             return shown
         size = (pixels.shape[1], pixels.shape[0])
@@ -246,14 +254,9 @@ class InputCache:
 
         Its joints are those on the page's canvas. Errors as above.
         """
-        path, shown = self.require_path(picture), self.load_shown(picture, joints)
-        pixels = _resized(_open_picture(path), side)
-        if pixels.shape == shown.picture.shape:
+        character = self.load_character(picture, joints, side)
+        if character is self.load_shown(picture, joints):
             return self.load_puppet(picture, joints)
-        ratio = _ratio(pixels, shown.picture)
-        people = [pose.scaled(*ratio) for pose in self._people(path, joints or "")]
-        segment = partial(self.engine.segment, pixels, like=self.see(path).on_canvas)
-        character = place_character(pixels, people, _Mask(segment))
         return Puppet(character.picture, character.mask, character.pose)
 
     @staticmethod
@@ -267,7 +270,7 @@ class InputCache:
         """Looks at a picture."""
         picture = _open_picture(path)
         pixels = self.engine.fit_picture(picture)
-        shown = _resized(picture, SHOWN_SIDE_PX)
+        shown = self.engine.fit_picture(picture, SHOWN_SIDE_PX)
         if shown.size <= pixels.size:
             shown = pixels
         return SeenPicture(picture.size, pixels, shown, self.engine.detect(shown, like=pixels))
@@ -282,6 +285,17 @@ class InputCache:
         if joints:
             return place_character(pixels, people, mask)
         return find_character(pixels, people, mask, self.engine)
+
+    def _place_whole(self, path: str, joints: str, most_side: int) -> Character:
+        """The character as it is shown, in the picture's own pixels."""
+        shown = self._shown(path, joints)
+        pixels = self.engine.fit_picture(_open_picture(path), most_side)
+        if pixels.shape == shown.picture.shape:
+            return shown
+        ratio = _ratio(pixels, shown.picture)
+        people = [pose.scaled(*ratio) for pose in self._people(path, joints)]
+        segment = partial(self.engine.segment, pixels, like=self.see(path).on_canvas)
+        return place_character(pixels, people, _Mask(segment))
 
     def _people(self, path: str, joints: str) -> list[Pose]:
         """The character first, in pixels of the page's canvas."""
@@ -336,16 +350,6 @@ def _reduced(frame: NDArray[np.uint8], count: int) -> NDArray[np.uint8]:
 def _ratio(pixels: NDArray[np.uint8], of: NDArray[np.uint8]) -> tuple[float, float]:
     """How much wider and higher one picture is than another."""
     return pixels.shape[1] / of.shape[1], pixels.shape[0] / of.shape[0]
-
-
-def _resized(picture: Image.Image, side: int) -> NDArray[np.uint8]:
-    """A picture over white, (H, W, 3), at its own size up to the area of a square with this side in pixels."""
-    picture = rgb_over_white(picture)
-    area_side = min(math.sqrt(picture.width * picture.height), side)
-    size = fit_size(picture.width, picture.height, area_side, 2)
-    if picture.size != size:
-        picture = picture.resize(size, Image.Resampling.LANCZOS)
-    return np.asarray(picture)
 
 
 def _open_picture(path: str) -> Image.Image:

@@ -22,7 +22,7 @@ from poseanimate.errors import (
     VideoError,
 )
 from poseanimate.events import Returning, Stage, Step
-from poseanimate.inputs.aligner import MAX_DRAFT_SIDE
+from poseanimate.inputs.aligner import MAX_FULL_SIDE, full_side
 from poseanimate.inputs.character import Character
 from poseanimate.inputs.driver_sound import read_driver_sound
 from poseanimate.inputs.prompt import list_words
@@ -192,7 +192,7 @@ class PreviewHandlers:
             if alignment.errors:  # beside the preview it is said which
                 return
             sound = _driver_sound(choice, found, alignment)
-            puppet = self.inputs.cut_out(picture, joints, MAX_DRAFT_SIDE)
+            puppet = self.inputs.cut_out(picture, joints, MAX_FULL_SIDE)
             name = choice.name_or_path if form.uses_preset else DRAFT_NAME
             made = []
             with TemporaryDirectory(prefix="poseanimate-") as folder:
@@ -241,7 +241,7 @@ class PreviewHandlers:
         try:
             form = FormValues.of(values)
             settings, choice = form.settings(), form.motion()
-            character = self.inputs.load_character(picture, joints)
+            character = self.inputs.load_character(picture, joints, full_side(settings))
             seen = self.inputs.cached_motion(choice)
             if seen is None:
                 return ""

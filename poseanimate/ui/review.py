@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from poseanimate.events import Aligned
 from poseanimate.media.similarity import change, outside
+from poseanimate.poses import overlay
 from poseanimate.poses.accuracy import joint_errors, mean_joint_error
 from poseanimate.poses.skeleton import Pose, draw_pose
 from poseanimate.ui import player, texts
@@ -20,10 +21,11 @@ Picture = NDArray[np.uint8]
 
 def compare_frames(aligned: Aligned, frames: Sequence[Picture]) -> dict[str, Any]:
     """The source picture, the finished frames and their poses, in step; see `player.make_content`."""
-    height, width = aligned.picture.shape[:2]
-    poses = aligned.alignment.poses[: len(frames)]
+    picture, alignment = overlay.reduced(aligned.picture, aligned.alignment, player.MAX_TILE_PX)
+    height, width = picture.shape[:2]
+    poses = alignment.poses[: len(frames)]
     panels = {
-        texts.SIDE_PICTURE: [aligned.picture],
+        texts.SIDE_PICTURE: [picture],
         texts.SIDE_CLIP: frames,
         texts.SIDE_POSES: [draw_pose(pose, width, height) for pose in poses],
     }

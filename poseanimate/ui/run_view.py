@@ -23,6 +23,7 @@ from poseanimate.ui.contact_sheet import ContactSheet, enlargement
 Picture = NDArray[np.uint8]
 
 SHEETS_PER_S = 2.0
+SKELETON_PX = 512  # long side of the pictures on the contact sheet, at most
 
 
 @dataclass
@@ -82,7 +83,8 @@ class RunView:
                 self.aligned = event
                 self.fps, self._last = alignment.fps, len(alignment.poses) - 1
                 height, width = picture.shape[:2]
-                self._sheet = ContactSheet(overlay.frames(picture, alignment), width, height)
+                small = overlay.reduced(picture, alignment, SKELETON_PX)
+                self._sheet = ContactSheet(overlay.frames(*small), width, height)
                 self._sheet_changed = True
             case Preview(index, picture) if self._sheet is not None:
                 self._sheet.predict(index, picture)

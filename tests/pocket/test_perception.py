@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -151,7 +152,7 @@ def test_confidence_is_the_peak() -> None:
 
 def test_the_mask_comes_at_the_pictures_size() -> None:
     told = np.zeros((SIDE, SIDE), np.float32)
-    told[32:96, 48:80] = 1
+    told[16:112, 48:80] = 1  # large enough not to be looked at twice
     perception = Perception(ToldNet(np.zeros((18, 64, 64), np.float32), told))
     for width, height in ((128, 128), (300, 200), (64, 96)):
         mask = perception.segment(blank(width, height))
@@ -232,6 +233,20 @@ def test_the_shipped_weights_find_held_out_characters(shipped: Perception) -> No
         overlaps.append((seen & there).sum() / (seen | there).sum())
     assert np.concatenate(errors).mean() < 3
     assert np.mean(overlaps) > 0.8
+
+
+def test_small_figures_are_looked_at_twice(shipped: Perception) -> None:
+    errors, overlaps = [], []
+    for index in range(12):
+        scene = replace(Scene.sample("held-out", index), height=0.3)
+        truth = scene.render(random_angles(np.random.default_rng(index)), 4 * SIDE, 4 * SIDE)
+        (pose,) = shipped.detect(truth.picture)
+        both = pose.visible() & truth.pose.visible()
+        errors.append(np.linalg.norm(pose.xy - truth.pose.xy, axis=1)[both])
+        seen, there = shipped.segment(truth.picture) > 0.5, truth.mask > 0.5
+        overlaps.append((seen & there).sum() / (seen | there).sum())
+    assert np.median(np.concatenate(errors)) < 2  # 4 in one look
+    assert np.mean(overlaps) > 0.87  # 0.8 in one look
 
 
 def test_the_shipped_weights_count_people(shipped: Perception) -> None:

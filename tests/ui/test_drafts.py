@@ -98,7 +98,7 @@ def moved(joint: int, x: float, y: float) -> str:
 # seen ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("size", "shown"), [((160, 160), (160, 160)), (LARGE, (344, 426))])
+@pytest.mark.parametrize(("size", "shown"), [((160, 160), (160, 160)), (LARGE, (345, 428))])
 def test_the_draft_is_the_picture_moved_as_large_as_it_is_shown(
     size: tuple[int, int], shown: tuple[int, int], handlers: Handlers, tmp_path: Path
 ) -> None:

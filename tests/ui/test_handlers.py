@@ -260,10 +260,10 @@ def test_a_picture_is_looked_at_once(
 ) -> None:
     handlers, seen = Handlers(scripted), []
     original = scripted.fit_picture
-    monkeypatch.setattr(scripted, "fit_picture", lambda p: (seen.append(1), original(p))[1])
+    monkeypatch.setattr(scripted, "fit_picture", lambda *how: (seen.append(how), original(*how))[1])
     ahead(handlers).look(picture)
     list(fit(ahead(handlers), picture, "", *WALK, *FITTING))
-    assert len(seen) == 1
+    assert len(seen) == 2  # on the clip's canvas and on the page's
 
 
 def test_alignment_is_a_clip_with_findings_and_needs_no_diffusion_model(picture: str) -> None:
