@@ -89,6 +89,7 @@ def test_a_bundle_of_format_1_opens() -> None:
         "lambda_prev": 0.3,
         "lambda_self": 0.2,
         "anchor": "pinned",
+        "crop": False,
     }
     assert found.settings == Settings.preset("balanced").changed(expected)
     assert found.lost == ()
