@@ -44,7 +44,7 @@ class Bundle:
     motion: as it was found, before PATA.
     joints: OpenPose keypoints of the picture, the character first; empty where they are found in it.
     models: the identity of the models that made the clip (`Models.identity`); others make another clip.
-    clip: the clip itself, MP4; empty where there is none.
+    clip: the clip itself, MP4; empty where there is none. draft: whether it is a draft.
     lost: what an older bundle asked for that no longer exists, as "name=value"; a new clip will differ.
     """
 
@@ -56,6 +56,7 @@ class Bundle:
     joints: str = ""
     clip: bytes = b""
     lost: tuple[str, ...] = ()
+    draft: bool = False
 
     def to_bytes(self) -> bytes:
         """The bundle as a ZIP file; equal jobs give equal bytes."""
@@ -71,6 +72,8 @@ class Bundle:
             "versions": {"python": platform.python_version()}
             | {name: version(name) for name in LIBRARIES},
         }
+        if self.draft:
+            job["draft"] = True
         parts = {
             JOB: json.dumps(job, indent=1, ensure_ascii=False).encode(),
             PICTURE: picture.getvalue(),
@@ -113,7 +116,8 @@ class Bundle:
         if job["format"] == 1:
             settings, lost = migrate_settings(settings)
         known = Settings().changed(settings)
-        return Bundle(picture, motion, known, prompt, models, joints, parts.get(CLIP, b""), lost)
+        clip, draft = parts.get(CLIP, b""), job.get("draft") is True
+        return Bundle(picture, motion, known, prompt, models, joints, clip, lost, draft)
 
 
 _REMEDY = "Download the bundle again from the page that made it."

@@ -3,16 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from poseanimate.inputs.aligner import DRAFT_COMMENT
 from poseanimate.inputs.character import Character
 from poseanimate.media import Sound, write_clip
+from poseanimate.poses.motion import Motion
 from poseanimate.poses.pata import Alignment
 from poseanimate.puppet.puppet import Puppet
 
 PREVIEW_FPS = 12  # at least
+
+
+@dataclass(frozen=True, eq=False)
+class DraftJob:
+    """A draft to make.
+
+    character: aligned to the motion; the puppet may have more pixels. motion: as it was found, before PATA.
+    sound: of the motion's video, where it fits.
+    """
+
+    puppet: Puppet
+    character: Character
+    alignment: Alignment
+    motion: Motion
+    sound: Sound | None = None
+
+    def write(self, path: Path, transparent: bool = False) -> Path:
+        """Writes the draft (.webp, .mp4, …) at the puppet's size.
+
+        Raises:
+            OutputError: it can't be written.
+        """
+        draw_draft(self.puppet, self.character, self.alignment, path, self.sound, transparent)
+        return path
 
 
 def draw_draft(
@@ -43,15 +68,7 @@ def draw_preview(puppet: Puppet, character: Character, alignment: Alignment, fol
     return draw_draft(puppet, character, thinned, folder / "draft.webp")
 
 
-def write_drafts(
-    puppet: Puppet,
-    character: Character,
-    alignment: Alignment,
-    name: str,
-    folder: Path,
-    sound: Sound | None,
-) -> Iterator[str]:
+def write_drafts(job: DraftJob, name: str, folder: Path) -> Iterator[str]:
     """The draft to keep: as it is (MP4), and the character alone (WebM); yields the files as they are ready."""
-    job = puppet, character, alignment
-    yield draw_draft(*job, folder / f"poseanimate-{name}-draft.mp4", sound)
-    yield draw_draft(*job, folder / f"poseanimate-{name}-draft-cut-out.webm", sound, True)
+    yield str(job.write(folder / f"poseanimate-{name}-draft.mp4"))
+    yield str(job.write(folder / f"poseanimate-{name}-draft-cut-out.webm", transparent=True))

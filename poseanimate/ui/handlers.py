@@ -193,7 +193,10 @@ class Handlers:
                 yield restore_nothing(texts.sentence(str(error), "error"))
                 return
             values = [getattr(job.settings, name) for name in SETTING_NAMES]
-            message = texts.restored(job.models == self.engine.identity, greeting, job.lost)
+            if job.draft:
+                message = texts.restored(True, texts.DRAFT_OPENED, job.lost)
+            else:
+                message = texts.restored(job.models == self.engine.identity, greeting, job.lost)
             where = (texts.FROM_FILE, gr.skip(), [motion], 0, None, 1, 0, False, None, True)
             yield message, None, picture, job.joints, job.prompt, *where, clip, *values
 

@@ -73,6 +73,7 @@ def create_demo(engine: Engine, shared_clips: SharedClips | None = None) -> gr.B
                 source = parts.add_character()
                 motion = parts.add_motion()
                 fit = parts.add_alignment()
+                drafts = parts.add_sharing(texts.SHARE_DRAFT, texts.SHARE_DRAFT_HELP, "draft-")
             with gr.Column(min_width=340):
                 settings = parts.add_settings(previews, fit.controls, engine.image_prompts)
                 result = parts.add_result()
@@ -90,8 +91,10 @@ def create_demo(engine: Engine, shared_clips: SharedClips | None = None) -> gr.B
         bundle.upload(handlers.restore, bundle, back, **BESIDE)
         _share(
             demo,
-            SharingHandlers(handlers, shared_clips or SharedClips(shared_folder())),
+            SharingHandlers(handlers, previews, shared_clips or SharedClips(shared_folder())),
             shares,
+            drafts,
+            inputs,
             back,
         )
         demo.unload(handlers.leave)
@@ -261,14 +264,19 @@ def _answer_programs(api: Api) -> None:
 def _share(
     demo: gr.Blocks,
     sharing: SharingHandlers,
-    shares: parts.SharingSection,
+    clip: parts.SharingSection,
+    draft: parts.SharingSection,
+    inputs: InputComponents,
     back: list[gr.components.Component],
 ) -> None:
-    for button, handler, reads in (
-        (shares.share, sharing.share, None),
-        (shares.unshare, sharing.unshare, shares.token),
-    ):
-        button.click(handler, reads, shares.outputs, **BESIDE).then(
-            None, shares.id, shares.link, js=LINK, **QUIET
+    presses: list[Any] = [
+        (clip.share, sharing.share, None, clip),
+        (clip.unshare, sharing.unshare, clip.token, clip),
+        (draft.share, sharing.share_draft, inputs.all, draft),
+        (draft.unshare, sharing.unshare, draft.token, draft),
+    ]
+    for button, handler, reads, shown in presses:
+        button.click(handler, reads, shown.outputs, **BESIDE).then(
+            None, shown.id, shown.link, js=LINK, **QUIET
         )
     demo.load(sharing.opened, None, back, **BESIDE)

@@ -115,7 +115,7 @@ class ResultSection:
 
 @dataclass(frozen=True)
 class SharingSection:
-    """A link to the clip."""
+    """A link to a clip or a draft."""
 
     token: gr.State
     id: gr.Textbox
@@ -379,22 +379,29 @@ def add_result() -> ResultSection:
     )
 
 
-def add_sharing() -> SharingSection:
+def add_sharing(
+    title: str = texts.SHARE, about: str = texts.SHARE_HELP, of: str = ""
+) -> SharingSection:
+    """A button that makes a link, and one that takes it back.
+
+    Args:
+        of: what is shared, where it isn't the clip: a prefix of the elements' names.
+    """
     token = gr.State(None)
-    with gr.Accordion(texts.SHARE, open=False, elem_id="sharing"):
-        gr.Markdown(texts.SHARE_HELP)
+    with gr.Accordion(title, open=False, elem_id=f"{of}sharing"):
+        gr.Markdown(about)
         with gr.Row(equal_height=True):
-            share = gr.Button(texts.SHARE, elem_id="share")
-            unshare = gr.Button(texts.UNSHARE, visible=False, elem_id="unshare")
+            share = gr.Button(title, elem_id=f"{of}share")
+            unshare = gr.Button(texts.UNSHARE, visible=False, elem_id=f"{of}unshare")
         id = gr.Textbox(visible=False)
         link = gr.Textbox(
             label=texts.SHARE_LINK,
             interactive=False,
             visible=False,
             buttons=["copy"],
-            elem_id="share-link",
+            elem_id=f"{of}share-link",
         )
-        message = gr.HTML(elem_id="share-said")
+        message = gr.HTML(elem_id=f"{of}share-said")
     return SharingSection(token, id, share, unshare, link, message)
 
 

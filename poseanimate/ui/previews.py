@@ -23,6 +23,7 @@ from poseanimate.errors import (
 )
 from poseanimate.events import Returning, Stage, Step
 from poseanimate.inputs.aligner import MAX_FULL_SIDE, full_side
+from poseanimate.inputs.bundle import Bundle
 from poseanimate.inputs.character import Character
 from poseanimate.inputs.driver_sound import read_driver_sound
 from poseanimate.inputs.prompt import list_words
@@ -35,7 +36,7 @@ from poseanimate.poses.skeleton import JOINT_NAMES, Pose, draw_pose
 from poseanimate.settings import Settings
 from poseanimate.ui import joints as editor
 from poseanimate.ui import player, texts
-from poseanimate.ui.drafts import draw_preview, write_drafts
+from poseanimate.ui.drafts import DraftJob, draw_preview, write_drafts
 from poseanimate.ui.input_cache import (
     SETTING_NAMES,
     FormValues,
@@ -182,26 +183,59 @@ class PreviewHandlers:
         yield gr.Button(texts.DRAWING_DRAFT, interactive=False), gr.skip()
         try:
             form = FormValues.of(values, ALIGNMENT_SETTINGS)
-            choice, settings = form.motion(), form.settings()
-            character = self.inputs.load_character(picture, joints)
-            steps = Returning(self.inputs.load_motion(choice))
-            for _ in steps:
-                pass
-            found = steps.result
-            alignment = self.engine.align(character, found.motion, settings)
-            if alignment.errors:  # beside the preview it is said which
+            job = self._draft_job(picture, joints, form)
+            if job is None:  # beside the preview it is said why
                 return
-            sound = _driver_sound(choice, found, alignment)
-            puppet = self.inputs.cut_out(picture, joints, MAX_FULL_SIDE)
-            name = choice.name_or_path if form.uses_preset else DRAFT_NAME
+            name = str(form.motion().name_or_path) if form.uses_preset else DRAFT_NAME
             made = []
             with TemporaryDirectory(prefix="poseanimate-") as folder:
-                job = puppet, character, alignment, name, Path(folder), sound
-                for path in write_drafts(*job):
+                for path in write_drafts(job, name, Path(folder)):
                     made.append(path)
                     yield gr.skip(), gr.update(value=made, visible=True)
         except PoseAnimateError as error:
             raise gr.Error(str(error), print_exception=False) from error
+
+    def bundle(self, picture: str | None, joints: str, prompt: str, *values: Any) -> bytes | None:
+        """The draft at the picture's full size with its inputs in one file; None where the motion can't be used.
+
+        Args:
+            values: of `MOTION_NAMES`, then of `SETTING_NAMES`.
+
+        Raises:
+            PoseAnimateError: the inputs can't be used, or the draft can't be written.
+        """
+        form = FormValues.of(values)
+        job = self._draft_job(picture, joints, form)
+        if job is None:
+            return None
+        with TemporaryDirectory(prefix="poseanimate-") as folder:
+            clip = job.write(Path(folder) / "draft.mp4")
+            made = Bundle(
+                job.puppet.picture,
+                job.motion,
+                form.settings(),
+                prompt or "",
+                self.engine.identity,
+                joints or "",
+                clip.read_bytes(),
+                draft=True,
+            )
+        return made.to_bytes()
+
+    def _draft_job(self, picture: str | None, joints: str, form: FormValues) -> DraftJob | None:
+        """What a draft at full size is made of; None where the motion can't be used."""
+        choice = form.motion()
+        character = self.inputs.load_character(picture, joints)
+        steps = Returning(self.inputs.load_motion(choice))
+        for _ in steps:
+            pass
+        found = steps.result
+        alignment = self.engine.align(character, found.motion, form.settings())
+        if alignment.errors:
+            return None
+        sound = _driver_sound(choice, found, alignment)
+        puppet = self.inputs.cut_out(picture, joints, MAX_FULL_SIDE)
+        return DraftJob(puppet, character, alignment, found.motion, sound)
 
     def timeline(self, *values: Any) -> dict[str, Any]:
         """A file's motion frame by frame, with no part chosen yet; empty without a motion.

@@ -1,9 +1,9 @@
-"""Sharing: a link to a clip and everything it was made of, open to anyone who has it, until it is revoked."""
+"""Sharing: a link to a clip or a draft and all it was made of, open to anyone who has it, until it is revoked."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from poseanimate.storage.shared_clips import SharedClips, ShareToken
 from poseanimate.storage.stage_cache import default_folder
 from poseanimate.ui import texts
 from poseanimate.ui.handlers import Handlers, Outputs, in_order, restore_nothing
+from poseanimate.ui.previews import PreviewHandlers
 
 FOLDER_VARIABLE = "POSEANIMATE_SHARED"
 PARAMETER = "shared"  # of the link
@@ -28,19 +29,34 @@ def shared_folder() -> Path:
 
 
 class SharingHandlers:
-    """The handlers of sharing; a session can revoke its last share."""
+    """The handlers of sharing; a session can revoke its last clip, and its last draft."""
 
-    def __init__(self, handlers: Handlers, shared_clips: SharedClips) -> None:
-        self.handlers, self.shared_clips = handlers, shared_clips
+    def __init__(
+        self, handlers: Handlers, previews: PreviewHandlers, shared_clips: SharedClips
+    ) -> None:
+        self.handlers, self.previews, self.shared_clips = handlers, previews, shared_clips
 
     def share(self, request: gr.Request) -> Outputs:
         """Shares the session's last clip."""
+        return self._share(request, lambda: self.handlers.bundle(request), texts.NOTHING_TO_SHARE)
+
+    def share_draft(
+        self, request: gr.Request, picture: str | None, joints: str, prompt: str, *values: Any
+    ) -> Outputs:
+        """Shares the draft of what is on the page; arguments as `Handlers.animate`."""
+        job = picture, joints, prompt, *values
+        return self._share(request, lambda: self.previews.bundle(*job), texts.NO_DRAFT)
+
+    def _share(
+        self, request: gr.Request, make: Callable[[], bytes | None], without: str
+    ) -> Outputs:
+        """Shares the bundle that is made, or says that there is none."""
         if message := self.handlers.rate_limit.count(request):
             return sharing_outputs(message=texts.sentence(message, "error"))
         try:
-            bundle = self.handlers.bundle(request)
+            bundle = make()
             if bundle is None:
-                return sharing_outputs(message=texts.sentence(texts.NOTHING_TO_SHARE, "warning"))
+                return sharing_outputs(message=texts.sentence(without, "warning"))
             token = self.shared_clips.put(bundle)
         except PoseAnimateError as error:
             return sharing_outputs(message=texts.sentence(str(error), "error"))

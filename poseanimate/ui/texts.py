@@ -144,15 +144,25 @@ BUNDLE = (
 
 SHARE = "Share this clip"
 UNSHARE = "Take it back"
+SHARE_DRAFT = "Share this draft"
+SHARE_DRAFT_HELP = (
+    "Nothing is shared until you click. Then whoever has the link sees the draft at full size, the picture, the motion "
+    "and the settings, for 30 days at most."
+)
 SHARE_LINK = "Link"
 SHARE_HELP = (
     "Nothing is shared until you click. Then whoever has the link sees the clip, the picture, the motion and the "
     "settings, for 30 days at most."
 )
-IS_SHARED = "Shared. Copy the link; while this page is open you can take the clip back here."
+IS_SHARED = "Shared. Copy the link; while this page is open you can take it back here."
 TAKEN_BACK = "Taken back: the link leads nowhere any more."
 NOT_THERE = "It isn't shared any more."
+NO_DRAFT = "There is no draft yet, or the motion can't be used; see above."
 NOTHING_TO_SHARE = "There is no clip yet that was made here. Generate one first."
+DRAFT_OPENED = (
+    "Somebody shared this draft with you: the character cut out and moved. Generate paints it; upload your own picture "
+    "to see it move like that."
+)
 OPENED = "Somebody shared this clip with you. Upload your own picture to see it move like that."
 COMPARISON = "## 6 · Compare"
 COMPARISON_HELP = (

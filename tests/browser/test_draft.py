@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from pathlib import Path
 
 import numpy as np
@@ -109,6 +110,20 @@ def test_a_photograph_moves_as_a_video_does(
     own = read_video(tmp_path / "poseanimate-clip-draft.mp4").frames[0]
     assert np.abs(own.astype(int) - PHOTOGRAPH).mean() < 4
     expect(page.get_by_role("button", name="Make the draft at full size")).to_be_enabled()
+
+    # it is shared, and taken back
+    page.locator("#draft-sharing").get_by_text("Share this draft").first.click()
+    page.locator("#draft-share").click()
+    expect(page.locator("#draft-share-said")).to_contain_text("Shared.")
+    shared = page.locator("#draft-share-link :is(input, textarea)")
+    expect(shared).to_have_value(re.compile(r"\?shared=[\w-]{22}$"))
+    with page.context.browser.new_context() as context:
+        guest = context.new_page()
+        guest.goto(shared.input_value())
+        expect(guest.locator("#restored")).to_contain_text("Somebody shared this draft with you")
+        expect(guest.locator("#clip video")).to_be_visible()
+    page.locator("#draft-unshare").click()
+    expect(page.locator("#draft-share-said")).to_contain_text("Taken back")
 
     # what is kept is of what is seen
     page.get_by_label("Mirror").check()

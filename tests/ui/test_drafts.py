@@ -25,12 +25,15 @@ from poseanimate.poses.pata import Alignment
 from poseanimate.poses.skeleton import Pose
 from poseanimate.puppet import plate
 from poseanimate.settings import Settings
+from poseanimate.storage.shared_clips import SharedClips
 from poseanimate.ui import previews, texts
-from poseanimate.ui.handlers import Handlers
+from poseanimate.ui.handlers import RESTORE_OUTPUTS, Handlers
 from poseanimate.ui.input_cache import SETTING_NAMES
 from poseanimate.ui.previews import ALIGNMENT_OUTPUTS, ALIGNMENT_SETTINGS, PreviewHandlers
+from poseanimate.ui.sharing import SharingHandlers
 
 WALK = (texts.FROM_PRESET, "walk", None, 0, 0, 1, 0, False, None, True)
+NOTHING_CHOSEN = (texts.FROM_FILE, None, None, *WALK[3:])
 LARGE = (500, 620)  # width and height of a picture that is shown smaller
 QUICK = Settings(num_inference_steps=2, inner_steps=1, frames=8, mgdm=False)
 
@@ -283,6 +286,54 @@ def test_a_kept_draft_goes_when_another_is_seen(handlers: Handlers, picture: str
 def test_without_a_picture_nothing_is_kept(handlers: Handlers, tmp_path: Path) -> None:
     with pytest.raises(gr.Error, match="There is no picture yet"):
         kept(handlers, tmp_path, None, "", *WALK, *values(ALIGNMENT_SETTINGS))
+
+
+# shared --------------------------------------------------------------------------------------
+
+
+def visitor(**query: str) -> gr.Request:
+    request = gr.Request(session_hash="visitor")
+    request.query_params = query  # type: ignore[attr-defined]
+    return request
+
+
+@pytest.fixture
+def sharing(handlers: Handlers, tmp_path: Path) -> SharingHandlers:
+    previews = PreviewHandlers(handlers.engine, handlers.inputs)
+    return SharingHandlers(handlers, previews, SharedClips(tmp_path / "shared"))
+
+
+def test_a_shared_draft_is_opened_as_a_draft_with_all_that_it_was_made_of(
+    sharing: SharingHandlers, picture: str, tmp_path: Path
+) -> None:
+    joints, changed = moved(4, 4, -12), values(SETTING_NAMES, shift_y=-0.1)
+    aligned = values(ALIGNMENT_SETTINGS, shift_y=-0.1)
+    given = sharing.share_draft(visitor(), picture, joints, "a girl", *WALK, *changed)
+    (token, id, *_) = given
+    assert texts.IS_SHARED in given[-1]
+    opened: dict[str, Any] = {}
+    for each in sharing.opened(visitor(shared=id)):
+        opened = dict(zip((*RESTORE_OUTPUTS, *SETTING_NAMES), each, strict=True))
+        assert np.array_equal(Image.open(opened["picture"]), Image.open(picture))
+        frames = read_video(Path(opened["clip"])).frames
+        assert frames[0].shape == (*LARGE[::-1], 3)
+        own = kept(sharing.handlers, tmp_path, picture, joints, *WALK, *aligned)[0]
+        assert Path(opened["clip"]).read_bytes() == own.read_bytes()
+    assert texts.DRAFT_OPENED in opened["restored"]
+    assert (opened["joints"], opened["prompt"], opened["shift_y"]) == (joints, "a girl", -0.1)
+    sharing.unshare(token)
+    [gone] = sharing.opened(visitor(shared=id))
+    assert "There is no shared clip under this link." in gone[0]
+
+
+def test_without_a_usable_motion_no_draft_is_shared(sharing: SharingHandlers, picture: str) -> None:
+    *_, message = sharing.share_draft(visitor(), None, "", "", *WALK, *values(SETTING_NAMES))
+    assert "There is no picture yet" in message
+    *_, message = sharing.share_draft(
+        visitor(), picture, "", "", *NOTHING_CHOSEN, *values(SETTING_NAMES)
+    )
+    assert "There is no motion yet" in message
+    assert not list(sharing.shared_clips.folder.iterdir())
 
 
 # several pictures as motion ------------------------------------------------------------------
