@@ -61,6 +61,11 @@ class Animator(Aligner):
         self.cost_model: CostModel | None = None  # from the last run
 
     @property
+    def places(self) -> int:
+        """How many runs may go on at once."""
+        return 1
+
+    @property
     def identity(self) -> str:
         """Of the models."""
         return self.models.identity
@@ -142,7 +147,7 @@ class Animator(Aligner):
             return None
         crop = self._crop(character, alignment, settings)
         run = self._run(character, alignment, settings, prompt, crop)
-        plan, model = run.plan(), self.cost_model
+        plan, model = run.plan(), self._cost_model(character)
         cached = tuple(stage for stage, passes in plan.items() if not passes)
         to_do = tuple(stage for stage, passes in plan.items() if passes)
         if model is None:
@@ -150,6 +155,10 @@ class Animator(Aligner):
         area = self._relative_area(run.character)
         seconds = model.seconds(sum(plan.values()) * area, branches(settings.guidance_scale))
         return Forecast(cached, to_do, seconds, model.memory_bytes(_samples(run) * area))
+
+    def _cost_model(self, character: Character) -> CostModel | None:
+        """Of whatever would run this character's job."""
+        return self.cost_model
 
     def _character(self, picture: Image.Image | Character, settings: Settings) -> Character:
         if isinstance(picture, Character):

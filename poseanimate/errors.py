@@ -36,6 +36,9 @@ class PoseAnimateError(Exception):
         super().__init__(f"{self.message} {self.remedy}")
         self.fix = dict(fix or {})
 
+    def __reduce__(self) -> tuple[type[PoseAnimateError], tuple[str, str, dict[str, object]]]:
+        return type(self), (self.message, self.remedy, self.fix)  # errors travel between processes
+
 
 class PictureError(PoseAnimateError):
     """A picture that can't be used."""

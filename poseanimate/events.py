@@ -28,6 +28,15 @@ class Forecast:
 
 
 @dataclass(frozen=True)
+class Placed:
+    """An engine of several runs the job: its number, from 1, and how many of all are busy."""
+
+    engine: int
+    busy: int
+    engines: int
+
+
+@dataclass(frozen=True)
 class Stage:
     """A stage begins; it has `steps` steps, none if its result was cached.
 
@@ -107,7 +116,7 @@ class Done:
     stage_calls: dict[str, int] = field(default_factory=dict)
 
 
-Event = Stage | Step | Aligned | Preview | Frame | Note | Done
+Event = Placed | Stage | Step | Aligned | Preview | Frame | Note | Done
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

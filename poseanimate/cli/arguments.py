@@ -50,6 +50,7 @@ def build_parser(
                 action="store_true",
                 help="also animate a picture that the models weren't made for: a photograph with the demo models",
             )
+            _add_engines(make)
             make.add_argument(
                 "--enlarge",
                 type=int,
@@ -73,6 +74,7 @@ def build_parser(
 
     measure = _command(commands, evaluate)
     _add_evaluation(measure)
+    _add_engines(measure)
     _add_settings(measure)
     _add_machine(measure)
 
@@ -158,6 +160,7 @@ def add_serving(parser: argparse.ArgumentParser) -> None:
     """Options of `serve`; environment variables are the defaults."""
     add_models(parser)
     _add_max_side(parser)
+    _add_engines(parser)
     parser.add_argument(
         "--host", help="address to listen on; 0.0.0.0 is all of them (GRADIO_SERVER_NAME)"
     )
@@ -177,6 +180,16 @@ def add_serving(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="serve the API to MCP clients as tools, too (POSEANIMATE_MCP=1)",
         default=os.environ.get("POSEANIMATE_MCP", "").lower() in ("1", "true"),
+    )
+
+
+def _add_engines(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--engines",
+        metavar="WHERE",
+        default=os.environ.get("POSEANIMATE_ENGINES", ""),
+        help="run on Ray's workers: ray (one on each of this machine's GPUs), ray:cpu=2, or a cluster's HOST:6379; "
+        "needs the package ray (POSEANIMATE_ENGINES)",
     )
 
 

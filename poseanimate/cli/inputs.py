@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from PIL import Image
 
 from poseanimate.cli.arguments import chosen_models
+from poseanimate.cli.engines import create_cluster, join_cluster
 from poseanimate.cli.reports import Report
 from poseanimate.errors import (
     ModelsError,
@@ -203,12 +204,15 @@ def load_animator(options: argparse.Namespace) -> Animator:
     )
     max_side = getattr(options, "max_side", None)  # evaluations have the models' own
     check_device(options.device)
+    name = options.models or default_models()
+    if fleet := join_cluster(options.engines, print_message):
+        return create_cluster(options, name, cache, fleet, print_message)
     with fast_imports():
         from poseanimate.animator import Animator
         from poseanimate.models.loading import load_models
 
     models = load_models(
-        options.models or default_models(),
+        name,
         options.device,
         **chosen_models(options),
         on_message=print_message,

@@ -10,7 +10,7 @@ from typing import IO, Any, Protocol, TypeVar
 from tqdm import tqdm  # type: ignore[import-untyped]
 
 from poseanimate.errors import PoseAnimateError
-from poseanimate.events import Aligned, Done, Event, Frame, Note, Returning, Stage, Step
+from poseanimate.events import Aligned, Done, Event, Frame, Note, Placed, Returning, Stage, Step
 
 Result = TypeVar("Result")
 
@@ -114,6 +114,8 @@ class JsonLines:
 def _values(event: Event) -> dict[str, Any]:
     """What JSON can hold of an event."""
     match event:
+        case Placed(engine, busy, engines):
+            return {"engine": engine, "busy": busy, "engines": engines}
         case Stage(name, steps, cached):
             which = {} if event.frames is None else {"frames": list(event.frames)}
             return {"stage": name, "steps": steps, "cached": cached} | which

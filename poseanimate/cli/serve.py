@@ -17,10 +17,11 @@ from collections.abc import Callable
 from typing import cast
 
 from poseanimate.cli.arguments import chosen_models
+from poseanimate.cli.engines import create_cluster, join_cluster
 from poseanimate.cli.inputs import fast_imports
 from poseanimate.engines.engine import Engine
 from poseanimate.engines.late import LateEngine
-from poseanimate.errors import DeviceError, PoseAnimateError
+from poseanimate.errors import DeviceError, PoseAnimateError, SettingsError
 from poseanimate.inputs.aligner import check_max_side
 from poseanimate.models.files import default_models, find_files, has_ip_adapter
 from poseanimate.models.input_models import check_names
@@ -37,6 +38,8 @@ def check(options: argparse.Namespace) -> str:
     Raises:
         PoseAnimateError: options or models can't be used.
     """
+    if options.engines and ON_ZERO_GPU:
+        raise SettingsError("A ZeroGPU Space lends GPUs itself.", "Leave --engines out.")
     if options.mcp:
         page.check_mcp(auth=bool(options.auth))
     name: str = options.models or default_models()
@@ -83,7 +86,9 @@ def run(options: argparse.Namespace) -> None:
     """
     name = check(options)
     cache = StageCache(default_folder(), default_size())
-    late = LateEngine(image_prompts=has_ip_adapter(name))
+    fleet = join_cluster(options.engines, print_message)
+    places = 1 if fleet is None else fleet.places
+    late = LateEngine(image_prompts=has_ip_adapter(name), places=places)
     engine = create_engine(options, name, cache) if ON_ZERO_GPU else cast(Engine, late)
     demo = page.create_demo(engine)
     try:
@@ -94,9 +99,12 @@ def run(options: argparse.Namespace) -> None:
             share=options.share,
             auth=options.auth,
             mcp=options.mcp,
+            places=places,
             prevent_thread_lock=True,
         )
-        if not ON_ZERO_GPU:
+        if fleet is not None:
+            load_late(late, lambda: create_cluster(options, name, cache, fleet, print_message))
+        elif not ON_ZERO_GPU:
             load_late(late, lambda: create_engine(options, name, cache))
         demo.block_thread()
     except BaseException as error:

@@ -26,8 +26,12 @@ class Engine(Protocol):
 
     It is itself a `PoseDetector` and a `Segmenter`, so whatever needs one of these takes the engine.
 
-    Runs never overlap: the caller waits for one to end before it starts the next (the page's queue does).
+    At most `places` runs at once: the caller waits for one to end before it starts another (the page's queue does).
     """
+
+    @property
+    def places(self) -> int:
+        """How many runs may go on at once."""
 
     @property
     def identity(self) -> str:

@@ -15,19 +15,23 @@ class LateEngine:
     """Behaves like an `Engine` that is set later: each request waits for it.
 
     Args:
-        image_prompts: see `Engine.image_prompts`; known before.
+        image_prompts, places: see `Engine`; known before.
 
     Raises:
         PoseAnimateError: from every request, after loading has failed.
     """
 
-    def __init__(self, image_prompts: bool) -> None:
-        self._image_prompts = image_prompts
+    def __init__(self, image_prompts: bool, places: int = 1) -> None:
+        self._image_prompts, self._places = image_prompts, places
         self._loaded: Future[Engine] = Future()
 
     @property
     def image_prompts(self) -> bool:
         return self._image_prompts
+
+    @property
+    def places(self) -> int:
+        return self._places
 
     def set(self, engine: Engine) -> None:
         """The engine is loaded."""

@@ -58,7 +58,7 @@ class Handlers:
         self.engine, self.clock = engine, clock
         self.inputs = InputCache(engine)
         self.rate_limit = RateLimit.from_environment(clock)
-        self.queue = RunQueue(clock)
+        self.queue = RunQueue(clock, engine.places)
         # by session: the last picture that the models weren't made for
         self._refused: dict[str, str | None] = {}
 
@@ -99,7 +99,8 @@ class Handlers:
 
     def waiting_bar(self, request: gr.Request) -> str:
         """The progress bar of a waiting run."""
-        return texts.progress(texts.WAITING, 0.0, texts.ahead(*self.queue.ahead(_session(request))))
+        runs, seconds = self.queue.ahead(_session(request))
+        return texts.progress(texts.WAITING, 0.0, texts.ahead(runs, seconds, self.queue.places))
 
     def stop(self, request: gr.Request) -> Outputs:
         """Stops a session's run after its current step."""

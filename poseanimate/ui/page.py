@@ -26,9 +26,9 @@ from poseanimate.ui.theme import EXAMPLES, style, theme
 
 CACHE_SWEEP_S, CACHE_AGE_S = 1800, 3600
 WAITING_S = 2  # between updates of a waiting run's bar
-IN_LINE = 40  # runs and previews together; opening a page queues five previews
-DIFFUSION: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "diffusion"}
-POSES: dict[str, Any] = {name: BESIDE[name] for name in DIFFUSION}
+IN_LINE = 40  # runs and previews together, per engine; opening a page queues five previews
+THREADS = 40  # Gradio's own number, for a page with one engine
+POSES: dict[str, Any] = {name: BESIDE[name] for name in ("concurrency_limit", "concurrency_id")}
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,7 @@ def create_demo(engine: Engine, shared_clips: SharedClips | None = None) -> gr.B
     """
     gr.set_static_paths([str(PRESETS_FOLDER), str(EXAMPLES)])
     handlers = Handlers(engine)
+    diffusion = {"concurrency_limit": engine.places, "concurrency_id": "diffusion"}
     previews = PreviewHandlers(engine, handlers.inputs)
     with gr.Blocks(
         title=texts.TITLE,
@@ -83,9 +84,9 @@ def create_demo(engine: Engine, shared_clips: SharedClips | None = None) -> gr.B
         inputs = InputComponents(source, motion, settings)
         parts.connect_fixes(fit, settings, motion)
         _preview(demo, previews, inputs, fit, result.forecast)
-        _run(handlers, previews, inputs, result)
+        _run(handlers, previews, inputs, result, diffusion)
         _wait(handlers, result.bar, [result.generate, comparing.compare])
-        _compare(ComparisonHandlers(handlers), inputs, result, comparing)
+        _compare(ComparisonHandlers(handlers), inputs, result, comparing, diffusion)
         back = [restored, source.example, source.picture, source.joints, source.prompt]
         back += [*motion.chosen, result.clip, *settings.values()]
         bundle.upload(handlers.restore, bundle, back, **BESIDE)
@@ -98,16 +99,17 @@ def create_demo(engine: Engine, shared_clips: SharedClips | None = None) -> gr.B
             back,
         )
         demo.unload(handlers.leave)
-        _answer_programs(Api(handlers))
-    demo.queue(max_size=IN_LINE, default_concurrency_limit=1, api_open=False)
+        _answer_programs(Api(handlers), diffusion)
+    demo.queue(max_size=IN_LINE * engine.places, default_concurrency_limit=1, api_open=False)
     return demo
 
 
-def serve(demo: gr.Blocks, mcp: bool = False, **more: Any) -> Any:
+def serve(demo: gr.Blocks, mcp: bool = False, places: int = 1, **more: Any) -> Any:
     """Launches the page with its theme; whatever Gradio serves beyond its needs is switched off.
 
     Args:
         mcp: whether to serve the public endpoints as MCP tools; see `check_mcp`.
+        places: how many runs go on at once; each takes a thread.
         more: arguments of Gradio's `launch`: host, port, share, auth. The default host and port are
             GRADIO_SERVER_NAME (127.0.0.1) and GRADIO_SERVER_PORT (from 7860).
     """
@@ -123,6 +125,7 @@ def serve(demo: gr.Blocks, mcp: bool = False, **more: Any) -> Any:
         ssr_mode=False,
         pwa=False,
         mcp_server=mcp,
+        max_threads=THREADS + places - 1,
         app_kwargs=app_arguments(),
         **more,
     )
@@ -207,6 +210,7 @@ def _run(
     previews: PreviewHandlers,
     inputs: InputComponents,
     result: parts.ResultSection,
+    diffusion: dict[str, Any],
 ) -> None:
     aside: dict[str, Any] = {"outputs": result.outputs, **QUIET}
     result.generate.click(handlers.begin, None, **aside)
@@ -218,7 +222,7 @@ def _run(
         show_progress_on=result.bar,
         api_name="generate",
         api_visibility="private",
-        **DIFFUSION,
+        **diffusion,
     )
     run.failure(handlers.failed, None, **aside)
     run.then(handlers.pack, None, result.packed, **BESIDE)
@@ -238,6 +242,7 @@ def _compare(
     inputs: InputComponents,
     result: parts.ResultSection,
     comparing: parts.ComparisonSection,
+    diffusion: dict[str, Any],
 ) -> None:
     # as COMPARISON_OUTPUTS
     outputs = [result.bar, comparing.grid, result.generate, comparing.compare, result.stop]
@@ -248,14 +253,14 @@ def _compare(
         outputs,
         show_progress="hidden",
         api_visibility="private",
-        **DIFFUSION,
+        **diffusion,
     )
     run.failure(comparison.failed, None, outputs, **QUIET)
 
 
-def _answer_programs(api: Api) -> None:
+def _answer_programs(api: Api, diffusion: dict[str, Any]) -> None:
     """The public endpoints share the queues of the page's own events, which are private."""
-    gr.api(api.animate, **DIFFUSION)
+    gr.api(api.animate, **diffusion)
     gr.api(api.align, **POSES)
     gr.api(api.draft, **POSES)
     gr.api(api.motions)

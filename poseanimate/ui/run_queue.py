@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import heapq
 import threading
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from statistics import mean
 
 from poseanimate.ui.input_cache import MAX_ENTRIES
@@ -15,10 +16,14 @@ TYPICAL_OF = 5  # the runs whose mean duration is the estimate
 
 
 class RunQueue:
-    """At most one run per session, first come, first served; the last finished ones are kept."""
+    """At most one run per session, first come, first served; the last finished ones are kept.
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
+    Args:
+        places: how many runs go on at once.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic, places: int = 1) -> None:
+        self._clock, self.places = clock, places
         self._runs: dict[str, RunView] = {}
         self._finished: OrderedDict[str, RunView] = OrderedDict()
         self._took_s: deque[float] = deque(maxlen=TYPICAL_OF)
@@ -62,7 +67,7 @@ class RunQueue:
             self._finished.pop(session, None)
 
     def ahead(self, session: str) -> tuple[int, float | None]:
-        """How many runs come before a session's, and how many seconds they will take; None where unknown."""
+        """How many runs come before a session's, and in how many seconds its turn comes; None where unknown."""
         with self._lock:
             line = list(self._runs)
             earlier = line[: line.index(session)] if session in line else line
@@ -74,7 +79,9 @@ class RunQueue:
             typical_s = mean(self._took_s) if self._took_s else None
         left = [typical_s if run.left_s is None else run.left_s for run in before]
         known = [seconds for seconds in left if seconds is not None]
-        return len(before), sum(known) if len(known) == len(left) else None
+        if len(before) < self.places:
+            return len(before), 0.0
+        return len(before), _turn_s(known, self.places) if len(known) == len(left) else None
 
     def remember(self, session: str, run: RunView) -> None:
         """Keeps a session's last run; a run without frames doesn't replace the one before it."""
@@ -95,3 +102,11 @@ class RunQueue:
         self._runs.pop(session, None)  # a new one goes to the end
         self._runs[session] = run
         return run
+
+
+def _turn_s(left: Sequence[float], places: int) -> float:
+    """When the first of several places is free, while runs of these durations go to whichever is free first."""
+    free_at = [0.0] * places
+    for seconds in left:
+        heapq.heapreplace(free_at, free_at[0] + seconds)
+    return free_at[0]

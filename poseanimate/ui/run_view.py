@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from poseanimate.errors import VideoError
-from poseanimate.events import Aligned, Done, Event, Frame, Note, Preview, Stage, Step
+from poseanimate.events import Aligned, Done, Event, Frame, Note, Placed, Preview, Stage, Step
 from poseanimate.inputs.bundle import Bundle
 from poseanimate.inputs.driver_sound import read_driver_sound
 from poseanimate.media import Sound, write_clip
@@ -60,6 +60,7 @@ class RunView:
     _sheet_sent_s: float = -math.inf
     _frames: tuple[int, int] | None = None
     _last: int | None = None
+    _place: str = ""
 
     def begin(self) -> None:
         """The run begins."""
@@ -68,17 +69,19 @@ class RunView:
     def take(self, event: Event) -> None:
         """Takes an event of the engine."""
         match event:
+            case Placed():
+                self._place = texts.placed(event)
             case Stage(name, steps, cached):
                 self._frames = event.frames
                 about = "from the cache" if cached else f"{steps} steps" if steps > 1 else ""
-                self.bar = texts.progress(self._doing(name), self.share, about)
+                self.bar = self._progress(name, about)
             case Step(name, index, total, left_s):
                 if left_s is not None:
                     passed_s = self.clock() - self.begun_s
                     self.left_s = left_s
                     self.share = passed_s / max(passed_s + left_s, 1e-6)
                 about = texts.step_detail(index, total, left_s)
-                self.bar = texts.progress(self._doing(name), self.share, about)
+                self.bar = self._progress(name, about)
             case Aligned(alignment, picture):
                 self.aligned = event
                 self.fps, self._last = alignment.fps, len(alignment.poses) - 1
@@ -144,6 +147,7 @@ class RunView:
         )
         return notes + (texts.figures(self.done) if self.done is not None else "")
 
-    def _doing(self, stage: str) -> str:
-        """The stage, and its frames."""
-        return texts.stage(stage, self._frames, self._last)
+    def _progress(self, stage: str, about: str) -> str:
+        """The bar: the stage and its frames, details, and where it runs."""
+        doing = texts.stage(stage, self._frames, self._last)
+        return texts.progress(doing, self.share, " · ".join(filter(None, (about, self._place))))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
-from poseanimate.events import Done, Forecast
+from poseanimate.events import Done, Forecast, Placed
 from poseanimate.media import PICTURE_KINDS
 from poseanimate.poses.pata import Alignment, Severity
 
@@ -218,6 +218,7 @@ ABOUT_REST = (
 )
 
 STAGES = {
+    "engine": "Waiting for an engine",
     "motion": "Looking for the person in the video",
     "character": "Looking at the picture",
     "alignment": "Fitting the motion to the character",
@@ -382,12 +383,19 @@ def step_detail(index: int, total: int, left_s: float | None) -> str:
     return words if left_s is None else f"{words} · about {duration(left_s)} left"
 
 
-def ahead(runs: int, seconds: float | None) -> str:
-    """The runs that a run waits for."""
+def ahead(runs: int, seconds: float | None, engines: int = 1) -> str:
+    """The runs that a run waits for, on all engines."""
     if not runs:
         return ""
     before = "1 run before it" if runs == 1 else f"{runs} runs before it"
+    before += f" on {engines} engines" if engines > 1 else ""
     return before if seconds is None else f"{before} · about {duration(seconds)}"
+
+
+def placed(place: Placed) -> str:
+    """Which engine runs a job, and how many are free."""
+    free = place.engines - place.busy
+    return f"engine {place.engine} · {free} of {place.engines} free"
 
 
 def duration(seconds: float) -> str:

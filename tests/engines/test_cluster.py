@@ -1,0 +1,426 @@
+"""Runs in a cluster: one of Ray, of two workers on this machine, for all tests of this file."""
+
+from __future__ import annotations
+
+import pickle
+import re
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from helpers.fragile import CHUNK, ENDED, Orders, load_fragile, load_nothing
+from helpers.tiny import scene_at_ease, tiny_models
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from poseanimate.animator import Animator, Character
+from poseanimate.cli.arguments import build_parser
+from poseanimate.cli.engines import join_cluster
+from poseanimate.engines import cluster, fleet
+from poseanimate.engines.address import ClusterAddress
+from poseanimate.engines.cluster import Cluster
+from poseanimate.engines.dispatch import rank
+from poseanimate.engines.fleet import UNREAD, Fleet
+from poseanimate.engines.worker import Identity, Worker
+from poseanimate.errors import DeviceError, PoseAnimateError, SettingsError
+from poseanimate.events import Aligned, Done, Event, Frame, Note, Placed, Preview, Stage, Step
+from poseanimate.pipeline.cost import CostModel
+from poseanimate.poses.motion import load_preset
+from poseanimate.settings import Settings
+from poseanimate.ui.page import create_demo
+
+ray = pytest.importorskip("ray")
+
+WORKERS = 2
+QUICK = Settings(num_inference_steps=4, inner_steps=1, guidance_scale=2, frames=1 + 2 * CHUNK)
+LONG = QUICK.changed({"num_inference_steps": 100})
+
+
+@pytest.fixture(scope="module")
+def orders(tmp_path_factory: pytest.TempPathFactory) -> Orders:
+    return Orders(tmp_path_factory.mktemp("workers"))
+
+
+@pytest.fixture(scope="module")
+def engine(orders: Orders) -> Iterator[Cluster]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fleet, "STORE_BYTES", 100_000_000)
+        patch.setattr(fleet.os, "sched_getaffinity", lambda _: range(WORKERS))
+        workers = Fleet(ClusterAddress.parse(f"ray:cpu={WORKERS}"))
+    folder = Path(workers._folder.name)  # type: ignore[union-attr]
+    engine = Cluster(tiny_models(), None, None, workers, partial(load_fragile, orders.folder))
+    yield engine
+    assert folder.is_dir()
+    workers.close()
+    assert not folder.exists() and not ray.is_initialized()
+
+
+def character(seed: int = 0) -> Character:
+    """Each seed's picture is another, so that nothing of it is cached."""
+    found = Animator(tiny_models()).character(Image.fromarray(scene_at_ease().picture))
+    picture = found.picture.copy()
+    picture[0, 0] = seed
+    return replace(found, picture=picture)
+
+
+def job(seed: int = 0, settings: Settings = QUICK) -> tuple[Any, ...]:
+    return character(seed), load_preset("walk"), settings, "a girl"
+
+
+def here(*job: Any) -> list[Event]:
+    return list(Animator(tiny_models(), chunk_size=CHUNK).animate(*job))
+
+
+def frames(events: list[Event]) -> list[Frame]:
+    return [event for event in events if isinstance(event, Frame)]
+
+
+def assert_equal_frames(made: list[Event], expected: list[Event]) -> None:
+    assert [each.index for each in frames(made)] == list(range(QUICK.frames))
+    for one, other in zip(frames(made), frames(expected), strict=True):
+        assert np.array_equal(one.picture, other.picture)
+        assert (one.mask is None) == (other.mask is None)
+        assert one.mask is None or np.array_equal(one.mask, other.mask)  # type: ignore[arg-type]
+
+
+# --- a run elsewhere ---
+
+
+def test_a_run_elsewhere_tells_and_makes_the_same(engine: Cluster) -> None:
+    made, expected = list(engine.animate(*job(1))), here(*job(1))
+    assert_equal_frames(made, expected)
+    placed = [event for event in made if isinstance(event, Placed)]
+    assert placed and all(each == Placed(placed[0].engine, 1, WORKERS) for each in placed)
+
+    def told(events: list[Event]) -> list[Any]:
+        kinds = [event for event in events if not isinstance(event, Placed)]
+        kinds = kinds[1:] if kinds[0] == Stage("engine", 1) else kinds  # it is starting
+        while kinds[0] == Stage("engine", 1):
+            kinds.pop(0)
+        return [(type(each), getattr(each, "index", getattr(each, "name", ""))) for each in kinds]
+
+    assert told(made) == told(expected)
+    done = made[-1]
+    assert isinstance(done, Done) and len(done.frames) == QUICK.frames
+    assert all(np.array_equal(a, b.picture) for a, b in zip(done.frames, frames(made), strict=True))
+    assert all(each.picture.flags.writeable for each in frames(made)), "no part of Ray's memory"
+
+
+def test_what_a_run_cost_there_foretells_the_next(engine: Cluster) -> None:
+    list(engine.animate(*job(2)))
+    forecast = engine.forecast(*job(3))
+    assert forecast is not None and forecast.seconds is not None and forecast.seconds > 0
+    assert engine.cost_model is None, "nothing ran here"
+
+
+def test_errors_come_as_they_are_and_the_worker_goes_on(engine: Cluster) -> None:
+    with pytest.raises(SettingsError) as there:
+        list(engine.animate(*job()[:3], "long " * 1000))
+    with pytest.raises(SettingsError) as expected:
+        here(*job()[:3], "long " * 1000)
+    assert str(there.value) == str(expected.value)
+    assert isinstance(list(engine.animate(*job(4)))[-1], Done)
+
+
+def test_as_many_runs_go_on_at_once_as_there_are_workers(engine: Cluster) -> None:
+    """The second one's picture is the first one's: where that is busy, another takes it."""
+    first = engine.animate(*job(5, LONG))
+    while not isinstance(next(first), Step):
+        pass
+    second = list(engine.animate(*job(5)))
+    [*_, placed] = (event for event in second if isinstance(event, Placed))
+    assert placed.busy == WORKERS and isinstance(second[-1], Done)
+    assert isinstance(next(first), Event)
+    first.close()  # type: ignore[attr-defined]
+
+
+def test_runs_in_threads_do_not_mix(engine: Cluster) -> None:
+    made: dict[int, list[Event]] = {}
+
+    def run(seed: int) -> None:
+        made[seed] = list(engine.animate(*job(seed)))
+
+    threads = [threading.Thread(target=run, args=(seed,)) for seed in (6, 7)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for seed in (6, 7):
+        assert_equal_frames(made[seed], here(*job(seed)))
+
+
+def test_a_pictures_jobs_go_to_the_same_worker(engine: Cluster) -> None:
+    def places(seed: int) -> set[int]:
+        return {e.engine for e in engine.animate(*job(seed)) if isinstance(e, Placed)}
+
+    seen = {seed: places(seed) for seed in (10, 11, 12)}
+    assert all(places(seed) == where and len(where) == 1 for seed, where in seen.items())
+
+
+# --- what goes wrong ---
+
+
+@pytest.mark.parametrize(
+    ("stage", "shown"),
+    [
+        ("alignment", 0),
+        ("inversion", 1),
+        ("pacm_source", 1),
+        ("frame_0", 1),
+        ("pacm_pose", 1 + CHUNK),
+        ("generation", 1),
+        ("generation", 1 + CHUNK),
+    ],
+)
+def test_a_killed_workers_job_goes_on_elsewhere(
+    engine: Cluster, orders: Orders, stage: str, shown: int
+) -> None:
+    one = job(20 + shown + 5 * len(stage))
+    orders.kill(stage, shown)
+    made = list(engine.animate(*one))
+    assert orders.killed
+    assert_equal_frames(made, here(*one))
+    notes = [event.text for event in made if isinstance(event, Note)]
+    assert sum("was lost" in note for note in notes) == 1 and len(notes) == len({*notes})
+    assert sum(isinstance(event, Aligned) for event in made) == 1
+    done = made[-1]
+    assert isinstance(done, Done)
+    assert ("inversion" in done.cached_stages) == (stage not in ("alignment", "inversion"))
+    seen = 0
+    for event in made:
+        seen += isinstance(event, Frame)
+        assert not isinstance(event, Preview) or event.index >= seen, "of a frame that is finished"
+
+
+def test_a_job_that_kills_its_workers_ends_with_a_sentence(
+    engine: Cluster, orders: Orders, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster, "TRIES", 1)
+    orders.kill("generation", 1)
+    with pytest.raises(DeviceError, match="lost with its engine 1 times"):
+        list(engine.animate(*job(80)))
+
+
+def test_a_closed_run_ends_after_its_step_and_the_worker_takes_the_next(
+    engine: Cluster, orders: Orders
+) -> None:
+    orders.forget()
+    with closing(engine.animate(*job(81, LONG))) as events:  # type: ignore[type-var]
+        read = 1
+        while not isinstance(next(events), Step):
+            read += 1
+    again = list(engine.animate(*job(81)))
+    assert isinstance(again[-1], Done)
+    while orders.trace.count(ENDED) < 2:  # the first may have ended on another worker
+        time.sleep(0.05)
+    first = orders.trace[: orders.trace.index(ENDED)]
+    assert first.count("Step") <= read + 2 * UNREAD < LONG.num_inference_steps
+
+
+def test_a_worker_that_differs_is_refused_until_it_does_not(engine: Cluster) -> None:
+    workers = engine._fleet
+    expected = workers._expected
+    (name, own), *others = expected.versions
+    assert name == "poseanimate"
+    list(engine.animate(*job(82)))
+    workers._expected = replace(expected, versions=((name, "0.0.1"), *others))
+    for place in workers._places:
+        workers._lose(place)
+    with pytest.raises(
+        DeviceError, match=re.escape(f"it has poseanimate {own}, the page 0.0.1")
+    ) as refused:
+        list(engine.animate(*job(82)))
+    assert "None of the 2 engines answers" in refused.value.message
+    workers._expected = expected
+    while workers.answering < WORKERS:
+        time.sleep(0.05)
+    assert isinstance(list(engine.animate(*job(82)))[-1], Done)
+
+
+def test_where_no_worker_answers_there_is_a_sentence(engine: Cluster) -> None:
+    """It waits for a GPU that no machine has."""
+    nowhere = Fleet(ClusterAddress.parse("ray:gpu=1"))
+    away = Cluster(tiny_models(), None, None, nowhere, load_nothing, patience_s=1.0)
+    waiting = away.animate(*job())
+    assert next(waiting) == Stage("engine", 1)
+    assert away.places == 1 and away.forecast(*job()).seconds is None  # type: ignore[union-attr]
+    with pytest.raises(DeviceError, match=r"None of the 1 engines answers\. Start them again"):
+        list(waiting)
+    nowhere.close()
+    assert ray.is_initialized(), "the connection is another's"
+
+
+def test_a_cluster_without_gpus_is_not_taken_for_one(engine: Cluster) -> None:
+    with pytest.raises(DeviceError, match=r"no GPU\. Add a machine .* --engines ray:cpu=2"):
+        Fleet(ClusterAddress.parse("ray"))
+
+
+# --- a worker, without a cluster ---
+
+
+def received(value: Any) -> Any:
+    """As Ray delivers it: arrays can't be written to."""
+    buffers: list[pickle.PickleBuffer] = []
+    data = pickle.dumps(value, protocol=5, buffer_callback=buffers.append)
+    return pickle.loads(data, buffers=[bytes(buffer.raw()) for buffer in buffers])
+
+
+def test_a_worker_takes_pictures_that_can_not_be_written_to(tmp_path: Path) -> None:
+    sent = received(job(1))
+    assert not sent[0].picture.flags.writeable
+    *made, last = Worker(partial(load_fragile, tmp_path)).run(*sent)
+    assert_equal_frames(made, here(*job(1)))  # type: ignore[arg-type]
+    assert isinstance(made[-1], Done) and not made[-1].frames and isinstance(last, CostModel)
+
+
+def test_a_worker_without_models_says_why() -> None:
+    answer = Worker(load_nothing).answer()
+    assert answer.identity is None and answer.trouble == "The models aren't here. Bring them."
+
+
+def test_identities_differ_in_words() -> None:
+    own = Identity("a", (("poseanimate", "1"), ("torch", "2")))
+    assert not own.difference(own)
+    assert "others than the page's" in own.difference(replace(own, models="b"))
+    other = replace(own, versions=(("poseanimate", "1"), ("torch", "3")))
+    assert own.difference(other) == "it has torch 3, the page 2"
+
+
+@given(st.text(max_size=50), st.text(max_size=50), st.dictionaries(st.text(), st.integers()))
+def test_errors_travel_between_processes(message: str, remedy: str, fix: dict[str, object]) -> None:
+    error = DeviceError(message, remedy, fix)
+    again = pickle.loads(pickle.dumps(error))
+    assert type(again) is DeviceError and str(again) == str(error) and again.fix == fix
+
+
+# --- which worker ---
+
+NAMES = st.text(min_size=1, max_size=6)
+WHO = st.lists(st.tuples(NAMES, NAMES), unique=True, min_size=1, max_size=12)
+
+
+@given(st.text(), WHO, st.randoms())
+def test_the_order_of_workers_does_not_matter(
+    picture: str, workers: list[tuple[str, str]], random: Any
+) -> None:
+    ranked = rank(picture, workers)
+    assert sorted(ranked) == sorted(workers)
+    random.shuffle(workers)
+    assert rank(picture, workers) == ranked
+
+
+@given(st.text(), WHO, st.data())
+def test_a_worker_that_leaves_changes_nothing_between_the_others(
+    picture: str, workers: list[tuple[str, str]], data: st.DataObject
+) -> None:
+    gone = data.draw(st.sampled_from(workers))
+    left = [each for each in rank(picture, workers) if each != gone]
+    assert rank(picture, [each for each in workers if each != gone]) == left
+
+
+@given(st.text(), WHO)
+def test_workers_of_one_machine_stand_together(
+    picture: str, workers: list[tuple[str, str]]
+) -> None:
+    machines = [machine for machine, _ in rank(picture, workers)]
+    changes = sum(a != b for a, b in pairwise(machines))
+    assert changes == len({*machines}) - 1
+
+
+def test_pictures_spread_over_the_workers() -> None:
+    workers = [(f"m{machine}", str(gpu)) for machine in range(4) for gpu in range(4)]
+    first = [rank(str(picture), workers)[0] for picture in range(3200)]
+    assert all(
+        120 < first.count(worker) < 280 for worker in workers
+    )  # 200 and 5.8 deviations of 14
+
+
+# --- what --engines names ---
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("ray", ClusterAddress(None)),
+        ("ray:cpu=2", ClusterAddress(None, "cpu", 2)),
+        ("ray:gpu=4", ClusterAddress(None, "gpu", 4)),
+        ("ray://head", ClusterAddress("head:6379")),
+        ("ray://head:7000:cpu=3", ClusterAddress("head:7000", "cpu", 3)),
+        ("10.0.0.1:6379", ClusterAddress("10.0.0.1:6379")),
+        ("[fd00::1]:6379:gpu=8", ClusterAddress("[fd00::1]:6379", "gpu", 8)),
+        ("auto", ClusterAddress("auto")),
+    ],
+)
+def test_addresses(text: str, address: ClusterAddress) -> None:
+    assert ClusterAddress.parse(text) == address
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "rays",
+        "head",
+        "ray:cpu=0",
+        "ray:tpu=1",
+        "http://head:6379",
+        "head:0",
+        "head:99999",
+        "a b:1",
+    ],
+)
+def test_what_names_no_engines_is_refused(text: str) -> None:
+    with pytest.raises(SettingsError):
+        ClusterAddress.parse(text)
+
+
+def test_ray_client_is_refused_with_what_to_do() -> None:
+    with pytest.raises(SettingsError, match="ray start --address=head:6379 --num-cpus=0"):
+        ClusterAddress.parse("ray://head:10001")
+
+
+@given(st.text())
+def test_any_text_is_an_address_or_gets_a_sentence(text: str) -> None:
+    try:
+        address = ClusterAddress.parse(text)
+    except PoseAnimateError as error:
+        assert error.remedy
+    else:
+        assert address.device in ("cpu", "gpu")
+
+
+def test_without_ray_there_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "ray", None)
+    with pytest.raises(SettingsError, match=r"pip install 'poseanimate\[cluster\]'"):
+        join_cluster("ray", print)
+    assert join_cluster("", print) is None
+
+
+def test_the_page_lets_as_many_runs_go_on(engine: Cluster) -> None:
+    demo = create_demo(engine)
+    limits = {fn.api_name: fn.concurrency_limit for fn in demo.fns.values()}
+    assert limits["animate"] == limits["generate"] == limits["compare"] == WORKERS
+    assert limits["align"] == 1
+
+
+def test_the_variable_is_the_options_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("POSEANIMATE_ENGINES", "ray:cpu=2")
+
+    def parse(*arguments: str) -> Any:
+        commands = [lambda: None for _ in range(8)]
+        names = ("animate", "align", "draft", "motions", "settings", "cache", "evaluate", "serve")
+        for command, name in zip(commands, names, strict=True):
+            command.__name__, command.__doc__ = name, name
+        return build_parser(*commands).parse_args(arguments)
+
+    assert parse("serve").engines == parse("animate", "a", "b", "-o", "c").engines == "ray:cpu=2"
+    assert parse("evaluate", "pocket", "-o", "c", "--engines", "auto").engines == "auto"
