@@ -13,6 +13,7 @@ import atexit
 import logging
 import os
 import secrets
+import socket
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
@@ -31,6 +32,7 @@ STORE_BYTES = (
 )
 SOCKETS = "/tmp"  # the path of a socket may have 107 letters, and TMPDIR is long in places
 UNREAD = 8  # events that a worker may be ahead of who reads them
+ANSWERS_S = 10.0  # the head of a cluster, at the latest
 PAUSE_S = 1.0  # between two questions to a worker that doesn't answer
 
 OnMessage = Callable[[str], None]
@@ -202,6 +204,9 @@ class Fleet:
                 "_temp_dir": self._folder.name,
             }
         try:
+            if head is not None and head != "auto":  # Ray would ask in vain for minutes
+                host, _, port = head.rpartition(":")
+                socket.create_connection((host.strip("[]"), int(port)), ANSWERS_S).close()
             self._ray.init(**more, log_to_driver=False, configure_logging=False)
         except (OSError, RuntimeError, ValueError, self._ray.exceptions.RayError) as error:
             self.close()

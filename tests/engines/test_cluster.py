@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import re
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -403,6 +404,14 @@ def test_without_ray_there_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> Non
     with pytest.raises(SettingsError, match=r"pip install 'poseanimate\[cluster\]'"):
         join_cluster("ray", print)
     assert join_cluster("", print) is None
+
+
+def test_a_head_that_does_not_answer_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    with pytest.raises(DeviceError, match=rf"127\.0\.0\.1:{port} can't be joined .*refused"):
+        Fleet(ClusterAddress.parse(f"127.0.0.1:{port}:cpu=1"))
 
 
 def test_the_page_lets_as_many_runs_go_on(engine: Cluster) -> None:
