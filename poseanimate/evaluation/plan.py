@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from poseanimate.evaluation.protocols.protocol import Protocol
 from poseanimate.evaluation.report.files import write_report
 from poseanimate.evaluation.rows import ROWS, Row, make_sweep
 from poseanimate.evaluation.store import TRUTH, CaseResult, Store
+from poseanimate.evaluation.together import iterate_together
 from poseanimate.events import Done, Frame, Step
 from poseanimate.media.similarity import Mask, Picture
 from poseanimate.pocket.world.motions import MOTIONS
@@ -65,33 +67,52 @@ class Evaluation:
         return Store(folder, request)
 
     def run(self, animator: Animator, store: Store) -> Iterator[Step]:
-        """Measures every clip without a result in the store; yields after each."""
-        cases = self.protocol.list_cases()
-        done = sum(store.has(*names, row) for names in cases for row in self._row_names)
-        started, measured = time.monotonic(), 0
-        for character, motion in cases:
-            missing = [row for row in self._row_names if not store.has(character, motion, row)]
-            if not missing:
-                continue
+        """Measures every clip without a result in the store; yields after each.
+
+        As many cases go on at once as the animator has places. Measuring happens here, one clip at a time.
+        """
+        todo = {}
+        for names in self.protocol.list_cases():
+            missing = [row for row in self._row_names if not store.has(*names, row)]
+            if missing:
+                todo[names] = missing
+        done, started, measured = self.clips - sum(map(len, todo.values())), time.monotonic(), 0
+        desk = threading.Lock()
+        jobs = [self._measure(animator, store, desk, *each) for each in todo.items()]
+        for _ in iterate_together(jobs, animator.places):
+            done, measured = done + 1, measured + 1
+            left_s = (self.clips - done) * (time.monotonic() - started) / measured
+            yield Step("evaluation", done, self.clips, left_s)
+
+    def _measure(
+        self,
+        animator: Animator,
+        store: Store,
+        desk: threading.Lock,
+        names: tuple[str, str],
+        missing: Sequence[str],
+    ) -> Iterator[str]:
+        """Measures a case's missing rows, and yields each. What isn't animated needs the desk."""
+        character, motion = names
+        with desk:
             case = self.protocol.load_case(animator, character, motion, self.settings)
             references = make_references(animator.models, case)
             true_frames = [t.picture for t in case.truth]
             if true_frames:
                 truth = CaseResult(character, motion, TRUTH, "own", {})
                 store.save_features(truth, self.networks.extract_features(true_frames))
-            for row in missing:
-                if row in references:
-                    clip, result = references[row], CaseResult(character, motion, row, "own", {})
-                else:
-                    clip, result = self._make_clip(animator, case, character, row)
+        for row in missing:
+            if row in references:
+                clip, result = references[row], CaseResult(character, motion, row, "own", {})
+            else:
+                clip, result = self._make_clip(animator, case, character, row)
+            with desk:
                 metrics = measure_clip(animator.models, case, clip) | result.metrics
                 metrics |= self.networks.measure(clip, case.source.picture, true_frames)
                 if true_frames:
                     store.save_features(result, self.networks.extract_features(clip))
                 store.save(replace(result, metrics=metrics), clip)
-                done, measured = done + 1, measured + 1
-                left_s = (self.clips - done) * (time.monotonic() - started) / measured
-                yield Step("evaluation", done, self.clips, left_s)
+            yield row
 
     def write_report(self, store: Store) -> tuple[Path, str]:
         """Writes the report; returns the path of its page and its table in Markdown."""

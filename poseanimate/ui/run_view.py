@@ -71,6 +71,9 @@ class RunView:
         match event:
             case Placed():
                 self._place = texts.placed(event)
+            case Stage("engine"):
+                self._place = ""
+                self.bar = texts.progress(texts.stage("engine"), self.share)
             case Stage(name, steps, cached):
                 self._frames = event.frames
                 about = "from the cache" if cached else f"{steps} steps" if steps > 1 else ""

@@ -14,12 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from poseanimate.animator import Animator
-from poseanimate.events import Done, Step
+from poseanimate.events import Done, Placed, Stage, Step
 from poseanimate.pipeline import cost as gauge
 from poseanimate.pipeline.cost import CostModel, MemoryMonitor
 from poseanimate.ui import texts
 from poseanimate.ui.handlers import Handlers
 from poseanimate.ui.run_queue import RunQueue
+from poseanimate.ui.run_view import RunView
 
 
 def test_whoever_asks_first_comes_first() -> None:
@@ -45,6 +46,28 @@ def test_the_wait_is_what_is_left_of_the_run_and_what_runs_take() -> None:
     queue.begin("a").take(Step("generation", 1, 4, 20.0))
     count, seconds = queue.ahead("c")
     assert count == 2 and seconds == 20 + 60
+
+
+@given(st.lists(st.floats(0, 1e4), max_size=12), st.integers(1, 5))
+def test_of_several_engines_the_first_free_one_takes_the_next(
+    left_s: list[float], places: int
+) -> None:
+    queue = RunQueue(lambda: 0.0, places)
+    for number, seconds in enumerate(left_s):
+        queue.begin(str(number)).left_s = seconds
+    queue.join("me")
+    count, turn_s = queue.ahead("me")
+    assert count == len(left_s) and turn_s is not None
+    assert (
+        turn_s <= sum(left_s)
+        and turn_s >= (sum(left_s) - places * max(left_s, default=0)) / places - 1e-6
+    )
+    assert (places != 1) or turn_s == pytest.approx(sum(left_s))
+    assert turn_s == 0 or count >= places
+    more = RunQueue(lambda: 0.0, places + 1)
+    for number, seconds in enumerate(left_s):
+        more.begin(str(number)).left_s = seconds
+    assert (more.ahead("me")[1] or 0) <= turn_s
 
 
 def test_a_run_that_was_stopped_is_not_waited_for() -> None:
@@ -97,6 +120,18 @@ def test_a_run_that_has_begun_is_not_replaced_by_a_second_click() -> None:
 )
 def test_the_line_is_told_in_words(runs: int, seconds: float | None, said: str) -> None:
     assert texts.ahead(runs, seconds) == said
+
+
+def test_the_bar_tells_the_line_over_all_engines_and_which_one_runs() -> None:
+    assert texts.ahead(3, 20.0, 2) == "3 runs before it on 2 engines · about 20 s"
+    run = RunView(clock=lambda: 0.0)
+    run.take(Placed(engine=2, busy=3, engines=4))
+    run.take(Stage("inversion", 5))
+    assert "5 steps · engine 2 · 1 of 4 free" in run.bar
+    run.take(Step("inversion", 1, 5, 9.0))
+    assert "about 9 s left · engine 2 · 1 of 4 free" in run.bar
+    run.take(Stage("engine", 1))
+    assert "Waiting for an engine" in run.bar and "engine 2" not in run.bar
 
 
 @given(st.integers(1, 32), st.integers(1, 32))
