@@ -13,11 +13,12 @@ from contextlib import suppress
 from typing import Any
 from urllib.parse import parse_qs
 
+import gradio as gr
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.requests import Request
-from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from poseanimate.ui.gate import Gate
 
 JOIN, DATA = "/gradio_api/queue/join", "/gradio_api/queue/data"
 STREAM_END = b'"msg":"close_stream"'
@@ -25,7 +26,6 @@ IDLE_S = 5.0  # on a busy machine as well, what a result makes the page ask for 
 HANG_UP_S = 2.0  # then the page has read the end, even if it keeps the connection
 TIMEOUT_S = 5.0  # for a connection that accepts no more data
 
-RECORDING = "/gradio_api/process_recording"  # runs ffmpeg on any upload, outside the queue
 UPLOAD = "/gradio_api/upload"  # Gradio limits it itself
 MAX_BODY_BYTES = 2_000_000
 
@@ -156,19 +156,16 @@ class StreamOrder:
         await self.app(scope, receive_copied, send_after_stream)
 
 
-def app_arguments() -> dict[str, Any]:
-    """Arguments for the FastAPI app that Gradio makes."""
+def app_arguments(page: gr.Blocks) -> dict[str, Any]:
+    """Arguments for the FastAPI app that Gradio makes for a page."""
     return {
         "openapi_url": None,
-        "routes": [
-            Route(path, _not_found, methods=["POST"]) for path in (RECORDING, f"{RECORDING}/")
+        "middleware": [
+            Middleware(BodyLimit),
+            Middleware(StreamOrder),
+            Middleware(Gate, page=page),
         ],
-        "middleware": [Middleware(BodyLimit), Middleware(StreamOrder)],
     }
-
-
-async def _not_found(_: Request) -> None:
-    raise HTTPException(404)
 
 
 async def _hang_up(receive: Receive) -> None:

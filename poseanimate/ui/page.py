@@ -18,7 +18,9 @@ from poseanimate.ui.about import add_about
 from poseanimate.ui.api import Api
 from poseanimate.ui.compare import ComparisonHandlers
 from poseanimate.ui.handlers import Handlers
+from poseanimate.ui.log_limit import limit_logs
 from poseanimate.ui.middleware import app_arguments
+from poseanimate.ui.page_blocks import PageBlocks
 from poseanimate.ui.parts import BESIDE, QUIET
 from poseanimate.ui.previews import ALIGNMENT_SETTINGS, PreviewHandlers
 from poseanimate.ui.sharing import LINK, SharingHandlers, shared_folder
@@ -59,7 +61,7 @@ def create_demo(engine: Engine, shared_clips: SharedClips | None = None) -> gr.B
     handlers = Handlers(engine)
     diffusion = {"concurrency_limit": engine.places, "concurrency_id": "diffusion"}
     previews = PreviewHandlers(engine, handlers.inputs)
-    with gr.Blocks(
+    with PageBlocks(
         title=texts.TITLE,
         analytics_enabled=False,
         fill_width=True,
@@ -113,6 +115,7 @@ def serve(demo: gr.Blocks, mcp: bool = False, places: int = 1, **more: Any) -> A
         more: arguments of Gradio's `launch`: host, port, share, auth. The default host and port are
             GRADIO_SERVER_NAME (127.0.0.1) and GRADIO_SERVER_PORT (from 7860).
     """
+    limit_logs()
     return demo.launch(
         theme=theme(),
         css=style(),
@@ -126,7 +129,7 @@ def serve(demo: gr.Blocks, mcp: bool = False, places: int = 1, **more: Any) -> A
         pwa=False,
         mcp_server=mcp,
         max_threads=THREADS + places - 1,
-        app_kwargs=app_arguments(),
+        app_kwargs=app_arguments(demo),
         **more,
     )
 

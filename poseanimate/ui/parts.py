@@ -16,6 +16,7 @@ from poseanimate.ui import texts
 from poseanimate.ui.compare import MAX_VALUES_CHARACTERS, SWEPT
 from poseanimate.ui.input_cache import MOTION_NAMES
 from poseanimate.ui.joints import editor
+from poseanimate.ui.page_blocks import element_id
 from poseanimate.ui.player import player
 from poseanimate.ui.previews import ALIGNMENT_SETTINGS, FIXABLE, PreviewHandlers
 from poseanimate.ui.theme import EXAMPLES, caption, example_names
@@ -454,7 +455,7 @@ def control(about: Field[Any], value: Any) -> Control:
         "label": texts.label(about.name),
         "info": None if about.name in texts.SELF_EXPLAINING else about.metadata["help"],
         "min_width": 0,
-        "elem_id": f"setting-{about.name.replace('_', '-')}",
+        "elem_id": element_id(about.name),
     }
     if isinstance(about.default, bool):
         return gr.Checkbox(**common)

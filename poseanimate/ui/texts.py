@@ -242,6 +242,9 @@ PAINT_ANYWAY_API = "Use the models sd15 on a GPU for it, or set `anyway`."
 UPLOAD_AGAIN = "Upload it: files are kept for an hour."
 NO_MOTION = "Pick a preset, or upload a video or a pose file."
 TOO_MANY = "Too many runs are waiting already. Try again in a minute."
+NO_FUNCTION = "The page has no such function. Reload it."
+NO_UPLOAD = "This is no uploaded file. Upload it again."
+UNUSABLE = "A value can't be used. Reload the page, and enter it again."
 INTERNAL = (
     "Something went wrong inside the program. The program's log says what; your inputs are kept."
 )
@@ -466,3 +469,20 @@ def figures(done: Done) -> str:
 def _table(rows: Mapping[str, str]) -> str:
     items = "".join(f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>" for k, v in rows.items())
     return f'<dl class="pa-figures">{items}</dl>'
+
+
+def out_of_range(label: str, low: float | None, high: float | None) -> str:
+    """A number that its field doesn't allow."""
+    least = "" if low is None else f" from {low:g}"
+    most = "" if high is None else f" to {high:g}"
+    return f"{label}: this number isn't possible. Enter one{least}{most}."
+
+
+def not_a_choice(label: str | None) -> str:
+    """A value that its field doesn't offer."""
+    return f"{label or 'A field'} doesn't offer this. Choose one of its values."
+
+
+def another_kind(label: str | None) -> str:
+    """A value of a kind that its field never has."""
+    return f"{label or 'A value'} is of another kind. Reload the page."
