@@ -19,12 +19,16 @@ Picture = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Forecast:
-    """The cost of a run: stages that are cached, stages to compute, seconds and memory where known."""
+    """The cost of a run: stages that are cached, stages to compute, seconds and memory where known.
+
+    remark: what stands against it, and what would not; empty where nothing does.
+    """
 
     cached: tuple[str, ...]
     to_do: tuple[str, ...]
     seconds: float | None
     memory_bytes: int | None = None
+    remark: str = ""
 
 
 @dataclass(frozen=True)

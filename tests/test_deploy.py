@@ -18,6 +18,7 @@ from string import Template
 from typing import Any
 
 import pytest
+import yaml
 from docker.utils import exclude_paths
 from helpers.served import OTHER_ADDRESS, TIMEOUT_S, answer, free_port, listens, started
 from helpers.tiny import tiny_networks
@@ -67,6 +68,29 @@ def test_the_space_names_every_repository_that_is_fetched(space: dict[str, Any])
     fetched = [value.id for value in vars(sources).values() if isinstance(value, Repository)]
     assert len(fetched) == 5
     assert sorted(space["models"]) == sorted(fetched)
+
+
+def test_a_space_of_sd15_preloads_what_an_image_of_it_holds(steps: list[tuple[str, str]]) -> None:
+    text = (REPOSITORY / "docs" / "serving.md").read_text()
+    lines = yaml.safe_load(text.partition("```yaml\n")[2].partition("```")[0])["preload_from_hub"]
+    told = {
+        (repo, tuple(names.split(",")), commit) for repo, names, commit in map(str.split, lines)
+    }
+    [step] = [rest for rest in of(steps, "RUN") if "hf download" in rest]
+    fetched = re.findall(r"hf download --revision (\w+) (\S+)((?: +[\w./]+)+)", step)
+    assert told == {(repo, tuple(names.split()), commit) for commit, repo, names in fetched}
+
+
+def test_zero_gpus_versions_of_torch_are_allowed() -> None:
+    """Its documentation names 2.8 to 2.11."""
+    lines = (REPOSITORY / "requirements.txt").read_text().splitlines()
+    torch, vision = (
+        Requirement(line.partition("#")[0]).specifier
+        for line in lines
+        if line.startswith(("torch>", "torchvision>"))
+    )
+    for minor in range(8, 12):
+        assert f"2.{minor}.0" in torch and f"0.{minor + 15}.0" in vision
 
 
 def test_the_space_looks_as_the_hub_allows(space: dict[str, Any]) -> None:
@@ -128,7 +152,8 @@ def test_the_linter_finds_nothing_in_the_dockerfile() -> None:
 def test_the_image_is_what_spaces_and_gradio_expect(
     steps: list[tuple[str, str]], space: dict[str, Any]
 ) -> None:
-    assert of(steps, "FROM") == [f"python:{space['python_version']}-slim"]
+    minor = space["python_version"].rpartition(".")[0]  # ZeroGPU wants all three numbers
+    assert of(steps, "FROM") == [f"python:{minor}-slim"]
     assert "--uid 1000" in of(steps, "RUN")[0]
     assert of(steps, "USER") == ["1000"]
     assert of(steps, "EXPOSE") == ["7860"]

@@ -3,28 +3,39 @@
 A run happens in a forked worker. Its arguments and events are pickled, and what it changes in memory is lost, so
 it yields the learnt cost model as its last item. Stage results are cached on disk, where both processes see them.
 Detection and segmentation stay in the page's process, which has no GPU.
+
+Visitors have a few GPU seconds a day, and a run that asks for more than what is left isn't begun, however little it
+would have used. So a run asks for little, and one that can't fit is told before it begins.
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from typing import Any
 
 from PIL import Image
 
 from poseanimate.animator import Animator, Character
-from poseanimate.events import Event
+from poseanimate.errors import DeviceError
+from poseanimate.events import Event, Forecast
 from poseanimate.models.family import Models
-from poseanimate.pipeline.cost import CostModel
+from poseanimate.pipeline.cost import CostModel, keep_cost_model, kept_cost_model
 from poseanimate.poses.motion import Motion
 from poseanimate.settings import Settings
 from poseanimate.storage.stage_cache import StageCache
 
-START_S = 15  # to start a worker, with a margin
-UNKNOWN_S = 120  # for the first run, which has no forecast
-MAX_S = 600
-MARGIN = 1.3
+START_S = 10  # to start a worker
+MARGIN = 1.3  # by which runs differ
+FIRST_S = 60  # what is asked for at most while no run has been measured
+MAX_S = 300  # a run may ask for: 900 s are refused to everybody
+DAILY_S = 120  # of a visitor without an account
+GUESS = CostModel(pace_s=0.03, fixed_bytes=0, sample_bytes=0)
+"""Twice what half a current card should take: the paper's settings, 5.5 PFLOP with Stable Diffusion 1.5 at 512x512 px,
+are 8150 such passes, which is 0.014 s each at 50 TFLOP/s (docs/sd15.md)."""
+SHORTEST = 4  # frames that are proposed instead
 
 _engines: list[Animator] = []  # a forked worker finds the models here
 
@@ -38,6 +49,8 @@ class ZeroGPU(Animator):
         import spaces  # installed on Spaces; not needed elsewhere
 
         super().__init__(models, cache, max_side)
+        self._card, self.duration_factor = _card()
+        self.cost_model = kept_cost_model(cache, self.identity, self._card)
         _engines[:] = [self]
         self._run_on_gpu: Any = spaces.GPU(duration=borrowed_s)(_run)
 
@@ -48,22 +61,100 @@ class ZeroGPU(Animator):
         settings: Settings,
         prompt: str = "",
     ) -> Iterator[Event]:
-        """See `Animator.animate`."""
+        """See `Animator.animate`.
+
+        Raises:
+            DeviceError: also where the run would need a GPU for longer than one is lent.
+        """
         character = self._character(picture, settings)
-        with closing(self._run_on_gpu(character, motion, settings, prompt)) as events:
+        job = character, motion, settings, prompt
+        needed_s = self.needed_s(*job)
+        if needed_s is not None and needed_s > self._most_s:
+            raise DeviceError(self._too_long(needed_s), self._what_fits(*job))
+        with closing(self._run_on_gpu(*job)) as events:
             for event in events:
                 if isinstance(event, CostModel):
                     self.cost_model = event
+                    keep_cost_model(self.cache, self.identity, self._card, event)
                 else:
                     yield event
 
+    def forecast(
+        self, character: Character, motion: Motion, settings: Settings, prompt: str = ""
+    ) -> Forecast | None:
+        """See `Animator.forecast`; it says where a GPU isn't lent for long enough, and what would fit."""
+        job = character, motion, settings, prompt
+        found, needed_s = super().forecast(*job), self.needed_s(*job)
+        if found is None or needed_s is None:
+            return found
+        if needed_s > self._most_s:
+            return replace(found, remark=f"{self._too_long(needed_s)} {self._what_fits(*job)}")
+        if self.cost_model is None:
+            return replace(found, seconds=None, memory_bytes=None)  # as long as it is only a guess
+        if needed_s > DAILY_S:
+            few = (
+                f"Visitors without an account have {DAILY_S} s of a GPU a day, and this run asks for "
+                f"{needed_s:.0f} s. Log in to Hugging Face first, or make it shorter."
+            )
+            return replace(found, remark=f"{few} {self._what_fits(*job)}")
+        return found
 
-def borrowed_s(character: Character, motion: Motion, settings: Settings, prompt: str) -> int:
-    """How long a run needs a GPU, in seconds."""
-    forecast = _engines[0].forecast(character, motion, settings, prompt)
-    known_s = None if forecast is None else forecast.seconds
-    needed_s = UNKNOWN_S if known_s is None else MARGIN * known_s
-    return round(min(START_S + needed_s, MAX_S))
+    def needed_s(
+        self, character: Character, motion: Motion, settings: Settings, prompt: str
+    ) -> float | None:
+        """How long a run needs a GPU at most, in seconds; None where it would not begin."""
+        forecast = super().forecast(character, motion, settings, prompt)
+        if forecast is None or forecast.seconds is None:
+            return None
+        return START_S + MARGIN * forecast.seconds
+
+    @property
+    def _most_s(self) -> int:
+        return FIRST_S if self.cost_model is None else MAX_S
+
+    def _cost_model(self, character: Character) -> CostModel | None:
+        return self.cost_model or GUESS
+
+    def _too_long(self, needed_s: float) -> str:
+        if self.cost_model is None:
+            return (
+                f"No run has been measured here yet, so a GPU is borrowed for {FIRST_S} s at most, and this one may "
+                f"need {needed_s:.0f} s."
+            )
+        return f"This run needs a GPU for {needed_s:.0f} s, and one is lent for {MAX_S} s at most."
+
+    def _what_fits(
+        self, character: Character, motion: Motion, settings: Settings, prompt: str
+    ) -> str:
+        """A job like this one that asks for no more than a run may, and visitors without an account have."""
+        frames, quick = settings.frames, replace(Settings.preset("fast"), loop=settings.loop)
+        while frames >= SHORTEST:
+            shorter = replace(quick, frames=frames)
+            needed_s = self.needed_s(character, motion, shorter, prompt)
+            if needed_s is not None and needed_s <= min(self._most_s, DAILY_S):
+                return f"The preset fast with {frames} frames asks for {needed_s:.0f} s."
+            frames //= 2
+        return "A smaller picture and fewer frames take less."
+
+
+def borrowed_s(character: Character, motion: Motion, settings: Settings, prompt: str) -> float:
+    """How long a run asks for a GPU, in seconds as `spaces` counts them: it multiplies them on slower cards, where the
+    forecast already knows the pace.
+    """
+    engine = _engines[0]
+    assert isinstance(engine, ZeroGPU)
+    needed_s = engine.needed_s(character, motion, settings, prompt)
+    return (FIRST_S if needed_s is None else needed_s) / engine.duration_factor
+
+
+def _card() -> tuple[str, float]:
+    """The card that is lent, and by what `spaces` multiplies durations on it."""
+    from spaces.zero.config import get_config
+
+    with warnings.catch_warnings():  # where there is no driver, as elsewhere than on a Space
+        warnings.simplefilter("ignore")
+        card = get_config()
+    return str(card["model"]), float(card["duration_factor"])
 
 
 def _run(

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import astuple, dataclass, field
 
+import numpy as np
 import psutil
 import torch
+
+from poseanimate.errors import CacheError
+from poseanimate.storage.stage_cache import StageCache, content_key
 
 
 @dataclass(frozen=True)
@@ -30,6 +35,26 @@ class CostModel:
     def memory_bytes(self, samples: float) -> int:
         """Forecast of the peak while so many samples are evaluated at once."""
         return round(self.fixed_bytes + self.sample_bytes * samples)
+
+
+def keep_cost_model(cache: StageCache | None, identity: str, device: str, model: CostModel) -> None:
+    """Keeps what was learnt with the models of this identity on a device, for later processes."""
+    if cache is not None:
+        with suppress(CacheError):  # then it is learnt anew
+            cache.put(_key(identity, device), {"cost": np.array(astuple(model), np.float64)})
+
+
+def kept_cost_model(cache: StageCache | None, identity: str, device: str) -> CostModel | None:
+    """What was learnt with these models on this device; None where nothing was."""
+    found = None if cache is None else cache.get(_key(identity, device))
+    if found is None:
+        return None
+    pace_s, fixed_bytes, sample_bytes = map(float, found["cost"])
+    return CostModel(pace_s, round(fixed_bytes), sample_bytes)
+
+
+def _key(identity: str, device: str) -> str:
+    return content_key("cost model", identity, device)
 
 
 @dataclass

@@ -278,7 +278,8 @@ def forecast(found: Forecast) -> str:
     parts.append(f"to do: {', '.join(stage(name).lower() for name in found.to_do)}")
     if found.cached:
         parts.append(f"cached: {', '.join(stage(name).lower() for name in found.cached)}")
-    return sentence(" · ".join(parts), "note")
+    warning = sentence(found.remark, "warning") if found.remark else ""
+    return sentence(" · ".join(parts), "note") + warning
 
 
 def character_found(
