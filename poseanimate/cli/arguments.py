@@ -181,6 +181,18 @@ def add_serving(parser: argparse.ArgumentParser) -> None:
         help="serve the API to MCP clients as tools, too (POSEANIMATE_MCP=1)",
         default=os.environ.get("POSEANIMATE_MCP", "").lower() in ("1", "true"),
     )
+    parser.add_argument(
+        "--metrics",
+        action="store_true",
+        help="tell Prometheus at /metrics how many runs there were (POSEANIMATE_METRICS=1)",
+        default=os.environ.get("POSEANIMATE_METRICS", "").lower() in ("1", "true"),
+    )
+    parser.add_argument(
+        "--json-log",
+        action="store_true",
+        help="write the log as lines of JSON, one for each run (POSEANIMATE_JSON_LOG=1)",
+        default=os.environ.get("POSEANIMATE_JSON_LOG", "").lower() in ("1", "true"),
+    )
 
 
 def _add_engines(parser: argparse.ArgumentParser) -> None:

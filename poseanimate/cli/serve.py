@@ -27,6 +27,7 @@ from poseanimate.models.files import default_models, find_files, has_ip_adapter
 from poseanimate.models.input_models import check_names
 from poseanimate.storage.stage_cache import StageCache, default_folder, default_size
 from poseanimate.ui import page
+from poseanimate.ui.log_format import write_json_lines
 
 
 def check(options: argparse.Namespace) -> str:
@@ -84,6 +85,8 @@ def run(options: argparse.Namespace) -> None:
     Raises:
         PoseAnimateError: options, models or cache can't be used; also once the page answers.
     """
+    if options.json_log:
+        write_json_lines()
     name = check(options)
     cache = StageCache(default_folder(), default_size())
     fleet = join_cluster(options.engines, print_message)
@@ -99,6 +102,7 @@ def run(options: argparse.Namespace) -> None:
             share=options.share,
             auth=options.auth,
             mcp=options.mcp,
+            metrics=options.metrics,
             places=places,
             prevent_thread_lock=True,
         )

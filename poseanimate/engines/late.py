@@ -41,6 +41,14 @@ class LateEngine:
         """The engine can't be loaded."""
         self._loaded.set_exception(error)
 
+    @property
+    def pending(self) -> str:
+        """Why no request is answered yet; empty once the engine is loaded."""
+        if not self._loaded.done():
+            return "The models are loading."
+        error = self._loaded.exception()
+        return "" if error is None else str(error)
+
     def __getattr__(self, name: str) -> Any:
         error = self._loaded.exception()  # waits
         if error is not None:

@@ -45,12 +45,12 @@ class LogLimit(logging.Filter):
             return True
 
 
-_LIMIT = LogLimit()
+LIMIT = LogLimit()
 
 
 def limit_logs() -> None:
     """Limits what goes to stderr where no handlers are set up: our lines, the server's, warnings of Python."""
     logging.captureWarnings(True)
     for place in (logging.lastResort, logging.getLogger(SERVERS_LOGGER)):
-        if place is not None and _LIMIT not in place.filters:
-            place.addFilter(_LIMIT)
+        if place is not None and LIMIT not in place.filters:
+            place.addFilter(LIMIT)

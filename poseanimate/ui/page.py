@@ -18,6 +18,7 @@ from poseanimate.ui.about import add_about
 from poseanimate.ui.api import Api
 from poseanimate.ui.compare import ComparisonHandlers
 from poseanimate.ui.handlers import Handlers
+from poseanimate.ui.health import list_routes
 from poseanimate.ui.log_limit import limit_logs
 from poseanimate.ui.middleware import app_arguments
 from poseanimate.ui.page_blocks import PageBlocks
@@ -48,7 +49,7 @@ class InputComponents:
         return [*seen, *self.motion.chosen, *self.settings.values()]
 
 
-def create_demo(engine: Engine, shared_clips: SharedClips | None = None) -> gr.Blocks:
+def create_demo(engine: Engine, shared_clips: SharedClips | None = None) -> PageBlocks:
     """The page for an engine; see `serve` for how to launch it.
 
     Args:
@@ -102,16 +103,20 @@ def create_demo(engine: Engine, shared_clips: SharedClips | None = None) -> gr.B
         )
         demo.unload(handlers.leave)
         _answer_programs(Api(handlers), diffusion)
+    demo.engine, demo.counts = engine, handlers.queue.counts
     demo.queue(max_size=IN_LINE * engine.places, default_concurrency_limit=1, api_open=False)
     return demo
 
 
-def serve(demo: gr.Blocks, mcp: bool = False, places: int = 1, **more: Any) -> Any:
+def serve(
+    demo: PageBlocks, mcp: bool = False, places: int = 1, metrics: bool = False, **more: Any
+) -> Any:
     """Launches the page with its theme; whatever Gradio serves beyond its needs is switched off.
 
     Args:
         mcp: whether to serve the public endpoints as MCP tools; see `check_mcp`.
         places: how many runs go on at once; each takes a thread.
+        metrics: whether anybody who reaches the server can read /metrics.
         more: arguments of Gradio's `launch`: host, port, share, auth. The default host and port are
             GRADIO_SERVER_NAME (127.0.0.1) and GRADIO_SERVER_PORT (from 7860).
     """
@@ -129,7 +134,10 @@ def serve(demo: gr.Blocks, mcp: bool = False, places: int = 1, **more: Any) -> A
         pwa=False,
         mcp_server=mcp,
         max_threads=THREADS + places - 1,
-        app_kwargs=app_arguments(demo),
+        app_kwargs={
+            **app_arguments(demo),
+            "routes": list_routes(demo.engine, demo.counts.registry if metrics else None),
+        },
         **more,
     )
 

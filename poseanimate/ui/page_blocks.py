@@ -9,9 +9,11 @@ from typing import Any
 
 import gradio as gr
 
+from poseanimate.engines.engine import Engine
 from poseanimate.errors import SettingsError
 from poseanimate.settings import Settings
 from poseanimate.ui import texts
+from poseanimate.ui.run_counts import RunCounts
 
 _log = logging.getLogger(__name__)
 
@@ -26,7 +28,13 @@ def element_id(setting: str) -> str:
 
 
 class PageBlocks(gr.Blocks):
-    """The page. What Gradio would refuse without words is refused with them, and what fails is logged once."""
+    """The page. What Gradio would refuse without words is refused with them, and what fails is logged once.
+
+    engine, counts: for those who ask how the server is.
+    """
+
+    engine: Engine
+    counts: RunCounts
 
     async def preprocess_data(
         self, block_fn: Any, inputs: list[Any], *args: Any, **more: Any

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from statistics import mean
 
 from poseanimate.ui.input_cache import MAX_ENTRIES
+from poseanimate.ui.run_counts import RunCounts
 from poseanimate.ui.run_view import RunView
 
 TYPICAL_OF = 5  # the runs whose mean duration is the estimate
@@ -24,6 +25,7 @@ class RunQueue:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic, places: int = 1) -> None:
         self._clock, self.places = clock, places
+        self.counts = RunCounts(self.line, places)
         self._runs: dict[str, RunView] = {}
         self._finished: OrderedDict[str, RunView] = OrderedDict()
         self._took_s: deque[float] = deque(maxlen=TYPICAL_OF)
@@ -54,15 +56,25 @@ class RunQueue:
         """A session's run is over, or will never begin."""
         with self._lock:
             run = self._runs.pop(session, None)
-            if run is not None and run.done is not None:
-                self._took_s.append(self._clock() - run.begun_s)
-            return run
+        if run is not None and run.begun:
+            took_s = self._clock() - run.begun_s
+            if run.done is not None:
+                self._took_s.append(took_s)
+            self.counts.add(run, took_s)
+        return run
+
+    def line(self) -> tuple[int, int]:
+        """How many runs wait, and how many go on."""
+        with self._lock:
+            begun = sum(run.begun for run in self._runs.values())
+            return len(self._runs) - begun, begun
 
     def leave(self, session: str) -> None:
         """The session is over: its run stops, and is not remembered."""
-        run = self.end(session)
+        run = self.current(session)
         if run is not None:
             run.stopped = True
+        self.end(session)
         with self._lock:
             self._finished.pop(session, None)
 
