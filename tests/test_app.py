@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
+import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,6 +23,7 @@ from gradio import networking
 from helpers.served import OTHER_ADDRESS, TIMEOUT_S, answer, free_port, listens, started
 from helpers.tiny import tiny_models
 
+from poseanimate.cli import commands
 from poseanimate.cli import serve as serving
 from poseanimate.cli.arguments import add_serving
 from poseanimate.cli.main import main
@@ -127,6 +131,36 @@ def test_the_page_is_served_on_the_port_that_is_asked_for_to_this_machine_alone(
     assert "Traceback" not in said.read_text()
 
 
+@pytest.mark.slow
+def test_a_page_that_ends_leaves_no_temporary_files_and_the_next_removes_those_of_a_killed_one(
+    tmp_path: Path,
+) -> None:
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    for asked in (signal.SIGTERM, signal.SIGKILL, signal.SIGINT):
+        port, said = free_port(), tmp_path / "said.txt"
+        variables = surroundings(
+            tmp_path,
+            GRADIO_SERVER_PORT=str(port),
+            POSEANIMATE_MODELS="pocket",
+            TMPDIR=str(temporary),
+        )
+        with started(
+            [sys.executable, str(APP)], tmp_path, variables, said, partial(listens, port)
+        ) as app:
+            url = f"http://127.0.0.1:{port}/gradio_api/upload"
+            [path] = httpx.post(url, files={"files": ("a.txt", b"a")}, trust_env=False).json()
+            [folder] = temporary.iterdir()
+            assert Path(path).is_relative_to(folder) and Path(path).read_bytes() == b"a"
+            app.send_signal(asked)
+            app.wait(TIMEOUT_S)
+            if asked == signal.SIGKILL:
+                assert folder.exists()
+            else:
+                assert app.returncode == 0 and list(temporary.iterdir()) == []
+            assert "Traceback" not in said.read_text()
+
+
 def test_host_port_login_and_link_are_those_of_the_options(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
 ) -> None:
@@ -175,6 +209,9 @@ def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[gra
     monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path))
     monkeypatch.setattr(serving.page, "serve", serve_aside)
     monkeypatch.setattr(gradio.Blocks, "block_thread", lambda _: None)
+    # the pages outlive the call that serves them
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "temporary"))
+    monkeypatch.setattr(commands, "temporary_folder", contextlib.nullcontext)
     yield pages
     for demo in pages:
         demo.close()

@@ -22,6 +22,7 @@ from poseanimate.cli.inputs import (
     read_prompt,
     read_settings,
 )
+from poseanimate.cli.own_process import ends_when_told, temporary_folder
 from poseanimate.cli.reports import Report, show_all
 from poseanimate.errors import MotionError, OutputError
 from poseanimate.events import Aligned, Done, Note, Stage, Step
@@ -197,9 +198,10 @@ def cache(options: argparse.Namespace, report: Report) -> None:
 
 def serve(options: argparse.Namespace, report: Report) -> None:
     """Serve the page until it is interrupted."""
-    from poseanimate.cli.serve import run  # imports Gradio
+    with ends_when_told(), temporary_folder():
+        from poseanimate.cli.serve import run  # imports Gradio
 
-    run(options)
+        run(options)
 
 
 def evaluate(options: argparse.Namespace, report: Report) -> None:

@@ -11,6 +11,7 @@ import json
 import logging
 import re
 from collections.abc import Mapping
+from errno import EDQUOT, ENOSPC
 from pathlib import Path
 from typing import Any
 
@@ -104,7 +105,9 @@ class Gate:
         except Exception as error:
             _log.error("A request failed: %s.", _place(error))
             if not started:
-                await JSONResponse({"detail": texts.INTERNAL}, 500)(scope, receive, send)
+                full = isinstance(error, OSError) and error.errno in (ENOSPC, EDQUOT)
+                detail, status = (texts.NO_ROOM, 507) if full else (texts.INTERNAL, 500)
+                await JSONResponse({"detail": detail}, status)(scope, receive, send)
         finally:
             refused.reset(token)
 

@@ -125,8 +125,12 @@ class Handlers:
 
     def leave(self, request: gr.Request) -> None:
         """The page was closed."""
-        self.queue.leave(_session(request))
-        self._refused.pop(_session(request), None)
+        self.forget_session(_session(request))
+
+    def forget_session(self, session: str) -> None:
+        """A session is over."""
+        self.queue.leave(session)
+        self._refused.pop(session, None)
 
     # Downloads and bundles ------------------------------------------------------
 

@@ -13,12 +13,13 @@ from contextlib import suppress
 from typing import Any
 from urllib.parse import parse_qs
 
-import gradio as gr
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from poseanimate.ui.gate import Gate
+from poseanimate.ui.page_blocks import PageBlocks
+from poseanimate.ui.temporary_files import FilesGate, TemporaryFiles
 
 JOIN, DATA = "/gradio_api/queue/join", "/gradio_api/queue/data"
 STREAM_END = b'"msg":"close_stream"'
@@ -156,13 +157,15 @@ class StreamOrder:
         await self.app(scope, receive_copied, send_after_stream)
 
 
-def app_arguments(page: gr.Blocks) -> dict[str, Any]:
+def app_arguments(page: PageBlocks, files: TemporaryFiles) -> dict[str, Any]:
     """Arguments for the FastAPI app that Gradio makes for a page."""
     return {
         "openapi_url": None,
+        "lifespan": files.keep_swept,
         "middleware": [
             Middleware(BodyLimit),
             Middleware(StreamOrder),
+            Middleware(FilesGate, files=files),
             Middleware(Gate, page=page),
         ],
     }

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from gradio.utils import get_upload_folder
 
 from poseanimate.engines.engine import Engine
 from poseanimate.errors import SettingsError
@@ -25,9 +27,9 @@ from poseanimate.ui.page_blocks import PageBlocks
 from poseanimate.ui.parts import BESIDE, QUIET
 from poseanimate.ui.previews import ALIGNMENT_SETTINGS, PreviewHandlers
 from poseanimate.ui.sharing import LINK, SharingHandlers, shared_folder
+from poseanimate.ui.temporary_files import TemporaryFiles
 from poseanimate.ui.theme import EXAMPLES, style, theme
 
-CACHE_SWEEP_S, CACHE_AGE_S = 1800, 3600
 WAITING_S = 2  # between updates of a waiting run's bar
 IN_LINE = 40  # runs and previews together, per engine; opening a page queues five previews
 THREADS = 40  # Gradio's own number, for a page with one engine
@@ -66,7 +68,6 @@ def create_demo(engine: Engine, shared_clips: SharedClips | None = None) -> Page
         title=texts.TITLE,
         analytics_enabled=False,
         fill_width=True,
-        delete_cache=(CACHE_SWEEP_S, CACHE_AGE_S),
     ) as demo:
         gr.Markdown(texts.INTRO, elem_id="intro")
         with gr.Accordion(texts.RESTORE, open=False, elem_id="restore"):
@@ -102,6 +103,7 @@ def create_demo(engine: Engine, shared_clips: SharedClips | None = None) -> Page
             back,
         )
         demo.unload(handlers.leave)
+        demo.on_forgotten = handlers.forget_session
         _answer_programs(Api(handlers), diffusion)
     demo.engine, demo.counts = engine, handlers.queue.counts
     demo.queue(max_size=IN_LINE * engine.places, default_concurrency_limit=1, api_open=False)
@@ -112,6 +114,8 @@ def serve(
     demo: PageBlocks, mcp: bool = False, places: int = 1, metrics: bool = False, **more: Any
 ) -> Any:
     """Launches the page with its theme; whatever Gradio serves beyond its needs is switched off.
+
+    Gradio's temporary folder is swept: it must be this page's alone; see `own_folder`.
 
     Args:
         mcp: whether to serve the public endpoints as MCP tools; see `check_mcp`.
@@ -135,7 +139,7 @@ def serve(
         mcp_server=mcp,
         max_threads=THREADS + places - 1,
         app_kwargs={
-            **app_arguments(demo),
+            **app_arguments(demo, TemporaryFiles(demo, Path(get_upload_folder()))),
             "routes": list_routes(demo.engine, demo.counts.registry if metrics else None),
         },
         **more,

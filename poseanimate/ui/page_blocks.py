@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from typing import Any
 
@@ -31,10 +31,26 @@ class PageBlocks(gr.Blocks):
     """The page. What Gradio would refuse without words is refused with them, and what fails is logged once.
 
     engine, counts: for those who ask how the server is.
+    naming: how many answers are being made, which may name files. on_forgotten: called with a session that is over.
     """
 
     engine: Engine
     counts: RunCounts
+    naming = 0
+    on_forgotten: Callable[[str], None] | None = None
+
+    def forget(self, session: str) -> None:
+        """A session is over."""
+        if self.on_forgotten is not None:
+            self.on_forgotten(session)
+
+    async def postprocess_data(self, *args: Any, **more: Any) -> Any:
+        """As Gradio's."""
+        self.naming += 1
+        try:
+            return await super().postprocess_data(*args, **more)
+        finally:
+            self.naming -= 1
 
     async def preprocess_data(
         self, block_fn: Any, inputs: list[Any], *args: Any, **more: Any

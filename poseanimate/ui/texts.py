@@ -245,6 +245,7 @@ TOO_MANY = "Too many runs are waiting already. Try again in a minute."
 NO_FUNCTION = "The page has no such function. Reload it."
 NO_UPLOAD = "This is no uploaded file. Upload it again."
 UNUSABLE = "A value can't be used. Reload the page, and enter it again."
+NO_ROOM = "There is no room for files at the moment. Try again in some minutes."
 INTERNAL = (
     "Something went wrong inside the program. The program's log says what; your inputs are kept."
 )
