@@ -200,14 +200,14 @@ def test_baselines_have_none_of_the_papers_modules(name: str) -> None:
     assert not any(getattr(baseline, module) for module in modules)
     assert baseline.follows_source == (name != "baseline-controlnet")
     assert baseline.prompted_by_picture == (name == "baseline-ip-adapter")
-    tuned = (
-        *("num_inference_steps", "guidance_scale", "crop", "frames"),
-        *("inner_steps", "frame_masks"),
-    )
+    tuned = ("num_inference_steps", "guidance_scale", "crop", "frames", "inner_steps")
     balanced = Settings.preset("balanced")
     assert all(getattr(baseline, each) == getattr(balanced, each) for each in tuned)
+    assert baseline.frame_masks == "skeleton" and baseline.start != "draft"  # drafts are ours
     others = {"baseline": "none", "start": "inverted", **dict.fromkeys(modules, True)}
-    others |= {each: getattr(Settings(), each) for each in (*tuned, "source_learning_rate")}
+    others |= {
+        each: getattr(Settings(), each) for each in (*tuned, "frame_masks", "source_learning_rate")
+    }
     assert baseline.changed(others) == Settings()
 
 

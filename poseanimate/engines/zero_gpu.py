@@ -10,16 +10,18 @@ would have used. So a run asks for little, and one that can't fit is told before
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
+import gradio as gr
 from PIL import Image
 
 from poseanimate.animator import Animator, Character
-from poseanimate.errors import DeviceError
+from poseanimate.errors import DeviceError, PoseAnimateError
 from poseanimate.events import Event, Forecast
 from poseanimate.models.family import Models
 from poseanimate.pipeline.cost import CostModel, keep_cost_model, kept_cost_model
@@ -32,9 +34,9 @@ MARGIN = 1.3  # by which runs differ
 FIRST_S = 60  # what is asked for at most while no run has been measured
 MAX_S = 300  # a run may ask for: 900 s are refused to everybody
 DAILY_S = 120  # of a visitor without an account
-GUESS = CostModel(pace_s=0.03, fixed_bytes=0, sample_bytes=0)
-"""Twice what half a current card should take: the paper's settings, 5.5 PFLOP with Stable Diffusion 1.5 at 512x512 px,
-are 8150 such passes, which is 0.014 s each at 50 TFLOP/s (docs/sd15.md)."""
+GUESS = CostModel(pace_s=0.025, fixed_bytes=0, sample_bytes=0)
+"""Nearly twice what half a current card should take: the paper's settings, 5.5 PFLOP with Stable Diffusion 1.5 at
+512x512 px, are 8150 such passes, which is 0.014 s each at 50 TFLOP/s (docs/sd15.md)."""
 SHORTEST = 4  # frames that are proposed instead
 
 _engines: list[Animator] = []  # a forked worker finds the models here
@@ -72,7 +74,9 @@ class ZeroGPU(Animator):
         if needed_s is not None and needed_s > self._most_s:
             raise DeviceError(self._too_long(needed_s), self._what_fits(*job))
         with closing(self._run_on_gpu(*job)) as events:
-            for event in events:
+            for event in _in_sentences(events):
+                if isinstance(event, PoseAnimateError):
+                    raise event
                 if isinstance(event, CostModel):
                     self.cost_model = event
                     keep_cost_model(self.cache, self.identity, self._card, event)
@@ -157,10 +161,26 @@ def _card() -> tuple[str, float]:
     return str(card["model"]), float(card["duration_factor"])
 
 
+def _in_sentences(events: Iterator[Any]) -> Iterator[Any]:
+    """The same events; what the platform refuses, as an error with a remedy."""
+    try:
+        yield from events
+    except gr.Error as error:
+        title = getattr(error, "title", "") or "ZeroGPU"
+        raise DeviceError(
+            f"{title}: {re.sub('<[^>]*>', '', str(error.message)).strip().rstrip('.')}.",
+            "Log in to Hugging Face, try again later, or make fewer frames; finished stages are kept.",
+        ) from error
+
+
 def _run(
     character: Character, motion: Motion, settings: Settings, prompt: str
-) -> Iterator[Event | CostModel]:
+) -> Iterator[Event | CostModel | PoseAnimateError]:
+    """A run in a worker. Of what is raised there only the class's name gets out, so errors for people are yielded."""
     engine = _engines[0]
-    yield from Animator.animate(engine, character, motion, settings, prompt)
+    try:
+        yield from Animator.animate(engine, character, motion, settings, prompt)
+    except PoseAnimateError as error:
+        yield error.with_traceback(None)
     if engine.cost_model is not None:
         yield engine.cost_model

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import argparse
+import json
 import pickle
 import re
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
+from urllib.parse import parse_qs, urlsplit
 
+import gradio as gr
 import numpy as np
 import pytest
 import spaces
@@ -20,6 +25,7 @@ from helpers.tiny import scene_at_ease, tiny_models
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from spaces import config as spaces_settings
 from spaces.zero import client
 from spaces.zero import config as spaces_config
 
@@ -36,11 +42,12 @@ from poseanimate.engines.zero_gpu import (
     _engines,
     borrowed_s,
 )
-from poseanimate.errors import CacheError, DeviceError
+from poseanimate.errors import CacheError, DeviceError, MotionError, SettingsError
 from poseanimate.events import Done, Frame, Stage
 from poseanimate.models import loading
 from poseanimate.pipeline.cost import CostModel, keep_cost_model, kept_cost_model
 from poseanimate.poses.motion import load_preset
+from poseanimate.poses.skeleton import Pose
 from poseanimate.settings import Settings
 from poseanimate.storage.stage_cache import StageCache
 from poseanimate.ui import texts
@@ -73,6 +80,8 @@ class Lender:
                     for event in events:
                         vars(engine).update(before)
                         yield pickle.loads(pickle.dumps(event))
+                except Exception as error:  # as `spaces` does
+                    raise gr.Error(type(error).__name__, title="ZeroGPU worker error") from None
                 finally:
                     events.close()
                     self.closed += 1
@@ -242,6 +251,97 @@ def test_a_closed_run_closes_its_worker(lender: Lender) -> None:
     assert isinstance(next(events), Stage)
     events.close()
     assert lender.closed == 1
+
+
+def test_errors_of_a_worker_keep_their_sentences(lender: Lender) -> None:
+    """The package lets only the name of an error's class out of a worker."""
+    character, motion, quick, _ = job()
+    for break_it, kind in (
+        ((character, motion, quick, "a girl " * 2000), SettingsError),
+        ((character, replace(motion, poses=(Pose.absent(),) * 8), quick, ""), MotionError),
+    ):
+        with pytest.raises(kind) as there:
+            list(ZeroGPU(tiny_models()).animate(*break_it))
+        with pytest.raises(kind) as here:
+            list(Animator(tiny_models()).animate(*break_it))
+        assert str(there.value) == str(here.value) and there.value.remedy
+
+
+def test_a_fault_in_a_worker_is_told_as_the_platforms(
+    lender: Lender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Animator, "animate", lambda *_: iter(range(1 // 0)))
+    with pytest.raises(DeviceError, match=r"^ZeroGPU worker error: ZeroDivisionError\. "):
+        list(ZeroGPU(tiny_models()).animate(*job()))
+
+
+class Platform(BaseHTTPRequestHandler):
+    """ZeroGPU's scheduler, as far as the package asks it: it knows what is left of a day."""
+
+    left_s = 120
+    asked_s: ClassVar[list[int]] = []
+
+    def do_POST(self) -> None:
+        asked_s = int(parse_qs(urlsplit(self.path).query)["durationSeconds"][0])
+        self.asked_s.append(asked_s)
+        if asked_s > self.left_s:
+            status, answer = 429, {"left": self.left_s, "wait": 3600}
+        else:
+            status = 200
+            answer = {"idle": False, "nvidiaIndex": 0, "nvidiaUUID": "GPU-0", "allowToken": "t"}
+        body = json.dumps(answer).encode()
+        self.send_response(status)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def platform(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Platform]]:
+    """Lends a GPU through the package's own client, whose scheduler is a server here; runs go on in this process."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Platform)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.setattr(
+        spaces_settings.Config, "zero_device_api_url", f"http://127.0.0.1:{server.server_port}"
+    )
+    monkeypatch.setattr(Platform, "asked_s", [])
+    monkeypatch.setattr(Platform, "left_s", 120)
+    zero_gpu._card()
+
+    def GPU(duration: Callable[..., float]) -> Callable:
+        def lend(function: Callable[..., Iterator[Any]]) -> Callable[..., Iterator[Any]]:
+            def call(*arguments: Any) -> Iterator[Any]:
+                client.schedule(1, None, timedelta(seconds=duration(*arguments)))
+                yield from function(*arguments)
+
+            return call
+
+        return lend
+
+    monkeypatch.setattr(spaces, "GPU", GPU)
+    yield Platform
+    server.shutdown()
+    server.server_close()
+
+
+def test_a_first_visitors_runs_fit_into_the_day_with_the_packages_own_client(
+    platform: type[Platform],
+) -> None:
+    engine = ZeroGPU(tiny_models())
+    assert isinstance(list(engine.animate(*job()))[-1], Done)
+    assert isinstance(list(engine.animate(*job()))[-1], Done)
+    assert len(platform.asked_s) == 2 and sum(platform.asked_s) <= DAILY_S
+
+
+def test_a_day_that_is_used_up_is_told_in_a_sentence(platform: type[Platform]) -> None:
+    platform.left_s = 3
+    with pytest.raises(DeviceError, match="quota exceeded") as caught:
+        list(ZeroGPU(tiny_models()).animate(*job()))
+    assert "Log in to Hugging Face" in str(caught.value)
 
 
 def test_elsewhere_the_real_package_lends_nothing_and_changes_nothing() -> None:
