@@ -13,13 +13,20 @@ import atexit
 import logging
 import os
 import secrets
+import shutil
+import signal
 import socket
+import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+
+import psutil
 
 from poseanimate.animator import Animator
 from poseanimate.engines.address import ClusterAddress
@@ -30,6 +37,7 @@ from poseanimate.errors import DeviceError, SettingsError, first_line
 STORE_BYTES = (
     512_000_000  # shared memory for pictures on their way, of a cluster that is this machine alone
 )
+PREFIX = "poseray-"
 SOCKETS = "/tmp"  # the path of a socket may have 107 letters, and TMPDIR is long in places
 UNREAD = 8  # events that a worker may be ahead of who reads them
 ANSWERS_S = 10.0  # the head of a cluster, at the latest
@@ -193,8 +201,9 @@ class Fleet:
                 )
             # a secret of this cluster alone; otherwise Ray keeps one in the user's home
             os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+            _remove_abandoned()
             self._folder = tempfile.TemporaryDirectory(
-                prefix="poseray-", dir=SOCKETS, ignore_cleanup_errors=True
+                prefix=f"{PREFIX}{os.getpid()}-", dir=SOCKETS, ignore_cleanup_errors=True
             )
             more = {
                 "address": "local",
@@ -207,7 +216,8 @@ class Fleet:
             if head is not None and head != "auto":  # Ray would ask in vain for minutes
                 host, _, port = head.rpartition(":")
                 socket.create_connection((host.strip("[]"), int(port)), ANSWERS_S).close()
-            self._ray.init(**more, log_to_driver=False, configure_logging=False)
+            with _keep_termination():
+                self._ray.init(**more, log_to_driver=False, configure_logging=False)
         except (OSError, RuntimeError, ValueError, self._ray.exceptions.RayError) as error:
             self.close()
             raise DeviceError(
@@ -283,6 +293,31 @@ class Fleet:
 
     def _free(self) -> list[Place]:
         return [place for place in self._places if place.answer is not None and not place.busy]
+
+
+@contextmanager
+def _keep_termination() -> Iterator[None]:
+    """Keeps what SIGTERM does: Ray's own handler prints a trace and aborts within seconds. By default it exits."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread may change it, and Ray doesn't in others
+        return
+    handler = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, _exit if handler is signal.SIG_DFL else handler)
+
+
+def _exit(number: int, _: Any) -> None:
+    sys.exit(128 + number)
+
+
+def _remove_abandoned() -> None:
+    """Removes the folders of processes that were killed."""
+    for folder in Path(SOCKETS).glob(f"{PREFIX}*"):
+        process = folder.name.split("-")[1]
+        if process.isdigit() and not psutil.pid_exists(int(process)):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _import_ray() -> Any:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import re
+import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -16,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 from helpers.fragile import CHUNK, ENDED, Orders, load_fragile, load_nothing
 from helpers.tiny import scene_at_ease, tiny_models
@@ -279,6 +284,42 @@ def test_where_no_worker_answers_there_is_a_sentence(engine: Cluster) -> None:
 def test_a_cluster_without_gpus_is_not_taken_for_one(engine: Cluster) -> None:
     with pytest.raises(DeviceError, match=r"no GPU\. Add a machine .* --engines ray:cpu=2"):
         Fleet(ClusterAddress.parse("ray"))
+
+
+TERMINATED = """
+import time
+from poseanimate.engines.address import ClusterAddress
+from poseanimate.engines.fleet import Fleet
+fleet = Fleet(ClusterAddress.parse("ray:cpu=1"))
+print(fleet._folder.name, flush=True)
+time.sleep(600)
+"""
+
+
+@pytest.mark.slow
+def test_a_terminated_program_takes_its_cluster_along() -> None:
+    """And what a killed one has left."""
+    with subprocess.Popen([sys.executable, "-c", ""]) as gone:
+        gone.wait()
+    left = Path(fleet.SOCKETS) / f"{fleet.PREFIX}{gone.pid}-left"
+    left.mkdir()
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    with subprocess.Popen(
+        [sys.executable, "-c", TERMINATED],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as program:
+        assert program.stdout is not None and program.stderr is not None
+        folder = Path(program.stdout.readline().strip())
+        processes = psutil.Process(program.pid).children(recursive=True)
+        assert folder.is_dir() and processes and not left.exists()
+        program.terminate()
+        assert program.stderr.read() == ""
+    assert program.returncode == 128 + signal.SIGTERM and not folder.exists()
+    psutil.wait_procs(processes, timeout=60)
+    assert not any(each.is_running() for each in processes)
 
 
 # --- a worker, without a cluster ---
