@@ -72,5 +72,5 @@ def create_cluster(
         max_side,
         chosen,
     )
-    models = load_models(name, "cpu", **chosen, on_message=on_message)
+    models = load_models(name, "cpu", "cpu", **chosen, on_message=on_message)
     return Cluster(models, cache, max_side, fleet, load)

@@ -20,7 +20,7 @@ from poseanimate.engines.worker import Identity
 from poseanimate.errors import DeviceError, PoseAnimateError
 from poseanimate.events import Aligned, Done, Event, Frame, Note, Placed, Preview, Stage
 from poseanimate.models.family import Models
-from poseanimate.pipeline.cost import CostModel
+from poseanimate.pipeline.cost import CostModel, keep_cost_model, kept_cost_model
 from poseanimate.poses.motion import Motion
 from poseanimate.settings import Settings
 from poseanimate.storage.stage_cache import StageCache, content_key
@@ -112,6 +112,7 @@ class Cluster(Animator):
             for item in items:
                 if isinstance(item, CostModel):
                     self._cost_models[device] = item
+                    keep_cost_model(self.cache, self.identity, device, item)
                 elif isinstance(item, PoseAnimateError):
                     raise item
                 else:
@@ -121,7 +122,10 @@ class Cluster(Animator):
 
     def _cost_model(self, character: Character) -> CostModel | None:
         worker = self._fleet.suits(self._key(character))
-        return None if worker is None else self._cost_models.get(worker.device)
+        if worker is None:
+            return None
+        learnt = self._cost_models.get(worker.device)
+        return learnt or kept_cost_model(self.cache, self.identity, worker.device)
 
     def _key(self, character: Character) -> str:
         return content_key(self.identity, character.picture)

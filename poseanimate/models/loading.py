@@ -91,7 +91,7 @@ def load_models(
         ip_adapter = IPAdapter(found.base / IP_ADAPTER_FOLDER)
     elif has_ip_adapter(name):
         ip_adapter = IPAdapter(IP_ADAPTER)
-    if name != "pocket":
+    if name != "pocket" and inputs_device != device:  # else they only look at inputs here
         on_message(_describe_device(found.name, device, half))
     # one's own training of the pocket family is recognised by its perception network
     places = tuple(WHERE.values()) if found.perception is not None else ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import pickle
 import re
@@ -17,6 +18,7 @@ from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -29,8 +31,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from poseanimate.animator import Animator, Character
-from poseanimate.cli.arguments import build_parser
-from poseanimate.cli.engines import join_cluster
+from poseanimate.cli import serve
+from poseanimate.cli.arguments import add_serving, build_parser
+from poseanimate.cli.engines import create_cluster, join_cluster
 from poseanimate.engines import cluster, fleet
 from poseanimate.engines.address import ClusterAddress
 from poseanimate.engines.cluster import Cluster
@@ -43,6 +46,7 @@ from poseanimate.events import Aligned, Done, Event, Frame, Note, Placed, Previe
 from poseanimate.pipeline.cost import CostModel
 from poseanimate.poses.motion import load_preset
 from poseanimate.settings import Settings
+from poseanimate.storage.stage_cache import FOLDER_VARIABLE, StageCache
 from poseanimate.ui.page import create_demo
 
 ray = pytest.importorskip("ray")
@@ -476,6 +480,40 @@ def test_the_page_lets_as_many_runs_go_on(engine: Cluster) -> None:
     limits = {fn.api_name: fn.concurrency_limit for fn in demo.fns.values()}
     assert limits["animate"] == limits["generate"] == limits["compare"] == WORKERS
     assert limits["align"] == 1
+
+
+@pytest.mark.parametrize(
+    ("engines", "device", "precision"),
+    [("ray:gpu=2", "cuda", "half"), ("auto:cpu=2", "cpu", "full")],
+)
+def test_workers_load_what_the_page_has(
+    tmp_path: Path, engines: str, device: str, precision: str
+) -> None:
+    started: list[Any] = []
+    workers = SimpleNamespace(
+        address=ClusterAddress.parse(engines), places=2, start=lambda *given: started.extend(given)
+    )
+    parser = argparse.ArgumentParser()
+    add_serving(parser)
+    options = parser.parse_args(["--max-side", "160"])
+    cache = StageCache(tmp_path / "page", 1000)
+    made = create_cluster(options, "pocket", cache, workers, print)  # type: ignore[arg-type]
+    load, expected = pickle.loads(pickle.dumps(started))
+    assert made.places == 2 and expected == Identity.of(made.identity)
+    name, on, open_cache, max_side, chosen = load.args
+    assert (name, on, max_side, chosen["precision"]) == ("pocket", device, 160, precision)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(FOLDER_VARIABLE, str(tmp_path / "own"))
+        local = engines.startswith("ray")
+        assert open_cache().folder == tmp_path / ("page" if local else "own")
+    without = create_cluster(options, "pocket", None, workers, print)  # type: ignore[arg-type]
+    assert without.cache is None and started[-2].args[2]() is None
+
+
+def test_a_zero_gpu_space_needs_no_engines(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serve, "ON_ZERO_GPU", True)
+    with pytest.raises(SettingsError, match="ZeroGPU Space lends GPUs itself"):
+        serve.check(argparse.Namespace(engines="ray"))
 
 
 def test_the_variable_is_the_options_default(monkeypatch: pytest.MonkeyPatch) -> None:
