@@ -18,6 +18,7 @@ from typing import Any
 import gradio as gr
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -102,6 +103,8 @@ class Gate:
         except HTTPException as error:  # from a limit, while the body was read here
             answer = JSONResponse({"detail": error.detail}, error.status_code)
             await answer(scope, receive, send)
+        except ClientDisconnect:  # in the middle of its body
+            pass
         except Exception as error:
             _log.error("A request failed: %s.", _place(error))
             if not started:

@@ -27,7 +27,7 @@ from poseanimate.ui.page_blocks import PageBlocks
 from poseanimate.ui.parts import BESIDE, QUIET
 from poseanimate.ui.previews import ALIGNMENT_SETTINGS, PreviewHandlers
 from poseanimate.ui.sharing import LINK, SharingHandlers, shared_folder
-from poseanimate.ui.temporary_files import TemporaryFiles
+from poseanimate.ui.temporary_files import MAX_SESSIONS, TemporaryFiles
 from poseanimate.ui.theme import EXAMPLES, style, theme
 
 WAITING_S = 2  # between updates of a waiting run's bar
@@ -129,6 +129,7 @@ def serve(
         theme=theme(),
         css=style(),
         max_file_size=VideoLimits().max_bytes,
+        state_session_capacity=MAX_SESSIONS,
         allowed_paths=[],
         show_error=False,
         run_history=False,

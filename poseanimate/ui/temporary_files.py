@@ -1,7 +1,8 @@
 """The page's temporary files, uploads and results: kept while a page shows them, else swept after minutes.
 
 What a page shows is what Gradio has last received from its session and sent to it, and what its requests in line name.
-A session counts while the page is open, which a connection tells, and for a while after that. Sweeping happens between
+A session counts while the page is open, which a connection tells, and for a while after that; Gradio's copy of all that
+it shows, megabytes, goes sooner. Sweeping happens between
 the steps of the server's loop, while no answer is made that may name a file.
 """
 
@@ -17,14 +18,14 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from poseanimate.media import VideoLimits
-from poseanimate.storage.sweep import sweep
+from poseanimate.storage.sweep import JUST_MADE_S, sweep
 from poseanimate.ui import texts
 from poseanimate.ui.page_blocks import PageBlocks
 
@@ -35,8 +36,17 @@ EVERY_S = 60.0
 AGE_S = 600.0  # of what no page shows
 CLOSED_S = 3600.0  # after which a closed page, or that of a phone that sleeps, has lost its files
 NAMING_S = 0.05
+MAX_SESSIONS = 1000  # whose state is kept, a third of a megabyte each before anything is shown
 MAX_CLOSED = 1000  # pages that are remembered so long
 HEARTBEAT, UPLOAD = "/gradio_api/heartbeat/", "/gradio_api/upload"
+
+
+class Shown(NamedTuple):
+    """What a session shows: when it was last there, in seconds; whether it is a page's or a program's; the files."""
+
+    last_s: float
+    is_page: bool
+    paths: frozenset[str]
 
 
 class TemporaryFiles:
@@ -58,6 +68,7 @@ class TemporaryFiles:
         self.used_bytes = 0  # at most
         self._open = Counter[str]()
         self._closed: OrderedDict[str, float] = OrderedDict()
+        self._shown: dict[str, Shown] = {}
 
     def opened(self, session: str) -> None:
         """A page has connected."""
@@ -73,66 +84,81 @@ class TemporaryFiles:
             while len(self._closed) > MAX_CLOSED:
                 self._closed.popitem(last=False)
 
-    def sweep(self, room_bytes: int = 0) -> None:
+    def sweep(self, room_bytes: int = 0, closed: bool = True) -> None:
         """Removes what nobody needs, and forgets sessions that are over.
 
         Args:
-            room_bytes: what else is to fit.
+            room_bytes: what else is to fit. closed: whether closed pages keep their files.
         """
-        busy = self._busy()
-        self._forget({str(each.session_hash) for each in busy})
-        held = self._held(busy)
-        swept = sweep(self.folder, held, self.clock(), AGE_S, self.max_bytes - room_bytes)
+        queue = self.page._queue
+        lines = [line.queue for line in queue.event_queue_per_concurrency_id.values()]
+        busy = [each for events in (*lines, *queue.active_jobs) for each in events or ()]
+        self._look()
+        held = {path for event in busy for path in self._paths(event.data and event.data.data)}
+        for block in self.page.blocks.values():
+            held |= getattr(block, "keep_in_cache", set())
+        for session, each in self._shown.items():
+            if closed or session in self._open:
+                held |= each.paths
+        limit = self.max_bytes - room_bytes
+        swept = sweep(self.folder, held, self.clock(), AGE_S, limit)
         self.used_bytes = swept.left_bytes
         for files in self.page.temp_file_sets:
             files -= swept.removed
+        self._forget({str(each.session_hash) for each in busy})
 
-    def _busy(self) -> list[Any]:
-        """What waits in line or runs."""
-        queue = self.page._queue
-        lines = [line.queue for line in queue.event_queue_per_concurrency_id.values()]
-        return [each for events in (*lines, *queue.active_jobs) for each in events or ()]
-
-    def _held(self, busy: list[Any]) -> set[str]:
-        """The files that pages show, or that requests in line name."""
-        root, held = str(self.folder), set[str]()
-        for block in self.page.blocks.values():
-            held |= getattr(block, "keep_in_cache", set())
-        for event in busy:
-            held.update(_paths(event.data and event.data.data, root))
-        for state in list(self.page.state_holder.session_data.values()):
-            for config in list(state.components):
-                held.update(_paths(config.get("props", {}).get("value"), root))
-        return held
+    def _look(self) -> None:
+        """Notes what each session shows, and until when that counts."""
+        now_s, today, holder = self.clock(), datetime.now(), self.page.state_holder
+        for session, used in list(holder.time_last_used.items()):
+            state = holder.session_data.get(session)
+            values = (
+                [each.get("props", {}).get("value") for each in state.components] if state else []
+            )
+            paths = frozenset(path for value in values for path in self._paths(value))
+            used_s = now_s - max((today - used).total_seconds(), 0)
+            is_page = session in self._open or session in self._closed
+            last_s = self._closed.get(session, now_s) if is_page else used_s
+            self._shown[session] = Shown(last_s, is_page, paths)
+        for session in self._shown.keys() & self._open.keys():
+            self._shown[session] = self._shown[session]._replace(last_s=now_s)
 
     def _forget(self, busy: set[str]) -> None:
-        """Gradio keeps a session's state for good, and results that nobody reads."""
-        queue, holder = self.page._queue, self.page.state_holder
-        known = {*holder.session_data, *queue.pending_messages_per_session}
-        for session in known - busy:
-            if not self._counts(session):
+        """Forgets what Gradio would keep for good: a session's state, and results that nobody reads."""
+        queue, holder, now_s = self.page._queue, self.page.state_holder, self.clock()
+        for session in [*self._shown]:
+            each = self._shown[session]
+            past_s = now_s - each.last_s
+            if past_s >= (AGE_S if each.is_page else JUST_MADE_S) and session not in busy:
+                if session in holder.session_data:
+                    self.page.forget(session)
                 with holder.lock:
                     holder.session_data.pop(session, None)
                     holder.time_last_used.pop(session, None)
                 queue.pending_messages_per_session.pop(session, None)
                 queue.pending_event_ids_session.pop(session, None)
-                self.page.forget(session)
-        now_s = self.clock()
-        for session in [each for each, at in self._closed.items() if now_s - at >= CLOSED_S]:
-            del self._closed[session]
+            if past_s >= (CLOSED_S if each.is_page else AGE_S) and session not in busy:
+                del self._shown[session]
+                self._closed.pop(session, None)
 
-    def _counts(self, session: str) -> bool:
-        """Whether somebody may still look at a session's page, or fetch its results."""
-        now_s = self.clock()
-        if session in self._open or now_s - self._closed.get(session, -CLOSED_S) < CLOSED_S:
-            return True
-        used = self.page.state_holder.time_last_used.get(session)
-        return used is not None and 0 <= (datetime.now() - used).total_seconds() < AGE_S
+    def _paths(self, value: Any) -> Iterator[str]:
+        """All texts within a value that begin like a path in the folder."""
+        todo, root = [value], str(self.folder)
+        while todo:
+            each = todo.pop()
+            if isinstance(each, str):
+                if each.startswith(root):
+                    yield os.path.abspath(each)
+            elif isinstance(each, dict):
+                todo += each.values()
+            elif isinstance(each, list | tuple):
+                todo += each
 
     def takes(self, size: int) -> bool:
-        """Whether there is room for an upload; what nobody needs goes, if there isn't."""
-        if self.used_bytes + size > self.max_bytes and not self.page.naming:
-            self.sweep(size)
+        """Whether there is room for an upload; if not, what nobody needs goes, then what closed pages had."""
+        for closed in (True, False):
+            if self.used_bytes + size > self.max_bytes and not self.page.naming:
+                self.sweep(size, closed)
         if self.used_bytes + size > self.max_bytes:
             return False
         self.used_bytes += size
@@ -183,17 +209,3 @@ class FilesGate:
         """In bytes, at most."""
         told = Headers(scope=scope).get("content-length", "")
         return int(told) if re.fullmatch("[0-9]{1,15}", told) else VideoLimits().max_bytes
-
-
-def _paths(value: Any, root: str) -> Iterator[str]:
-    """All texts within a value that begin like a path in a folder."""
-    todo = [value]
-    while todo:
-        each = todo.pop()
-        if isinstance(each, str):
-            if each.startswith(root):
-                yield os.path.abspath(each)
-        elif isinstance(each, dict):
-            todo += each.values()
-        elif isinstance(each, list | tuple):
-            todo += each

@@ -21,7 +21,7 @@ from poseanimate.ui import page as pages
 from poseanimate.ui import temporary_files
 from poseanimate.ui.page import serve
 from poseanimate.ui.page_blocks import PageBlocks
-from poseanimate.ui.temporary_files import AGE_S, CLOSED_S, TemporaryFiles
+from poseanimate.ui.temporary_files import AGE_S, CLOSED_S, MAX_SESSIONS, TemporaryFiles
 
 WAIT_S = 60.0
 
@@ -43,9 +43,10 @@ class Served:
             used[session] = at - timedelta(seconds=seconds)
 
     def swept(self) -> set[str]:
-        """What is left, by name."""
+        """What is left, by name; Gradio leaves an empty file for each that it reads."""
         self.files.sweep()
-        return {path.name for path in self.files.folder.rglob("*") if path.is_file()}
+        files = [path for path in self.files.folder.rglob("*") if path.is_file()]
+        return {path.name for path in files if path.stat().st_size}
 
     def upload(self, name: str, data: bytes = b"a") -> dict[str, Any]:
         answer = self.http.post("/gradio_api/upload", files={"files": (name, data)})
@@ -119,11 +120,37 @@ def test_what_an_open_page_shows_stays(served: Served) -> None:
         served.later(AGE_S)
         assert served.swept() == {"b.txt", "second.txt"}
     until(lambda: not served.files._open)
-    served.later(CLOSED_S - 1)
-    assert served.swept() == {"b.txt", "second.txt"} and served.forgotten == []
-    served.later(1)
-    assert served.swept() == set() and served.forgotten == ["s"]
-    assert not served.files.page.state_holder.session_data and not served.files._closed
+    states = served.files.page.state_holder.session_data
+    served.later(AGE_S - 1)
+    assert served.swept() == {"b.txt", "second.txt"} and "s" in states
+    served.later(1)  # its state goes before its files
+    assert served.swept() == {"b.txt", "second.txt"}
+    assert "s" not in states and served.forgotten == ["s"]
+    served.later(CLOSED_S - AGE_S)
+    served.swept()
+    assert served.swept() == set() and not served.files._closed and not served.files._shown
+
+
+def test_an_open_page_whose_state_was_dropped_keeps_its_files(served: Served) -> None:
+    with served.http.stream("GET", "/gradio_api/heartbeat/s"):
+        served.call("take", "s", served.upload("a.txt"))
+        assert served.swept() == {"a.txt"}
+        for i in range(MAX_SESSIONS):
+            served.files.page.state_holder[f"another{i}"]
+        assert "s" not in served.files.page.state_holder.session_data
+        served.later(100 * AGE_S)
+        assert served.swept() == {"a.txt"}
+
+
+def test_files_of_closed_pages_make_room(served: Served) -> None:
+    with served.http.stream("GET", "/gradio_api/heartbeat/s"):
+        served.call("take", "s", served.upload("a.txt", b"a" * 500))
+        served.later(2 * JUST_MADE_S)
+        answer = served.http.post("/gradio_api/upload", files={"files": ("b.txt", b"b" * 600)})
+        assert answer.status_code == 507
+    until(lambda: not served.files._open)
+    served.upload("b.txt", b"b" * 600)
+    assert served.swept() == {"b.txt"}
 
 
 def test_what_a_program_was_sent_stays_for_minutes(served: Served) -> None:
@@ -132,8 +159,10 @@ def test_what_a_program_was_sent_stays_for_minutes(served: Served) -> None:
     served.call("write", "s", "a.txt")  # the same file again, made long ago
     served.later(AGE_S * 0.9)
     assert served.swept() == {"a.txt"}
+    assert served.forgotten == ["s"] and not served.files.page.state_holder.session_data
     served.later(AGE_S)
-    assert served.swept() == set() and served.forgotten == ["s"]
+    served.swept()
+    assert served.swept() == set() and not served.files._shown
 
 
 def test_what_a_request_in_line_names_stays(served: Served) -> None:
@@ -148,6 +177,7 @@ def test_what_a_request_in_line_names_stays(served: Served) -> None:
     served.wait.set()
     until(lambda: not any(queue.active_jobs) and not len(queue))
     served.later(100 * AGE_S)
+    served.swept()
     assert served.swept() == set()
     assert not queue.pending_messages_per_session and not queue.pending_event_ids_session
 
@@ -171,9 +201,9 @@ def test_a_part_of_an_upload_that_hung_up_goes(served: Served) -> None:
             + "a" * 300
         )
         connection.sendall((head + part).encode())
-        until(lambda: served.swept())
+        until(lambda: list(served.files.folder.glob("tmp*")))
     served.later(AGE_S + 1)
-    until(lambda: not served.swept())
+    assert served.swept() == set() and list(served.files.folder.glob("tmp*")) == []
 
 
 def test_an_upload_without_a_length_counts_as_the_largest(served: Served) -> None:
