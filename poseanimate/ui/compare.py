@@ -22,9 +22,10 @@ from numpy.typing import NDArray
 from poseanimate.errors import PoseAnimateError, SettingsError
 from poseanimate.events import Stage, Step
 from poseanimate.inputs.character import Character
-from poseanimate.media import tiled, write_clip
+from poseanimate.media import tiled
 from poseanimate.settings import Settings
 from poseanimate.ui import texts
+from poseanimate.ui.clips import write_clip
 from poseanimate.ui.contact_sheet import enlargement
 from poseanimate.ui.handlers import Handlers, Outputs, in_order
 from poseanimate.ui.input_cache import FormValues

@@ -8,10 +8,11 @@ from pathlib import Path
 
 from poseanimate.inputs.aligner import DRAFT_COMMENT
 from poseanimate.inputs.character import Character
-from poseanimate.media import Sound, write_clip
+from poseanimate.media import Sound
 from poseanimate.poses.motion import Motion
 from poseanimate.poses.pata import Alignment
 from poseanimate.puppet.puppet import Puppet
+from poseanimate.ui.clips import write_clip
 
 PREVIEW_FPS = 12  # at least
 

@@ -12,9 +12,10 @@ from PIL import Image
 
 from poseanimate.errors import BundleError
 from poseanimate.inputs.bundle import MAX_BYTES, Bundle
-from poseanimate.media import Sound, read_video, write_clip
+from poseanimate.media import Sound, read_video
 from poseanimate.media.clips import GIF_MAX_FPS
 from poseanimate.ui import texts
+from poseanimate.ui.clips import write_clip
 from poseanimate.ui.contact_sheet import enlargement
 
 Picture = NDArray[np.uint8]

@@ -11,7 +11,6 @@ import json
 import logging
 import re
 from collections.abc import Mapping
-from errno import EDQUOT, ENOSPC
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from poseanimate.settings import is_text
 from poseanimate.ui import texts
-from poseanimate.ui.page_blocks import refused
+from poseanimate.ui.page_blocks import is_full, refused
 
 _log = logging.getLogger(__name__)
 
@@ -108,8 +107,7 @@ class Gate:
         except Exception as error:
             _log.error("A request failed: %s.", _place(error))
             if not started:
-                full = isinstance(error, OSError) and error.errno in (ENOSPC, EDQUOT)
-                detail, status = (texts.NO_ROOM, 507) if full else (texts.INTERNAL, 500)
+                detail, status = (texts.NO_ROOM, 507) if is_full(error) else (texts.INTERNAL, 500)
                 await JSONResponse({"detail": detail}, status)(scope, receive, send)
         finally:
             refused.reset(token)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
+from errno import EDQUOT, ENOSPC
 from typing import Any
 
 import gradio as gr
@@ -72,6 +73,9 @@ class PageBlocks(gr.Blocks):
             error.print_exception = False
             raise
         except Exception as error:
+            if is_full(error):
+                _log.warning("There is no room in the temporary folder.")
+                raise gr.Error(texts.NO_ROOM, print_exception=False) from error
             _log.exception("An event failed.")
             raise gr.Error(texts.INTERNAL, print_exception=False) from error
 
@@ -97,6 +101,15 @@ def refusal(components: Sequence[Any], values: Sequence[Any], error: Exception) 
     if isinstance(error, ValueError):  # of Gradio's: a file that was not uploaded
         return texts.NO_UPLOAD
     return texts.UNUSABLE
+
+
+def is_full(error: BaseException | None) -> bool:
+    """Whether an error comes of a full disk."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in (ENOSPC, EDQUOT):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _within(value: float, low: float | None, high: float | None) -> bool:

@@ -28,7 +28,7 @@ from poseanimate.inputs.character import Character
 from poseanimate.inputs.driver_sound import read_driver_sound
 from poseanimate.inputs.prompt import list_words
 from poseanimate.inputs.suggest import suggest_prompt
-from poseanimate.media import Sound, write_clip
+from poseanimate.media import Sound
 from poseanimate.media.clips import GIF_MAX_FPS
 from poseanimate.poses import overlay
 from poseanimate.poses.pata import Alignment
@@ -36,6 +36,7 @@ from poseanimate.poses.skeleton import JOINT_NAMES, Pose, draw_pose
 from poseanimate.settings import Settings
 from poseanimate.ui import joints as editor
 from poseanimate.ui import player, texts
+from poseanimate.ui.clips import write_clip
 from poseanimate.ui.drafts import DraftJob, draw_preview, write_drafts
 from poseanimate.ui.input_cache import (
     SETTING_NAMES,

@@ -15,9 +15,10 @@ from poseanimate.errors import VideoError
 from poseanimate.events import Aligned, Done, Event, Frame, Note, Placed, Preview, Stage, Step
 from poseanimate.inputs.bundle import Bundle
 from poseanimate.inputs.driver_sound import read_driver_sound
-from poseanimate.media import Sound, write_clip
+from poseanimate.media import Sound
 from poseanimate.poses import overlay
 from poseanimate.ui import texts
+from poseanimate.ui.clips import write_clip
 from poseanimate.ui.contact_sheet import ContactSheet, enlargement
 
 Picture = NDArray[np.uint8]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator
+from errno import ENOSPC
 from typing import Any, cast
 
 import gradio as gr
@@ -25,6 +26,13 @@ def fail() -> None:
     raise RuntimeError("a secret")
 
 
+def fill() -> None:
+    try:
+        raise OSError(ENOSPC, "a secret")
+    except OSError as error:
+        raise ValueError("postprocessing failed") from error
+
+
 def page() -> PageBlocks:
     with PageBlocks(analytics_enabled=False) as blocks:
         frames = gr.Slider(2, 240, value=5, step=1, elem_id=element_id("frames"))
@@ -35,6 +43,7 @@ def page() -> PageBlocks:
         inputs = [frames, number, text, choice, flag, joints, state]
         gr.on([text.change], lambda *values: str(values), inputs, text, api_name="echo", **direct)
         gr.on([flag.change], fail, None, None, api_name="fail", **direct)
+        gr.on([flag.change], fill, None, None, api_name="fill", **direct)
         gr.on([flag.change], fn=None, js="() => 1", inputs=None, outputs=number, **direct)
         gr.on(
             [flag.change],
@@ -88,7 +97,7 @@ def test_what_the_page_sends_goes_through(client: httpx.Client) -> None:
     named = client.post(f"{API}call/v2/shout", json={"text": "a", "times": 2})
     listed = client.post(f"{API}call/shout", json={"data": ["a", 2]})
     joined = client.post(
-        f"{API}queue/join", json={"data": ["a"], "fn_index": 3, "session_hash": "s"}
+        f"{API}queue/join", json={"data": ["a"], "fn_index": 4, "session_hash": "s"}
     )
     assert all("event_id" in each.json() for each in (named, listed, joined))
 
@@ -121,14 +130,14 @@ def test_values_that_cannot_be_get_a_sentence(
     ("path", "body", "status"),
     [
         ("queue/join", {"data": [], "fn_index": 99, "session_hash": "s"}, 404),
-        ("queue/join", {"data": [], "fn_index": 2, "session_hash": "s"}, 404),  # the browser's own
+        ("queue/join", {"data": [], "fn_index": 3, "session_hash": "s"}, 404),  # the browser's own
         ("queue/join", {"data": ["a"], "fn_index": True, "session_hash": "s"}, 404),
-        ("queue/join", {"data": ["a", "b"], "fn_index": 3, "session_hash": "s"}, 422),
-        ("queue/join", {"data": "a", "fn_index": 3, "session_hash": "s"}, 422),
-        ("queue/join", {"data": ["a"], "fn_index": 3}, 422),
-        ("queue/join", {"data": ["a"], "fn_index": 3, "session_hash": "s" * 65}, 422),
-        ("queue/join", {"data": ["a"], "fn_index": 3, "session_hash": "s", "trigger_id": 9**99}, 422),
-        ("queue/join", {"data": ["a"], "fn_index": 3, "session_hash": "s", "batched": True}, 422),
+        ("queue/join", {"data": ["a", "b"], "fn_index": 4, "session_hash": "s"}, 422),
+        ("queue/join", {"data": "a", "fn_index": 4, "session_hash": "s"}, 422),
+        ("queue/join", {"data": ["a"], "fn_index": 4}, 422),
+        ("queue/join", {"data": ["a"], "fn_index": 4, "session_hash": "s" * 65}, 422),
+        ("queue/join", {"data": ["a"], "fn_index": 4, "session_hash": "s", "trigger_id": 9**99}, 422),
+        ("queue/join", {"data": ["a"], "fn_index": 4, "session_hash": "s", "batched": True}, 422),
         ("run/queued", {"data": ["a"]}, 404),
         ("call/none", {"data": []}, 404),
         ("call/v2/queued", {"value": "a"}, 404),  # private
@@ -156,6 +165,15 @@ def test_a_fault_behind_it_is_logged_once_and_not_shown(
     assert (answer.status_code, answer.json()["error"]) == (500, texts.INTERNAL)
     assert [each.levelno for each in caplog.records if each.exc_info] == [logging.ERROR]
     assert "secret" not in "".join(capfd.readouterr())
+
+
+def test_a_full_disk_gets_a_sentence_and_a_line(
+    client: httpx.Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    answer = client.post(f"{API}run/fill", json={"data": [], "session_hash": "s"})
+    assert answer.json()["error"] == texts.NO_ROOM
+    said = [each for each in caplog.records if each.name.startswith("poseanimate")]
+    assert len(said) == 1 and not said[0].exc_info
 
 
 json_values = st.recursive(
