@@ -29,6 +29,7 @@ LONGEST_FIRST = (
     "test_sd15",
     "test_animator",
     "test_faults",
+    "test_cluster",
 )
 
 

@@ -52,6 +52,7 @@ from poseanimate.ui.page import create_demo
 ray = pytest.importorskip("ray")
 
 WORKERS = 2
+PATIENCE_S = 900.0  # on a machine that other tests keep busy, a worker is slow to start
 QUICK = Settings(num_inference_steps=4, inner_steps=1, guidance_scale=2, frames=1 + 2 * CHUNK)
 LONG = QUICK.changed({"num_inference_steps": 100})
 
@@ -68,7 +69,8 @@ def engine(orders: Orders) -> Iterator[Cluster]:
         patch.setattr(fleet.os, "sched_getaffinity", lambda _: range(WORKERS))
         workers = Fleet(ClusterAddress.parse(f"ray:cpu={WORKERS}"))
     folder = Path(workers._folder.name)  # type: ignore[union-attr]
-    engine = Cluster(tiny_models(), None, None, workers, partial(load_fragile, orders.folder))
+    load = partial(load_fragile, orders.folder)
+    engine = Cluster(tiny_models(), None, None, workers, load, PATIENCE_S)
     yield engine
     assert folder.is_dir()
     workers.close()
