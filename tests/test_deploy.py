@@ -72,7 +72,12 @@ def test_the_space_names_every_repository_that_is_fetched(space: dict[str, Any])
 
 def test_a_space_of_sd15_preloads_what_an_image_of_it_holds(steps: list[tuple[str, str]]) -> None:
     text = (REPOSITORY / "docs" / "serving.md").read_text()
-    lines = yaml.safe_load(text.partition("```yaml\n")[2].partition("```")[0])["preload_from_hub"]
+    blocks = [block.partition("```")[0] for block in text.split("```yaml\n")[1:]]
+    [lines] = [
+        known["preload_from_hub"]
+        for known in map(yaml.safe_load, blocks)
+        if "preload_from_hub" in known
+    ]
     told = {
         (repo, tuple(names.split(",")), commit) for repo, names, commit in map(str.split, lines)
     }

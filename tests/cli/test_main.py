@@ -237,7 +237,7 @@ def test_a_folder_of_pictures_and_what_was_cached(
     first = [picture(path) for path in sorted(Path("frames").iterdir())]
     assert "from the cache" not in capsys.readouterr().out
     assert cli.main(arguments) == 0
-    assert "from the cache: inversion, pacm_source, pacm_pose" in capsys.readouterr().out
+    assert "from the cache: inversion, pacm_source, drafts, pacm_pose" in capsys.readouterr().out
     again = [picture(path) for path in sorted(Path("frames").iterdir())]
     # sums of floats depend on where arrays lie in memory, by one step of 255 before enlarging
     assert np.abs(np.subtract(first, again, dtype=int)).max() <= 3

@@ -65,6 +65,7 @@ def orders(tmp_path_factory: pytest.TempPathFactory) -> Orders:
 @pytest.fixture(scope="module")
 def engine(orders: Orders) -> Iterator[Cluster]:
     with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", os.pathsep.join(sys.path))  # workers find the helpers there
         patch.setattr(fleet, "STORE_BYTES", 100_000_000)
         patch.setattr(fleet.os, "sched_getaffinity", lambda _: range(WORKERS))
         workers = Fleet(ClusterAddress.parse(f"ray:cpu={WORKERS}"))

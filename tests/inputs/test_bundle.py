@@ -90,6 +90,8 @@ def test_a_bundle_of_format_1_opens() -> None:
         "lambda_self": 0.2,
         "anchor": "pinned",
         "crop": False,
+        "start": "inverted",
+        "frame_masks": "skeleton",
     }
     assert found.settings == Settings.preset("balanced").changed(expected)
     assert found.lost == ()
