@@ -14,6 +14,8 @@ from poseanimate.ui.run_counts import RunCounts
 from poseanimate.ui.run_view import RunView
 
 TYPICAL_OF = 5  # the runs whose mean duration is the estimate
+SILENT_S = 30.0  # a page asks every two seconds; whoever doesn't, may never come
+GONE_S = 3600.0  # then nobody comes any more: a phone that sleeps asks again
 
 
 class RunQueue:
@@ -36,7 +38,7 @@ class RunQueue:
         with self._lock:
             run = self._runs.get(session)
             if run is None or not run.begun:
-                self._put(session, RunView(clock=self._clock))
+                self._put(session, RunView(clock=self._clock, asked_s=self._clock()))
 
     def begin(self, session: str) -> RunView:
         """Begins a session's run."""
@@ -67,7 +69,7 @@ class RunQueue:
         """How many runs wait, and how many go on."""
         with self._lock:
             begun = sum(run.begun for run in self._runs.values())
-            return len(self._runs) - begun, begun
+            return sum(map(self._comes, self._runs.values())) - begun, begun
 
     def leave(self, session: str) -> None:
         """The session is over: its run stops, and is not remembered."""
@@ -81,12 +83,17 @@ class RunQueue:
     def ahead(self, session: str) -> tuple[int, float | None]:
         """How many runs come before a session's, and in how many seconds its turn comes; None where unknown."""
         with self._lock:
+            if session in self._runs:
+                self._runs[session].asked_s = self._clock()
             line = list(self._runs)
             earlier = line[: line.index(session)] if session in line else line
             before = [
                 run
                 for who, run in self._runs.items()
-                if who != session and (run.begun or who in earlier) and not run.stopped
+                if who != session
+                and (run.begun or who in earlier)
+                and not run.stopped
+                and self._comes(run)
             ]
             typical_s = mean(self._took_s) if self._took_s else None
         left = [typical_s if run.left_s is None else run.left_s for run in before]
@@ -110,7 +117,14 @@ class RunQueue:
         with self._lock:
             return self._finished.get(session)
 
+    def _comes(self, run: RunView) -> bool:
+        """Whether a run goes on, or is asked for by a page that is there."""
+        return run.begun or (not run.stopped and self._clock() - run.asked_s < SILENT_S)
+
     def _put(self, session: str, run: RunView) -> RunView:
+        for who, other in [*self._runs.items()]:
+            if not other.begun and self._clock() - other.asked_s >= GONE_S:
+                del self._runs[who]
         self._runs.pop(session, None)  # a new one goes to the end
         self._runs[session] = run
         return run

@@ -35,7 +35,7 @@ class RunView:
     left_s: remaining seconds, where known.
     job: what the clip is made of, as soon as that is known. joints: the character's, as corrected on the page.
     sound_from: a video whose sound is wanted if the clip shows all of it. sound: of the clip.
-    begun: no longer waiting. stopped: somebody asked it to end.
+    asked_s: when the page last asked for its turn. begun: no longer waiting. stopped: somebody asked it to end.
     clock: seconds that only go forward.
     """
 
@@ -51,6 +51,7 @@ class RunView:
     sound: Sound | None = None
     begun: bool = False
     begun_s: float = 0.0
+    asked_s: float = 0.0
     stopped: bool = False
     share: float = 0.0
     left_s: float | None = None

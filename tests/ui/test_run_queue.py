@@ -19,7 +19,7 @@ from poseanimate.pipeline import cost as gauge
 from poseanimate.pipeline.cost import CostModel, MemoryMonitor
 from poseanimate.ui import texts
 from poseanimate.ui.handlers import Handlers
-from poseanimate.ui.run_queue import RunQueue
+from poseanimate.ui.run_queue import GONE_S, SILENT_S, RunQueue
 from poseanimate.ui.run_view import RunView
 
 
@@ -179,3 +179,29 @@ def test_the_timer_stops_when_nothing_waits() -> None:
     handlers.start(mine)
     bar, timer = handlers.waiting(mine)
     assert bar == gr.skip() and timer.active is False
+
+
+class Clock:
+    seconds = 0.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+def test_who_joins_and_never_asks_again_is_before_nobody() -> None:
+    """As somebody who calls the page's own functions, but for the run."""
+    clock = Clock()
+    queue = RunQueue(clock)
+    queue.join("silent")
+    queue.join("patient")
+    assert queue.ahead("patient")[0] == 1 and queue.line() == (2, 0)
+    clock.seconds += SILENT_S
+    assert queue.ahead("patient")[0] == 0 and queue.line() == (1, 0)
+    clock.seconds += SILENT_S - 1
+    assert queue.ahead("silent")[0] == 0, "a phone wakes up, and keeps its turn"
+    assert queue.ahead("patient")[0] == 1
+    assert queue.begin("silent").begun
+    clock.seconds += GONE_S
+    queue.join("later")
+    assert queue.current("silent") is not None and queue.current("patient") is None
+    assert queue.ahead("later")[0] == 1, "what has begun goes on"
