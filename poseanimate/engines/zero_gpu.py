@@ -71,7 +71,10 @@ class ZeroGPU(Animator):
         character = self._character(picture, settings)
         job = character, motion, settings, prompt
         needed_s = self.needed_s(*job)
-        if needed_s is not None and needed_s > self._most_s:
+        if needed_s is None:  # it ends before the diffusion models, so it needs no GPU
+            yield from super().animate(*job)
+            return
+        if needed_s > self._most_s:
             raise DeviceError(self._too_long(needed_s), self._what_fits(*job))
         with closing(self._run_on_gpu(*job)) as events:
             for event in _in_sentences(events):
@@ -88,13 +91,14 @@ class ZeroGPU(Animator):
     ) -> Forecast | None:
         """See `Animator.forecast`; it says where a GPU isn't lent for long enough, and what would fit."""
         job = character, motion, settings, prompt
-        found, needed_s = super().forecast(*job), self.needed_s(*job)
+        found = super().forecast(*job)
+        needed_s = _with_margin(found)
         if found is None or needed_s is None:
             return found
+        if self.cost_model is None:  # a guess isn't told as a forecast
+            found = replace(found, seconds=None, memory_bytes=None)
         if needed_s > self._most_s:
             return replace(found, remark=f"{self._too_long(needed_s)} {self._what_fits(*job)}")
-        if self.cost_model is None:
-            return replace(found, seconds=None, memory_bytes=None)  # as long as it is only a guess
         if needed_s > DAILY_S:
             few = (
                 f"Visitors without an account have {DAILY_S} s of a GPU a day, and this run asks for "
@@ -107,10 +111,7 @@ class ZeroGPU(Animator):
         self, character: Character, motion: Motion, settings: Settings, prompt: str
     ) -> float | None:
         """How long a run needs a GPU at most, in seconds; None where it would not begin."""
-        forecast = super().forecast(character, motion, settings, prompt)
-        if forecast is None or forecast.seconds is None:
-            return None
-        return START_S + MARGIN * forecast.seconds
+        return _with_margin(super().forecast(character, motion, settings, prompt))
 
     @property
     def _most_s(self) -> int:
@@ -148,7 +149,14 @@ def borrowed_s(character: Character, motion: Motion, settings: Settings, prompt:
     engine = _engines[0]
     assert isinstance(engine, ZeroGPU)
     needed_s = engine.needed_s(character, motion, settings, prompt)
-    return (FIRST_S if needed_s is None else needed_s) / engine.duration_factor
+    assert needed_s is not None, "a run that would not begin borrows none"
+    return needed_s / engine.duration_factor
+
+
+def _with_margin(forecast: Forecast | None) -> float | None:
+    if forecast is None or forecast.seconds is None:
+        return None
+    return START_S + MARGIN * forecast.seconds
 
 
 def _card() -> tuple[str, float]:

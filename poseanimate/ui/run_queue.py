@@ -68,8 +68,9 @@ class RunQueue:
     def line(self) -> tuple[int, int]:
         """How many runs wait, and how many go on."""
         with self._lock:
-            begun = sum(run.begun for run in self._runs.values())
-            return sum(map(self._comes, self._runs.values())) - begun, begun
+            runs = list(self._runs.values())
+            begun = sum(run.begun for run in runs)
+            return sum(self._counts(run) and not run.begun for run in runs), begun
 
     def leave(self, session: str) -> None:
         """The session is over: its run stops, and is not remembered."""
@@ -90,10 +91,7 @@ class RunQueue:
             before = [
                 run
                 for who, run in self._runs.items()
-                if who != session
-                and (run.begun or who in earlier)
-                and not run.stopped
-                and self._comes(run)
+                if who != session and (run.begun or who in earlier) and self._counts(run)
             ]
             typical_s = mean(self._took_s) if self._took_s else None
         left = [typical_s if run.left_s is None else run.left_s for run in before]
@@ -117,9 +115,9 @@ class RunQueue:
         with self._lock:
             return self._finished.get(session)
 
-    def _comes(self, run: RunView) -> bool:
-        """Whether a run goes on, or is asked for by a page that is there."""
-        return run.begun or (not run.stopped and self._clock() - run.asked_s < SILENT_S)
+    def _counts(self, run: RunView) -> bool:
+        """Whether others wait for a run: it goes on, or a page that is there asks for it."""
+        return not run.stopped and (run.begun or self._clock() - run.asked_s < SILENT_S)
 
     def _put(self, session: str, run: RunView) -> RunView:
         for who, other in [*self._runs.items()]:

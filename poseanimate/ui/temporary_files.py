@@ -1,9 +1,9 @@
 """The page's temporary files, uploads and results: kept while a page shows them, else swept after minutes.
 
 What a page shows is what Gradio has last received from its session and sent to it, and what its requests in line name.
-A session counts while the page is open, which a connection tells, and for a while after that; Gradio's copy of all that
-it shows, megabytes, goes sooner. Sweeping happens between
-the steps of the server's loop, while no answer is made that may name a file.
+A session counts while the page is open, which a connection tells, and for a while after that; Gradio's copy of all
+that it shows, megabytes, goes sooner. Sweeping happens between the steps of the server's loop, while no answer is made
+that may name a file.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 import psutil
 import pytest
+import ray
 from helpers.fragile import CHUNK, ENDED, Orders, load_fragile, load_nothing
 from helpers.tiny import scene_at_ease, tiny_models
 from hypothesis import given
@@ -48,8 +49,6 @@ from poseanimate.poses.motion import load_preset
 from poseanimate.settings import Settings
 from poseanimate.storage.stage_cache import FOLDER_VARIABLE, StageCache
 from poseanimate.ui.page import create_demo
-
-ray = pytest.importorskip("ray")
 
 WORKERS = 2
 PATIENCE_S = 900.0  # on a machine that other tests keep busy, a worker is slow to start
@@ -88,6 +87,14 @@ def character(seed: int = 0) -> Character:
 
 def job(seed: int = 0, settings: Settings = QUICK) -> tuple[Any, ...]:
     return character(seed), load_preset("walk"), settings, "a girl"
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    """The limit only ends a hang."""
+    give_up_s = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < give_up_s
+        time.sleep(0.05)
 
 
 def here(*job: Any) -> list[Event]:
@@ -249,8 +256,8 @@ def test_a_closed_run_ends_after_its_step_and_the_worker_takes_the_next(
             read += 1
     again = list(engine.animate(*job(81)))
     assert isinstance(again[-1], Done)
-    while orders.trace.count(ENDED) < 2:  # the first may have ended on another worker
-        time.sleep(0.05)
+    # the first may have ended on another worker
+    wait_until(lambda: orders.trace.count(ENDED) >= 2)
     first = orders.trace[: orders.trace.index(ENDED)]
     assert first.count("Step") <= read + 2 * UNREAD < LONG.num_inference_steps
 
@@ -270,8 +277,7 @@ def test_a_worker_that_differs_is_refused_until_it_does_not(engine: Cluster) -> 
         list(engine.animate(*job(82)))
     assert "None of the 2 engines answers" in refused.value.message
     workers._expected = expected
-    while workers.answering < WORKERS:
-        time.sleep(0.05)
+    wait_until(lambda: workers.answering == WORKERS)
     assert isinstance(list(engine.animate(*job(82)))[-1], Done)
 
 

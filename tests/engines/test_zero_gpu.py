@@ -46,6 +46,7 @@ from poseanimate.errors import CacheError, DeviceError, MotionError, SettingsErr
 from poseanimate.events import Done, Frame, Stage
 from poseanimate.models import loading
 from poseanimate.pipeline.cost import CostModel, keep_cost_model, kept_cost_model
+from poseanimate.pipeline.run import Run
 from poseanimate.poses.motion import load_preset
 from poseanimate.poses.skeleton import Pose
 from poseanimate.settings import Settings
@@ -188,7 +189,7 @@ def test_a_first_run_that_may_not_fit_is_told_so_before_the_click_and_not_begun(
     character, motion, _, prompt = job()
     paper = character, motion, Settings.preset("paper"), prompt
     told = engine.forecast(*paper)
-    assert told is not None
+    assert told is not None and told.seconds is told.memory_bytes is None, "a guess isn't told"
     assert told.remark.startswith(
         "No run has been measured here yet, so a GPU is borrowed for 60 s at most"
     )
@@ -253,8 +254,22 @@ def test_a_closed_run_closes_its_worker(lender: Lender) -> None:
     assert lender.closed == 1
 
 
-def test_errors_of_a_worker_keep_their_sentences(lender: Lender) -> None:
+def test_errors_of_a_worker_keep_their_sentences(
+    lender: Lender, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The package lets only the name of an error's class out of a worker."""
+    monkeypatch.setattr(Run, "events", _out_of_memory)
+    with pytest.raises(DeviceError, match=r"^Memory ran out, .* choose a smaller picture"):
+        list(ZeroGPU(tiny_models()).animate(*job()))
+    assert len(lender.asked_s) == lender.closed == 1
+
+
+def _out_of_memory(_: Run) -> Iterator[Any]:
+    yield Stage("inversion", 1)
+    raise MemoryError
+
+
+def test_a_run_that_would_not_begin_borrows_nothing(lender: Lender) -> None:
     character, motion, quick, _ = job()
     for break_it, kind in (
         ((character, motion, quick, "a girl " * 2000), SettingsError),
@@ -265,6 +280,7 @@ def test_errors_of_a_worker_keep_their_sentences(lender: Lender) -> None:
         with pytest.raises(kind) as here:
             list(Animator(tiny_models()).animate(*break_it))
         assert str(there.value) == str(here.value) and there.value.remedy
+    assert not lender.asked_s
 
 
 def test_a_fault_in_a_worker_is_told_as_the_platforms(
