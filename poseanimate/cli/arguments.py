@@ -299,7 +299,7 @@ def add_models(parser: argparse.ArgumentParser) -> None:
         )
 
 
-def chosen_models(options: argparse.Namespace) -> dict[str, str]:
+def chosen_models(options: argparse.Namespace) -> dict[str, Any]:
     """The options of `add_models` as arguments of `loading.load_models`, without the family's name."""
     return {name: getattr(options, name) for name in _MODELS if name != "models"}
 

@@ -39,7 +39,7 @@ def create_cluster(
     fleet: Fleet,
     on_message: OnMessage,
 ) -> Cluster:
-    """Loads what stays here, on the CPU, and starts the workers.
+    """Loads what stays here, on the CPU, and starts the workers, which load what runs need.
 
     Args:
         options: with those of `arguments.add_models`. name: of the models.
@@ -72,5 +72,5 @@ def create_cluster(
         max_side,
         chosen,
     )
-    models = load_models(name, "cpu", "cpu", **chosen, on_message=on_message)
+    models = load_models(name, "cpu", "cpu", **chosen, weights=False, on_message=on_message)
     return Cluster(models, cache, max_side, fleet, load)

@@ -37,6 +37,8 @@ def run(options: argparse.Namespace, report: Report) -> None:
             raise SettingsError(
                 "Samples are made from full captions.", "Leave --captions out, or measure pocket."
             )
+        if options.engines:
+            raise SettingsError("Samples are made in this process.", "Leave --engines out.")
         models = load_animator(options).models
         drawn = write_samples(
             models, options.split, options.first, options.characters, options.output

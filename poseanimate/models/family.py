@@ -49,7 +49,7 @@ class Models:
 
     @property
     def device(self) -> torch.device:
-        device: torch.device = self.unet.device
+        device: torch.device = self.vae.device
         return device
 
     @property

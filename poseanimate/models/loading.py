@@ -51,6 +51,7 @@ def load_models(
     detector: str = "",
     segmenter: str = "",
     precision: str = "",
+    weights: bool = True,
     on_message: OnMessage = lambda _: None,
 ) -> Models:
     """Loads a family.
@@ -65,6 +66,8 @@ def load_models(
             see `input_models.load_eyes`.
         precision: "half" or "full"; by default half on a GPU. The pocket networks are always in full: they are so
             small that half gains nothing.
+        weights: whether the networks that only a run needs get their weights. Without, they know their shapes alone,
+            which a forecast needs: they are on torch's meta device. The autoencoder is always loaded.
         on_message: receives sentences about downloads and about what the models run on.
 
     Raises:
@@ -75,7 +78,8 @@ def load_models(
     check_names(detector, segmenter, precision)
     half = name != "pocket" and (precision or ("half" if device == "cuda" else "full")) == "half"
     try:
-        parts = _load_parts(found.parts, torch.float16 if half else torch.float32, device)
+        dtype = torch.float16 if half else torch.float32
+        parts = _load_parts(found.parts, dtype, device, weights)
         _check_fit(parts)
         finds, cuts, world = load_eyes(
             found, inputs_device or device, detector, segmenter, on_message
@@ -101,25 +105,38 @@ def load_models(
     )  # fmt: skip
 
 
-def _load_parts(folders: Mapping[str, Path], dtype: torch.dtype, device: str) -> dict[str, Any]:
+def _load_parts(
+    folders: Mapping[str, Path], dtype: torch.dtype, device: str, weights: bool
+) -> dict[str, Any]:
     vae_class = getattr(diffusers, read_config(folders["vae"])["_class_name"])
     diffusers.utils.logging.disable_progress_bar()
     disable_progress_bar()
+    load = _load_network if weights else _load_shapes
     networks = {
-        "vae": _load_network(vae_class, folders["vae"], dtype),
-        "unet": _load_network(UNet2DConditionModel, folders["unet"], dtype),
-        "controlnet": _load_network(ControlNetModel, folders["controlnet"], dtype),
-        "text_encoder": _load_network(CLIPTextModel, folders["text_encoder"], dtype),
+        "vae": _load_network(vae_class, folders["vae"], dtype, device),
+        "unet": load(UNet2DConditionModel, folders["unet"], dtype, device),
+        "controlnet": load(ControlNetModel, folders["controlnet"], dtype, device),
+        "text_encoder": load(CLIPTextModel, folders["text_encoder"], dtype, device),
     }
     for network in networks.values():
-        network.to(device).eval().requires_grad_(False)
+        network.eval().requires_grad_(False)
     return networks | {
         "tokenizer": CLIPTokenizer.from_pretrained(folders["tokenizer"]),
         "scheduler": DDIMScheduler.from_pretrained(folders["scheduler"]),
     }
 
 
-def _load_network(kind: Any, folder: Path, dtype: torch.dtype) -> Any:
+def _load_shapes(kind: Any, folder: Path, dtype: torch.dtype, _: str) -> Any:
+    """A network without weights, which take no memory and can't be computed with."""
+    with torch.device("meta"):
+        if kind is CLIPTextModel:
+            network = kind(kind.config_class.from_pretrained(folder))
+        else:
+            network = kind.from_config(kind.load_config(folder))
+        return network.to(dtype)
+
+
+def _load_network(kind: Any, folder: Path, dtype: torch.dtype, device: str) -> Any:
     options = {"use_safetensors": True, "dtype": dtype}
     if kind is not CLIPTextModel:
         # without accelerate diffusers loads that way anyhow, but says so at every network
@@ -134,7 +151,7 @@ def _load_network(kind: Any, folder: Path, dtype: torch.dtype) -> Any:
         raise ValueError(
             f"the weights of {kind.__name__} lack {len(missing)} of its tensors, {missing[0]} for one"
         )
-    return network
+    return network.to(device)
 
 
 def _check_fit(parts: dict[str, Any]) -> None:

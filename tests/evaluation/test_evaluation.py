@@ -669,6 +669,8 @@ def test_the_command_refuses_in_a_sentence(tmp_path: Path, capsys: pytest.Captur
     assert "There is no row 'best'" in capsys.readouterr().err
     assert cli.main(["evaluate", "samples", "--captions", "brief", "-o", str(tmp_path)]) == 2
     assert "Samples are made from full captions." in capsys.readouterr().err
+    assert cli.main(["evaluate", "samples", "--engines", "ray", "-o", str(tmp_path)]) == 2
+    assert "Samples are made in this process." in capsys.readouterr().err
     told = ["evaluate", "pocket", "--networks", str(tmp_path / "typo"), "-o", str(tmp_path / "out")]
     assert cli.main(told) == 2
     assert "There is no folder of networks" in capsys.readouterr().err

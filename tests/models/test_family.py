@@ -13,11 +13,15 @@ import torch
 from diffusers import AutoencoderDC, AutoencoderKL, AutoencoderTiny
 from helpers.tiny import SIDE, scene_at_ease, tiny_models, tiny_networks
 
+from poseanimate.animator import Animator, Character
 from poseanimate.errors import ModelsError
 from poseanimate.models.family import Models, to_pixels, to_tensor
 from poseanimate.models.files import POCKET
 from poseanimate.models.loading import load_models
+from poseanimate.pipeline.cost import CostModel
 from poseanimate.pocket.perception import PerceptionNet
+from poseanimate.poses.motion import load_preset
+from poseanimate.settings import Settings
 
 MB = 1_000_000
 CLASSES = {
@@ -78,6 +82,34 @@ def test_a_folder_in_the_hubs_layout_is_loaded(saved: Path) -> None:
     assert models.detector is models.segmenter
     assert models.segmenter.segment(picture).shape == picture.shape[:2]
     assert torch.equal(models.embed("a girl"), tiny_models().embed("a girl"))
+
+
+@pytest.mark.parametrize("precision", ["half", "full"])
+def test_without_weights_all_is_known_that_needs_no_run(saved: Path, precision: str) -> None:
+    whole = load_models(str(saved), "cpu", precision=precision)
+    models = load_models(str(saved), "cpu", precision=precision, weights=False)
+    for name in ("unet", "controlnet", "text_encoder"):
+        shapes = {
+            key: (each.shape, each.dtype) for key, each in getattr(whole, name).state_dict().items()
+        }
+        bare = getattr(models, name)
+        assert {key: (each.shape, each.dtype) for key, each in bare.state_dict().items()} == shapes
+        assert all(weight.is_meta for weight in bare.parameters()), "it takes no memory"
+    assert (models.identity, models.device) == (whole.identity, torch.device("cpu"))
+    rendered = scene_at_ease()
+    job = Character(rendered.picture, rendered.pose, rendered.mask), load_preset("walk"), Settings()
+    known = CostModel(1.0, 10, 1.0)
+    told = []
+    for each in (whole, models):
+        animator = Animator(each)
+        animator.cost_model = known
+        told.append(animator.forecast(*job, "a girl"))
+    assert told[0] == told[1] and told[0] is not None
+    if precision == "full":  # the autoencoder is there, which evaluations need
+        picture = to_tensor(rendered.picture[None], models.device)
+        assert torch.equal(
+            models.decode(models.encode(picture)), whole.decode(whole.encode(picture))
+        )
 
 
 def test_the_pocket_family_is_loaded_by_the_same_loader() -> None:
