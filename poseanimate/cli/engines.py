@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from poseanimate.cli.arguments import chosen_models
 from poseanimate.engines.address import ClusterAddress
 from poseanimate.models.hub import OnMessage
+from poseanimate.models.imports import fast_imports
 from poseanimate.storage.stage_cache import StageCache
 
 if TYPE_CHECKING:
@@ -48,9 +49,10 @@ def create_cluster(
     Raises:
         PoseAnimateError: models or size can't be used.
     """
-    from poseanimate.engines import worker
-    from poseanimate.engines.cluster import Cluster
-    from poseanimate.models.loading import load_models
+    with fast_imports():
+        from poseanimate.engines import worker
+        from poseanimate.engines.cluster import Cluster
+        from poseanimate.models.loading import load_models
 
     chosen = chosen_models(options)
     on_gpus = fleet.address.device == "gpu"

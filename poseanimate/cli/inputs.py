@@ -7,11 +7,8 @@ pictures.
 from __future__ import annotations
 
 import argparse
-import contextlib
-import gc
 import os
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,6 +33,7 @@ from poseanimate.inputs.prompt import MAX_PROMPT_CHARACTERS
 from poseanimate.media import Sound, Video, check_output
 from poseanimate.media.clips import GIF_MAX_FPS, SOUND_SUFFIXES
 from poseanimate.models.files import default_models, has_gpu
+from poseanimate.models.imports import fast_imports
 from poseanimate.models.input_models import check_names, load_input_models
 from poseanimate.poses.keypoints import MAX_PICTURE_CHARACTERS, read_people
 from poseanimate.poses.motion import Motion
@@ -229,22 +227,3 @@ def check_device(device: str | None) -> None:
 def print_message(text: str) -> None:
     """A remark about models on stderr, beside the hub's own progress bars."""
     print(text, file=sys.stderr)
-
-
-@contextlib.contextmanager
-def fast_imports() -> Iterator[None]:
-    """Halves the time in which torch and diffusers are imported.
-
-    The garbage collector pauses, and what was imported is never searched for garbage, neither now nor at the exit.
-    """
-    if "diffusers" in sys.modules:  # nothing to gain
-        yield
-        return
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.freeze()
-        if was_on:
-            gc.enable()

@@ -18,12 +18,12 @@ from typing import cast
 
 from poseanimate.cli.arguments import chosen_models
 from poseanimate.cli.engines import create_cluster, join_cluster
-from poseanimate.cli.inputs import fast_imports
 from poseanimate.engines.engine import Engine
 from poseanimate.engines.late import LateEngine
 from poseanimate.errors import DeviceError, PoseAnimateError, SettingsError
 from poseanimate.inputs.aligner import check_max_side
 from poseanimate.models.files import default_models, find_files, has_ip_adapter
+from poseanimate.models.imports import fast_imports
 from poseanimate.models.input_models import check_names
 from poseanimate.storage.stage_cache import StageCache, default_folder, default_size
 from poseanimate.ui import page

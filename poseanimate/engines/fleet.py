@@ -24,15 +24,17 @@ from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psutil
 
-from poseanimate.animator import Animator
 from poseanimate.engines.address import ClusterAddress
 from poseanimate.engines.dispatch import rank
 from poseanimate.engines.worker import Answer, Identity, Worker
 from poseanimate.errors import DeviceError, SettingsError, first_line
+
+if TYPE_CHECKING:
+    from poseanimate.animator import Animator
 
 STORE_BYTES = (
     512_000_000  # shared memory for pictures on their way, of a cluster that is this machine alone

@@ -1,4 +1,8 @@
-"""What a worker of a cluster does in a process of its own; no Ray in here."""
+"""What a worker of a cluster does in a process of its own; no Ray in here.
+
+Notable: torch and the networks' libraries are imported as the models are loaded, which is faster: a lost worker is soon
+back.
+"""
 
 from __future__ import annotations
 
@@ -9,18 +13,17 @@ from contextlib import closing
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from importlib.metadata import version
-from typing import Any
-
-import torch
+from typing import TYPE_CHECKING, Any
 
 import poseanimate
-from poseanimate.animator import Animator
 from poseanimate.errors import DeviceError, PoseAnimateError
 from poseanimate.events import Done, Event
-from poseanimate.models.loading import load_models
-from poseanimate.pipeline.cost import CostModel
-from poseanimate.pipeline.memory import is_out_of_memory
+from poseanimate.models.imports import fast_imports
 from poseanimate.storage.stage_cache import StageCache, default_folder, default_size
+
+if TYPE_CHECKING:
+    from poseanimate.animator import Animator
+    from poseanimate.pipeline.cost import CostModel
 
 
 @dataclass(frozen=True)
@@ -71,24 +74,29 @@ class Worker:
     """
 
     def __init__(self, load: Callable[[], Animator], threads: int | None = None) -> None:
-        if threads is not None:
-            torch.set_num_threads(threads)
         self._animator: Animator | None = None
         self._trouble = ""
-        try:
-            self._animator = load()
-        except (
-            PoseAnimateError
-        ) as error:  # said to whoever asks; a process that ends would be started for ever
-            self._trouble = str(error)
+        with fast_imports():
+            if threads is not None:
+                import torch
+
+                torch.set_num_threads(threads)
+            try:
+                self._animator = load()
+            except PoseAnimateError as error:
+                # said to whoever asks; a process that ends would be started for ever
+                self._trouble = str(error)
 
     def answer(self) -> Answer:
         """Who it is."""
         animator, identity, device = self._animator, None, ""
         if animator is not None:
             identity = Identity.of(animator.identity)
-            on_gpu = animator.models.device.type == "cuda"
-            device = torch.cuda.get_device_name() if on_gpu else "cpu"
+            device = animator.models.device.type
+            if device == "cuda":
+                import torch
+
+                device = torch.cuda.get_device_name()
         gpu = os.environ.get("CUDA_VISIBLE_DEVICES", "")
         return Answer(identity, self._trouble, platform.node(), gpu, device, os.getpid())
 
@@ -123,6 +131,9 @@ def load_animator(
     Args:
         name, device, options: see `load_models`. cache: opens it on the worker's machine.
     """
+    from poseanimate.animator import Animator
+    from poseanimate.models.loading import load_models
+
     return Animator(load_models(name, device, **options), cache(), max_side)
 
 
@@ -136,4 +147,8 @@ def open_no_cache() -> None:
 
 
 def _is_broken(error: BaseException | None) -> bool:
+    import torch
+
+    from poseanimate.pipeline.memory import is_out_of_memory
+
     return isinstance(error, torch.AcceleratorError) and not is_out_of_memory(error)

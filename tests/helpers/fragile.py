@@ -1,57 +1,16 @@
-"""An animator for a worker's process that does what files of a folder tell it, and tells there what it does."""
+"""An animator for a worker's process that does as it is ordered, and tells what it does."""
 
 from __future__ import annotations
 
-import os
-import signal
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
+from helpers.orders import CHUNK, ENDED, Orders
 from helpers.tiny import tiny_models
 
 from poseanimate.animator import Animator
-from poseanimate.errors import ModelsError
 from poseanimate.events import Event, Frame, Stage
 from poseanimate.storage.stage_cache import StageCache
-
-CHUNK = 2
-ENDED = "ended"
-
-
-@dataclass(frozen=True)
-class Orders:
-    """What happens in a folder."""
-
-    folder: Path
-
-    def kill(self, stage: str, frames: int) -> None:
-        """The worker that next begins this stage, after so many frames, is killed there, as by a lack of memory."""
-        (self.folder / "kill").write_text(f"{stage} {frames}")
-
-    @property
-    def killed(self) -> bool:
-        return not (self.folder / "kill").exists()
-
-    @property
-    def trace(self) -> list[str]:
-        """The events that workers have yielded since the last `forget`, and when a run ended."""
-        path = self.folder / "trace"
-        return path.read_text().split() if path.exists() else []
-
-    def forget(self) -> None:
-        (self.folder / "trace").unlink(missing_ok=True)
-
-    def obey(self, stage: str, frames: int) -> None:
-        path = self.folder / "kill"
-        if path.exists() and path.read_text() == f"{stage} {frames}":
-            path.unlink()
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    def tell(self, word: str) -> None:
-        with (self.folder / "trace").open("a") as file:
-            file.write(f"{word}\n")
 
 
 class Fragile(Animator):
@@ -71,11 +30,3 @@ class Fragile(Animator):
                 yield event
         finally:
             self.orders.tell(ENDED)
-
-
-def load_fragile(folder: Path) -> Fragile:
-    return Fragile(Orders(folder))
-
-
-def load_nothing() -> Animator:
-    raise ModelsError("The models aren't here.", "Bring them.")
