@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import math
 import os
-import threading
-from collections import OrderedDict
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache, partial
@@ -35,9 +33,13 @@ from poseanimate.poses.motion import Motion
 from poseanimate.poses.skeleton import Pose
 from poseanimate.puppet.puppet import Puppet
 from poseanimate.settings import Settings
+from poseanimate.storage.recent import Recent
 from poseanimate.ui import texts
 
 MAX_ENTRIES = 8
+MAX_WHOLE_BYTES = 64_000_000  # of characters at their pictures' own size
+MAX_MOTION_BYTES = 96_000_000
+POSE_BYTES = 1_000  # about, with hands
 SHOWN_SIDE_PX = 384  # of a square with the area of a large picture on the page
 MAX_PIXELS = 4_000_000  # of a video's frames together
 SETTING_NAMES = tuple(each.name for each in fields(Settings))
@@ -155,6 +157,10 @@ class FoundMotion:
     frames: tuple[NDArray[np.uint8], ...] = ()
     whole_video: bool = False
 
+    def size_bytes(self) -> int:
+        """In memory, about."""
+        return sum(frame.nbytes for frame in self.frames) + POSE_BYTES * len(self.motion.poses)
+
     def corrected(self, choice: MotionChoice) -> FoundMotion:
         """With the faults of its detector corrected, if that is chosen."""
         return replace(self, motion=repair(self.motion)) if choice.repair else self
@@ -196,11 +202,12 @@ class InputCache:
         self.see = lru_cache(maxsize=MAX_ENTRIES)(self._see)
         self._segment = lru_cache(maxsize=MAX_ENTRIES)(self._find_mask)
         self._shown = lru_cache(maxsize=MAX_ENTRIES)(self._find_character)
-        self._whole = lru_cache(maxsize=MAX_ENTRIES)(self._place_whole)
-        self._puppets: OrderedDict[str, tuple[str, Puppet]] = OrderedDict()  # joints, by path
-        self._motions: OrderedDict[MotionChoice, FoundMotion] = OrderedDict()
+        self._whole = Recent[tuple[str, str, int], Character](
+            MAX_WHOLE_BYTES, lambda whole: whole.picture.nbytes + whole.mask.nbytes
+        )
+        self._puppets = Recent[str, tuple[str, Puppet]](MAX_ENTRIES)  # joints, by path
+        self._motions = Recent[MotionChoice, FoundMotion](MAX_MOTION_BYTES, FoundMotion.size_bytes)
         self._seen_people = SeenPeople()
-        self._lock = threading.Lock()
 
     def load_character(
         self, picture: str | None, joints: str = "", most_side: int | None = None
@@ -216,7 +223,12 @@ class InputCache:
         """
         path, shown = self.require_path(picture), self.load_shown(picture, joints)
         if most_side is not None:
-            return self._whole(path, joints or "", most_side)
+            key = path, joints or "", most_side
+            whole = self._whole.get(key)
+            if whole is None:
+                whole = self._place_whole(*key)
+                self._whole.put(key, whole)
+            return whole
         pixels = self.see(path).on_canvas
         if pixels.shape == shown.picture.shape:
             return shown
@@ -238,15 +250,10 @@ class InputCache:
     def load_puppet(self, picture: str | None, joints: str = "") -> Puppet:
         """The character on the page's canvas, cut out; errors as above."""
         path, shown = self.require_path(picture), self.load_shown(picture, joints)
-        with self._lock:
-            former, puppet = self._puppets.get(path, (None, None))
+        former, puppet = self._puppets.get(path) or (None, None)
         if puppet is None or former != joints:
             puppet = Puppet(shown.picture, shown.mask, shown.pose, puppet)
-            with self._lock:
-                self._puppets[path] = joints, puppet
-                self._puppets.move_to_end(path)
-                while len(self._puppets) > MAX_ENTRIES:
-                    self._puppets.popitem(last=False)
+            self._puppets.put(path, (joints, puppet))
         return puppet
 
     def cut_out(self, picture: str | None, joints: str, side: int) -> Puppet:
@@ -305,8 +312,7 @@ class InputCache:
 
     def cached_motion(self, choice: MotionChoice) -> FoundMotion | None:
         """A motion that was read before; None if it wasn't."""
-        with self._lock:
-            found = self._motions.get(choice.as_read)
+        found = self._motions.get(choice.as_read)
         return found if found is None else found.corrected(choice)
 
     def load_motion(self, choice: MotionChoice) -> Generator[Stage | Step, None, FoundMotion]:
@@ -329,10 +335,7 @@ class InputCache:
                 tuple(_reduced(frame, len(frames)) for frame in frames),
                 is_whole_video(source, *part),
             )
-            with self._lock:
-                self._motions[choice.as_read] = found_motion
-                while len(self._motions) > MAX_ENTRIES:
-                    self._motions.popitem(last=False)
+            self._motions.put(choice.as_read, found_motion)
             found_motion = found_motion.corrected(choice)
         return found_motion
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import heapq
 import threading
 import time
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable, Sequence
 from statistics import mean
 
-from poseanimate.ui.input_cache import MAX_ENTRIES
+from poseanimate.storage.recent import Recent
 from poseanimate.ui.run_counts import RunCounts
 from poseanimate.ui.run_view import RunView
 
+MAX_BYTES = 256_000_000  # of the finished runs that are kept
 TYPICAL_OF = 5  # the runs whose mean duration is the estimate
 SILENT_S = 30.0  # a page asks every two seconds; whoever doesn't, may never come
 GONE_S = 3600.0  # then nobody comes any more: a phone that sleeps asks again
@@ -29,7 +30,7 @@ class RunQueue:
         self._clock, self.places = clock, places
         self.counts = RunCounts(self.line, places)
         self._runs: dict[str, RunView] = {}
-        self._finished: OrderedDict[str, RunView] = OrderedDict()
+        self._finished = Recent[str, RunView](MAX_BYTES, RunView.size_bytes)
         self._took_s: deque[float] = deque(maxlen=TYPICAL_OF)
         self._lock = threading.Lock()
 
@@ -78,8 +79,7 @@ class RunQueue:
         if run is not None:
             run.stopped = True
         self.end(session)
-        with self._lock:
-            self._finished.pop(session, None)
+        self._finished.forget(session)
 
     def ahead(self, session: str) -> tuple[int, float | None]:
         """How many runs come before a session's, and in how many seconds its turn comes; None where unknown."""
@@ -102,18 +102,12 @@ class RunQueue:
 
     def remember(self, session: str, run: RunView) -> None:
         """Keeps a session's last run; a run without frames doesn't replace the one before it."""
-        if len(run.frames) < 2:
-            return
-        with self._lock:
-            self._finished[session] = run
-            self._finished.move_to_end(session)
-            while len(self._finished) > MAX_ENTRIES:
-                self._finished.popitem(last=False)
+        if len(run.frames) > 1:
+            self._finished.put(session, run)
 
     def last(self, session: str) -> RunView | None:
         """The last run that a session finished."""
-        with self._lock:
-            return self._finished.get(session)
+        return self._finished.get(session)
 
     def _counts(self, run: RunView) -> bool:
         """Whether others wait for a run: it goes on, or a page that is there asks for it."""

@@ -119,6 +119,10 @@ class RunView:
         self._sheet_changed = False
         return self._sheet.picture()
 
+    def size_bytes(self) -> int:
+        """Of the frames."""
+        return sum(frame.nbytes for frame in self.frames)
+
     def add_sound(self) -> None:
         """Gives a finished clip the sound of the video that it shows whole; a note says so, or what is wrong."""
         path, job, aligned = self.sound_from, self.job, self.aligned

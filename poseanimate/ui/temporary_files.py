@@ -27,6 +27,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from poseanimate.media import VideoLimits
 from poseanimate.storage.sweep import JUST_MADE_S, sweep
 from poseanimate.ui import texts
+from poseanimate.ui.memory import give_back
 from poseanimate.ui.page_blocks import PageBlocks
 
 _log = logging.getLogger(__name__)
@@ -166,7 +167,7 @@ class TemporaryFiles:
 
     @asynccontextmanager
     async def keep_swept(self, _: Any) -> AsyncIterator[None]:
-        """Sweeps every minute while the server runs."""
+        """Sweeps every minute while the server runs, and gives freed memory back."""
         sweeping = asyncio.ensure_future(self._sweep_on())
         try:
             yield
@@ -180,6 +181,7 @@ class TemporaryFiles:
                 await asyncio.sleep(NAMING_S)
             try:
                 self.sweep()
+                give_back()
             except Exception:
                 _log.exception("Temporary files weren't swept.")
 

@@ -164,8 +164,8 @@ def test_who_is_followed_is_looked_for_anew_after_a_gap_alone() -> None:
 def test_what_is_kept_is_bounded(levels: list[int], people: int, most: int) -> None:
     seen, detector = SeenPeople(most), Counting(people=people)
     look(seen, detector, plain(levels))
-    kept = sum(1 + len(found) for found in seen._found.values())
-    assert kept == seen._size <= most
+    kept = min(len(set(levels)), most // (1 + people)) * (1 + people)
+    assert seen._found.total == (kept or (1 + people if levels else 0))
 
 
 def test_the_oldest_is_forgotten_first() -> None:
@@ -191,7 +191,7 @@ def test_threads_share_it() -> None:
     with ThreadPoolExecutor(8) as threads:
         for found in threads.map(lambda _: look(seen, Counting(), frames), range(32)):
             assert found == expected
-    assert sum(1 + len(found) for found in seen._found.values()) == seen._size <= 40
+    assert seen._found.total == 40
 
 
 def test_the_page_does_not_look_again(video: Path) -> None:

@@ -7,6 +7,7 @@ import sys
 from types import SimpleNamespace
 
 import gradio as gr
+import numpy as np
 import pytest
 import torch
 from helpers.tiny import tiny_models
@@ -205,3 +206,19 @@ def test_who_joins_and_never_asks_again_is_before_nobody() -> None:
     queue.join("later")
     assert queue.current("silent") is not None and queue.current("patient") is None
     assert queue.ahead("later")[0] == 1, "what has begun goes on"
+
+
+def test_finished_runs_are_kept_up_to_a_size_and_the_last_whatever_its_size() -> None:
+    queue, frame = RunQueue(), np.zeros((1000, 1000, 3), np.uint8)
+    for session, frames in (("long", 80), ("short", 3), ("longer", 90), ("none", 1)):
+        queue.remember(session, RunView(frames=[frame] * frames))
+    kept = [each for each in ("long", "short", "longer", "none") if queue.last(each)]
+    assert kept == ["longer"]
+
+
+def test_runs_of_many_visitors_are_kept_together() -> None:
+    queue, frames = RunQueue(), [np.zeros((512, 512, 3), np.uint8)] * 16
+    visitors = [f"visitor {number}" for number in range(20)]
+    for each in visitors:
+        queue.remember(each, RunView(frames=frames))
+    assert all(queue.last(each) for each in visitors)
