@@ -74,7 +74,7 @@ class SharedClips:
         path = self.folder / f"{token.id}.{_hashed(token.key)}.zip"
         try:
             write_bytes_atomically(path, bundle)
-            self._sweep()
+            self._sweep(keep=path)
         except OSError as error:
             _log.warning("A shared clip can't be kept in %s: %s", self.folder, error)
             # visitors must not learn where the folder is
@@ -115,15 +115,18 @@ class SharedClips:
             return None
         return next(self.folder.glob(f"{id}.*.zip"), None)
 
-    def _sweep(self) -> None:
-        """Deletes what is too old, then the oldest until the rest fits, then abandoned parts."""
+    def _sweep(self, keep: Path | None = None) -> None:
+        """Deletes what is too old, then the oldest until the rest fits, then abandoned parts.
+
+        keep: the clip just made. Where the clock was set back, others claim to be newer.
+        """
         now, room = time.time(), self.max_bytes
         found = []
         for path in self.folder.glob("*.zip"):
             with contextlib.suppress(OSError):
                 about = path.stat()
-                found.append((about.st_mtime, about.st_size, path))
-        for mtime, size, path in sorted(found, reverse=True):
+                found.append((path == keep, about.st_mtime, about.st_size, path))
+        for _, mtime, size, path in sorted(found, reverse=True):
             room -= size
             if room < 0 or now - mtime > self.max_age_s:
                 with contextlib.suppress(OSError):

@@ -71,6 +71,17 @@ def test_the_oldest_go_first_and_what_is_too_old(tmp_path: Path) -> None:
         shared.put(b"0" * 26)
 
 
+def test_the_new_clip_stays_though_the_clock_was_set_back(tmp_path: Path) -> None:
+    shared = SharedClips(tmp_path, max_bytes=10)
+    old = shared.put(b"12345678")
+    for path in tmp_path.iterdir():
+        os.utime(path, (2e9, 2e9))
+    new = shared.put(b"abcd")
+    assert shared.get(new.id) == b"abcd"
+    with pytest.raises(BundleError):
+        shared.get(old.id)
+
+
 def test_nothing_half_written_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shared = SharedClips(tmp_path)
 
