@@ -17,6 +17,7 @@ import diffusers
 import torch
 from diffusers import ControlNetModel, DDIMScheduler, UNet2DConditionModel
 from safetensors import SafetensorError
+from torch import nn
 from transformers import CLIPTextModel, CLIPTokenizer
 from transformers.utils.logging import disable_progress_bar
 
@@ -133,7 +134,7 @@ def _load_shapes(kind: Any, folder: Path, dtype: torch.dtype, _: str) -> Any:
             network = kind(kind.config_class.from_pretrained(folder))
         else:
             network = kind.from_config(kind.load_config(folder))
-        return network.to(dtype)
+        return nn.Module.to(network, dtype)  # their own warns of what it leaves alone
 
 
 def _load_network(kind: Any, folder: Path, dtype: torch.dtype, device: str) -> Any:

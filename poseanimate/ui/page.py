@@ -88,9 +88,9 @@ def create_demo(engine: Engine, shared_clips: SharedClips | None = None) -> Page
         inputs = InputComponents(source, motion, settings)
         parts.connect_fixes(fit, settings, motion)
         _preview(demo, previews, inputs, fit, result.forecast)
-        _run(handlers, previews, inputs, result, diffusion)
-        _wait(handlers, result.bar, [result.generate, comparing.compare])
-        _compare(ComparisonHandlers(handlers), inputs, result, comparing, diffusion)
+        timer = _wait(handlers, result.bar)
+        _run(handlers, previews, inputs, result, timer, diffusion)
+        _compare(ComparisonHandlers(handlers), inputs, result, comparing, timer, diffusion)
         back = [restored, source.example, source.picture, source.joints, source.prompt]
         back += [*motion.chosen, result.clip, *settings.values()]
         bundle.upload(handlers.restore, bundle, back, **BESIDE)
@@ -226,10 +226,12 @@ def _run(
     previews: PreviewHandlers,
     inputs: InputComponents,
     result: parts.ResultSection,
+    timer: gr.Timer,
     diffusion: dict[str, Any],
 ) -> None:
     aside: dict[str, Any] = {"outputs": result.outputs, **QUIET}
     result.generate.click(handlers.begin, None, **aside)
+    result.generate.click(*_start(timer), **QUIET)
     run = result.generate.click(
         handlers.animate,
         inputs.all,
@@ -246,11 +248,18 @@ def _run(
     result.stop.click(handlers.stop, None, **aside)
 
 
-def _wait(handlers: Handlers, bar: gr.HTML, buttons: list[gr.Button]) -> None:
-    """While a run waits, the bar says how long that may take."""
+def _wait(handlers: Handlers, bar: gr.HTML) -> gr.Timer:
+    """While a run waits and the timer is on, the bar says how long that may take."""
     timer = gr.Timer(WAITING_S, active=False)
-    gr.on([each.click for each in buttons], lambda: gr.Timer(active=True), None, timer, **QUIET)
     timer.tick(handlers.waiting, None, [bar, timer], **QUIET)
+    return timer
+
+
+def _start(timer: gr.Timer) -> tuple[Any, None, gr.Timer]:
+    """An event that starts the timer. A click's events follow one another: it comes after the run has joined the line,
+    and before the run, which would hold it back until its end.
+    """
+    return lambda: gr.Timer(active=True), None, timer
 
 
 def _compare(
@@ -258,11 +267,13 @@ def _compare(
     inputs: InputComponents,
     result: parts.ResultSection,
     comparing: parts.ComparisonSection,
+    timer: gr.Timer,
     diffusion: dict[str, Any],
 ) -> None:
     # as COMPARISON_OUTPUTS
     outputs = [result.bar, comparing.grid, result.generate, comparing.compare, result.stop]
     comparing.compare.click(comparison.begin, None, outputs, **QUIET)
+    comparing.compare.click(*_start(timer), **QUIET)
     run = comparing.compare.click(
         comparison.compare,
         [*comparing.choice, *inputs.all],

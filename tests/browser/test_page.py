@@ -6,6 +6,7 @@ import math
 import re
 import subprocess
 import zipfile
+from contextlib import ExitStack
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -14,12 +15,14 @@ import imageio_ffmpeg
 import numpy as np
 import pytest
 from helpers.browser import HOLD_S, App, dragged, opened, serving, small
+from helpers.scripted import ScriptedCluster
 from helpers.served import brought_late
 from PIL import Image
 from pillow_heif import from_pillow
 from playwright.sync_api import Browser, Page, expect
 
 from poseanimate.media import read_video
+from poseanimate.models.loading import load_models
 from poseanimate.poses.motion import load_preset
 from poseanimate.poses.skeleton import MIRRORED, Pose
 from poseanimate.storage.shared_clips import SharedClips
@@ -28,6 +31,12 @@ from poseanimate.ui.middleware import STREAM_END
 pytestmark = pytest.mark.slow
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "characters"
+DESK, PHONE = {"width": 1360, "height": 900}, {"width": 390, "height": 844}
+OPACITY = """function opacity(each) {
+    return each ? getComputedStyle(each).opacity * opacity(each.parentElement) : 1;
+}"""
+# from the top of the bar to what is below it
+HEIGHT = "each => document.querySelector('#clip').getBoundingClientRect().top - each.getBoundingClientRect().top"
 
 
 def _downloaded(page: Page, folder: Path, suffix: str) -> Path:
@@ -205,6 +214,40 @@ def test_two_visitors_at_once_get_their_own_clips(
             with Image.open(EXAMPLES / f"{name}.png") as picture:
                 own = np.asarray(picture.convert("RGB"), np.float64)
             assert np.abs(first - own).mean() < 10
+
+
+def test_the_bar_tells_which_engine_runs_and_the_line_before_all_of_them(
+    browser: Browser, tmp_path: Path
+) -> None:
+    engines = ScriptedCluster(load_models("pocket", "cpu"))
+    with ExitStack() as stack:
+        url = stack.enter_context(serving(engines, SharedClips(tmp_path)))
+        bars, heights = [], []
+        for number, size in enumerate((DESK, DESK, PHONE, DESK)):
+            context = stack.enter_context(browser.new_context(viewport=size))
+            visitor = opened(context.new_page(), url)
+            bars.append(visitor.locator("#bar"))
+            heights.append(bars[-1].evaluate(HEIGHT))
+            visitor.get_by_role("button", name="Generate").click()
+            expect(bars[-1]).to_contain_text(
+                f"engine {number + 1}" if number < 2 else f"{number} runs before it on 2 engines"
+            )
+        first, second, third, fourth = bars
+        expect(first).to_contain_text(
+            "step 1 of 5 · about 1 min 15 s left · engine 1 · 1 of 2 free"
+        )
+        expect(second).to_contain_text("engine 2 · 0 of 2 free")
+        expect(third).to_contain_text("2 runs before it on 2 engines · about 1 min 15 s")
+        assert [bar.locator(".pa-line").evaluate(OPACITY) for bar in bars] == [1] * 4
+        assert [bar.evaluate(HEIGHT) for bar in bars] == heights, "nothing moves"
+        assert third.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+        engines.may_end[1].release()
+        expect(third).to_contain_text("engine 2 · 0 of 2 free")
+        expect(fourth).to_contain_text("2 runs before it on 2 engines")
+        for end in engines.may_end * 2:
+            end.release()
+        for bar in bars:
+            expect(bar).to_contain_text("Done: 10 frames.")
 
 
 def test_a_shared_clip_is_opened_by_its_link_and_taken_back(
@@ -474,9 +517,7 @@ def test_the_keyboard_reaches_examples_and_motions(page: Page) -> None:
 
 
 def test_a_phone_shows_one_column_without_scrolling_sideways(app: App, browser: Browser) -> None:
-    with browser.new_context(
-        viewport={"width": 390, "height": 844}, color_scheme="dark"
-    ) as context:
+    with browser.new_context(viewport=PHONE, color_scheme="dark") as context:
         page = opened(context.new_page(), app.url)
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
         tops = [page.get_by_role("heading", name=str(n)).bounding_box() for n in range(1, 6)]

@@ -65,6 +65,8 @@ def orders(tmp_path_factory: pytest.TempPathFactory) -> Orders:
 def engine(orders: Orders) -> Iterator[Cluster]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", os.pathsep.join(sys.path))  # workers find the helpers there
+        # by default any other program goes before them: on a busy machine they would take minutes to start
+        patch.setenv("RAY_worker_niceness", "0")
         # how long Ray waits for the reason of an actor's death
         patch.setenv("RAY_timeout_ms_task_wait_for_death_info", "100")
         patch.setattr(fleet, "STORE_BYTES", 100_000_000)
