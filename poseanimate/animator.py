@@ -66,6 +66,11 @@ class Animator(Aligner):
         return 1
 
     @property
+    def answering(self) -> int:
+        """How many places can be used now."""
+        return self.places
+
+    @property
     def identity(self) -> str:
         """Of the models."""
         return self.models.identity

@@ -58,6 +58,11 @@ class Cluster(Animator):
         """How many runs may go on at once."""
         return self._fleet.places
 
+    @property
+    def answering(self) -> int:
+        """How many workers can be used now, busy ones included."""
+        return self._fleet.answering
+
     def animate(
         self,
         picture: Image.Image | Character,

@@ -34,6 +34,10 @@ class Engine(Protocol):
         """How many runs may go on at once."""
 
     @property
+    def answering(self) -> int:
+        """How many of its places can be used now, busy ones included: others load, or wait for a machine."""
+
+    @property
     def identity(self) -> str:
         """Names the models: equal identities make equal clips."""
 

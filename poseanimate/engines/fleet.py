@@ -3,6 +3,8 @@
 Notable:
 - A worker that is lost comes back as soon as its machine, or another one, has room for it. Ray retries no job: a retry
   would send frames again.
+- Each worker is asked from time to time whether it answers. While it has a job the question waits behind that, and
+  fails with the worker; the stream alone might wait for ever (ray#39109).
 - A stream that is merely dropped would go on to its end, so its job is cancelled; it then ends after its step.
 - What a stream hands out is copied: the original lies in Ray's shared memory, which is small, and can't be written to.
 """
@@ -44,6 +46,8 @@ SOCKETS = "/tmp"  # the path of a socket may have 107 letters, and TMPDIR is lon
 UNREAD = 8  # events that a worker may be ahead of who reads them
 ANSWERS_S = 10.0  # the head of a cluster, at the latest
 PAUSE_S = 1.0  # between two questions to a worker that doesn't answer
+BEAT_S = 10.0  # between two questions to one that does
+SILENT_S = 1.0  # until a stream looks whether its worker was lost
 
 OnMessage = Callable[[str], None]
 
@@ -56,7 +60,8 @@ class LostWorker(Exception):
 class Place:
     """A worker's place; another process takes it when the worker is lost.
 
-    number: from 1. answer: None while it doesn't answer. trouble: why it isn't used, where that is known.
+    number: from 1. answer: None while it doesn't answer. trouble: why it isn't used, where that is known. losses: how
+    often its worker was lost.
     """
 
     number: int
@@ -64,6 +69,7 @@ class Place:
     answer: Answer | None = None
     busy: bool = False
     trouble: str = ""
+    losses: int = 0
 
     @property
     def label(self) -> tuple[str, str]:
@@ -106,7 +112,7 @@ class Fleet:
         self._load, self._expected = load, expected
         self._places = [Place(number, self._create()) for number in range(1, self.places + 1)]
         for place in self._places:
-            self._meet(place)
+            threading.Thread(target=self._watch, args=(place,), daemon=True).start()
 
     @property
     def answering(self) -> int:
@@ -153,12 +159,18 @@ class Fleet:
         """
         errors = self._ray.exceptions
         ended = False
-        refs = None
+        refs, losses = None, place.losses
         try:
             refs = place.actor.run.options(
                 num_returns="streaming", _generator_backpressure_num_objects=UNREAD
             ).remote(*job)
-            for ref in refs:
+            while True:
+                while not self._ray.wait([refs], timeout=SILENT_S)[0]:
+                    if place.losses > losses:
+                        raise LostWorker
+                ref = next(refs, None)
+                if ref is None:
+                    break
                 yield deepcopy(self._ray.get(ref))
             ended = True
         except errors.RayTaskError:
@@ -180,6 +192,8 @@ class Fleet:
         if self._closed.is_set():
             return
         self._closed.set()
+        with self._changed:
+            self._changed.notify_all()
         atexit.unregister(self.close)
         if self._ray.is_initialized():
             for place in self._places:
@@ -249,48 +263,58 @@ class Fleet:
 
     def _lose(self, place: Place) -> None:
         with self._changed:
+            if place.answer is None:
+                return
             place.answer = None
+            place.losses += 1
+            self._changed.notify_all()
         self._on_message(f"Engine {place.number} was lost.")
-        self._meet(place)
 
-    def _meet(self, place: Place) -> None:
-        """Waits, beside everything else, until a place's worker answers."""
-        threading.Thread(target=self._await, args=(place,), daemon=True).start()
-
-    def _await(self, place: Place) -> None:
+    def _watch(self, place: Place) -> None:
+        """Asks a place's worker again and again, beside everything else."""
         while not self._closed.is_set():
             try:
                 answer: Answer = self._ray.get(place.actor.answer.remote())
             except self._ray.exceptions.ActorDiedError as error:  # Ray doesn't start it again
-                if self._closed.is_set():
-                    return
-                self._complain(
-                    place, f"it can't start ({str(error).strip().splitlines()[-1]:.200})"
-                )
-                place.actor = self._create()
+                if not self._closed.is_set():
+                    self._lose(place)
+                    why = str(error).strip().splitlines()[-1]
+                    self._complain(place, f"it can't start ({why:.200})")
+                    place.actor = self._create()
             except self._ray.exceptions.RayError:
-                pass  # it is on its way
+                if not self._closed.is_set():
+                    self._lose(place)  # or it is still on its way
             else:
-                differs = answer.trouble or (
-                    self._expected.difference(answer.identity) if answer.identity else ""
-                )
-                if not differs:
-                    with self._changed:
-                        place.answer, place.trouble = answer, ""
-                        self._changed.notify_all()
-                    self._on_message(
-                        f"Engine {place.number} of {self.places} answers ({answer.device} on {answer.machine})."
-                    )
-                    return
-                self._complain(place, differs)
-            self._closed.wait(PAUSE_S)
+                self._take_answer(place, answer)
+            self._rest(place)
+
+    def _rest(self, place: Place) -> None:
+        """Waits until it is time to ask again: sooner where the worker is lost meanwhile."""
+        with self._changed:
+            losses, seconds = place.losses, PAUSE_S if place.answer is None else BEAT_S
+            self._changed.wait_for(lambda: self._closed.is_set() or place.losses > losses, seconds)
+
+    def _take_answer(self, place: Place, answer: Answer) -> None:
+        differs = answer.trouble or (
+            self._expected.difference(answer.identity) if answer.identity else ""
+        )
+        if differs:
+            self._complain(place, differs)
+            return
+        with self._changed:
+            known, place.answer, place.trouble = place.answer, answer, ""
+            self._changed.notify_all()
+        if known is None:
+            self._on_message(
+                f"Engine {place.number} of {self.places} answers ({answer.device} on {answer.machine})."
+            )
 
     def _complain(self, place: Place, why: str) -> None:
         trouble = f"Engine {place.number} is not used: {why}"
         if trouble != place.trouble:
             self._on_message(trouble)
         with self._changed:
-            place.trouble = trouble
+            place.answer, place.trouble = None, trouble
             self._changed.notify_all()
 
     def _free(self) -> list[Place]:

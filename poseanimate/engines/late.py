@@ -33,6 +33,10 @@ class LateEngine:
     def places(self) -> int:
         return self._places
 
+    @property
+    def answering(self) -> int:
+        return 0 if self.pending else self._loaded.result().answering
+
     def set(self, engine: Engine) -> None:
         """The engine is loaded."""
         self._loaded.set_result(engine)

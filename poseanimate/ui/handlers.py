@@ -58,7 +58,7 @@ class Handlers:
         self.engine, self.clock = engine, clock
         self.inputs = InputCache(engine)
         self.rate_limit = RateLimit.from_environment(clock)
-        self.queue = RunQueue(clock, engine.places)
+        self.queue = RunQueue(clock, engine.places, lambda: engine.answering)
         # by session: the last picture that the models weren't made for
         self._refused: dict[str, str | None] = {}
 

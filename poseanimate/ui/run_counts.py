@@ -25,10 +25,12 @@ class RunCounts:
 
     Args:
         line: how many runs wait and how many go on now.
-        places: how many may go on at once.
+        places: how many may go on at once. answering: how many engines answer now.
     """
 
-    def __init__(self, line: Callable[[], tuple[int, int]], places: int) -> None:
+    def __init__(
+        self, line: Callable[[], tuple[int, int]], places: int, answering: Callable[[], int]
+    ) -> None:
         self.registry = CollectorRegistry()
         self._runs = Counter(
             "poseanimate_runs", "Runs that have ended, by how.", ["end"], registry=self.registry
@@ -44,7 +46,7 @@ class RunCounts:
         )
         for end in (FINISHED, STOPPED, FAILED):
             self._runs.labels(end)
-        self.registry.register(_Line(line, places))
+        self.registry.register(_Line(line, places, answering))
         ProcessCollector(registry=self.registry)
 
     def add(self, run: RunView, seconds: float) -> None:
@@ -64,8 +66,10 @@ class RunCounts:
 class _Line(Collector):
     """Reads the line of runs whenever somebody asks."""
 
-    def __init__(self, line: Callable[[], tuple[int, int]], places: int) -> None:
-        self._line, self._places = line, places
+    def __init__(
+        self, line: Callable[[], tuple[int, int]], places: int, answering: Callable[[], int]
+    ) -> None:
+        self._line, self._places, self._answering = line, places, answering
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         waiting, running = self._line()
@@ -73,4 +77,9 @@ class _Line(Collector):
         yield GaugeMetricFamily("poseanimate_runs_running", "Runs that go on.", value=running)
         yield GaugeMetricFamily(
             "poseanimate_engines", "How many runs may go on at once.", value=self._places
+        )
+        yield GaugeMetricFamily(
+            "poseanimate_engines_answering",
+            "Engines that can be used, busy ones included.",
+            value=self._answering(),
         )

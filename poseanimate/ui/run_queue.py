@@ -24,11 +24,17 @@ class RunQueue:
 
     Args:
         places: how many runs go on at once.
+        answering: how many engines answer now; None: all always do.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic, places: int = 1) -> None:
+    def __init__(
+        self,
+        clock: Callable[[], float] = time.monotonic,
+        places: int = 1,
+        answering: Callable[[], int] | None = None,
+    ) -> None:
         self._clock, self.places = clock, places
-        self.counts = RunCounts(self.line, places)
+        self.counts = RunCounts(self.line, places, answering or (lambda: places))
         self._runs: dict[str, RunView] = {}
         self._finished = Recent[str, RunView](MAX_BYTES, RunView.size_bytes)
         self._took_s: deque[float] = deque(maxlen=TYPICAL_OF)

@@ -241,6 +241,51 @@ def test_a_killed_workers_job_goes_on_elsewhere(
         assert not isinstance(event, Preview) or event.index >= seen, "of a frame that is finished"
 
 
+def test_an_idle_worker_that_dies_is_missed_until_it_is_back(
+    engine: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workers = engine._fleet
+    registry = create_demo(engine).counts.registry
+
+    def told() -> float | None:
+        return registry.get_sample_value("poseanimate_engines_answering")
+
+    monkeypatch.setattr(fleet, "BEAT_S", 0.1)
+    for place in workers._places:
+        workers._lose(place)  # they are asked anew, and again soon
+    wait_until(lambda: told() == WORKERS)
+    [first, _] = workers._places
+    assert first.answer is not None
+    os.kill(first.answer.process, signal.SIGKILL)
+    wait_until(lambda: told() == 1)
+    assert registry.get_sample_value("poseanimate_engines") == WORKERS
+    wait_until(lambda: told() == WORKERS)
+
+
+def test_a_stream_that_hangs_as_its_worker_dies_is_given_up(
+    engine: Cluster, orders: Orders, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in ray#39109: what fails with the worker is the question behind the job, not the stream."""
+    workers, hung = engine._fleet, []
+
+    def wait(refs: list[Any], timeout: float) -> tuple[list[Any], list[Any]]:
+        if orders.killed and not hung:
+            hung.extend(refs)
+        return ([], refs) if refs == hung else real(refs, timeout=timeout)
+
+    real = workers._ray.wait
+    monkeypatch.setattr(fleet, "BEAT_S", 0.1)
+    monkeypatch.setattr(fleet, "SILENT_S", 0.1)
+    monkeypatch.setattr(workers._ray, "wait", wait)
+    for place in workers._places:
+        workers._lose(place)  # they are asked anew, and again soon
+    orders.kill("pacm_pose", 1)
+    made = list(engine.animate(*job(83)))
+    assert hung and orders.killed
+    assert_equal_frames(made, here(*job(83)))
+    assert sum("was lost" in event.text for event in made if isinstance(event, Note)) == 1
+
+
 def test_a_job_that_kills_its_workers_ends_with_a_sentence() -> None:
     """Of a fleet that loses whatever takes a job."""
     taken: list[Place] = []

@@ -71,7 +71,9 @@ def test_a_server_is_alive_before_it_is_ready() -> None:
     assert client.get("/health").json() == {"status": "ok"}
     answer = client.get("/ready")
     assert answer.status_code == 503 and answer.json()["detail"] == "The models are loading."
+    assert late.answering == 0
     late.set(Animator(tiny_models()))
+    assert late.answering == 1
     assert client.get("/ready").status_code == 200
     assert served(Animator(tiny_models())).get("/ready").status_code == 200
 
@@ -80,7 +82,7 @@ def test_a_server_whose_models_fail_says_why_it_is_not_ready() -> None:
     late = LateEngine(image_prompts=False)
     late.fail(DeviceError("The models aren't loaded.", "Start the program again."))
     answer = served(late).get("/ready")
-    assert answer.status_code == 503
+    assert answer.status_code == 503 and late.answering == 0
     assert answer.json()["detail"] == "The models aren't loaded. Start the program again."
 
 
@@ -107,7 +109,7 @@ def test_every_run_is_counted_once(runs: list[tuple[str, int, float]]) -> None:
     assert found["poseanimate_run_seconds_count"] == len(took)
     assert found["poseanimate_run_seconds_sum"] == pytest.approx(sum(took), abs=1e-6)
     assert found["poseanimate_runs_waiting"] == found["poseanimate_runs_running"] == 0
-    assert found["poseanimate_engines"] == 3
+    assert found["poseanimate_engines"] == found["poseanimate_engines_answering"] == 3
 
 
 def test_the_line_is_told_as_it_is_now() -> None:
