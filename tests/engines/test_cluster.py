@@ -194,14 +194,20 @@ def test_a_pictures_jobs_go_to_the_same_worker(engine: Cluster) -> None:
     assert all(places(seed) == where and len(where) == 1 for seed, where in seen.items())
 
 
-def test_an_evaluation_measures_the_same_there(engine: Cluster, tmp_path: Path) -> None:
+def test_an_evaluation_that_was_stopped_measures_the_same_there(
+    engine: Cluster, tmp_path: Path
+) -> None:
     rows = {"rows": "controlnet", "motions": "walk,wave"}
     evaluation = plan("pocket", QUICK, split="validation", characters=1, **rows)
 
     def metrics(animator: Animator) -> list[dict[str, float]]:
         store = evaluation.open_store(tmp_path / str(animator.places), "tiny", "1")
-        steps = list(evaluation.run(animator, store))
-        assert [step.index for step in steps] == list(range(1, evaluation.clips + 1))
+        with closing(evaluation.run(animator, store)) as steps:  # type: ignore[type-var]
+            assert next(steps).index == 1
+        kept = {path: path.stat().st_mtime_ns for path in (store.folder / "results").iterdir()}
+        left = [step.index for step in evaluation.run(animator, store)]
+        assert left == list(range(len(kept) + 1, evaluation.clips + 1)), "nothing twice"
+        assert kept and all(path.stat().st_mtime_ns == when for path, when in kept.items())
         return [result.metrics | {"seconds": 0} for result in store.load_results()]
 
     assert metrics(engine) == metrics(Animator(tiny_models(), chunk_size=CHUNK))
