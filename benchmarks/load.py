@@ -91,7 +91,7 @@ class Visitor:
         if made is None:
             return "hung up"
         packed = self.ask("pack", [])
-        clip, files = made[2], packed[2]["value"]
+        clip, files = made[4], packed[2]
         for file in (clip.get("value", clip), *files):
             self.http.get(f"{API}/file={file['path']}").raise_for_status()
         bundle = self.http.get(f"{API}/file={files[-1]['path']}").content

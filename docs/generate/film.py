@@ -2,13 +2,14 @@
 
 To run: `PYTHONPATH=tests python docs/generate/film.py`.
 
-Notable: the window is smaller than a desk's and scrolls to what is done; waiting is cut short, the clip isn't.
+Notable: the window is smaller than a desk's; waiting is cut short, the clip isn't.
 """
 
 from __future__ import annotations
 
 import argparse
 import io
+import re
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,10 +28,8 @@ FILM = Path(__file__).resolve().parents[2] / "docs" / "app.gif"
 WINDOW = (1240, 780)
 WIDTH_PX = 800
 FPS = 8.0
-ABOVE_PX = 24
 RUN_S, CLIP_S = 3.0, 3.0
 POINTER_PX = 9
-SCROLL_FRAMES = 4
 
 
 @dataclass
@@ -64,13 +63,6 @@ class Film:
         """Stays at the last frame."""
         self.frames += [self.frames[-1]] * round(seconds * FPS)
 
-    def scroll(self, to: Locator) -> None:
-        self.pointer = None
-        by = to.evaluate("element => element.getBoundingClientRect().top") - ABOVE_PX
-        for _ in range(SCROLL_FRAMES):
-            self.page.evaluate("by => scrollBy(0, by)", by / SCROLL_FRAMES)
-            self.shoot()
-
     def click(self, target: Locator) -> None:
         box = target.bounding_box()
         assert box is not None
@@ -83,19 +75,13 @@ class Film:
 def film(page: Page) -> list[NDArray[np.uint8]]:
     """From the page as it opens to the clip."""
     take = Film(page)
-    take.hold(0.75)
-    take.click(page.locator("#example label", has_text="room boy"))
-    expect(page.locator("#found-text")).to_contain_text("joints seen")
-    expect(page.locator("#picture")).to_contain_text("room-boy")
-    take.hold(0.5)
-    take.scroll(page.get_by_role("heading", name="2 ·"))
-    before = page.locator("#alignment img").get_attribute("src")
-    take.click(page.locator("#motion label", has_text="dance sway"))
-    expect(page.locator("#alignment img")).not_to_have_attribute("src", str(before))
-    take.hold(0.25)
-    take.scroll(page.get_by_role("heading", name="3 ·"))
-    take.hold(1.25)
-    take.scroll(page.get_by_role("heading", name="5 ·"))
+    take.hold(1.5)
+    take.click(page.locator("#example label", has_text="park girl"))
+    expect(page.locator("#ready-made video")).to_have_attribute("src", re.compile("park-girl"))
+    take.hold(1.0)
+    take.click(page.locator("#motion label", has_text="jumping jacks"))
+    expect(page.locator("#ready-made video")).to_have_attribute("src", re.compile("jumping"))
+    take.hold(1.0)
     take.click(page.get_by_role("button", name="Generate"))
     running, done = [], page.locator("#bar", has_text="Done")
     give_up_s = time.monotonic() + TIMEOUT_MS / 1000

@@ -1,4 +1,4 @@
-"""Six pictures of the page for docs/screens.md: the app in this process, in a real Chromium.
+"""Pictures of the page for docs/screens.md: the app in this process, in a real Chromium.
 
 To run: `PYTHONPATH=tests python docs/generate/screenshots.py`.
 """
@@ -14,7 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
-from helpers.browser import HOLD_S, App, app_in, chromium, opened, small
+from helpers.browser import HOLD_S, App, app_in, chromium, experts, opened, show, small, unfold
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
@@ -29,10 +29,9 @@ SIZES = {"desk": (1360, 900), "phone": (390, 844)}
 DESK_LIGHT, PHONE_DARK = ("desk", "light"), ("phone", "dark")
 QUALITY = 80
 SETTLE_MS = 700  # animations after a change of theme or width
-ABOVE_PX = 16
-CLIP = "h2:has-text('5 ·')"
+EDGES = ("width", "height")
 
-INTRODUCTION = """# The page in six pictures
+INTRODUCTION = """# The page in pictures
 
 `PYTHONPATH=tests python docs/generate/screenshots.py` takes them of the running app, at a desk's width (1360 px) and a
 phone's (390 px).
@@ -50,25 +49,19 @@ class Camera:
         page: Page,
         name: str,
         about: str,
-        at: str | None = None,
         looks: tuple[tuple[str, str], ...] = (DESK_LIGHT,),
     ) -> None:
-        """One state at some sizes and themes; at: what is at the top of the window, None for the whole page."""
+        """One state at some sizes and themes."""
         files = []
         for size, theme in looks:
             width, height = SIZES[size]
             page.set_viewport_size({"width": width, "height": height})
             page.emulate_media(color_scheme="dark" if theme == "dark" else "light")
             page.wait_for_timeout(SETTLE_MS)
-            _seen_once(page)
-            if at is not None:
-                page.locator(at).first.evaluate(
-                    "(e, above) => scrollBy({ top: e.getBoundingClientRect().top - above, behavior: 'instant' })",
-                    ABOVE_PX,
-                )
+            page.evaluate("scrollTo(0, 0)")
             page.wait_for_timeout(SETTLE_MS)
             files.append(f"{name}-{size}-{theme}.webp")
-            picture = Image.open(io.BytesIO(page.screenshot(full_page=at is None)))
+            picture = Image.open(io.BytesIO(page.screenshot()))
             picture.convert("RGB").save(FOLDER / files[-1], quality=QUALITY, method=6)
         self.taken.append((about, files))
 
@@ -83,55 +76,55 @@ class Camera:
         return "\n".join(parts)
 
 
-def _seen_once(page: Page) -> None:
-    """Scrolls through the page, which loads its pictures lazily."""
-    page.evaluate(
-        "async () => { for (let y = 0; y < document.body.scrollHeight; y += 600) {"
-        " scrollTo(0, y); await new Promise(done => setTimeout(done, 60)); } scrollTo(0, 0); }"
-    )
-
-
 def ready(page: Page, app: App, camera: Camera, folder: Path) -> None:
-    camera.take(page, "ready", "Ready, with the first example and the first motion.")
+    about = "Ready: the first example's clip plays before the first click."
+    camera.take(page, "ready", about, (DESK_LIGHT,))
+    with page.context.browser.new_context(
+        viewport=dict(zip(EDGES, SIZES["phone"], strict=True))
+    ) as context:
+        camera.take(
+            opened(context.new_page(), app.url), "phone", "The same on a phone.", (PHONE_DARK,)
+        )
 
 
 def two_people(page: Page, app: App, camera: Camera, folder: Path) -> None:
     pictures = [Image.open(CHARACTERS / f"{name}.png") for name in ("room-boy", "park-girl")]
     two = np.hstack([np.asarray(each.convert("RGB")) for each in pictures])
     _upload(page, Image.fromarray(two), folder / "two.png")
-    expect(page.locator("#found-text")).to_contain_text("Click the one that is meant.")
-    camera.take(
-        page, "two-people", "Two people in a picture: the page asks which one is meant.", "#picture"
-    )
+    expect(page.locator("#found-text")).to_contain_text("Click the character to animate")
+    unfold(page, "Fix the pose")
+    expect(page.get_by_role("button", name="person 2")).to_be_visible()
+    camera.take(page, "two-people", "Two people in a picture: the page asks which one is meant.")
 
 
 def clip(page: Page, app: App, camera: Camera, folder: Path) -> None:
-    page.get_by_role("radio", name="room boy").check()
-    page.get_by_role("radio", name="dance sway").check()
-    expect(page.locator("#findings")).to_contain_text("frames")
     app.animator.hold_at, app.animator.hold_on = 12, Preview
     page.get_by_role("button", name="Generate").click()
     assert app.animator.held.wait(HOLD_S)
     expect(page.get_by_role("img", name="frames in reading order")).to_be_visible()
     about = "Running: finished frames, a framed prediction, and skeletons for the rest."
-    camera.take(page, "running", about, CLIP)
+    camera.take(page, "running", about, (DESK_LIGHT, PHONE_DARK))
     app.animator.hold_at = None
     app.animator.go_on.set()
     expect(page.locator("#bar")).to_contain_text("Done: 16 frames.")
     expect(page.locator("#review")).to_contain_text("Background")
-    expect(page.locator("#downloads a").first).to_be_visible()
+    page.set_viewport_size(dict(zip(EDGES, SIZES["desk"], strict=True)))
+    show(page, "Frames")
     page.locator("#frames").get_by_role("button", name="frame 9").click()
-    about = "Done: the clip, and each frame beside the picture and its pose."
-    camera.take(page, "finished", about, CLIP, (DESK_LIGHT, PHONE_DARK))
+    camera.take(page, "frames", "Done: each frame beside the picture and its pose.")
+    show(page, "Draft")
+    experts(page)
+    camera.take(page, "expert", "The draft, and what experts set.")
 
 
 def compared(page: Page, app: App, camera: Camera, folder: Path) -> None:
     small(page, frames=6, steps=4)
+    show(page, "Compare")
     page.get_by_label("Values of a setting").check()
-    page.get_by_role("button", name="Compare").click()
+    page.locator("#compare").click()
     expect(page.locator("#bar")).to_contain_text("Done: 3 clips.")
     expect(page.locator("#grid video")).to_be_visible()
-    camera.take(page, "compared", "Three values of a setting, in step.", "#compare-kind")
+    camera.take(page, "compared", "Three values of a setting, in step.")
 
 
 SCENES: tuple[Callable[[Page, App, Camera, Path], None], ...] = (ready, two_people, clip, compared)

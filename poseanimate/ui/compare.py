@@ -163,9 +163,7 @@ def comparison_outputs(**changed: Any) -> Outputs:
 def by_modules(settings: Settings) -> dict[str, Settings]:
     """The job as set, and without each of its modules."""
     on = [name for name in MODULES if getattr(settings, name)]
-    return {"as set": settings} | {
-        f"without {texts.label(n)}": settings.changed({n: False}) for n in on
-    }
+    return {texts.YOURS: settings} | {texts.without(n): settings.changed({n: False}) for n in on}
 
 
 def by_values(settings: Settings, name: str, values: str) -> dict[str, Settings]:

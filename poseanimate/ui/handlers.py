@@ -41,10 +41,13 @@ from poseanimate.ui.rate_limit import RateLimit
 from poseanimate.ui.review import compare_frames, measure_clip
 from poseanimate.ui.run_queue import RunQueue
 from poseanimate.ui.run_view import RunView
+from poseanimate.ui.theme import ready_made_url
 
 _log = logging.getLogger(__name__)
 
 Outputs = tuple[Any, ...]
+
+CLIP_TAB, DRAFT_TAB = "clip", "draft"  # of the stage
 
 
 class Handlers:
@@ -102,6 +105,23 @@ class Handlers:
         runs, seconds = self.queue.ahead(_session(request))
         return texts.progress(texts.WAITING, 0.0, texts.ahead(runs, seconds, self.queue.places))
 
+    def chosen(
+        self, request: gr.Request, example: str | None, source: str, preset: str | None
+    ) -> tuple[Any, Any, Any]:
+        """Another character or motion: the stage shows the pair's ready-made clip, or else its draft.
+
+        A clip that was made stays; the bar says that it is of other inputs. Values for stage, ready-made clip and bar.
+        """
+        session = _session(request)
+        if self.queue.current(session) is not None:
+            return gr.skip(), gr.skip(), gr.skip()
+        if self.queue.last(session) is not None:
+            stale = texts.sentence(texts.CHANGED, "warning")
+            return gr.Tabs(selected=DRAFT_TAB), gr.skip(), stale
+        url = ready_made_url(example, preset) if source == texts.FROM_PRESET else None
+        tab = DRAFT_TAB if url is None else CLIP_TAB
+        return gr.Tabs(selected=tab), texts.ready_made(url), ""
+
     def stop(self, request: gr.Request) -> Outputs:
         """Stops a session's run after its current step."""
         run = self.queue.current(_session(request))
@@ -158,7 +178,14 @@ class Handlers:
             except PoseAnimateError as error:
                 raise gr.Error(str(error), print_exception=False) from error
             if not self._overtaken(run, request):
-                yield gr.skip(), gr.skip(), gr.update(value=made, visible=True)
+                yield gr.skip(), gr.skip(), made
+
+    def frame_by_frame(self, request: gr.Request) -> Any:
+        """The last run, frame by frame; nothing without one."""
+        run = self._last_run(request)
+        if run is None or run.aligned is None:
+            return gr.skip()
+        return gr.update(content=compare_frames(run.aligned, run.frames))
 
     def _overtaken(self, run: RunView, request: gr.Request) -> bool:
         """Whether the session's next run has begun, so that this one's results must no longer be shown."""
@@ -203,7 +230,8 @@ class Handlers:
             else:
                 message = texts.restored(job.models == self.engine.identity, greeting, job.lost)
             where = (texts.FROM_FILE, gr.skip(), [motion], 0, None, 1, 0, False, None, True)
-            yield message, None, picture, job.joints, job.prompt, *where, clip, *values
+            shown = gr.Tabs(selected=CLIP_TAB), "", gr.update(value=clip, visible=True)
+            yield message, None, picture, job.joints, job.prompt, *where, *shown, *values
 
     def _last_run(self, request: gr.Request) -> RunView | None:
         return self.queue.last(_session(request))
@@ -267,14 +295,17 @@ class Handlers:
         changed: dict[str, Any] = {"bar": run.bar}
         if isinstance(event, Frame) and len(run.frames) == 1:
             changed |= {
-                "clip": None,
+                "stage": gr.Tabs(selected=CLIP_TAB),
+                "ready": "",
+                "clip": gr.update(value=None, visible="hidden"),
+                "notes": "",
                 "report": "",
                 "frames": gr.update(content=NOTHING),
                 "review": "",
             }
-            changed["files"] = gr.update(value=None, visible="hidden")
+            changed["files"] = None
         if run.frames and (sheet := run.contact_sheet(throttled=True)) is not None:
-            changed["contact_sheet"] = sheet
+            changed["contact_sheet"] = gr.update(value=sheet, visible=True)
         return changed
 
     def _finish(self, run: RunView, trouble: str) -> Iterator[Outputs]:
@@ -292,11 +323,12 @@ class Handlers:
                 "stop": gr.Button(interactive=False),
             }
             if run.frames:
-                changed["report"] = run.report()
+                changed |= {"notes": run.notes_said(), "report": run.figures()}
                 if (sheet := run.contact_sheet()) is not None:
-                    changed["contact_sheet"] = sheet
+                    changed["contact_sheet"] = gr.update(value=sheet, visible=True)
             if path:
-                changed["clip"] = path
+                changed["clip"] = gr.update(value=path, visible=True)
+                changed["contact_sheet"] = gr.update(visible="hidden")
             yield run_outputs(**changed)
 
     def load_character(
@@ -328,7 +360,8 @@ class Handlers:
 
 
 PACK_OUTPUTS = ("frames", "review", "files")
-RESULT_OUTPUTS = ("bar", "contact_sheet", "clip", "report", *PACK_OUTPUTS, "generate", "stop")
+SHOWN = ("ready", "contact_sheet", "clip", "notes", "report")
+RESULT_OUTPUTS = ("bar", "stage", *SHOWN, *PACK_OUTPUTS, "generate", "stop")
 RESTORE_OUTPUTS = (
     "restored",
     "example",
@@ -336,6 +369,8 @@ RESTORE_OUTPUTS = (
     "joints",
     "prompt",
     *MOTION_NAMES,
+    "stage",
+    "ready",
     "clip",
 )  # and all settings
 

@@ -19,17 +19,19 @@ from poseanimate.ui import parts, texts
 from poseanimate.ui.about import add_about
 from poseanimate.ui.api import Api
 from poseanimate.ui.compare import ComparisonHandlers
-from poseanimate.ui.handlers import Handlers
+from poseanimate.ui.handlers import CLIP_TAB, DRAFT_TAB, Handlers
 from poseanimate.ui.health import list_routes
 from poseanimate.ui.log_limit import limit_logs
 from poseanimate.ui.middleware import app_arguments
 from poseanimate.ui.page_blocks import PageBlocks
 from poseanimate.ui.parts import BESIDE, QUIET
+from poseanimate.ui.player import player
 from poseanimate.ui.previews import ALIGNMENT_SETTINGS, PreviewHandlers
 from poseanimate.ui.sharing import LINK, SharingHandlers, shared_folder
 from poseanimate.ui.temporary_files import MAX_SESSIONS, TemporaryFiles
-from poseanimate.ui.theme import EXAMPLES, style, theme
+from poseanimate.ui.theme import CLIPS, EXAMPLES, style, theme
 
+SCRIPT = Path(__file__).with_suffix(".js")
 WAITING_S = 2  # between updates of a waiting run's bar
 IN_LINE = 40  # runs and previews together, per engine; opening a page queues five previews
 THREADS = 40  # Gradio's own number, for a page with one engine
@@ -41,13 +43,14 @@ class InputComponents:
     """The components that a run reads, by section of the page."""
 
     source: parts.CharacterSection
+    described: parts.DescriptionSection
     motion: parts.MotionSection
     settings: parts.Controls
 
     @property
     def all(self) -> list[gr.components.Component]:
         """In the order of the handlers' parameters."""
-        seen = [self.source.picture, self.source.joints, self.source.prompt]
+        seen = [self.source.picture, self.source.joints, self.described.prompt]
         return [*seen, *self.motion.chosen, *self.settings.values()]
 
 
@@ -60,7 +63,7 @@ def create_demo(engine: Engine, shared_clips: SharedClips | None = None) -> Page
     Raises:
         OutputError, SettingsError: the folder of shared clips or an environment variable can't be used.
     """
-    gr.set_static_paths([str(PRESETS_FOLDER), str(EXAMPLES)])
+    gr.set_static_paths([str(PRESETS_FOLDER), str(EXAMPLES), str(CLIPS)])
     handlers = Handlers(engine)
     diffusion = {"concurrency_limit": engine.places, "concurrency_id": "diffusion"}
     previews = PreviewHandlers(engine, handlers.inputs)
@@ -70,29 +73,64 @@ def create_demo(engine: Engine, shared_clips: SharedClips | None = None) -> Page
         fill_width=True,
     ) as demo:
         gr.Markdown(texts.INTRO, elem_id="intro")
-        with gr.Accordion(texts.RESTORE, open=False, elem_id="restore"):
-            bundle = gr.File(label=texts.BUNDLE, file_types=[".zip"], height=110, elem_id="bundle")
         restored = gr.HTML(elem_id="restored")
         with gr.Row(elem_id="columns"):
-            with gr.Column(min_width=340):
+            with gr.Column(scale=9, min_width=320, elem_id="inputs"):
                 source = parts.add_character()
-                motion = parts.add_motion()
-                fit = parts.add_alignment()
-                drafts = parts.add_sharing(texts.SHARE_DRAFT, texts.SHARE_DRAFT_HELP, "draft-")
-            with gr.Column(min_width=340):
-                settings = parts.add_settings(previews, fit.controls, engine.image_prompts)
-                result = parts.add_result()
-                shares = parts.add_sharing()
-                comparing = parts.add_comparison()
+                motion, found = parts.add_motion()
+                quality, length = parts.add_quality()
+                run = parts.add_run()
+            with (
+                gr.Column(scale=11, min_width=320, elem_id="stage"),
+                gr.Tabs(elem_id="views") as tabs,
+            ):
+                with gr.Tab(texts.CLIP, id=CLIP_TAB):
+                    ready, clip, contact_sheet = parts.add_clip()
+                    files = parts.add_downloads()
+                    shares = parts.add_sharing()
+                    notes = gr.HTML(elem_id="notes")
+                with gr.Tab(texts.DRAFT_TAB, id=DRAFT_TAB):
+                    fit = parts.add_alignment(*found)
+                    drafts = parts.add_sharing(texts.SHARE_DRAFT, texts.SHARE_DRAFT_HELP, "draft-")
+                with gr.Tab(texts.FRAMES_TAB, id="frames") as frames_tab:
+                    frames = player("frames", texts.SIDE_BY_SIDE)
+                with gr.Tab(texts.COMPARE, id="compare"):
+                    comparing = parts.add_comparison()
+        with gr.Sidebar(texts.EXPERT, open=False, position="right", width=440, elem_id="expert"):
+            gr.Markdown(texts.EXPERT_HEADING)
+            described = parts.add_description()
+            settings = parts.add_settings(previews, quality, length, engine.image_prompts)
+            gr.Markdown(texts.FIGURES_HEADING)
+            forecast = gr.HTML(elem_id="forecast")
+            figures, review = gr.HTML(elem_id="report"), gr.HTML(elem_id="review")
+        with gr.Accordion(texts.RESTORE, open=False, elem_id="restore"):
+            bundle = gr.File(label=texts.BUNDLE, file_types=[".zip"], height=110, elem_id="bundle")
         add_about()
-        inputs = InputComponents(source, motion, settings)
+        parts.connect_examples(source, described)
+        result = parts.StageSection(
+            tabs,
+            ready,
+            clip,
+            contact_sheet,
+            frames,
+            notes,
+            files,
+            figures,
+            review,
+            forecast,
+        )
+        inputs = InputComponents(source, described, motion, settings)
         parts.connect_fixes(fit, settings, motion)
+        # an event's handlers follow one another: the quick one comes first
+        _show_ready_made(handlers, inputs, run, result)
         _preview(demo, previews, inputs, fit, result.forecast)
-        timer = _wait(handlers, result.bar)
-        _run(handlers, previews, inputs, result, timer, diffusion)
-        _compare(ComparisonHandlers(handlers), inputs, result, comparing, timer, diffusion)
-        back = [restored, source.example, source.picture, source.joints, source.prompt]
-        back += [*motion.chosen, result.clip, *settings.values()]
+        timer = _wait(handlers, run.bar)
+        _run(handlers, previews, inputs, run, result, timer, diffusion)
+        # what was sent while the tab had not been opened is lost
+        frames_tab.select(handlers.frame_by_frame, None, frames, **BESIDE)
+        _compare(ComparisonHandlers(handlers), inputs, run, comparing, timer, diffusion)
+        back = [restored, source.example, source.picture, source.joints, described.prompt]
+        back += [*motion.chosen, *result.restored, *settings.values()]
         bundle.upload(handlers.restore, bundle, back, **BESIDE)
         _share(
             demo,
@@ -128,6 +166,7 @@ def serve(
     return demo.launch(
         theme=theme(),
         css=style(),
+        js=SCRIPT.read_text(encoding="utf-8"),
         max_file_size=VideoLimits().max_bytes,
         state_session_capacity=MAX_SESSIONS,
         allowed_paths=[],
@@ -175,27 +214,30 @@ def _preview(
 ) -> None:
     """Joints, alignment and forecast follow their inputs, in a queue of their own."""
     common: dict[str, Any] = {**BESIDE, "trigger_mode": "always_last"}
-    source, named = inputs.source, inputs.settings["character_words"]
+    source, described = inputs.source, inputs.described
+    named = inputs.settings["character_words"]
     picture, joints = source.picture, source.joints
     placed = [picture.change, joints.change]
     seen: list[Any] = [joints, source.message]
-    gr.on([demo.load, *placed], previews.look, [picture, joints], seen, **common)
+    # what was sent while the editor had not been opened is lost
+    looks = [demo.load, source.fix.expand, *placed]
+    gr.on(looks, previews.look, [picture, joints], seen, **common)
     gr.on(
-        [demo.load, *placed, source.prompt.change],
+        [demo.load, *placed, described.prompt.change],
         previews.suggestion,
-        [picture, joints, source.prompt],
-        source.suggestion,
+        [picture, joints, described.prompt],
+        described.suggestion,
         **common,
     )
-    marked: list[Any] = [source.prompt, named]
+    marked: list[Any] = [described.prompt, named]
     gr.on(
         [demo.load, *(each.change for each in marked)],
         previews.words,
         marked,
-        source.words,
+        described.words,
         **QUIET,
     )
-    source.words.input(previews.named, [source.words, source.prompt], named, **QUIET)
+    described.words.input(previews.named, [described.words, described.prompt], named, **QUIET)
     aligned_by = [inputs.settings[name] for name in ALIGNMENT_SETTINGS]
     motion: list[Any] = inputs.motion.chosen
     reads = [fit.view, *motion, *aligned_by]
@@ -217,27 +259,43 @@ def _preview(
     others = [each for name, each in inputs.settings.items() if name not in ALIGNMENT_SETTINGS]
     forecasts: list[Any] = [previews.forecast, inputs.all, forecast]
     fitting.then(*forecasts, **BESIDE)
-    changes = [source.prompt.change, *(each.change for each in others)]
+    changes = [described.prompt.change, *(each.change for each in others)]
     gr.on(changes, *forecasts, **common)
+
+
+def _show_ready_made(
+    handlers: Handlers,
+    inputs: InputComponents,
+    run: parts.RunSection,
+    result: parts.StageSection,
+) -> None:
+    """Who chooses another pair sees its ready-made clip, or else its draft."""
+    source, motion = inputs.source, list[Any](inputs.motion.chosen[:3])
+    chosen: list[Any] = [source.example.input, source.picture.upload]  # by hand alone
+    chosen += [motion[0].input, motion[1].input, motion[2].upload]
+    shown: list[Any] = [result.tabs, result.ready, run.bar]
+    gr.on(chosen, handlers.chosen, [source.example, *motion[:2]], shown, **QUIET)
 
 
 def _run(
     handlers: Handlers,
     previews: PreviewHandlers,
     inputs: InputComponents,
-    result: parts.ResultSection,
+    buttons: parts.RunSection,
+    result: parts.StageSection,
     timer: gr.Timer,
     diffusion: dict[str, Any],
 ) -> None:
-    aside: dict[str, Any] = {"outputs": result.outputs, **QUIET}
-    result.generate.click(handlers.begin, None, **aside)
-    result.generate.click(*_start(timer), **QUIET)
-    run = result.generate.click(
+    outputs = result.outputs(buttons)
+    aside: dict[str, Any] = {"outputs": outputs, **QUIET}
+    buttons.generate.click(handlers.begin, None, **aside)
+    buttons.generate.click(*_start(timer), **QUIET)
+    run = buttons.generate.click(
         handlers.animate,
         inputs.all,
-        result.outputs,
+        outputs,
         show_progress="minimal",
-        show_progress_on=result.bar,
+        show_progress_on=buttons.bar,
         api_name="generate",
         api_visibility="private",
         **diffusion,
@@ -245,7 +303,7 @@ def _run(
     run.failure(handlers.failed, None, **aside)
     run.then(handlers.pack, None, result.packed, **BESIDE)
     run.then(previews.forecast, inputs.all, result.forecast, **BESIDE)
-    result.stop.click(handlers.stop, None, **aside)
+    buttons.stop.click(handlers.stop, None, **aside)
 
 
 def _wait(handlers: Handlers, bar: gr.HTML) -> gr.Timer:
@@ -265,16 +323,16 @@ def _start(timer: gr.Timer) -> tuple[Any, None, gr.Timer]:
 def _compare(
     comparison: ComparisonHandlers,
     inputs: InputComponents,
-    result: parts.ResultSection,
+    run: parts.RunSection,
     comparing: parts.ComparisonSection,
     timer: gr.Timer,
     diffusion: dict[str, Any],
 ) -> None:
     # as COMPARISON_OUTPUTS
-    outputs = [result.bar, comparing.grid, result.generate, comparing.compare, result.stop]
+    outputs = [run.bar, comparing.grid, run.generate, comparing.compare, run.stop]
     comparing.compare.click(comparison.begin, None, outputs, **QUIET)
     comparing.compare.click(*_start(timer), **QUIET)
-    run = comparing.compare.click(
+    compared = comparing.compare.click(
         comparison.compare,
         [*comparing.choice, *inputs.all],
         outputs,
@@ -282,7 +340,7 @@ def _compare(
         api_visibility="private",
         **diffusion,
     )
-    run.failure(comparison.failed, None, outputs, **QUIET)
+    compared.failure(comparison.failed, None, outputs, **QUIET)
 
 
 def _answer_programs(api: Api, diffusion: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""The page's sections in order: each adds its components and connects the events within it."""
+"""The page's parts: each adds its components and connects the events within it."""
 
 from __future__ import annotations
 
@@ -19,17 +19,21 @@ from poseanimate.ui.joints import editor
 from poseanimate.ui.page_blocks import element_id
 from poseanimate.ui.player import player
 from poseanimate.ui.previews import ALIGNMENT_SETTINGS, FIXABLE, PreviewHandlers
-from poseanimate.ui.theme import EXAMPLES, caption, example_names
+from poseanimate.ui.theme import EXAMPLES, caption, example_names, ready_made_url
 
 FIRST_PRESET = "fast"
-FIRST_MOTION = "walk"
+FIRST_EXAMPLE = "room-boy"
+FIRST_MOTION = "dance-sway"
 POSE_SUFFIXES = (".json", ".jsonl", ".zip", ".bvh")
 MOTION_TYPES = sorted({*VIDEO_SUFFIXES, *ANIMATION_SUFFIXES, *PICTURE_SUFFIXES, *POSE_SUFFIXES})
 
 LAMBDAS = ("lambda_first", "lambda_prev", "lambda_self")
 SWITCHES = ("pata", "pacm_source", "pacm_pose", "dcam", "mgdm")
-NUMBERS = ("frames", "num_inference_steps", "inner_steps", "guidance_scale", "seed")
-ADJUSTMENTS = tuple(name for name in ALIGNMENT_SETTINGS if name not in (*NUMBERS, *SWITCHES))
+LENGTH = ("frames",)
+NUMBERS = ("num_inference_steps", "inner_steps", "guidance_scale", "seed")
+ADJUSTMENTS = tuple(
+    name for name in ALIGNMENT_SETTINGS if name not in (*LENGTH, *NUMBERS, *SWITCHES)
+)
 SETTING_FIELDS = {each.name: each for each in fields(Settings)}
 
 QUIET: dict[str, Any] = {  # events that answer at once
@@ -50,20 +54,27 @@ Controls = dict[str, Control]
 
 @dataclass(frozen=True)
 class CharacterSection:
-    """Section 1: the character."""
+    """Part 1: the character."""
 
     example: gr.Radio
     picture: gr.File
     joints: gr.HTML
+    message: gr.HTML
+    fix: gr.Accordion
+
+
+@dataclass(frozen=True)
+class DescriptionSection:
+    """What the picture shows, and which words name the character."""
+
     prompt: gr.Textbox
     suggestion: gr.Button
     words: gr.CheckboxGroup
-    message: gr.HTML
 
 
 @dataclass(frozen=True)
 class MotionSection:
-    """Section 2: the motion."""
+    """Part 2: the motion."""
 
     chosen: list[gr.components.Component]  # as MOTION_NAMES
     timeline: gr.HTML
@@ -71,42 +82,50 @@ class MotionSection:
 
 @dataclass(frozen=True)
 class AlignmentSection:
-    """Section 3: the motion aligned to the character."""
+    """The stage's draft: the motion aligned to the character."""
 
     view: gr.Radio
     outputs: list[gr.components.Component]  # as ALIGNMENT_OUTPUTS
     buttons: dict[str, gr.Button]
     download: gr.Button
-    controls: Controls
 
 
 @dataclass(frozen=True)
-class ResultSection:
-    """Section 5: the run and its clip."""
+class RunSection:
+    """What begins and ends a run, and how far it is."""
 
     generate: gr.Button
     stop: gr.Button
-    forecast: gr.HTML
     bar: gr.HTML
+
+
+@dataclass(frozen=True)
+class StageSection:
+    """What is looked at: clips and drafts.
+
+    notes: sentences about a run. figures, review: its numbers.
+    """
+
+    tabs: gr.Tabs
+    ready: gr.HTML
     clip: gr.Video
-    files: gr.File
     contact_sheet: gr.Image
-    report: gr.HTML
-    review: gr.HTML
     frames: gr.HTML
+    notes: gr.HTML
+    files: gr.File
+    figures: gr.HTML
+    review: gr.HTML
+    forecast: gr.HTML
+
+    def outputs(self, run: RunSection) -> list[Any]:
+        """As RESULT_OUTPUTS."""
+        shown = [self.ready, self.contact_sheet, self.clip, self.notes, self.figures]
+        return [run.bar, self.tabs, *shown, *self.packed, run.generate, run.stop]
 
     @property
-    def outputs(self) -> list[gr.components.Component]:
-        """As RESULT_OUTPUTS."""
-        return [
-            self.bar,
-            self.contact_sheet,
-            self.clip,
-            self.report,
-            *self.packed,
-            self.generate,
-            self.stop,
-        ]
+    def restored(self) -> list[Any]:
+        """The end of RESTORE_OUTPUTS."""
+        return [self.tabs, self.ready, self.clip]
 
     @property
     def packed(self) -> list[gr.components.Component]:
@@ -133,7 +152,7 @@ class SharingSection:
 
 @dataclass(frozen=True)
 class ComparisonSection:
-    """Section 6: variants of one job."""
+    """The stage's comparison: variants of one job."""
 
     choice: list[gr.components.Component]  # kind, setting, values
     compare: gr.Button
@@ -141,43 +160,62 @@ class ComparisonSection:
 
 
 def add_character() -> CharacterSection:
+    """Part 1: the picture, what was found in it, and its joints."""
     examples = example_names()
-    gr.Markdown(texts.CHARACTER)
-    example = gr.Radio(
-        [(name.replace("-", " "), name) for name in examples],
-        value=examples[0] if examples else None,
-        label=texts.EXAMPLE,
-        elem_id="example",
-        elem_classes="pa-tiles",
-    )
-    with gr.Row():
-        with gr.Column(min_width=220):
-            picture = gr.File(
-                value=str(EXAMPLES / f"{examples[0]}.png") if examples else None,
-                label=texts.PICTURE,
-                file_types=list(PICTURE_SUFFIXES),
-                height=150,
-                elem_id="picture",
-            )
-            prompt = gr.Textbox(
-                value=caption(examples[0]) if examples else "",
-                label=texts.PROMPT,
-                info=texts.PROMPT_HELP,
-                lines=3,
-                max_length=MAX_PROMPT_CHARACTERS,
-                elem_id="prompt",
-            )
-            suggestion = gr.Button(texts.USE, size="sm", visible=False, elem_id="suggestion")
-            words = gr.CheckboxGroup(
-                [],
-                label=texts.WORDS,
-                info=texts.WORDS_HELP,
-                elem_id="words",
-                elem_classes="pa-chips",
-            )
-        with gr.Column(min_width=220):
+    with gr.Accordion(texts.CHARACTER, elem_id="character", elem_classes="pa-part"):
+        example = gr.Radio(
+            [(name.replace("-", " "), name) for name in examples],
+            value=FIRST_EXAMPLE if FIRST_EXAMPLE in examples else None,
+            label=texts.EXAMPLE,
+            show_label=False,
+            container=False,
+            elem_id="example",
+            elem_classes="pa-tiles",
+        )
+        picture = gr.File(
+            value=str(EXAMPLES / f"{FIRST_EXAMPLE}.png") if FIRST_EXAMPLE in examples else None,
+            label=texts.PICTURE,
+            file_types=list(PICTURE_SUFFIXES),
+            height=96,
+            elem_id="picture",
+        )
+        message = gr.HTML(elem_id="found-text")
+        with gr.Accordion(texts.FIX_POSE, open=False, elem_id="fix-pose") as fix:
             joints = editor()
-            message = gr.HTML(elem_id="found-text")
+    return CharacterSection(example, picture, joints, message, fix)
+
+
+def add_description() -> DescriptionSection:
+    """What the picture shows, in words."""
+    prompt = gr.Textbox(
+        value=caption(FIRST_EXAMPLE),
+        label=texts.PROMPT,
+        info=texts.PROMPT_HELP,
+        lines=3,
+        max_length=MAX_PROMPT_CHARACTERS,
+        elem_id="prompt",
+    )
+    suggestion = gr.Button(texts.USE, size="sm", visible=False, elem_id="suggestion")
+    words = gr.CheckboxGroup(
+        [],
+        label=texts.WORDS,
+        info=texts.WORDS_HELP,
+        elem_id="words",
+        elem_classes="pa-chips",
+    )
+    suggestion.click(lambda label: label.removeprefix(texts.USE), suggestion, prompt, **QUIET)
+    return DescriptionSection(prompt, suggestion, words)
+
+
+def connect_examples(source: CharacterSection, described: DescriptionSection) -> None:
+    """An example brings its picture and description; an upload takes the example's away."""
+    example, picture, joints, prompt = (
+        source.example,
+        source.picture,
+        source.joints,
+        described.prompt,
+    )
+    captions = [caption(name) for name in example_names()]
     example.input(
         lambda name: (str(EXAMPLES / f"{name}.png"), caption(name), ""),
         example,
@@ -185,23 +223,28 @@ def add_character() -> CharacterSection:
         **QUIET,
     )
     picture.upload(
-        lambda prompt: (None, "" if prompt in map(caption, examples) else gr.skip(), ""),
+        lambda prompt: (None, "" if prompt in captions else gr.skip(), ""),
         prompt,
         [example, prompt, joints],
         **QUIET,
     )
-    picture.clear(lambda: "", None, joints, **QUIET)
-    suggestion.click(lambda label: label.removeprefix(texts.USE), suggestion, prompt, **QUIET)
-    return CharacterSection(example, picture, joints, prompt, suggestion, words, message)
+    picture.clear(lambda: (None, ""), None, [example, joints], **QUIET)
 
 
-def add_motion() -> MotionSection:
-    """Section 2: the motion."""
-    gr.Markdown(texts.MOTION)
+def add_motion() -> tuple[MotionSection, tuple[gr.HTML, dict[str, gr.Button]]]:
+    """Part 2: the motion, and what is said of it."""
+    with gr.Accordion(texts.MOTION, elem_id="motion-part", elem_classes="pa-part"):
+        motion = _add_motion()
+        return motion, add_findings()
+
+
+def _add_motion() -> MotionSection:
     source = gr.Radio(
         texts.MOTION_CHOICES,
         value=texts.FROM_PRESET,
         label=texts.MOTION_FROM,
+        show_label=False,
+        container=False,
         elem_id="motion-from",
     )
     names = motion_names()
@@ -209,6 +252,8 @@ def add_motion() -> MotionSection:
         [(name.replace("-", " "), name) for name in names],
         value=FIRST_MOTION if FIRST_MOTION in names else None,
         label=texts.PRESET_MOTION,
+        show_label=False,
+        container=False,
         elem_id="motion",
         elem_classes="pa-tiles",
     )
@@ -245,12 +290,18 @@ def add_motion() -> MotionSection:
     return MotionSection(chosen, timeline)
 
 
-def add_alignment() -> AlignmentSection:
-    gr.Markdown(texts.ALIGNMENT)
+def add_alignment(findings: gr.HTML, buttons: dict[str, gr.Button]) -> AlignmentSection:
+    """The stage's draft.
+
+    Args:
+        findings, buttons: what is said of the motion, and its remedies, wherever they are.
+    """
     view = gr.Radio(
         texts.ALIGNMENT_VIEWS,
         value=texts.DRAFT,
         label=texts.ALIGNMENT_VIEW,
+        show_label=False,
+        container=False,
         elem_id="alignment-view",
     )
     picture = gr.Image(
@@ -258,16 +309,9 @@ def add_alignment() -> AlignmentSection:
         alt_text=texts.ALIGNED_ALT,
         interactive=False,
         buttons=["fullscreen"],
-        height=400,
         elem_id="alignment",
     )
-    findings = gr.HTML(elem_id="findings")
     fixes = gr.State({})
-    with gr.Row(elem_id="fixes"):
-        buttons = {
-            name: gr.Button(texts.fix(name, None), size="sm", visible=False, elem_id=f"fix-{name}")
-            for name in FIXABLE
-        }
     download = gr.Button(texts.DRAFT_DOWNLOAD, size="sm", elem_id="draft-download")
     files = gr.File(
         label=texts.DRAFT_FILES,
@@ -276,16 +320,41 @@ def add_alignment() -> AlignmentSection:
         visible="hidden",  # as the clip's
         elem_id="draft-files",
     )
-    with gr.Accordion(texts.ADJUST, open=False), gr.Row(elem_classes="pa-grid pa-wide"):
-        controls = _controls(ADJUSTMENTS)
     outputs = [picture, findings, fixes, *buttons.values(), files]
-    return AlignmentSection(view, outputs, buttons, download, controls)
+    return AlignmentSection(view, outputs, buttons, download)
 
 
-def add_settings(previews: PreviewHandlers, adjustments: Controls, image_prompts: bool) -> Controls:
-    """Section 4: all settings, including the alignment's, in the order of `Settings`."""
-    gr.Markdown(texts.SETTINGS)
-    controls = dict(adjustments)
+def add_findings() -> tuple[gr.HTML, dict[str, gr.Button]]:
+    """What is said of the motion, and a button for each remedy."""
+    findings = gr.HTML(elem_id="findings")
+    with gr.Row(elem_id="fixes"):
+        buttons = {
+            name: gr.Button(texts.fix(name, None), size="sm", visible=False, elem_id=f"fix-{name}")
+            for name in FIXABLE
+        }
+    return findings, buttons
+
+
+def add_quality() -> tuple[gr.Radio, Controls]:
+    """Part 3: quality and length."""
+    with gr.Accordion(texts.CLIP_PART, elem_id="clip-part", elem_classes="pa-part"):
+        quality = gr.Radio(
+            texts.QUALITIES,
+            value=FIRST_PRESET,
+            label=texts.QUALITY,
+            show_label=False,
+            container=False,
+            elem_id="quality",
+        )
+        controls = _controls(LENGTH)
+    return quality, controls
+
+
+def add_settings(
+    previews: PreviewHandlers, quality: gr.Radio, length: Controls, image_prompts: bool
+) -> Controls:
+    """What experts set; all settings, including the length, in the order of `Settings`."""
+    controls = dict(length)
     names = [
         name
         for name in preset_names()
@@ -315,10 +384,17 @@ def add_settings(previews: PreviewHandlers, adjustments: Controls, image_prompts
             )
     with gr.Group(), gr.Row(elem_classes="pa-grid"):
         controls |= _controls(SWITCHES)
+    with gr.Accordion(texts.ADJUST, open=False), gr.Row(elem_classes="pa-grid pa-wide"):
+        controls |= _controls(ADJUSTMENTS)
     with gr.Accordion(texts.ADVANCED, open=False), gr.Row(elem_classes="pa-grid pa-wide"):
         controls |= _controls([name for name in SETTING_FIELDS if name not in controls])
     controls = {name: controls[name] for name in SETTING_FIELDS}
+    offered = [name for _, name in texts.QUALITIES]
     preset.input(previews.preset, preset, list(controls.values()), **QUIET)
+    preset.input(lambda name: name if name in offered else None, preset, quality, **QUIET)
+    untouched = [each for name, each in controls.items() if name not in ALIGNMENT_SETTINGS]
+    quality.input(previews.quality, quality, untouched, **QUIET)
+    quality.input(lambda name: name, quality, preset, **QUIET)
     gr.on([each.change for each in lambdas], previews.weigh, lambdas, total, **QUIET)
     normalise.click(previews.normalise, lambdas[:2], lambdas, **QUIET)
     return controls
@@ -336,48 +412,61 @@ def connect_fixes(fit: AlignmentSection, controls: Controls, motion: MotionSecti
         button.click(fix_for(name), fixes, fixable[name], **QUIET)
 
 
-def add_result() -> ResultSection:
-    gr.Markdown(texts.RESULT)
-    with gr.Row(elem_id="run"):
-        generate = gr.Button(texts.GENERATE, variant="primary", elem_id="generate", scale=3)
-        stop = gr.Button(
-            texts.STOP, variant="stop", interactive=False, elem_id="stop", scale=1, min_width=100
-        )
-    forecast = gr.HTML(elem_id="forecast")
-    bar = gr.HTML(texts.sentence(texts.IDLE), elem_id="bar")
-    with gr.Row():
-        with gr.Column(min_width=220):
-            clip = gr.Video(
-                label=texts.CLIP,
+def add_run() -> RunSection:
+    """What begins and ends a run, and how far it is; always in sight."""
+    with gr.Group(elem_id="run"):
+        bar = gr.HTML(elem_id="bar")
+        with gr.Row(elem_id="buttons"):
+            generate = gr.Button(texts.GENERATE, variant="primary", elem_id="generate", scale=3)
+            stop = gr.Button(
+                texts.STOP,
+                variant="stop",
                 interactive=False,
-                autoplay=True,
-                loop=True,
-                # the community button can work on a Space alone
-                buttons=["download", "share"] if gr.utils.get_space() else ["download"],
-                elem_id="clip",
+                elem_id="stop",
+                scale=1,
+                min_width=90,
             )
-        with gr.Column(min_width=220):
-            contact_sheet = gr.Image(
-                label=texts.CONTACT_SHEET,
-                alt_text=texts.CONTACT_SHEET_ALT,
-                interactive=False,
-                format="jpeg",
-                buttons=["fullscreen", "download"],
-                elem_id="contact-sheet",
-            )
-    frames = player("frames", texts.SIDE_BY_SIDE)
-    files = gr.File(
-        label=texts.DOWNLOADS,
-        file_count="multiple",
+    return RunSection(generate, stop, bar)
+
+
+def add_clip() -> tuple[gr.HTML, gr.Video, gr.Image]:
+    """The stage's clip: a ready-made one, the one that was made, or its frames while they are drawn."""
+    ready = gr.HTML(
+        texts.ready_made(ready_made_url(FIRST_EXAMPLE, FIRST_MOTION)), elem_id="ready-made"
+    )
+    clip = gr.Video(
+        label=texts.CLIP,
+        show_label=False,
         interactive=False,
-        visible="hidden",  # taken off the page and put back, it shows the last run's files for a moment
-        elem_id="downloads",
+        autoplay=True,
+        loop=True,
+        visible="hidden",
+        # the community button can work on a Space alone
+        buttons=["download", "share"] if gr.utils.get_space() else ["download"],
+        elem_id="clip",
     )
-    report = gr.HTML(elem_id="report")
-    review = gr.HTML(elem_id="review")
-    return ResultSection(
-        generate, stop, forecast, bar, clip, files, contact_sheet, report, review, frames
+    contact_sheet = gr.Image(
+        label=texts.CONTACT_SHEET,
+        show_label=False,
+        alt_text=texts.CONTACT_SHEET_ALT,
+        interactive=False,
+        format="jpeg",
+        visible="hidden",
+        buttons=["fullscreen", "download"],
+        elem_id="contact-sheet",
     )
+    return ready, clip, contact_sheet
+
+
+def add_downloads() -> gr.File:
+    """The clip's files, in their place from the start."""
+    with gr.Accordion(texts.DOWNLOADS, open=False, elem_id="taking"):
+        return gr.File(
+            label=texts.DOWNLOADS_HELP,
+            file_count="multiple",
+            interactive=False,
+            elem_id="downloads",
+        )
 
 
 def add_sharing(
@@ -407,7 +496,6 @@ def add_sharing(
 
 
 def add_comparison() -> ComparisonSection:
-    gr.Markdown(texts.COMPARISON)
     gr.Markdown(texts.COMPARISON_HELP)
     kind = gr.Radio(
         texts.COMPARISON_KINDS,

@@ -292,6 +292,12 @@ class PreviewHandlers:
         return [getattr(settings, each) for each in SETTING_NAMES]
 
     @staticmethod
+    def quality(name: str) -> list[Any]:
+        """A preset's values but for the length and the alignment, in the order of `SETTING_NAMES`."""
+        settings = Settings.preset(name)
+        return [getattr(settings, each) for each in SETTING_NAMES if each not in ALIGNMENT_SETTINGS]
+
+    @staticmethod
     def weigh(*lambdas: float) -> str:
         """What λ1, λ2 and λ3 sum to."""
         return texts.lambda_sum(sum(value or 0 for value in lambdas))

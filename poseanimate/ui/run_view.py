@@ -149,12 +149,19 @@ class RunView:
         write_clip(self.frames, path, self.fps, enlargement(width, height), self.sound)
         return str(path)
 
-    def report(self) -> str:
-        """Notes, and the figures of a finished run."""
-        notes = texts.sentences(
-            (note.text, "warning" if note.warning else "note") for note in self.notes
+    def notes_said(self) -> str:
+        """Notes on the run, in sentences, without what is said of the motion before it."""
+        found = self.aligned.alignment.findings if self.aligned is not None else ()
+        said = {str(each) for each in found}
+        return texts.sentences(
+            (note.text, "warning" if note.warning else "note")
+            for note in self.notes
+            if note.text not in said
         )
-        return notes + (texts.figures(self.done) if self.done is not None else "")
+
+    def figures(self) -> str:
+        """The figures of a finished run; empty before."""
+        return "" if self.done is None else texts.figures(self.done)
 
     def _progress(self, stage: str, about: str) -> str:
         """The bar: the stage and its frames, details, and where it runs."""

@@ -10,19 +10,16 @@ from poseanimate.media import PICTURE_KINDS
 from poseanimate.poses.pata import Alignment, Severity
 
 TITLE = "PoseAnimate"
-INTRO = (
-    "# PoseAnimate\n"
-    "One picture of a character and a motion become a clip: the character moves, and the face, the "
-    "clothes and the background stay. Nothing is trained for it."
-)
+INTRO = "# PoseAnimate\nMake a still character move: choose a picture and a motion."
 
-CHARACTER = "## 1 · Character"
-PICTURE = f"Or your own picture ({PICTURE_KINDS})"
-EXAMPLE = "Pick an example"
-PROMPT = "Prompt"
-PROMPT_HELP = "What the picture shows. Begin with the character: those words are used to find it."
+CHARACTER = "1 · Character"
+PICTURE = f"Your own picture ({PICTURE_KINDS})"
+EXAMPLE = "Examples"
+FIX_POSE = "Fix the pose"
+PROMPT = "Description"
+PROMPT_HELP = 'What the picture shows. Start with the character, e.g. "a girl in a red shirt".'
 USE = "Use: "
-WORDS = "Words that name the character"
+WORDS = "Words for the character"
 WORDS_HELP = (
     "The character is found by them where masks come from attention (Advanced, Frame masks)."
 )
@@ -30,17 +27,17 @@ FOUND = "What was found"
 FOUND_ALT = "The picture with its joints, which can be dragged"
 FOUND_HELP = "Drag a joint that is wrong. A double click hides one; arrows and Delete do the same."
 PLACE = "Place a skeleton"
-AS_FOUND = "As found"
+AS_FOUND = "Reset pose"
 PERSON, MISSING = "person", "not seen"
-CHOOSE_ONE = "Click the one that is meant."
-PLACE_ONE = "Place a skeleton and drag its joints to where they belong, or choose another picture."
-DRAWN_AROUND = "No outline was found there: it is drawn around the joints."
+CHOOSE_ONE = "Click the character to animate, under “Fix the pose”."
+PLACE_ONE = "Place a skeleton, under “Fix the pose”, and drag its joints where they belong, or choose another picture."
+DRAWN_AROUND = "Couldn't see the outline, so we drew one around the joints."
 
-MOTION = "## 2 · Motion"
+MOTION = "2 · Motion"
 MOTION_FROM = "Where the motion comes from"
 FROM_PRESET, FROM_FILE = "preset", "file"
-MOTION_CHOICES = [("A preset", FROM_PRESET), ("A video or pose file", FROM_FILE)]
-PRESET_MOTION = "Preset"
+MOTION_CHOICES = [("Ready-made", FROM_PRESET), ("Video or poses", FROM_FILE)]
+PRESET_MOTION = "Ready-made motions"
 MOTION_FILE = "Video, pictures (up to 16), pose JSON or mocap (BVH)"
 START = "Start, s"
 TIMELINE = "What was found, frame by frame"
@@ -55,8 +52,8 @@ PLAYER = {
     "until": "End here",
     "whole": "Whole motion",
 }
-END = "End, s (0: to its end)"
-STRIDE = "Every nth frame"
+END = "End, s (empty: to the end)"
+STRIDE = "Use every _th frame"
 FPS = "Poses a second (0: own)"
 SOUND = "The video's sound"
 SOUND_HELP = "A clip that shows the whole video, once, has its sound."
@@ -67,17 +64,16 @@ ROTATIONS = [("no", 0), ("90° clockwise", 90), ("180°", 180), ("90° anticlock
 REPAIR = "Repair faults of tracking"
 REPAIR_HELP = "Swaps left and right back where they were swapped, and drops joints that jump away."
 
-ALIGNMENT = "## 3 · Alignment"
 ALIGNED = "The motion, over the character"
 DRAFT, PLAYING, IN_A_STRIP, AS_IT_CAME = "draft", "playing", "strip", "before"
 ALIGNMENT_VIEWS = [
     ("Draft: cut out and moved", DRAFT),
     ("Skeleton, playing", PLAYING),
     ("Skeleton, all frames", IN_A_STRIP),
-    ("Skeleton before PATA", AS_IT_CAME),
+    ("Original motion", AS_IT_CAME),
 ]
 ALIGNMENT_VIEW = "What is shown"
-ADJUST = "Adjust"
+ADJUST = "Adjust the motion"
 FIX = {  # settings and choices of motion that a click on a finding's remedy changes
     "anchor": "Pin to the spot",
     "mirror": "Mirror the motion",
@@ -96,37 +92,44 @@ DRAFT_DOWNLOAD = "Make the draft at full size"
 DRAWING_DRAFT = "Drawing the draft …"
 DRAFT_FILES = "Draft at the picture's size: clip, and the character alone, transparent (WebM)"
 
-SETTINGS = "## 4 · Settings"
-SETTINGS_PRESET = "Start from"
+CLIP_PART = "3 · Clip"
+QUALITY = "Quality"
+QUALITIES = [("Fast (seconds)", "fast"), ("Good (a minute)", "balanced"), ("Paper (slow)", "paper")]
+
+EXPERT = "Expert"
+EXPERT_HEADING = "## Expert"
+FIGURES_HEADING = "### Details"
+SETTINGS_PRESET = "Preset"
 PRESET_HELP = (
     "fast: guidance 1, where no embedding needs to be optimised. "
     "balanced: guidance 2, with PACM's first optimisation. Both have direct inversion, and "
     "ControlNet counts more where the character is new. "
     "paper: the paper's values, slow. baseline-…: without the paper's modules, to compare with."
 )
-NORMALISE = "Give λ3 the rest"
+NORMALISE = "Make them add up to 1"
 ADVANCED = "Advanced"
 LABELS = {
-    "num_inference_steps": "Steps T",
-    "inner_steps": "Inner steps n",
-    "guidance_scale": "Guidance w",
+    "frames": "Length, frames",
+    "anchor": "Movement",
+    "num_inference_steps": "Steps (T)",
+    "inner_steps": "Inner steps (n)",
+    "guidance_scale": "Prompt strength (w)",
     "controlnet_emphasis": "ControlNet's emphasis",
     "controlnet_text": "ControlNet's text",
-    "lambda_first": "λ1 first",
-    "lambda_prev": "λ2 previous",
-    "lambda_self": "λ3 itself",
-    "pata": "PATA · alignment",
-    "pacm_source": "PACM · source",
-    "pacm_pose": "PACM · poses",
-    "dcam": "DCAM · consistency",
-    "mgdm": "MGDM · masks",
+    "lambda_first": "First frame (λ1)",
+    "lambda_prev": "Frame before (λ2)",
+    "lambda_self": "Itself (λ3)",
+    "pata": "Alignment (PATA)",
+    "pacm_source": "Matching the picture (PACM)",
+    "pacm_pose": "Matching each pose (PACM)",
+    "dcam": "Consistency (DCAM)",
+    "mgdm": "Masks (MGDM)",
 }
 SELF_EXPLAINING = frozenset(
-    {"lambda_first", "lambda_prev", "lambda_self"}
+    {"frames", "lambda_first", "lambda_prev", "lambda_self"}
     | {"pata", "pacm_source", "pacm_pose", "dcam", "mgdm"}
 )
 
-RESULT = "## 5 · Clip"
 GENERATE = "Generate"
 STOP = "Stop"
 CONTACT_SHEET = "Frames"
@@ -134,16 +137,19 @@ CONTACT_SHEET_ALT = (
     "The clip's frames in reading order: finished ones, and skeletons where a frame is to come"
 )
 CLIP = "Clip"
+DRAFT_TAB = "Draft"
+FRAMES_TAB = "Frames"
+READY_MADE = "Example"
+READY_MADE_ALT = "A ready-made clip of this character in this motion"
 SIDE_BY_SIDE = "Frame by frame"
 SIDE_PICTURE, SIDE_CLIP, SIDE_POSES = "picture", "clip", "poses"
-DOWNLOADS = "Take away: clip, transparent WebM, frames, and a bundle to go on from"
-RESTORE = "Go on from a bundle"
-BUNDLE = (
-    "A bundle (ZIP) that was downloaded here: it brings back picture, motion, settings and clip"
-)
+DOWNLOADS = "Download"
+DOWNLOADS_HELP = "Clip, transparent WebM, frames, and the project to open again"
+RESTORE = "Open a saved project"
+BUNDLE = "A project (ZIP) that was downloaded here: picture, motion, settings and clip"
 
 SHARE = "Share this clip"
-UNSHARE = "Take it back"
+UNSHARE = "Stop sharing"
 SHARE_DRAFT = "Share this draft"
 SHARE_DRAFT_HELP = (
     "Nothing is shared until you click. Then whoever has the link sees the draft at full size, the picture, the motion "
@@ -164,15 +170,12 @@ DRAFT_OPENED = (
     "to see it move like that."
 )
 OPENED = "Somebody shared this clip with you. Upload your own picture to see it move like that."
-COMPARISON = "## 6 · Compare"
-COMPARISON_HELP = (
-    "The same job several times, in step: without each of its modules, or with values of one setting. "
-    "What is cached isn't done again."
-)
+COMPARISON_HELP = "Compare versions of this clip side by side."
 BY_MODULES, BY_VALUES = "modules", "values"
 COMPARISON_KINDS = [("Modules off, one at a time", BY_MODULES), ("Values of a setting", BY_VALUES)]
 SWEPT, SWEPT_VALUES = "Setting", "Values, with commas"
 COMPARE = "Compare"
+YOURS = "your settings"
 GRID = "Compared"
 
 ABOUT = "About: method, licences, limits, what is private"
@@ -222,20 +225,20 @@ STAGES = {
     "motion": "Looking for the person in the video",
     "character": "Looking at the picture",
     "alignment": "Fitting the motion to the character",
-    "inversion": "Inverting the picture",
+    "inversion": "Preparing the picture (1/2)",
     "pacm_source": "Learning to reconstruct the picture",
     "pacm_pose": "Learning poses",
-    "frame_0": "Remembering the picture",
+    "frame_0": "Preparing the picture (2/2)",
     "drafts": "Inverting drafts",
     "generation": "Drawing frames",
     "previews": "Drawing previews",
 }
-IDLE = "Ready when you are."
+CHANGED = "Inputs changed: generate again."
 STOPPING = "Stopping"
 WAITING = "Waiting for its turn"
 READING = "Reading picture and motion"
 NO_PICTURE = "Upload one or pick an example."
-NO_CHARACTER = "Waits for a picture in which one character is found."
+NO_CHARACTER = "Pick the character first."
 ALIGNED_ANYWAY = "The draft below moves it all the same."
 PAINT_ANYWAY = "Use the models sd15 on a GPU for it, or press Generate again to see what comes out."
 PAINT_ANYWAY_API = "Use the models sd15 on a GPU for it, or set `anyway`."
@@ -249,6 +252,22 @@ NO_ROOM = "There is no room for files at the moment. Try again in some minutes."
 INTERNAL = (
     "Something went wrong inside the program. The program's log says what; your inputs are kept."
 )
+
+
+def without(module: str) -> str:
+    """A variant without one of the modules."""
+    called = label(module)
+    return f"without {called[0].lower()}{called[1:]}"
+
+
+def ready_made(url: str | None) -> str:
+    """A clip that plays without sound, marked as an example; empty without one."""
+    if url is None:
+        return ""
+    return (
+        f'<figure class="pa-ready"><video src="{escape(url)}" autoplay loop muted playsinline controls '
+        f'aria-label="{READY_MADE_ALT}"></video><figcaption>{READY_MADE}</figcaption></figure>'
+    )
 
 
 def label(name: str) -> str:
@@ -272,7 +291,7 @@ def stage(name: str, frames: tuple[int, int] | None = None, last: int | None = N
 def forecast(found: Forecast) -> str:
     """The cost of a run, in a line."""
     if found.seconds is None:
-        parts = ["How long it takes and how much memory, the first run tells"]
+        parts = ["The first run shows how long it takes"]
     else:
         memory = "" if found.memory_bytes is None else f" and {found.memory_bytes / 1e9:.1f} GB"
         parts = [f"Will take about {duration(found.seconds)}{memory}"]
@@ -298,15 +317,14 @@ def character_found(
         foreign: a warning that the models don't paint such pictures, or nothing.
     """
     seen = "all 18 joints" if joints == 18 else f"{joints} of 18 joints"
-    summary = (
-        f"{seen[0].upper()}{seen[1:]}, as you put them."
-        if edited
-        else f"One character, {seen} seen."
+    found = (
+        "Found the character, head to feet." if joints == 18 else f"Found the character: {seen}."
     )
-    becomes = f"{given[0]} x {given[1]} pixels"
+    summary = f"{seen[0].upper()}{seen[1:]}, as you put them." if edited else found
+    parts = [(summary, "good")]
     if given != size:
-        becomes += f"; the clip will have {size[0]} x {size[1]}"
-    parts = [(summary, "good"), (f"{becomes}.", "note")]
+        becomes = f"{given[0]} x {given[1]} pixels; the clip will have {size[0]} x {size[1]}."
+        parts.append((becomes, "note"))
     if not outlined:
         parts.append((DRAWN_AROUND, "warning"))
     if foreign:
@@ -416,8 +434,8 @@ def findings(alignment: Alignment) -> str:
         return sentences((str(v), v.severity.value) for v in alignment.findings)
     count, lead = len(alignment.poses), min(alignment.transition, len(alignment.poses) - 1)
     seconds = count / alignment.fps
-    text = f"The motion fits. {count} frames at {alignment.fps:g} per second, {seconds:.1f} s"
-    text = f"{text}; the first {lead} lead into it." if lead > 0 else f"{text}."
+    text = f"Good fit: {seconds:.1f} s, {count} frames"
+    text += f" ({lead} to move into position)." if lead > 0 else "."
     return sentences([(text, "good"), *((note, "note") for note in notes)])
 
 

@@ -12,6 +12,7 @@ from poseanimate.resources import resource_folder
 
 STYLE = Path(__file__).with_name("style.css")
 EXAMPLES = resource_folder("examples") / "characters"
+CLIPS = resource_folder("examples") / "clips"
 
 
 def example_names() -> list[str]:
@@ -23,6 +24,19 @@ def caption(name: str | None) -> str:
     """An example's prompt; empty if it has none."""
     path = EXAMPLES / f"{name}.txt"
     return path.read_text(encoding="utf-8").strip() if path.is_file() else ""
+
+
+def ready_made(character: str, motion: str) -> Path:
+    """Where the clip of an example in a preset motion is, if it was made; `docs/generate/ready_made.py` makes them."""
+    return CLIPS / f"{character}_{motion}.mp4"
+
+
+def ready_made_url(character: str | None, motion: str | None) -> str | None:
+    """Its address on the page; None if there is none."""
+    if character not in example_names() or motion not in motion_names():
+        return None
+    path = ready_made(character, motion)
+    return f"gradio_api/file={path}" if path.is_file() else None
 
 
 def style() -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers.browser import TIMEOUT_MS, dragged
+from helpers.browser import TIMEOUT_MS, dragged, experts, unfold
 from PIL import Image, ImageSequence
 from playwright.sync_api import Page, expect
 from skimage import data
@@ -39,8 +39,8 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 def _upload(page: Page, photograph: Path, *motion: Path) -> None:
     page.locator("#picture").get_by_label("Clear").click()
     page.locator("#picture input[type=file]").set_input_files(photograph)
-    expect(page.locator("#found-text")).to_contain_text("joints seen")
-    page.get_by_role("radio", name="A video or pose file").check()
+    expect(page.locator("#found-text")).to_contain_text("Found the character")
+    page.get_by_role("radio", name="Video or poses").check()
     expect(page.locator("#findings")).to_contain_text("upload a video")
     page.locator("#motion-file input[type=file]").set_input_files(motion)
 
@@ -75,6 +75,9 @@ def test_a_photograph_moves_as_a_video_does(
     url, longer = _next_draft(page, url)
     assert len(longer) > FRAMES
 
+    unfold(page, "Fix the pose")
+    expect(page.locator(f"#joints [data-joint='{R_SHOULDER}']")).to_have_count(1)
+
     # a joint is dragged: the draft follows before it is dropped
     dragged(page, R_SHOULDER, -12, 10, drop=False)
     url, other = _next_draft(page, url)
@@ -86,7 +89,8 @@ def test_a_photograph_moves_as_a_video_does(
     url, other = _next_draft(page, url)
 
     # the figure is shifted
-    page.get_by_text("Adjust").click()
+    experts(page)
+    unfold(page, "Adjust the motion")
     shift = page.locator("#setting-shift-x input[type=number]")
     shift.fill("0.1")
     shift.press("Tab")

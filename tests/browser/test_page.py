@@ -14,7 +14,7 @@ from pathlib import Path
 import imageio_ffmpeg
 import numpy as np
 import pytest
-from helpers.browser import HOLD_S, App, dragged, opened, serving, small
+from helpers.browser import HOLD_S, App, dragged, experts, opened, serving, show, small, unfold
 from helpers.scripted import ScriptedCluster
 from helpers.served import brought_late
 from PIL import Image
@@ -35,8 +35,7 @@ DESK, PHONE = {"width": 1360, "height": 900}, {"width": 390, "height": 844}
 OPACITY = """function opacity(each) {
     return each ? getComputedStyle(each).opacity * opacity(each.parentElement) : 1;
 }"""
-# from the top of the bar to what is below it
-HEIGHT = "each => document.querySelector('#clip').getBoundingClientRect().top - each.getBoundingClientRect().top"
+HEIGHT = "() => document.querySelector('#generate').getBoundingClientRect().top"
 
 
 def _downloaded(page: Page, folder: Path, suffix: str) -> Path:
@@ -80,30 +79,32 @@ def test_the_whole_way(
     expect(page.locator("#prompt textarea")).to_have_value(re.compile("^a girl .* in the park"))
     page.locator("#picture").get_by_label("Clear").click()
     page.locator("#picture input[type=file]").set_input_files(EXAMPLES / "room-boy.png")
-    expect(page.locator("#found-text")).to_contain_text("joints seen")
+    expect(page.locator("#found-text")).to_contain_text("Found the character")
+    experts(page)
     page.get_by_role("button", name="Use: a girl in a red shirt").click()
+    unfold(page, "Fix the pose")
     dragged(page, 4, -12, -16)
     expect(page.locator("#found-text")).to_contain_text("as you put them")
 
     # a motion: what is none, then a preset
     text = tmp_path / "dance.mp4"
     text.write_text("this is text")
-    page.get_by_role("radio", name="A video or pose file").check()
+    page.get_by_role("radio", name="Video or poses").check()
     page.locator("#motion-file input[type=file]").set_input_files(text)
     expect(page.locator("#findings").get_by_role("alert")).to_contain_text("Choose an MP4")
-    page.get_by_role("radio", name="A preset").check()
+    page.get_by_role("radio", name="Ready-made").check()
     page.get_by_role("radio", name="squat").check()
 
     # the alignment: a finding and its remedy
     small(page, frames=4, steps=4)
     expect(page.locator("#findings")).to_contain_text("The clip shows")
     page.get_by_role("button", name="Show all of the motion").click()
-    expect(page.locator("#findings")).to_contain_text("The motion fits.")
+    expect(page.locator("#findings")).to_contain_text("Good fit")
     page.get_by_role("button", name="Advanced").click()
     small(page, frames=5, steps=4)
-    page.get_by_label("PACM · source").check()
+    page.get_by_label("Matching the picture (PACM)").check()
     monkeypatch.setattr(app.animator, "chunk_size", 2)
-    expect(page.locator("#forecast")).to_contain_text("to do: inverting the picture")
+    expect(page.locator("#forecast")).to_contain_text("to do: preparing the picture (1/2)")
 
     # a run: previews come and change; it is stopped, and what is finished is kept
     app.animator.hold_at = 1
@@ -120,21 +121,23 @@ def test_the_whole_way(
     app.animator.go_on.set()
     expect(page.locator("#bar")).to_contain_text("Stopped. The 3 finished frames are kept")
     expect(page.locator("#clip video")).to_be_visible()
+    unfold(page, "Download")
     expect(page.locator("#downloads a[download$='.mp4']").first).to_be_visible()
 
     # again: what was done is not done again
     app.animator.hold_at = None
-    expect(page.locator("#forecast")).to_contain_text("cached: inverting the picture")
+    expect(page.locator("#forecast")).to_contain_text("cached: preparing the picture (1/2)")
     page.get_by_role("button", name="Generate").click()
     expect(page.locator("#bar")).to_contain_text("Done: 5 frames.")
     expect(page.locator("#report")).to_contain_text(
-        re.compile("Taken from the cache *inverting the picture, learning to reconstruct")
+        re.compile(r"Taken from the cache *preparing the picture \(1/2\), learning to reconstruct")
     )
     expect(page.locator("#report")).to_contain_text("dB PSNR")
     expect(page.locator("#review")).to_contain_text("torso lengths")
     assert page.locator("#clip video").evaluate("video => video.loop && video.autoplay")
 
     # the result frame by frame
+    show(page, "Frames")
     frames = page.locator("#frames")
     expect(frames.locator(".pa-strip button")).to_have_count(5)
     frames.get_by_role("button", name="frame 3").click()
@@ -146,6 +149,7 @@ def test_the_whole_way(
     expect(frames.get_by_role("img", name="clip, frame 2")).to_be_visible()
 
     # every download
+    show(page, "Clip")
     clip = _downloaded(page, tmp_path, ".mp4")
     assert clip.name == "poseanimate-squat.mp4"
     video = read_video(clip)
@@ -165,7 +169,7 @@ def test_the_whole_way(
     # the bundle in a fresh session
     bundle = _downloaded(page, tmp_path, "-bundle.zip")
     fresh = opened(page.context.new_page(), app.url)
-    fresh.get_by_text("Go on from a bundle").click()
+    fresh.get_by_text("Open a saved project").click()
     fresh.locator("#bundle input[type=file]").set_input_files(bundle)
     expect(fresh.locator("#restored")).to_contain_text("are back")
     expect(fresh.locator("#clip video")).to_be_visible()
@@ -173,6 +177,7 @@ def test_the_whole_way(
     expect(fresh.locator("#found-text")).to_contain_text("as you put them")
     fresh.get_by_role("button", name="Generate").click()
     expect(fresh.locator("#bar")).to_contain_text("Done: 5 frames.")
+    unfold(fresh, "Download")
     again = _downloaded(fresh, tmp_path, ".mp4")
     assert again.read_bytes() == clip.read_bytes()
 
@@ -210,6 +215,7 @@ def test_two_visitors_at_once_get_their_own_clips(
         for visitor, name in ((page, "room-boy"), (other, "snow-boy")):
             folder = tmp_path / name
             folder.mkdir()
+            unfold(visitor, "Download")
             first = _first_frame(_downloaded(visitor, folder, ".mp4"))
             with Image.open(EXAMPLES / f"{name}.png") as picture:
                 own = np.asarray(picture.convert("RGB"), np.float64)
@@ -227,7 +233,7 @@ def test_the_bar_tells_which_engine_runs_and_the_line_before_all_of_them(
             context = stack.enter_context(browser.new_context(viewport=size))
             visitor = opened(context.new_page(), url)
             bars.append(visitor.locator("#bar"))
-            heights.append(bars[-1].evaluate(HEIGHT))
+            heights.append(visitor.evaluate(HEIGHT))
             visitor.get_by_role("button", name="Generate").click()
             expect(bars[-1]).to_contain_text(
                 f"engine {number + 1}" if number < 2 else f"{number} runs before it on 2 engines"
@@ -239,7 +245,7 @@ def test_the_bar_tells_which_engine_runs_and_the_line_before_all_of_them(
         expect(second).to_contain_text("engine 2 · 0 of 2 free")
         expect(third).to_contain_text("2 runs before it on 2 engines · about 1 min 15 s")
         assert [bar.locator(".pa-line").evaluate(OPACITY) for bar in bars] == [1] * 4
-        assert [bar.evaluate(HEIGHT) for bar in bars] == heights, "nothing moves"
+        assert [bar.page.evaluate(HEIGHT) for bar in bars] == heights, "nothing moves"
         assert third.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
         engines.may_end[1].release()
         expect(third).to_contain_text("engine 2 · 0 of 2 free")
@@ -271,10 +277,10 @@ def test_a_shared_clip_is_opened_by_its_link_and_taken_back(
         guest.goto(link)
         expect(guest.locator("#restored")).to_contain_text("Somebody shared this clip with you.")
         expect(guest.locator("#clip video")).to_be_visible()
-        expect(guest.get_by_label("Prompt")).to_have_value(re.compile("in the park"))
+        expect(guest.locator("#prompt textarea")).to_have_value(re.compile("in the park"))
         expect(guest.locator("#setting-frames input[type=number]")).to_have_value("3")
 
-        page.get_by_role("button", name="Take it back").click()
+        page.get_by_role("button", name="Stop sharing").click()
         expect(page.locator("#share-said")).to_contain_text("Taken back")
         expect(page.locator("#share-link")).to_be_hidden()
         guest.goto(link)
@@ -282,15 +288,18 @@ def test_a_shared_clip_is_opened_by_its_link_and_taken_back(
 
 
 def test_a_remedy_is_clicked(page: Page) -> None:
-    page.get_by_text("Adjust").click()
+    page.get_by_role("radio", name="walk").check()
+    experts(page)
+    unfold(page, "Adjust the motion")
     shift = page.locator("#setting-shift-x input[type=number]")
     expect(shift).to_be_visible()  # what is unfolded is made only then, and takes no number before
     small(page, frames=4)
     expect(page.locator("#findings")).to_contain_text("The clip shows")
     page.get_by_role("button", name="Show all of the motion").click()
-    expect(page.locator("#findings")).to_contain_text("The motion fits.")
+    expect(page.locator("#findings")).to_contain_text("Good fit")
+    show(page, "Draft")
     before = page.locator("#alignment img").get_attribute("src")
-    page.get_by_label("Skeleton before PATA").check()
+    page.get_by_label("Original motion").check()
     expect(page.locator("#alignment img")).not_to_have_attribute("src", str(before))
     shift.fill("0.9")
     shift.press("Tab")
@@ -308,7 +317,8 @@ def test_results_come_though_the_end_of_a_stream_is_late(
         browser.new_context() as context,
     ):
         page = opened(context.new_page(), there)
-        for view in ("Skeleton, all frames", "Skeleton before PATA", "Skeleton, playing"):
+        show(page, "Draft")
+        for view in ("Skeleton, all frames", "Original motion", "Skeleton, playing"):
             shown = str(page.locator("#alignment img").get_attribute("src"))
             page.get_by_label(view).check()
             expect(page.locator("#alignment img")).not_to_have_attribute("src", shown)
@@ -316,9 +326,10 @@ def test_results_come_though_the_end_of_a_stream_is_late(
 
 def test_values_of_a_setting_are_compared_in_one_clip(page: Page) -> None:
     small(page, frames=3)
+    show(page, "Compare")
     page.get_by_label("Values of a setting").check()
     page.get_by_label("Values, with commas").fill("0, 1")
-    page.get_by_role("button", name="Compare").click()
+    page.locator("#compare").click()
     expect(page.get_by_role("button", name="Generate")).to_be_disabled()
     expect(page.locator("#bar")).to_contain_text("Done: 2 clips.")
     size = page.locator("#grid video").evaluate(
@@ -326,7 +337,7 @@ def test_values_of_a_setting_are_compared_in_one_clip(page: Page) -> None:
         " : video.onloadedmetadata = () => done([video.videoWidth, video.videoHeight]))"
     )
     assert size == [512, 256 + 24]
-    expect(page.get_by_role("button", name="Compare")).to_be_enabled()
+    expect(page.locator("#compare")).to_be_enabled()
 
 
 def test_a_phones_picture_is_shown_though_no_browser_can(page: Page, tmp_path: Path) -> None:
@@ -335,9 +346,10 @@ def test_a_phones_picture_is_shown_though_no_browser_can(page: Page, tmp_path: P
         from_pillow(picture.convert("RGB").resize((512, 512))).save(file, quality=90)
     page.locator("#picture").get_by_label("Clear").click()
     page.locator("#picture input[type=file]").set_input_files(file)
-    expect(page.locator("#found-text")).to_contain_text("joints seen")
+    expect(page.locator("#found-text")).to_contain_text("Found the character")
     expect(page.locator("#found-text")).to_contain_text("512 x 512 pixels")
     expect(page.locator("#picture")).to_contain_text("IMG_0001")
+    unfold(page, "Fix the pose")
     expect(page.locator("#joints image")).to_have_count(1)
 
 
@@ -349,11 +361,12 @@ def test_a_picture_that_is_none_gets_a_sentence(page: Page, tmp_path: Path) -> N
     expect(page.locator("#found-text").get_by_role("alert")).to_contain_text(
         "This is not a picture that can be read. Choose a PNG, JPEG, WebP, HEIC, AVIF, GIF, BMP or TIFF file."
     )
-    expect(page.locator("#findings")).to_contain_text("Waits for a picture")
+    expect(page.locator("#findings")).to_contain_text("Pick the character first.")
+    unfold(page, "Fix the pose")
     expect(page.locator("#joints image")).to_have_count(0)
     expect(page.get_by_role("button", name="Place a skeleton")).to_be_hidden()
     page.get_by_role("radio", name="park girl").check()
-    expect(page.locator("#found-text")).to_contain_text("joints seen")
+    expect(page.locator("#found-text")).to_contain_text("Found the character")
 
 
 def _joint(page: Page, joint: int) -> list[float]:
@@ -362,7 +375,10 @@ def _joint(page: Page, joint: int) -> list[float]:
 
 
 def test_a_joint_is_dragged_moved_by_keys_hidden_and_put_back(page: Page) -> None:
-    expect(page.locator("#found-text")).to_contain_text("all 18 joints seen")
+    expect(page.locator("#found-text")).to_contain_text("head to feet")
+    show(page, "Draft")
+    unfold(page, "Fix the pose")
+    expect(page.locator("#joints [data-joint='4']")).to_have_count(1)
     found = _joint(page, 4)
     before = page.locator("#alignment img").get_attribute("src")
     scale = page.locator("#joints image").evaluate("image => image.getScreenCTM().a")
@@ -379,14 +395,14 @@ def test_a_joint_is_dragged_moved_by_keys_hidden_and_put_back(page: Page) -> Non
     page.keyboard.press("Delete")
     expect(page.locator("#found-text")).to_contain_text("17 of 18 joints")
     expect(page.locator("#joints [data-joint='4']")).to_be_focused()
-    page.get_by_role("button", name="As found").click()
-    expect(page.locator("#found-text")).to_contain_text("all 18 joints seen")
+    page.get_by_role("button", name="Reset pose").click()
+    expect(page.locator("#found-text")).to_contain_text("head to feet")
     assert _joint(page, 4) == pytest.approx(found)
 
     dragged(page, 7, 10, 0)
     expect(page.locator("#found-text")).to_contain_text("as you put them")
     page.get_by_role("radio", name="park girl").check()
-    expect(page.locator("#found-text")).to_contain_text("all 18 joints seen")
+    expect(page.locator("#found-text")).to_contain_text("head to feet")
 
 
 def test_one_of_two_people_is_clicked(page: Page, tmp_path: Path) -> None:
@@ -395,13 +411,14 @@ def test_one_of_two_people_is_clicked(page: Page, tmp_path: Path) -> None:
     Image.fromarray(np.hstack([np.asarray(each.convert("RGB")) for each in pictures])).save(two)
     page.locator("#picture").get_by_label("Clear").click()
     page.locator("#picture input[type=file]").set_input_files(two)
-    expect(page.locator("#found-text")).to_contain_text("Click the one that is meant.")
-    expect(page.locator("#findings")).to_contain_text("Waits for a picture")
+    expect(page.locator("#found-text")).to_contain_text("Click the character to animate")
+    expect(page.locator("#findings")).to_contain_text("Pick the character first.")
+    unfold(page, "Fix the pose")
     page.get_by_role("button", name="person 2").click()
     expect(page.locator("#found-text")).to_contain_text("as you put them")
-    expect(page.locator("#findings")).to_contain_text("motion fits")
-    page.get_by_role("button", name="As found").click()
-    expect(page.locator("#found-text")).to_contain_text("Click the one that is meant.")
+    expect(page.locator("#findings")).to_contain_text("Good fit")
+    page.get_by_role("button", name="Reset pose").click()
+    expect(page.locator("#found-text")).to_contain_text("Click the character to animate")
 
 
 def test_where_nobody_is_found_a_skeleton_is_placed(page: Page, tmp_path: Path) -> None:
@@ -410,14 +427,17 @@ def test_where_nobody_is_found_a_skeleton_is_placed(page: Page, tmp_path: Path) 
     page.locator("#picture").get_by_label("Clear").click()
     page.locator("#picture input[type=file]").set_input_files(empty)
     expect(page.locator("#found-text").get_by_role("alert")).to_contain_text("Place a skeleton")
+    unfold(page, "Fix the pose")
     page.get_by_role("button", name="Place a skeleton").click()
     expect(page.locator("#found-text")).to_contain_text("All 18 joints, as you put them.")
-    expect(page.locator("#found-text")).to_contain_text("it is drawn around the joints")
-    expect(page.locator("#findings")).to_contain_text("motion fits")
+    expect(page.locator("#found-text")).to_contain_text("we drew one around the joints")
+    expect(page.locator("#findings")).to_contain_text("Good fit")
 
 
 def test_a_prompt_is_suggested_and_its_words_are_marked(page: Page) -> None:
     prompt, words = page.locator("#prompt textarea"), page.locator("#words")
+    page.get_by_role("radio", name="beach girl").check()
+    experts(page)
     for word in ("girl", "skin", "shoes"):  # the pocket models need all that describes her
         expect(words.get_by_label(word)).to_be_checked()
     expect(words.get_by_label("beach")).not_to_be_checked()
@@ -438,6 +458,7 @@ def test_a_prompt_is_suggested_and_its_words_are_marked(page: Page) -> None:
 
 
 def test_lambdas_that_do_not_sum_to_one_get_a_sentence(page: Page) -> None:
+    experts(page)
     first = page.locator("#setting-lambda-first input[type=number]")
     first.fill("0.9")
     first.press("Tab")
@@ -445,7 +466,7 @@ def test_lambdas_that_do_not_sum_to_one_get_a_sentence(page: Page) -> None:
     page.get_by_role("button", name="Generate").click()
     expect(page.locator("#bar").get_by_role("alert")).to_contain_text("for instance 0.7, 0.15")
     expect(page.get_by_role("button", name="Generate")).to_be_enabled()
-    page.get_by_role("button", name="Give λ3 the rest").click()
+    page.get_by_role("button", name="Make them add up to 1").click()
     expect(page.locator("#lambda-sum")).to_contain_text("λ1 + λ2 + λ3 = 1")
     expect(first).to_have_value("0.9")
     expect(page.locator("#setting-lambda-self input[type=number]")).to_have_value("0")
@@ -453,7 +474,7 @@ def test_lambdas_that_do_not_sum_to_one_get_a_sentence(page: Page) -> None:
 
 def test_a_video_is_a_motion_and_a_part_of_it_is_chosen_on_its_timeline(page: Page) -> None:
     video = Path(__file__).parents[2] / "examples" / "videos" / "room-girl-wave.mp4"
-    page.get_by_role("radio", name="A video or pose file").check()
+    page.get_by_role("radio", name="Video or poses").check()
     expect(page.locator("#findings")).to_contain_text("upload a video or a pose file")
     expect(page.locator("#findings").get_by_role("alert")).to_have_count(0)
     page.locator("#motion-file input[type=file]").set_input_files(video)
@@ -470,7 +491,7 @@ def test_a_video_is_a_motion_and_a_part_of_it_is_chosen_on_its_timeline(page: Pa
     expect(timeline).to_contain_text("of 7 ·")
     timeline.get_by_role("button", name="Whole motion").click()
     expect(timeline).to_contain_text("of 24")
-    page.get_by_role("radio", name="A preset").check()
+    page.get_by_role("radio", name="Ready-made").check()
     expect(timeline.locator(".pa-player")).to_be_hidden()
 
 
@@ -483,7 +504,7 @@ def test_faults_of_a_motion_are_mended_by_a_click(page: Page, tmp_path: Path) ->
     lying = replace(walk, poses=(*nobody, *poses)).rotated(-90)
     file = tmp_path / "lying.json"
     file.write_text(lying.to_json())
-    page.get_by_role("radio", name="A video or pose file").check()
+    page.get_by_role("radio", name="Video or poses").check()
     page.locator("#motion-file input[type=file]").set_input_files(file)
     findings = page.locator("#findings")
     expect(findings).to_contain_text("lies on the side")
@@ -500,11 +521,23 @@ def test_faults_of_a_motion_are_mended_by_a_click(page: Page, tmp_path: Path) ->
 
 
 def test_presets_fill_the_settings(page: Page) -> None:
-    steps = page.locator("#setting-num-inference-steps input[type=number]")
-    page.get_by_role("radio", name="paper").check()
+    steps, length = (
+        page.locator(f"#setting-{name} input[type=number]")
+        for name in ("num-inference-steps", "frames")
+    )
+    length.fill("7")
+    length.press("Tab")
+    page.get_by_role("radio", name="Paper (slow)").check()
     expect(steps).to_have_value("50")
-    page.get_by_role("radio", name="fast").check()
+    experts(page)
+    expect(page.get_by_role("radio", name="paper", exact=True)).to_be_checked()
+    page.get_by_role("radio", name="fast", exact=True).check()
     expect(steps).not_to_have_value("50")
+    expect(page.get_by_role("radio", name="Fast (seconds)")).to_be_checked()
+    page.get_by_role("radio", name="Good (a minute)").check()
+    expect(page.get_by_role("radio", name="balanced", exact=True)).to_be_checked()
+    page.get_by_role("radio", name="baseline-controlnet").check()
+    expect(page.get_by_role("radio", name="Good (a minute)")).not_to_be_checked()
 
 
 def test_the_keyboard_reaches_examples_and_motions(page: Page) -> None:
@@ -520,9 +553,40 @@ def test_a_phone_shows_one_column_without_scrolling_sideways(app: App, browser: 
     with browser.new_context(viewport=PHONE, color_scheme="dark") as context:
         page = opened(context.new_page(), app.url)
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
-        tops = [page.get_by_role("heading", name=str(n)).bounding_box() for n in range(1, 6)]
-        assert all(a and b and a["y"] < b["y"] for a, b in pairwise(tops))
+        assert page.evaluate("document.documentElement.scrollHeight") <= 3 * 844
+        parts = [
+            page.locator(f"#{name}") for name in ("views", "character", "motion-part", "about")
+        ]
+        boxes = [part.bounding_box() for part in parts]
+        assert all(a and b and a["y"] < b["y"] for a, b in pairwise(boxes))
+        expect(page.locator("#ready-made video")).to_be_in_viewport()
         generate = page.get_by_role("button", name="Generate")
         expect(generate).to_be_in_viewport()
-        page.get_by_role("heading", name="5").scroll_into_view_if_needed()
+        unfold(page, "2 · Motion")
+        page.locator("#about").scroll_into_view_if_needed()
         expect(generate).to_be_in_viewport()
+
+
+def test_a_clip_plays_before_the_first_click_and_follows_the_choice(page: Page) -> None:
+    ready = page.locator("#ready-made video")
+    plays = "video => new Promise(done => video.addEventListener('timeupdate', () => done(!video.paused)))"
+    assert ready.evaluate(plays)
+    page.get_by_role("radio", name="park girl").check()
+    expect(ready).to_have_attribute("src", re.compile("park-girl_dance-sway"))
+    page.get_by_role("radio", name="kick").check()
+    expect(ready).to_have_attribute("src", re.compile("park-girl_kick"))
+    page.locator("#picture").get_by_label("Clear").click()
+    page.locator("#picture input[type=file]").set_input_files(EXAMPLES / "room-boy.png")
+    expect(page.get_by_role("tab", name="Draft")).to_have_attribute("aria-selected", "true")
+    expect(page.locator("#alignment img")).to_be_visible()
+
+
+def test_who_has_a_clip_keeps_it_when_inputs_change(page: Page) -> None:
+    small(page, frames=3)
+    page.keyboard.press("Control+Enter")
+    expect(page.locator("#bar")).to_contain_text("Done: 3 frames.")
+    page.get_by_role("radio", name="park girl").check()
+    expect(page.locator("#bar")).to_contain_text("Inputs changed: generate again.")
+    show(page, "Clip")
+    expect(page.locator("#clip video")).to_be_visible()
+    expect(page.locator("#ready-made video")).to_have_count(0)

@@ -123,15 +123,28 @@ def chromium() -> Iterator[Browser]:
 
 
 def opened(page: Page, url: str) -> Page:
-    """The page, once the motion is seen over the first example."""
+    """The page, once it has looked at the first example and motion."""
     page.set_default_timeout(TIMEOUT_MS)
     expect.set_options(timeout=TIMEOUT_MS)
     page.goto(url)
-    # a phone loads pictures only when they come near
-    page.locator("#alignment").scroll_into_view_if_needed()
-    expect(page.get_by_role("img", name="skeletons over the picture")).to_be_visible()
-    page.evaluate("window.scrollTo(0, 0)")
+    expect(page.locator("#findings")).to_contain_text("Good fit")
+    expect(page.locator("#forecast")).not_to_be_empty()
     return page
+
+
+def show(page: Page, tab: str) -> None:
+    """Brings a tab of the stage to the front."""
+    page.get_by_role("tab", name=tab, exact=True).click()
+
+
+def experts(page: Page) -> None:
+    """Opens the experts' side of the page, or closes it."""
+    page.locator("#expert").get_by_role("button", name="Toggle Sidebar").click()
+
+
+def unfold(page: Page, name: str) -> None:
+    """Opens a folded part."""
+    page.locator("button.label-wrap", has_text=name).click()
 
 
 def small(page: Page, frames: int, steps: int = 2) -> None:
@@ -145,7 +158,8 @@ def small(page: Page, frames: int, steps: int = 2) -> None:
 def dragged(page: Page, joint: int, dx: float, dy: float, drop: bool = True) -> None:
     """Drags a joint in the editor, by so many pixels of the window."""
     handle = page.locator(f"#joints [data-joint='{joint}']")
-    handle.scroll_into_view_if_needed()
+    expect(handle).to_be_visible()
+    handle.evaluate("e => e.scrollIntoView({block: 'center'})")  # not behind the buttons
     box = handle.bounding_box()
     assert box is not None
     x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2

@@ -55,21 +55,21 @@ def answers(
 
 def test_modules_go_one_at_a_time() -> None:
     jobs = by_modules(Settings())
-    assert list(jobs) == ["as set", *(f"without {texts.label(name)}" for name in MODULES)]
+    assert list(jobs) == [texts.YOURS, *(texts.without(name) for name in MODULES)]
     for name in MODULES:
-        off = [each for each in MODULES if not getattr(jobs[f"without {texts.label(name)}"], each)]
+        off = [each for each in MODULES if not getattr(jobs[texts.without(name)], each)]
         assert off == [name]
     assert list(by_modules(QUICK)) == [
-        "as set",
-        "without PATA · alignment",
-        "without PACM · source",
-        "without DCAM · consistency",
+        "your settings",
+        "without alignment (PATA)",
+        "without matching the picture (PACM)",
+        "without consistency (DCAM)",
     ]
 
 
 def test_values_are_those_typed() -> None:
     jobs = by_values(Settings(), "lambda_first", " 0.3, 1 ,")
-    assert list(jobs) == ["λ1 first 0.3", "λ1 first 1"]
+    assert list(jobs) == ["First frame (λ1) 0.3", "First frame (λ1) 1"]
     assert [job.lambda_first for job in jobs.values()] == [0.3, 1.0]
 
 
@@ -128,7 +128,7 @@ def test_a_comparison_makes_one_clip_and_reuses_what_is_cached(
             clip = read_video(Path(answer["grid"]))
             sizes.append((len(clip.frames), *clip.frames[0].shape[:2]))
     assert [size[0] for size in sizes] == [3, 3] and sizes[1][2] == 2 * sizes[0][2]
-    second = [bar for bar in bars if "2 of 2: λ1 first 1" in bar]
+    second = [bar for bar in bars if "2 of 2: First frame (λ1) 1" in bar]
     assert any("from the cache" in bar for bar in second)
     assert "Done: 2 clips" in bars[-1]
     assert answer["generate"].interactive and answer["compare"].interactive

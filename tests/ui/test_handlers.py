@@ -84,7 +84,12 @@ def values(settings: Settings) -> list[Any]:
 def read(outputs: tuple[Any, ...]) -> dict[str, Any]:
     """What an answer changes, by the output's name."""
     named = zip(RESULT_OUTPUTS, outputs, strict=True)
-    return {name: value for name, value in named if not _skipped(value)}
+    changed = {name: value for name, value in named if not _skipped(value)}
+    for name in {"clip", "contact_sheet"} & changed.keys():  # they are shown and hidden as well
+        update = changed.pop(name)
+        if "value" in update:
+            changed[name] = update["value"]
+    return changed
 
 
 def _skipped(value: Any) -> bool:
@@ -95,7 +100,7 @@ def packed(handlers: Handlers) -> Iterator[list[Path]]:
     """The downloads of a session's last run, while they are there."""
     for _, _, files in handlers.pack(session()):
         if not _skipped(files):
-            yield [Path(path) for path in files["value"]]
+            yield [Path(path) for path in files]
 
 
 def words(html: str) -> str:
@@ -156,7 +161,7 @@ def test_a_picture_is_shown_with_its_joints(scripted: Scripted, picture: str) ->
         cv2.fillPoly(drawn, [np.array(line).reshape(-1, 2).astype(np.int32)], 1)
     mask = tiny_models().segmenter.segment(scene_at_ease().picture) > 0.5
     assert (drawn.astype(bool) == mask).mean() > 0.97
-    assert "18 joints" in said and f"{SIDE} x {SIDE} pixels" in said
+    assert "head to feet" in said and "pixels" not in said
 
 
 def test_joints_that_were_put_right_are_used_and_come_back_with_the_bundle(
@@ -398,7 +403,7 @@ def test_a_rate_is_for_pose_files(scripted: Scripted, picture: str, tmp_path: Pa
     file.write_text(load_preset("wave").to_json())
     write_clip([scene_at_ease().picture] * 3, video, 12)
     for path, said in (
-        (file, "per second, 0.2 s"),
+        (file, "Good fit: 0.2 s"),
         (video, "dance.mp4 has a frame rate of its own"),
     ):
         motion = (texts.FROM_FILE, None, str(path), 0, 0, 1, 0, False, 24, True)
@@ -521,11 +526,11 @@ def test_the_forecast_knows_what_is_cached_and_how_fast_this_machine_is(
         )
     )
     before = ahead(handlers).forecast(*asked)
-    assert "the first run tells" in before and "cached" not in before
+    assert "first run shows" in before and "cached" not in before
     list(started(handlers, picture))
     after = words(ahead(handlers).forecast(*asked))
     assert re.search(r"Will take about \d+ s and \d\.\d GB · to do: .*drawing frames", after)
-    assert "cached: inverting the picture, learning to reconstruct the picture" in after
+    assert "cached: preparing the picture (1/2), learning to reconstruct the picture" in after
     wrong = values(QUICK)
     wrong[SETTING_NAMES.index("lambda_first")] = 0.2
     assert ahead(handlers).forecast(picture, "", "a girl", *WALK, *wrong) == ""
@@ -588,7 +593,7 @@ def danced(
     motion = (texts.FROM_FILE, None, str(video), *part)
     settings = QUICK.changed({"frames": frames, "transition_frames": 2})
     *_, last = handlers.animate(session(), picture, "", "a girl", *motion, *values(settings))
-    return words(read(last)["report"])
+    return words(read(last)["notes"])
 
 
 @pytest.mark.parametrize(
@@ -660,6 +665,7 @@ def test_a_bundle_brings_back_a_job_that_makes_the_same_clip(picture: str, tmp_p
         assert "are back" in back["restored"] and "other models" not in back["restored"]
         chosen = [back.get(name) for name in ("picture", "joints", "prompt", *MOTION_NAMES)]
         settings = [back[name] for name in SETTING_NAMES]
+        assert back["ready"] == "" and back["clip"]["visible"]
         for answer in fresh.animate(session("c"), *chosen, *settings):
             if read(answer).get("clip"):
                 clips.append(Path(read(answer)["clip"]).read_bytes())
@@ -850,7 +856,7 @@ def test_texts_escape_what_comes_from_outside() -> None:
         texts.sentence(evil),
         texts.progress(evil, 0.5, evil),
         texts.ended(3, trouble=evil),
-        run.report(),
+        run.notes_said(),
     ):
         assert "<img" not in html and "&lt;img" in html
 
@@ -876,9 +882,9 @@ def test_the_bar_knows_how_far_the_run_is() -> None:
 def test_only_warnings_look_like_warnings() -> None:
     run = RunView()
     run.take(Note("It shows a part.", warning=False))
-    assert "pa-note" in run.report() and "pa-warning" not in run.report()
+    assert "pa-note" in run.notes_said() and "pa-warning" not in run.notes_said()
     run.take(Note("It faces away."))
-    assert "pa-warning" in run.report()
+    assert "pa-warning" in run.notes_said()
 
 
 def test_a_stage_says_which_frames_it_works_on() -> None:
