@@ -25,7 +25,7 @@ from playwright.sync_api import Locator, Page, expect
 from poseanimate.media import write_clip
 
 FILM = Path(__file__).resolve().parents[2] / "docs" / "app.gif"
-WINDOW = (1240, 780)
+WINDOW = (1240, 860)
 WIDTH_PX = 800
 FPS = 8.0
 RUN_S, CLIP_S = 3.0, 3.0
@@ -79,8 +79,8 @@ def film(page: Page) -> list[NDArray[np.uint8]]:
     take.click(page.locator("#example label", has_text="park girl"))
     expect(page.locator("#ready-made video")).to_have_attribute("src", re.compile("park-girl"))
     take.hold(1.0)
-    take.click(page.locator("#motion label", has_text="jumping jacks"))
-    expect(page.locator("#ready-made video")).to_have_attribute("src", re.compile("jumping"))
+    take.click(page.locator("#motion label", has_text="cheer"))
+    expect(page.locator("#ready-made video")).to_have_attribute("src", re.compile("cheer"))
     take.hold(1.0)
     take.click(page.get_by_role("button", name="Generate"))
     running, done = [], page.locator("#bar", has_text="Done")
