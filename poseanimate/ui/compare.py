@@ -152,7 +152,7 @@ class ComparisonHandlers:
         with TemporaryDirectory(prefix="poseanimate-") as folder:
             path = Path(folder) / "poseanimate-comparison.mp4"
             write_clip(side_by_side(clips), path, run.fps)
-            yield comparison_outputs(grid=str(path))
+            yield comparison_outputs(grid=gr.update(value=str(path), visible=True))
 
 
 def comparison_outputs(**changed: Any) -> Outputs:

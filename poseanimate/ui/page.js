@@ -1,4 +1,4 @@
-// What the whole page does in the browser: title, keys, phones, people who want no motion.
+// What the whole page does in the browser: title, keys, dropped files, phones, people who want no motion.
 () => {
   const narrow = matchMedia("(max-width: 768px)").matches;
   const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
@@ -15,6 +15,35 @@
     for (const toggle of document.querySelectorAll(".pa-part > button")) toggle.click();
   };
 
+  // radio buttons of a group are one stop of the Tab key, and arrows move between them
+  const group = () => {
+    for (const set of document.querySelectorAll("fieldset")) {
+      const [first, ...others] = set.querySelectorAll("input[type=radio]");
+      for (const each of others) if (each.name !== first.name) each.name = first.name;
+    }
+  };
+
+  // a picture dropped on its part is one's own, though another is there
+  const drop = () => {
+    const part = document.getElementById("character");
+    part?.addEventListener("dragover", (event) => event.preventDefault());
+    part?.addEventListener("drop", async (event) => {
+      const files = event.dataTransfer.files;
+      if (!files.length || event.target.closest("#picture input, #picture button.boundedheight")) return;
+      event.preventDefault();
+      document.querySelector("#picture button[aria-label=Clear]")?.click();
+      for (let tries = 0; tries < 50; tries++) {
+        const input = document.querySelector("#picture input[type=file]");
+        if (input) {
+          input.files = files;
+          input.dispatchEvent(new Event("change", { bubbles: true }));
+          return;
+        }
+        await new Promise((done) => setTimeout(done, 50));
+      }
+    });
+  };
+
   const rest = () => {
     for (const video of document.querySelectorAll("video[autoplay]")) {
       video.autoplay = false;
@@ -24,6 +53,7 @@
 
   const watch = () => {
     tell();
+    group();
     if (still) rest();
   };
   new MutationObserver(watch).observe(document.body, { subtree: true, childList: true, attributes: true });
@@ -32,5 +62,14 @@
     event.preventDefault();
     document.getElementById("generate")?.click();
   });
-  if (narrow) fold();
+  // shown once all is there, see style.css
+  const parts = ["#example input", "#picture", "#motion input", "#setting-frames input", "#generate", "#views [role=tab]"];
+  const build = () => {
+    if (!parts.every((part) => document.querySelector(part))) return setTimeout(build, 30);
+    drop();
+    group();
+    if (narrow) fold();
+    setTimeout(() => document.documentElement.classList.add("pa-built"), 100);
+  };
+  build();
 }

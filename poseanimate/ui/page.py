@@ -24,7 +24,7 @@ from poseanimate.ui.health import list_routes
 from poseanimate.ui.log_limit import limit_logs
 from poseanimate.ui.middleware import app_arguments
 from poseanimate.ui.page_blocks import PageBlocks
-from poseanimate.ui.parts import BESIDE, QUIET
+from poseanimate.ui.parts import BESIDE, CHOSEN, QUIET
 from poseanimate.ui.player import player
 from poseanimate.ui.previews import ALIGNMENT_SETTINGS, PreviewHandlers
 from poseanimate.ui.sharing import LINK, SharingHandlers, shared_folder
@@ -166,6 +166,7 @@ def serve(
     return demo.launch(
         theme=theme(),
         css=style(),
+        head=f"<style>{style()}</style>",  # the same before the page is built: nothing moves when it is
         js=SCRIPT.read_text(encoding="utf-8"),
         max_file_size=VideoLimits().max_bytes,
         state_session_capacity=MAX_SESSIONS,
@@ -237,7 +238,7 @@ def _preview(
         described.words,
         **QUIET,
     )
-    described.words.input(previews.named, [described.words, described.prompt], named, **QUIET)
+    described.words.input(previews.named, [described.words, described.prompt], named, **CHOSEN)
     aligned_by = [inputs.settings[name] for name in ALIGNMENT_SETTINGS]
     motion: list[Any] = inputs.motion.chosen
     reads = [fit.view, *motion, *aligned_by]
@@ -274,7 +275,7 @@ def _show_ready_made(
     chosen: list[Any] = [source.example.input, source.picture.upload]  # by hand alone
     chosen += [motion[0].input, motion[1].input, motion[2].upload]
     shown: list[Any] = [result.tabs, result.ready, run.bar]
-    gr.on(chosen, handlers.chosen, [source.example, *motion[:2]], shown, **QUIET)
+    gr.on(chosen, handlers.chosen, [source.example, *motion[:2]], shown, **CHOSEN)
 
 
 def _run(

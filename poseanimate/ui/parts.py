@@ -41,6 +41,7 @@ QUIET: dict[str, Any] = {  # events that answer at once
     "show_progress": "hidden",
     "api_visibility": "private",
 }
+CHOSEN: dict[str, Any] = {**QUIET, "trigger_mode": "always_last"}  # by hand, perhaps quickly
 BESIDE: dict[str, Any] = {  # events without diffusion models, which don't wait for runs
     "concurrency_limit": 1,
     "concurrency_id": "poses",
@@ -220,7 +221,7 @@ def connect_examples(source: CharacterSection, described: DescriptionSection) ->
         lambda name: (str(EXAMPLES / f"{name}.png"), caption(name), ""),
         example,
         [picture, prompt, joints],
-        **QUIET,
+        **CHOSEN,
     )
     picture.upload(
         lambda prompt: (None, "" if prompt in captions else gr.skip(), ""),
@@ -390,11 +391,11 @@ def add_settings(
         controls |= _controls([name for name in SETTING_FIELDS if name not in controls])
     controls = {name: controls[name] for name in SETTING_FIELDS}
     offered = [name for _, name in texts.QUALITIES]
-    preset.input(previews.preset, preset, list(controls.values()), **QUIET)
-    preset.input(lambda name: name if name in offered else None, preset, quality, **QUIET)
+    preset.input(previews.preset, preset, list(controls.values()), **CHOSEN)
+    preset.input(lambda name: name if name in offered else None, preset, quality, **CHOSEN)
     untouched = [each for name, each in controls.items() if name not in ALIGNMENT_SETTINGS]
-    quality.input(previews.quality, quality, untouched, **QUIET)
-    quality.input(lambda name: name, quality, preset, **QUIET)
+    quality.input(previews.quality, quality, untouched, **CHOSEN)
+    quality.input(lambda name: name, quality, preset, **CHOSEN)
     gr.on([each.change for each in lambdas], previews.weigh, lambdas, total, **QUIET)
     normalise.click(previews.normalise, lambdas[:2], lambdas, **QUIET)
     return controls
@@ -524,6 +525,7 @@ def add_comparison() -> ComparisonSection:
         autoplay=True,
         loop=True,
         buttons=["download"],
+        visible="hidden",
         elem_id="grid",
     )
     kind.change(lambda of: gr.Row(visible=of == texts.BY_VALUES), kind, chosen, **QUIET)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import math
 import re
 import subprocess
@@ -35,6 +36,7 @@ DESK, PHONE = {"width": 1360, "height": 900}, {"width": 390, "height": 844}
 OPACITY = """function opacity(each) {
     return each ? getComputedStyle(each).opacity * opacity(each.parentElement) : 1;
 }"""
+MOST_SHIFT = 0.1  # cumulative layout shift, as Web Vitals count it
 HEIGHT = "() => document.querySelector('#generate').getBoundingClientRect().top"
 
 
@@ -540,13 +542,63 @@ def test_presets_fill_the_settings(page: Page) -> None:
     expect(page.get_by_role("radio", name="Good (a minute)")).not_to_be_checked()
 
 
-def test_the_keyboard_reaches_examples_and_motions(page: Page) -> None:
+def test_the_keyboard_reaches_everything_in_a_few_steps(page: Page) -> None:
+    stops = []
+    while not stops or (stops[-1] != "generate" and len(stops) < 25):
+        page.keyboard.press("Tab")
+        stops.append(page.evaluate("document.activeElement.id || document.activeElement.value"))
+    assert stops[-1] == "generate"
     for group in ("#example", "#motion"):
         tiles = page.locator(f"{group} input[type=radio]")
         tiles.nth(1).press("Space")
         expect(tiles.nth(1)).to_be_checked()
-        page.keyboard.press("Tab")
-        expect(tiles.nth(2)).to_be_focused()
+        page.keyboard.press("ArrowRight")
+        expect(tiles.nth(2)).to_be_checked()
+    expect(page.locator("#ready-made video")).to_have_attribute(
+        "src", re.compile("room-boy_dance-disco")
+    )
+
+
+def test_a_picture_is_dropped_upon_another(page: Page, tmp_path: Path) -> None:
+    drop = """async url => {
+        const blob = await (await fetch(url)).blob();
+        const files = new DataTransfer();
+        files.items.add(new File([blob], "mine.png", { type: "image/png" }));
+        const part = document.querySelector("#found-text");
+        for (const type of ["dragover", "drop"])
+            part.dispatchEvent(new DragEvent(type, { bubbles: true, cancelable: true, dataTransfer: files }));
+    }"""
+    picture = base64.b64encode((EXAMPLES / "park-girl.png").read_bytes()).decode()
+    page.evaluate(drop, f"data:image/png;base64,{picture}")
+    expect(page.locator("#picture")).to_contain_text("mine")
+    expect(page.get_by_role("radio", name="room boy")).not_to_be_checked()
+    expect(page.locator("#prompt textarea")).to_have_value("")
+
+
+SHIFTS = """() => new Promise(done => {
+    let sum = 0;
+    new PerformanceObserver(list => list.getEntries().forEach(each => { sum += each.hadRecentInput ? 0 : each.value; }))
+        .observe({ type: "layout-shift", buffered: true });
+    setTimeout(() => done(sum), 300);
+})"""
+
+
+@pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
+def test_little_moves_while_the_page_loads(
+    app: App, browser: Browser, size: dict[str, int]
+) -> None:
+    with browser.new_context(viewport=size) as context:
+        page = opened(context.new_page(), app.url)
+        assert page.evaluate(SHIFTS) <= MOST_SHIFT
+
+
+def test_who_wants_no_motion_is_shown_none(app: App, browser: Browser) -> None:
+    with browser.new_context(reduced_motion="reduce") as context:
+        page = opened(context.new_page(), app.url)
+        page.get_by_role("radio", name="park girl").check()
+        ready = page.locator("#ready-made video")
+        expect(ready).to_have_attribute("src", re.compile("park-girl"))
+        page.wait_for_function("() => document.querySelector('#ready-made video').paused")
 
 
 def test_a_phone_shows_one_column_without_scrolling_sideways(app: App, browser: Browser) -> None:

@@ -125,7 +125,7 @@ def test_a_comparison_makes_one_clip_and_reuses_what_is_cached(
     ):
         bars.append(answer.get("bar", ""))
         if "grid" in answer:
-            clip = read_video(Path(answer["grid"]))
+            clip = read_video(Path(answer["grid"]["value"]))
             sizes.append((len(clip.frames), *clip.frames[0].shape[:2]))
     assert [size[0] for size in sizes] == [3, 3] and sizes[1][2] == 2 * sizes[0][2]
     second = [bar for bar in bars if "2 of 2: First frame (λ1) 1" in bar]
