@@ -39,8 +39,8 @@ phone's (390 px).
 
 SINCE = """## Since the first edition
 
-Measured in Chromium on the pocket models, 1360x900 and 390x844 px, 2026-11-29; before, at 23af7aa. axe-core 4.14 finds nothing
-serious or critical on any tab, open or folded, light or dark.
+Measured in Chromium on the pocket models, 1360x900 and 390x844 px, 2026-11-29; before, at 23af7aa. axe-core 4.14 finds
+nothing serious or critical on any tab, open or folded, light or dark.
 
 | | before | now |
 |---|---|---|
