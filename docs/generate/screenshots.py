@@ -56,7 +56,7 @@ nothing serious or critical on any tab, open or folded, light or dark.
 | inputs that change under a finished clip | "Done" stays green | "Inputs changed: generate again." |
 | a preset and the length | resets it | leaves it alone |
 
-Not done yet: a second run replaces the first clip, a reload loses all, joints are 11 px, and nothing can be undone.
+Not done yet: a second run replaces the first clip, and a reload loses all.
 """
 
 

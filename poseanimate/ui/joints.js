@@ -9,8 +9,9 @@ const FOLLOWS = { 4: "hand_right_keypoints_2d", 7: "hand_left_keypoints_2d", 0: 
 
 const root = element.querySelector(".pa-joints");
 const svg = root.querySelector("svg");
-const bar = { place: root.querySelector(".pa-place"), reset: root.querySelector(".pa-reset"), name: root.querySelector(".pa-name") };
+const bar = Object.fromEntries(["name", "place", "undo", "redo", "reset"].map((name) => [name, root.querySelector(`.pa-${name}`)]));
 let people = [], dragged = null, focused = null;
+let past = [], future = [], picture = null; // values before and after, of this picture
 
 const make = (tag, attributes, parent) => {
   const made = document.createElementNS(NS, tag);
@@ -25,9 +26,26 @@ const choosing = () => !props.value && people.length > 1;
 
 function read() {
   const content = props.content;
+  if (picture !== (content?.picture ?? null)) {
+    picture = content?.picture ?? null;
+    past = [];
+    future = [];
+  }
   people = content ? JSON.parse(props.value || content.people).people : [];
   people = JSON.parse(JSON.stringify(people));
   draw();
+}
+
+function remember() {
+  past.push(props.value);
+  future = [];
+}
+
+function go(from, to) {
+  if (!from.length) return;
+  to.push(props.value);
+  props.value = from.pop();
+  read();
 }
 
 function commit() {
@@ -62,6 +80,8 @@ function draw() {
   root.classList.toggle("pa-empty", !content);
   bar.name.textContent = content ? content.words.help : "";
   bar.place.hidden = bar.reset.hidden = true;
+  bar.undo.hidden = !past.length;
+  bar.redo.hidden = !future.length;
   if (!content) return;
   const { width, height, colours, names, words } = content;
   const person = people[0], editing = person && !choosing();
@@ -84,7 +104,7 @@ function draw() {
         x: Math.min(...xs) - width / 40, y: Math.min(...ys) - width / 40, rx: width / 60,
         width: Math.max(...xs) - Math.min(...xs) + width / 20, height: Math.max(...ys) - Math.min(...ys) + width / 20,
       }, group);
-      const choose = () => { people = [each, ...people.filter((other) => other !== each)]; commit(); };
+      const choose = () => { remember(); people = [each, ...people.filter((other) => other !== each)]; commit(); };
       group.addEventListener("click", choose);
       group.addEventListener("keydown", (event) => {
         if (event.key === "Enter" || event.key === " ") { event.preventDefault(); choose(); }
@@ -129,10 +149,13 @@ function pressed(event, j) {
   const step = (event.shiftKey ? 5 : 1) * Math.max(width, height) / 128;
   const arrows = { ArrowLeft: [-step, 0], ArrowRight: [step, 0], ArrowUp: [0, -step], ArrowDown: [0, step] };
   if (event.key in arrows) {
+    remember();
     const [x, y] = seen(person, j) ? joint(person, j) : [width / 2, height / 2];
     move(j, x + arrows[event.key][0], y + arrows[event.key][1]);
-  } else if (event.key === "Delete" || event.key === "Backspace") hide(j);
-  else return;
+  } else if (event.key === "Delete" || event.key === "Backspace") {
+    remember();
+    hide(j);
+  } else return;
   event.preventDefault();
   focused = j;
   commit();
@@ -164,6 +187,7 @@ svg.addEventListener("pointerdown", (event) => {
 svg.addEventListener("pointermove", (event) => {
   if (!dragged) return;
   const pointer = at(event), { j } = dragged;
+  if (!dragged.moved) remember();
   dragged.moved = true;
   if (pointer.x > props.content.width * 1.01) hide(j);
   else move(j, pointer.x, pointer.y);
@@ -181,6 +205,7 @@ svg.addEventListener("touchstart", (event) => { if (nearest(event.touches[0]) !=
 svg.addEventListener("dblclick", (event) => {
   const j = nearest(event);
   if (j === null || !seen(people[0], j)) return;
+  remember();
   hide(j);
   commit();
 });
@@ -188,12 +213,23 @@ svg.addEventListener("dblclick", (event) => {
 bar.place.addEventListener("click", () => {
   const { width, height, standing } = props.content;
   const size = 0.7 * height; // room for the head above the eyes
+  remember();
   people = [{ pose_keypoints_2d: standing.flatMap(([x, y]) => [width / 2 + x * size, height / 2 + y * size, 1]) }];
   commit();
 });
 bar.reset.addEventListener("click", () => {
+  remember();
   props.value = "";
   read();
+});
+const undo = () => go(past, future), redo = () => go(future, past);
+bar.undo.addEventListener("click", undo);
+bar.redo.addEventListener("click", redo);
+root.addEventListener("keydown", (event) => {
+  const key = event.key.toLowerCase();
+  if (!(event.ctrlKey || event.metaKey) || !["z", "y"].includes(key)) return;
+  event.preventDefault();
+  key === "y" || event.shiftKey ? redo() : undo();
 });
 
 watch(["value", "content"], read);

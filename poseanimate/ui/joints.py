@@ -34,6 +34,8 @@ def editor() -> gr.HTML:
             f'<svg role="group" aria-label="{texts.FOUND_ALT}"></svg>'
             '<div class="pa-joints-bar"><span class="pa-name" role="status"></span>'
             f'<button type="button" class="pa-place" hidden>{texts.PLACE}</button>'
+            f'<button type="button" class="pa-undo" hidden>{texts.UNDO}</button>'
+            f'<button type="button" class="pa-redo" hidden>{texts.REDO}</button>'
             f'<button type="button" class="pa-reset" hidden>{texts.AS_FOUND}</button></div></div>'
         ),
         js_on_load=SCRIPT.read_text(encoding="utf-8"),

@@ -407,6 +407,34 @@ def test_a_joint_is_dragged_moved_by_keys_hidden_and_put_back(page: Page) -> Non
     expect(page.locator("#found-text")).to_contain_text("head to feet")
 
 
+def test_what_was_done_to_joints_is_undone_and_done_again(page: Page) -> None:
+    unfold(page, "Fix the pose")
+    said, wrist = page.locator("#found-text"), page.locator("#joints [data-joint='4']")
+    undo, redo = (page.get_by_role("button", name=name, exact=True) for name in ("Undo", "Redo"))
+    expect(wrist).to_have_count(1)
+    expect(undo).to_be_hidden()
+    found = _joint(page, 4)
+    dragged(page, 4, -20, -30)  # in several moves, which are one step
+    expect(said).to_contain_text("as you put them")
+    moved = _joint(page, 4)
+    wrist.press("Delete")
+    expect(said).to_contain_text("17 of 18 joints")
+    page.keyboard.press("Control+z")
+    expect(said).to_contain_text("All 18 joints, as you put them")
+    assert _joint(page, 4) == pytest.approx(moved)
+    undo.click()
+    expect(said).to_contain_text("head to feet")
+    assert _joint(page, 4) == pytest.approx(found)
+    expect(undo).to_be_hidden()
+    redo.click()
+    redo.click()
+    expect(said).to_contain_text("17 of 18 joints")
+    expect(redo).to_be_hidden()
+    page.get_by_role("radio", name="park girl").check()
+    expect(said).to_contain_text("head to feet")
+    expect(undo).to_be_hidden()
+
+
 def test_one_of_two_people_is_clicked(page: Page, tmp_path: Path) -> None:
     two = tmp_path / "two.png"
     pictures = [Image.open(EXAMPLES / f"{name}.png") for name in ("room-boy", "park-girl")]
