@@ -143,10 +143,13 @@ def test_the_page_has_its_style_scripts_and_pictures(environment: Path, tmp_path
         [package] = environment.glob("lib/*/site-packages/poseanimate")
         assert (package / "ui" / "style.css").read_text() in config["css"]
         scripts = [part["props"].get("js_on_load") for part in config["components"]]
+        scripts.append(config["js"])
         for script in (package / "ui").glob("*.js"):
             assert script.read_text() in scripts, script.name
         for picture in ("examples/characters/park-girl.png", "presets/motions/walk.gif"):
             assert f"gradio_api/file={package / picture}" in config["css"]
             answer = client.get(f"/gradio_api/file={package / picture}")
             assert answer.content == (package / picture).read_bytes()
+        clip = package / "examples" / "clips" / "room-boy_dance-sway.mp4"
+        assert client.get(f"/gradio_api/file={clip}").content == clip.read_bytes()
     assert "Traceback" not in said.read_text()
