@@ -101,7 +101,6 @@ def create_demo(engine: Engine, shared_clips: SharedClips | None = None) -> Page
             described = parts.add_description()
             settings = parts.add_settings(previews, quality, length, engine.image_prompts)
             gr.Markdown(texts.FIGURES_HEADING)
-            forecast = gr.HTML(elem_id="forecast")
             figures, review = gr.HTML(elem_id="report"), gr.HTML(elem_id="review")
         with gr.Accordion(texts.RESTORE, open=False, elem_id="restore"):
             bundle = gr.File(label=texts.BUNDLE, file_types=[".zip"], height=110, elem_id="bundle")
@@ -117,13 +116,12 @@ def create_demo(engine: Engine, shared_clips: SharedClips | None = None) -> Page
             files,
             figures,
             review,
-            forecast,
         )
         inputs = InputComponents(source, described, motion, settings)
         parts.connect_fixes(fit, settings, motion)
         # an event's handlers follow one another: the quick one comes first
         _show_ready_made(handlers, inputs, run, result)
-        _preview(demo, previews, inputs, fit, result.forecast)
+        _preview(demo, previews, inputs, fit, run.forecast)
         timer = _wait(handlers, run.bar)
         _run(handlers, previews, inputs, run, result, timer, diffusion)
         # what was sent while the tab had not been opened is lost
@@ -303,7 +301,7 @@ def _run(
     )
     run.failure(handlers.failed, None, **aside)
     run.then(handlers.pack, None, result.packed, **BESIDE)
-    run.then(previews.forecast, inputs.all, result.forecast, **BESIDE)
+    run.then(previews.forecast, inputs.all, buttons.forecast, **BESIDE)
     buttons.stop.click(handlers.stop, None, **aside)
 
 

@@ -98,6 +98,7 @@ class RunSection:
     generate: gr.Button
     stop: gr.Button
     bar: gr.HTML
+    forecast: gr.HTML
 
 
 @dataclass(frozen=True)
@@ -116,7 +117,6 @@ class StageSection:
     files: gr.File
     figures: gr.HTML
     review: gr.HTML
-    forecast: gr.HTML
 
     def outputs(self, run: RunSection) -> list[Any]:
         """As RESULT_OUTPUTS."""
@@ -417,6 +417,7 @@ def add_run() -> RunSection:
     """What begins and ends a run, and how far it is; always in sight."""
     with gr.Group(elem_id="run"):
         bar = gr.HTML(elem_id="bar")
+        forecast = gr.HTML(elem_id="forecast")
         with gr.Row(elem_id="buttons"):
             generate = gr.Button(texts.GENERATE, variant="primary", elem_id="generate", scale=3)
             stop = gr.Button(
@@ -427,7 +428,7 @@ def add_run() -> RunSection:
                 scale=1,
                 min_width=90,
             )
-    return RunSection(generate, stop, bar)
+    return RunSection(generate, stop, bar, forecast)
 
 
 def add_clip() -> tuple[gr.HTML, gr.Video, gr.Image]:

@@ -290,17 +290,18 @@ def stage(name: str, frames: tuple[int, int] | None = None, last: int | None = N
 
 
 def forecast(found: Forecast) -> str:
-    """The cost of a run, in a line."""
+    """The cost of a run: a line that unfolds, and a warning where there is one."""
     if found.seconds is None:
-        parts = ["The first run shows how long it takes"]
+        summary = "The first run shows how long it takes"
     else:
         memory = "" if found.memory_bytes is None else f" and {found.memory_bytes / 1e9:.1f} GB"
-        parts = [f"Will take about {duration(found.seconds)}{memory}"]
-    parts.append(f"to do: {', '.join(stage(name).lower() for name in found.to_do)}")
+        summary = f"Will take about {duration(found.seconds)}{memory}"
+    parts = [f"to do: {', '.join(stage(name).lower() for name in found.to_do)}"]
     if found.cached:
         parts.append(f"cached: {', '.join(stage(name).lower() for name in found.cached)}")
     warning = sentence(found.remark, "warning") if found.remark else ""
-    return sentence(" · ".join(parts), "note") + warning
+    rest = escape(" · ".join(parts))
+    return f"{warning}<details><summary>{escape(summary)}</summary>{rest}</details>"
 
 
 def character_found(
