@@ -46,12 +46,12 @@ nothing serious or critical on any tab, open or folded, light or dark.
 |---|---|---|
 | clicks until a clip plays | 1, and 17 s | 0 |
 | Generate on a desk, as the page opens | 223 px below the window | in sight, as is the progress of every button |
-| pages of a phone, nothing opened | 8 to 9 | 1.1 |
+| pages of a phone, nothing opened | 8 to 9 | 1.2 |
 | from Generate to the progress on a phone | 5000 px | side by side |
 | the clip, on a desk | 298 px | 560 px |
 | what moves when clip and downloads arrive | 378 px | 0 px |
 | the clip of a shared link, from the top: desk, phone | 1421 px, further | 224 px, 292 px |
-| stops of the Tab key to Generate | over 90 | 13 |
+| stops of the Tab key to Generate | over 90 | 14 |
 | cumulative layout shift while loading: desk, phone | 1.6 | 0.01, 0 |
 | inputs that change under a finished clip | "Done" stays green | "Inputs changed: generate again." |
 | a preset and the length | resets it | leaves it alone |
