@@ -107,20 +107,24 @@ class Handlers:
 
     def chosen(
         self, request: gr.Request, example: str | None, source: str, preset: str | None
-    ) -> tuple[Any, Any, Any]:
+    ) -> Outputs:
         """Another character or motion: the stage shows the pair's ready-made clip, or else its draft.
 
-        A clip that was made stays; the bar says that it is of other inputs. Values for stage, ready-made clip and bar.
+        A clip that was made here stays; the bar says that it is of other inputs.
         """
         session = _session(request)
         if self.queue.current(session) is not None:
-            return gr.skip(), gr.skip(), gr.skip()
+            return run_outputs()
         if self.queue.last(session) is not None:
             stale = texts.sentence(texts.CHANGED, "warning")
-            return gr.Tabs(selected=DRAFT_TAB), gr.skip(), stale
+            return run_outputs(stage=gr.Tabs(selected=DRAFT_TAB), bar=stale)
         url = ready_made_url(example, preset) if source == texts.FROM_PRESET else None
-        tab = DRAFT_TAB if url is None else CLIP_TAB
-        return gr.Tabs(selected=tab), texts.ready_made(url), ""
+        changed: dict[str, Any] = {"ready": texts.ready_made(url), "bar": ""}
+        if url is None:
+            return run_outputs(stage=gr.Tabs(selected=DRAFT_TAB), **changed)
+        # in place of an opened clip, or of frames that were not finished
+        changed |= dict.fromkeys(("clip", "contact_sheet"), gr.update(visible="hidden"))
+        return run_outputs(stage=gr.Tabs(selected=CLIP_TAB), **changed)
 
     def stop(self, request: gr.Request) -> Outputs:
         """Stops a session's run after its current step."""

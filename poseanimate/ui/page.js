@@ -29,7 +29,8 @@
     part?.addEventListener("dragover", (event) => event.preventDefault());
     part?.addEventListener("drop", async (event) => {
       const files = event.dataTransfer.files;
-      if (!files.length || event.target.closest("#picture input, #picture button.boundedheight")) return;
+      const empty = document.querySelector("#picture input[type=file]");
+      if (!files.length || (empty && event.target.closest("#picture"))) return; // that takes it itself
       event.preventDefault();
       document.querySelector("#picture button[aria-label=Clear]")?.click();
       for (let tries = 0; tries < 50; tries++) {

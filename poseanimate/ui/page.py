@@ -272,8 +272,7 @@ def _show_ready_made(
     source, motion = inputs.source, list[Any](inputs.motion.chosen[:3])
     chosen: list[Any] = [source.example.input, source.picture.upload]  # by hand alone
     chosen += [motion[0].input, motion[1].input, motion[2].upload]
-    shown: list[Any] = [result.tabs, result.ready, run.bar]
-    gr.on(chosen, handlers.chosen, [source.example, *motion[:2]], shown, **CHOSEN)
+    gr.on(chosen, handlers.chosen, [source.example, *motion[:2]], result.outputs(run), **CHOSEN)
 
 
 def _run(

@@ -54,7 +54,7 @@ PLAYER = {
     "whole": "Whole motion",
 }
 END = "End, s (empty: to the end)"
-STRIDE = "Use every _th frame"
+STRIDE = "Use every nth frame"
 FPS = "Poses a second (0: own)"
 SOUND = "The video's sound"
 SOUND_HELP = "A clip that shows the whole video, once, has its sound."
@@ -164,7 +164,7 @@ SHARE_HELP = (
 IS_SHARED = "Shared. Copy the link; while this page is open you can take it back here."
 TAKEN_BACK = "Taken back: the link leads nowhere any more."
 NOT_THERE = "It isn't shared any more."
-NO_DRAFT = "There is no draft yet, or the motion can't be used; see above."
+NO_DRAFT = "There is no draft yet, or the motion can't be used: Motion says why."
 NOTHING_TO_SHARE = "There is no clip yet that was made here. Generate one first."
 DRAFT_OPENED = (
     "Somebody shared this draft with you: the character cut out and moved. Generate paints it; upload your own picture "
@@ -240,7 +240,7 @@ WAITING = "Waiting for its turn"
 READING = "Reading picture and motion"
 NO_PICTURE = "Upload one or pick an example."
 NO_CHARACTER = "Pick the character first."
-ALIGNED_ANYWAY = "The draft below moves it all the same."
+ALIGNED_ANYWAY = "The draft moves it all the same."
 PAINT_ANYWAY = "Use the models sd15 on a GPU for it, or press Generate again to see what comes out."
 PAINT_ANYWAY_API = "Use the models sd15 on a GPU for it, or set `anyway`."
 UPLOAD_AGAIN = "Upload it again: files that no open page shows are removed after some time."

@@ -712,6 +712,23 @@ def test_stop_keeps_what_is_finished_and_leaves_others_alone(
     assert len([answer for answer in others if read(answer).get("clip")]) == 1
 
 
+def test_a_ready_made_clip_takes_the_place_of_an_opened_one_but_not_of_ones_own(
+    scripted: Scripted, picture: str
+) -> None:
+    handlers = Handlers(scripted)
+    pair = ("room-boy", texts.FROM_PRESET, "walk")
+    shown = dict(zip(RESULT_OUTPUTS, handlers.chosen(session(), *pair), strict=True))
+    assert "room-boy_walk" in shown["ready"]
+    assert shown["clip"]["visible"] == shown["contact_sheet"]["visible"] == "hidden"
+    assert read(handlers.chosen(session(), None, *pair[1:]))["ready"] == ""
+    run = started(handlers, picture)
+    next(run)
+    assert read(handlers.chosen(session(), *pair)) == {}, "the run goes on"
+    list(run)
+    changed = read(handlers.chosen(session(), *pair))
+    assert changed.keys() == {"stage", "bar"} and texts.CHANGED in changed["bar"]
+
+
 def test_stop_before_the_turn_has_come(scripted: Scripted, picture: str) -> None:
     handlers = Handlers(scripted)
     assert read(handlers.begin(session()))["stop"].interactive
