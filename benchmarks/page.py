@@ -32,10 +32,11 @@ from poseanimate.media import load_picture
 from poseanimate.models.loading import load_models
 from poseanimate.poses.motion import load_preset
 from poseanimate.settings import Settings
-from poseanimate.ui.contact_sheet import PREDICTED_RGB
-from poseanimate.ui.parts import FIRST_MOTION, FIRST_PRESET
-from poseanimate.ui.run_view import RunView
+from poseanimate.ui.runs.run_view import RunView
+from poseanimate.ui.sections.motion import FIRST_MOTION
+from poseanimate.ui.sections.settings import FIRST_PRESET
 from poseanimate.ui.theme import EXAMPLES, caption, example_names
+from poseanimate.ui.widgets.contact_sheet import PREDICTED_RGB
 
 RUNS = 3
 REPOSITORY = Path(__file__).resolve().parent.parent

@@ -32,7 +32,7 @@ from poseanimate.errors import ModelsError
 from poseanimate.models import loading
 from poseanimate.models.family import Models
 from poseanimate.storage.stage_cache import FOLDER_VARIABLE
-from poseanimate.ui.page import serve
+from poseanimate.ui.server.launch import serve
 
 APP = Path(__file__).parents[1] / "app.py"
 EXAMPLES = APP.parent / "examples"
@@ -177,7 +177,7 @@ def test_host_port_login_and_link_are_those_of_the_options(
     monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path))
     monkeypatch.setattr(loading, "load_models", lambda *_, **__: tiny_models())
     monkeypatch.setattr(gradio.Blocks, "block_thread", lambda _: None)
-    monkeypatch.setattr(serving.page, "serve", serve_aside)
+    monkeypatch.setattr(serving.launch, "serve", serve_aside)
     monkeypatch.setattr(networking, "setup_tunnel", open_tunnel)
     port = free_port()
     options = ["--host", "0.0.0.0", "--port", str(port), "--auth", "ada:love:lace", "--share"]
@@ -207,7 +207,7 @@ def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[gra
         serve(demo, **chosen | {"server_port": free_port()})
 
     monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path))
-    monkeypatch.setattr(serving.page, "serve", serve_aside)
+    monkeypatch.setattr(serving.launch, "serve", serve_aside)
     monkeypatch.setattr(gradio.Blocks, "block_thread", lambda _: None)
     # the pages outlive the call that serves them
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "temporary"))
@@ -305,7 +305,7 @@ def test_an_interrupt_before_the_page_is_up_ends_it(
 
     monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path))
     monkeypatch.setattr(
-        serving.page, "create_demo", lambda _: SimpleNamespace(close=lambda: closed.append(True))
+        serving, "create_demo", lambda _: SimpleNamespace(close=lambda: closed.append(True))
     )
-    monkeypatch.setattr(serving.page, "serve", interrupted)
+    monkeypatch.setattr(serving.launch, "serve", interrupted)
     assert main(["serve"]) == 0 and closed == [True]

@@ -15,9 +15,9 @@ from poseanimate.media import write_clip
 from poseanimate.models.loading import load_models
 from poseanimate.poses.motion import load_preset, preset_names
 from poseanimate.settings import Settings
-from poseanimate.ui.contact_sheet import enlargement
-from poseanimate.ui.parts import FIRST_PRESET
+from poseanimate.ui.sections.settings import FIRST_PRESET
 from poseanimate.ui.theme import EXAMPLES, caption, example_names, ready_made
+from poseanimate.ui.widgets.contact_sheet import enlargement
 
 
 def main() -> None:

@@ -26,8 +26,9 @@ from poseanimate.models.files import default_models, find_files, has_ip_adapter
 from poseanimate.models.imports import fast_imports
 from poseanimate.models.input_models import check_names
 from poseanimate.storage.stage_cache import StageCache, default_folder, default_size
-from poseanimate.ui import page
-from poseanimate.ui.log_format import write_json_lines
+from poseanimate.ui.page import create_demo
+from poseanimate.ui.server import launch
+from poseanimate.ui.server.log_format import write_json_lines
 
 
 def check(options: argparse.Namespace) -> str:
@@ -42,7 +43,7 @@ def check(options: argparse.Namespace) -> str:
     if options.engines and ON_ZERO_GPU:
         raise SettingsError("A ZeroGPU Space lends GPUs itself.", "Leave --engines out.")
     if options.mcp:
-        page.check_mcp(auth=bool(options.auth))
+        launch.check_mcp(auth=bool(options.auth))
     name: str = options.models or default_models()
     check_names(options.detector, options.segmenter, options.precision)
     files = find_files(
@@ -93,9 +94,9 @@ def run(options: argparse.Namespace) -> None:
     places = 1 if fleet is None else fleet.places
     late = LateEngine(image_prompts=has_ip_adapter(name), places=places)
     engine = create_engine(options, name, cache) if ON_ZERO_GPU else cast(Engine, late)
-    demo = page.create_demo(engine)
+    demo = create_demo(engine)
     try:
-        page.serve(
+        launch.serve(
             demo,
             server_name=options.host,
             server_port=options.port,

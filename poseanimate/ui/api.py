@@ -26,11 +26,11 @@ from poseanimate.poses.motion import Motion, load_preset, preset_names
 from poseanimate.poses.pata import Alignment
 from poseanimate.settings import Settings
 from poseanimate.ui import texts
-from poseanimate.ui.drafts import draw_draft
-from poseanimate.ui.handlers import Handlers
 from poseanimate.ui.input_cache import MotionChoice
-from poseanimate.ui.previews import draw_alignment
-from poseanimate.ui.run_view import RunView
+from poseanimate.ui.runs.drafts import draw_draft
+from poseanimate.ui.runs.run_view import RunView
+from poseanimate.ui.sections.draft import draw_alignment
+from poseanimate.ui.sections.run import Handlers
 
 _log = logging.getLogger(__name__)
 

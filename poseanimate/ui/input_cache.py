@@ -43,6 +43,19 @@ POSE_BYTES = 1_000  # about, with hands
 SHOWN_SIDE_PX = 384  # of a square with the area of a large picture on the page
 MAX_PIXELS = 4_000_000  # of a video's frames together
 SETTING_NAMES = tuple(each.name for each in fields(Settings))
+ALIGNMENT_SETTINGS = (
+    "frames",
+    "pata",
+    "transition_frames",
+    "anchor",
+    "retarget_limbs",
+    "smooth",
+    "mirror",
+    "motion_scale",
+    "shift_x",
+    "shift_y",
+    "loop",
+)
 MOTION_NAMES = (
     "motion_from",
     "motion_preset",

@@ -11,6 +11,7 @@ from poseanimate.poses.motion import preset_names as motion_names
 from poseanimate.resources import resource_folder
 
 STYLE = Path(__file__).with_name("style.css")
+SCRIPT = Path(__file__).with_name("page.js")
 EXAMPLES = resource_folder("examples") / "characters"
 CLIPS = resource_folder("examples") / "clips"
 
@@ -46,6 +47,11 @@ def style() -> str:
     rule = '\n#{} label:has(input[value="{}"])::before {{ background-image: url("{}"); }}'
     tiles = (rule.format(group, name, f"gradio_api/file={path}") for group, name, path in pictures)
     return STYLE.read_text(encoding="utf-8") + "".join(tiles)
+
+
+def script() -> str:
+    """What the whole page does in the browser."""
+    return SCRIPT.read_text(encoding="utf-8")
 
 
 def theme() -> gr.themes.Base:

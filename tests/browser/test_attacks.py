@@ -38,10 +38,10 @@ from poseanimate.settings import Settings
 from poseanimate.storage.shared_clips import ShareToken
 from poseanimate.ui.api import Api
 from poseanimate.ui.input_cache import MOTION_NAMES, SETTING_NAMES
-from poseanimate.ui.log_limit import LINES
-from poseanimate.ui.middleware import MAX_BODY_BYTES
 from poseanimate.ui.page import IN_LINE
-from poseanimate.ui.rate_limit import VARIABLE
+from poseanimate.ui.server.log_limit import LINES
+from poseanimate.ui.server.middleware import MAX_BODY_BYTES
+from poseanimate.ui.server.rate_limit import VARIABLE
 from poseanimate.ui.theme import EXAMPLES
 
 pytestmark = pytest.mark.slow

@@ -27,7 +27,7 @@ from poseanimate.models.loading import load_models
 from poseanimate.poses.motion import load_preset
 from poseanimate.poses.skeleton import MIRRORED, Pose
 from poseanimate.storage.shared_clips import SharedClips
-from poseanimate.ui.middleware import STREAM_END
+from poseanimate.ui.server.middleware import STREAM_END
 
 pytestmark = pytest.mark.slow
 
@@ -72,7 +72,7 @@ def test_the_whole_way(
     app: App, page: Page, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "poseanimate.ui.run_view.SHEETS_PER_S", math.inf
+        "poseanimate.ui.runs.run_view.SHEETS_PER_S", math.inf
     )  # however fast the machine
 
     # a character: an example, then one's own picture, with a joint put right

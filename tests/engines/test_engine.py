@@ -19,9 +19,13 @@ from poseanimate.engines.engine import Engine
 from poseanimate.media import write_clip
 from poseanimate.settings import Settings
 from poseanimate.ui import texts
-from poseanimate.ui.handlers import Handlers
-from poseanimate.ui.input_cache import SETTING_NAMES
-from poseanimate.ui.previews import ALIGNMENT_SETTINGS, PreviewHandlers
+from poseanimate.ui.input_cache import ALIGNMENT_SETTINGS, SETTING_NAMES
+from poseanimate.ui.sections.character import CharacterHandlers
+from poseanimate.ui.sections.description import DescriptionHandlers
+from poseanimate.ui.sections.draft import DraftHandlers
+from poseanimate.ui.sections.opening import OpeningHandlers
+from poseanimate.ui.sections.run import Handlers
+from poseanimate.ui.sections.stage import StageHandlers
 
 MEMBERS = sorted(name for name in vars(Engine) if not name.startswith("_"))
 QUICK = Settings(
@@ -76,25 +80,23 @@ def picture(tmp_path: Path) -> str:
 def session(engine: Engine, picture: str, video: str) -> list[Any]:
     """All that the page does with one character: previews, a run and the look back at it."""
     handlers, request = Handlers(engine), gr.Request(session_hash="a")
-    previews = PreviewHandlers(engine, handlers.inputs)
+    stage, reading = StageHandlers(handlers), (engine, handlers.inputs)
+    described, draft = DescriptionHandlers(*reading), DraftHandlers(*reading)
     motion = (texts.FROM_FILE, None, video, 0, 0, 1, 0, False, None, True)
     values = [getattr(QUICK, name) for name in SETTING_NAMES]
     adjusted = [getattr(QUICK, name) for name in ALIGNMENT_SETTINGS]
     said = [
-        previews.look(picture)[1],
-        previews.suggestion(picture, "", "").value,
-        previews.words("a girl", ""),
-        [
-            findings
-            for _, findings, *_ in previews.fit(texts.PLAYING, picture, "", *motion, *adjusted)
-        ],
-        "to do" in previews.forecast(picture, "", "a girl", *motion, *values),
+        CharacterHandlers(*reading).look(picture)[1],
+        described.suggestion(picture, "", "").value,
+        described.words("a girl", ""),
+        [findings for _, findings, *_ in draft.fit(texts.PLAYING, picture, "", *motion, *adjusted)],
+        "to do" in handlers.forecast(picture, "", "a girl", *motion, *values),
     ]
     list(handlers.animate(request, picture, "", "a girl", *motion, *values))
     run = handlers.queue.last("a")
     assert run is not None
-    packed = list(handlers.pack(request))
-    (back,) = handlers.restored(handlers.bundle(request) or b"")
+    packed = list(stage.pack(request))
+    (back,) = OpeningHandlers(handlers).restored(stage.bundle(request) or b"")
     return [*said, packed[1][1], back[0], np.stack(run.frames).tobytes()]
 
 

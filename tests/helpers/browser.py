@@ -18,7 +18,8 @@ from poseanimate.events import Event, Frame, Preview
 from poseanimate.models.loading import load_models
 from poseanimate.storage.shared_clips import SharedClips
 from poseanimate.storage.stage_cache import StageCache
-from poseanimate.ui.page import create_demo, serve
+from poseanimate.ui.page import create_demo
+from poseanimate.ui.server.launch import serve
 
 CHROMIUM = Path("/usr/bin/chromium")
 FLAGS = [

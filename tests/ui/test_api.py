@@ -23,7 +23,8 @@ from poseanimate.media import read_sound, read_video, write_clip
 from poseanimate.poses.motion import load_preset
 from poseanimate.ui import page
 from poseanimate.ui.api import Api
-from poseanimate.ui.handlers import Handlers
+from poseanimate.ui.sections.run import Handlers
+from poseanimate.ui.server import launch
 
 ENDPOINTS = ("animate", "align", "draft", "motions")
 DOCUMENT = Path(__file__).parents[2] / "docs" / "api.md"
@@ -156,7 +157,7 @@ def test_mcp_without_its_package_gets_a_sentence(
             raise PackageNotFoundError(name)
         return version
 
-    monkeypatch.setattr(page, "version", installed)
+    monkeypatch.setattr(launch, "version", installed)
     assert main(["serve", "--mcp"]) == 2
     sentence = "MCP needs a package. Install it: pip install 'mcp>=1.21,<2'."
     assert capsys.readouterr().err == f"error: {sentence}\n"

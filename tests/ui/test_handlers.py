@@ -27,6 +27,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from poseanimate.animator import Animator
+from poseanimate.engines.engine import Engine
 from poseanimate.errors import MotionError, VideoError
 from poseanimate.events import Aligned, Frame, Note, Preview, Stage, Step
 from poseanimate.inputs.bundle import Bundle
@@ -36,22 +37,31 @@ from poseanimate.poses.motion import load_preset
 from poseanimate.poses.skeleton import Pose
 from poseanimate.settings import Settings, preset_names
 from poseanimate.storage.stage_cache import StageCache
-from poseanimate.ui import page, parts, player, texts, theme
-from poseanimate.ui.contact_sheet import BORDER_PX, GAP_PX, PREDICTED_RGB, ContactSheet, enlargement
-from poseanimate.ui.handlers import (
-    RESTORE_OUTPUTS,
-    RESULT_OUTPUTS,
-    Handlers,
-)
+from poseanimate.ui import page, texts, theme
 from poseanimate.ui.input_cache import (
+    ALIGNMENT_SETTINGS,
     MOTION_NAMES,
     SETTING_NAMES,
     FormValues,
     InputCache,
     MotionChoice,
 )
-from poseanimate.ui.previews import ALIGNMENT_OUTPUTS, ALIGNMENT_SETTINGS, FIXABLE, PreviewHandlers
-from poseanimate.ui.run_view import RunView
+from poseanimate.ui.runs.run_view import RunView
+from poseanimate.ui.sections.character import CharacterHandlers
+from poseanimate.ui.sections.draft import ALIGNMENT_OUTPUTS, DraftHandlers
+from poseanimate.ui.sections.motion import FIXABLE
+from poseanimate.ui.sections.opening import RESTORE_OUTPUTS, OpeningHandlers
+from poseanimate.ui.sections.run import RESULT_OUTPUTS, Handlers
+from poseanimate.ui.sections.settings import control, normalise, preset_values, weigh
+from poseanimate.ui.sections.stage import StageHandlers
+from poseanimate.ui.widgets import player
+from poseanimate.ui.widgets.contact_sheet import (
+    BORDER_PX,
+    GAP_PX,
+    PREDICTED_RGB,
+    ContactSheet,
+    enlargement,
+)
 
 WALK = (texts.FROM_PRESET, "walk", None, 0, 0, 1, 0, False, None, True)
 QUICK = Settings(
@@ -98,7 +108,7 @@ def _skipped(value: Any) -> bool:
 
 def packed(handlers: Handlers) -> Iterator[list[Path]]:
     """The downloads of a session's last run, while they are there."""
-    for _, _, files in handlers.pack(session()):
+    for _, _, files in StageHandlers(handlers).pack(session()):
         if not _skipped(files):
             yield [Path(path) for path in files]
 
@@ -130,17 +140,21 @@ def started(handlers: Handlers, picture: str | None, who: str = "a") -> Generato
     return handlers.animate(session(who), picture, "", "a girl", *WALK, *values(QUICK))
 
 
-def ahead(of: Animator | Handlers) -> PreviewHandlers:
-    """The handlers of what comes before a run; with the inputs that a page's runs have read."""
+def reading(of: Animator | Handlers) -> tuple[Engine, InputCache]:
+    """What handlers before a run need; with the inputs that a page's runs have read."""
     inputs = of.inputs if isinstance(of, Handlers) else InputCache(of)
-    return PreviewHandlers(inputs.engine, inputs)
+    return inputs.engine, inputs
+
+
+def look(of: Animator | Handlers, *asked: Any) -> tuple[dict[str, Any], str]:
+    return CharacterHandlers(*reading(of)).look(*asked)
 
 
 def fit(
-    previews: PreviewHandlers, *asked: Any, view: str = texts.PLAYING
+    of: Animator | Handlers, *asked: Any, view: str = texts.PLAYING
 ) -> Iterator[tuple[Any, str]]:
     """The alignment's picture and findings."""
-    for answer in previews.fit(view, *asked):
+    for answer in DraftHandlers(*reading(of)).fit(view, *asked):
         picture, findings, *_ = answer
         yield picture, findings
 
@@ -149,7 +163,7 @@ def fit(
 
 
 def test_a_picture_is_shown_with_its_joints(scripted: Scripted, picture: str) -> None:
-    changed, said = ahead(scripted).look(picture)
+    changed, said = look(scripted, picture)
     shown, found = changed["content"], tiny_models().detector.detect(scene_at_ease().picture)
     assert shown["people"] == people_json(found, SIDE, SIDE)
     assert (shown["width"], shown["height"]) == (SIDE, SIDE)
@@ -172,7 +186,7 @@ def test_joints_that_were_put_right_are_used_and_come_back_with_the_bundle(
     lifted = found.body.copy()
     lifted[4, :2] -= (6, 20)
     joints = people_json([Pose(lifted)], SIDE, SIDE)
-    _, said = ahead(handlers).look(picture, joints)
+    _, said = look(handlers, picture, joints)
     assert "as you put them" in said
     assert handlers.inputs.load_character(picture, joints).pose.equals(Pose(lifted))
     assert handlers.inputs.load_character(picture).pose.equals(found)
@@ -195,7 +209,7 @@ def test_of_several_people_one_is_chosen_and_nobody_can_be_placed(picture: str) 
     for people, remedy in (((one, other), texts.CHOOSE_ONE), ((), texts.PLACE_ONE)):
         eyes = ToldEyes(people, scene_at_ease().mask)
         handlers = Handlers(Animator(replace(tiny_models(), detector=eyes, segmenter=eyes)))
-        changed, said = ahead(handlers).look(picture)
+        changed, said = look(handlers, picture)
         assert remedy in words(said)
         assert changed["content"]["people"] == people_json(people, SIDE, SIDE)
         chosen = handlers.inputs.load_character(picture, people_json([other, one], SIDE, SIDE))
@@ -219,18 +233,18 @@ def test_joints_that_cant_be_get_a_sentence(
     picture: str, joints: Any, said: str, scripted: Scripted
 ) -> None:
     handlers = Handlers(scripted)
-    _, told = ahead(handlers).look(picture, joints)
+    _, told = look(handlers, picture, joints)
     assert said in words(told) and 'role="alert"' in told
-    (waits,) = fit(ahead(handlers), picture, joints, *WALK, *FITTING)
+    (waits,) = fit(handlers, picture, joints, *WALK, *FITTING)
     assert waits == (None, texts.sentence(texts.NO_CHARACTER))
 
 
 def test_a_picture_that_the_models_do_not_paint_is_aligned_and_refused_once(picture: str) -> None:
     engine = Animator(replace(tiny_models(), world=OtherWorld()))
     handlers = Handlers(engine)
-    _, said = ahead(handlers).look(picture)
+    _, said = look(handlers, picture)
     assert "paint drawn figures" in said and texts.ALIGNED_ANYWAY in said
-    *_, (aligned, _) = fit(ahead(handlers), picture, "", *WALK, *FITTING)
+    *_, (aligned, _) = fit(handlers, picture, "", *WALK, *FITTING)
     assert aligned is not None
     for who in ("a", "b"):  # each of the page's visitors is told
         with pytest.raises(gr.Error, match="paint drawn figures") as told:
@@ -246,13 +260,13 @@ def test_a_picture_that_the_models_do_not_paint_is_aligned_and_refused_once(pict
 def test_what_is_no_picture_gets_a_sentence_with_its_remedy(
     scripted: Scripted, no_picture: str
 ) -> None:
-    changed, said = ahead(scripted).look(no_picture)
+    changed, said = look(scripted, no_picture)
     assert changed["content"] is player.NOTHING
     assert "not a picture" in said and "PNG, JPEG, WebP, HEIC" in said and 'role="alert"' in said
 
 
 def test_no_picture_is_no_error(scripted: Scripted) -> None:
-    changed, said = ahead(scripted).look(None)
+    changed, said = look(scripted, None)
     assert (
         changed["content"] is player.NOTHING
         and "alert" not in said
@@ -266,15 +280,15 @@ def test_a_picture_is_looked_at_once(
     handlers, seen = Handlers(scripted), []
     original = scripted.fit_picture
     monkeypatch.setattr(scripted, "fit_picture", lambda *how: (seen.append(how), original(*how))[1])
-    ahead(handlers).look(picture)
-    list(fit(ahead(handlers), picture, "", *WALK, *FITTING))
+    look(handlers, picture)
+    list(fit(handlers, picture, "", *WALK, *FITTING))
     assert len(seen) == 2  # on the clip's canvas and on the page's
 
 
 def test_alignment_is_a_clip_with_findings_and_needs_no_diffusion_model(picture: str) -> None:
     eyes_only = replace(tiny_models(), unet=None, controlnet=None, text_encoder=None)
     handlers = Handlers(Animator(eyes_only))
-    answers = fit(ahead(handlers), picture, "", *WALK, *FITTING)
+    answers = fit(handlers, picture, "", *WALK, *FITTING)
     path, said = next(answers)
     with Image.open(path) as clip:
         assert clip.format == "GIF" and clip.n_frames == 8
@@ -284,13 +298,13 @@ def test_alignment_is_a_clip_with_findings_and_needs_no_diffusion_model(picture:
 
 
 def test_alignment_waits_for_a_picture(scripted: Scripted, no_picture: str) -> None:
-    answers = list(fit(ahead(scripted), no_picture, "", *WALK, *FITTING))
+    answers = list(fit(scripted, no_picture, "", *WALK, *FITTING))
     assert answers == [(None, texts.sentence(texts.NO_CHARACTER))]
 
 
 def test_alignment_waits_for_a_motion(scripted: Scripted, picture: str) -> None:
     nothing = (texts.FROM_FILE, "walk", None, 0, 0, 1, 0, False, None, True)
-    answers = fit(ahead(scripted), picture, "", *nothing, *FITTING)
+    answers = fit(scripted, picture, "", *nothing, *FITTING)
     assert list(answers) == [(None, texts.sentence(texts.NO_MOTION))]
 
 
@@ -300,13 +314,15 @@ def test_alignment_says_what_is_wrong_with_a_motion(
     broken = tmp_path / "walk.json"
     broken.write_text('{"frames": 3}')
     motion = (texts.FROM_FILE, "walk", str(broken), 0, 0, 1, 0, False, None, True)
-    [(clip, said)] = fit(ahead(scripted), picture, "", *motion, *FITTING)
+    [(clip, said)] = fit(scripted, picture, "", *motion, *FITTING)
     assert clip is None and "OpenPose keypoint JSON" in said and 'role="alert"' in said
 
 
 def test_a_finding_comes_with_its_fix(scripted: Scripted, picture: str) -> None:
     def answer(**changed: Any) -> dict[str, Any]:
-        (found,) = ahead(scripted).fit(texts.PLAYING, picture, "", *WALK, *fitting(**changed))
+        (found,) = DraftHandlers(*reading(scripted)).fit(
+            texts.PLAYING, picture, "", *WALK, *fitting(**changed)
+        )
         return dict(zip(ALIGNMENT_OUTPUTS, found, strict=True))
 
     short = answer(frames=8)
@@ -336,7 +352,9 @@ def test_a_video_on_its_side_comes_with_its_fix(picture: str, tmp_path: Path) ->
     write_clip([frame] * 3, video, 12)
     scene = scene_at_ease()
     eyes = Eyes((scene.pose,), scene.mask)
-    previews = ahead(Animator(replace(tiny_models(), detector=eyes, segmenter=eyes)))
+    previews = DraftHandlers(
+        *reading(Animator(replace(tiny_models(), detector=eyes, segmenter=eyes)))
+    )
     motion = (texts.FROM_FILE, None, str(video), 0, 0, 1, 0, False, None, True)
     *_, found = previews.fit(texts.PLAYING, picture, "", *motion, *FITTING)
     refused = dict(zip(ALIGNMENT_OUTPUTS, found, strict=True))
@@ -351,7 +369,7 @@ def test_the_alignment_is_seen_before_and_after_and_as_a_strip(picture: str) -> 
     handlers = Handlers(Animator(tiny_models()))
     shown = {}
     for view in (texts.PLAYING, texts.AS_IT_CAME, texts.IN_A_STRIP):
-        for path, _ in fit(ahead(handlers), picture, "", *WALK, *FITTING, view=view):
+        for path, _ in fit(handlers, picture, "", *WALK, *FITTING, view=view):
             with Image.open(path) as image:
                 shown[view] = (image.format, np.asarray(image.convert("RGB")))
             if view == texts.PLAYING:
@@ -374,14 +392,14 @@ def test_a_video_is_looked_through_once_frame_by_frame(
     motion = (texts.FROM_FILE, "walk", str(video), 0, 0, 2, 0, False, None, True)
     handlers = Handlers(scripted)
     rest = FITTING
-    first = [said for _, said in fit(ahead(handlers), picture, "", *motion, *rest)]
+    first = [said for _, said in fit(handlers, picture, "", *motion, *rest)]
     assert [f"step {i} of 3" in said for i, said in enumerate(first, 1)] == [
         True,
         True,
         True,
         False,
     ]
-    assert len(list(fit(ahead(handlers), picture, "", *motion, *rest))) == 1
+    assert len(list(fit(handlers, picture, "", *motion, *rest))) == 1
 
 
 def test_a_pose_file_is_a_motion(scripted: Scripted, picture: str, tmp_path: Path) -> None:
@@ -389,7 +407,7 @@ def test_a_pose_file_is_a_motion(scripted: Scripted, picture: str, tmp_path: Pat
     file.write_text(load_preset("wave").to_json())
     motion = (texts.FROM_FILE, None, str(file), 0, 0, 1, 0, False, None, True)
     [(clip, said)] = fit(
-        ahead(scripted),
+        scripted,
         picture,
         "",
         *motion,
@@ -408,7 +426,7 @@ def test_a_rate_is_for_pose_files(scripted: Scripted, picture: str, tmp_path: Pa
     ):
         motion = (texts.FROM_FILE, None, str(path), 0, 0, 1, 0, False, 24, True)
         how = fitting(frames=5, transition_frames=0, anchor="pinned", smooth=False)
-        *_, (_, told) = fit(ahead(scripted), picture, "", *motion, *how)
+        *_, (_, told) = fit(scripted, picture, "", *motion, *how)
         assert said in told
 
 
@@ -447,31 +465,31 @@ def test_a_form_is_split_into_its_motion_and_its_settings() -> None:
 
 def test_presets_fill_all_settings(scripted: Scripted) -> None:
     for name in preset_names():
-        filled = ahead(scripted).preset(name)
+        filled = preset_values(name)
         assert Settings(**dict(zip(SETTING_NAMES, filled, strict=True))) == Settings.preset(name)
 
 
 def test_the_sum_of_lambdas_is_shown() -> None:
-    assert "alert" not in PreviewHandlers.weigh(0.7, 0.15, 0.15)
-    assert "1.2, but must be 1" in PreviewHandlers.weigh(0.9, 0.15, 0.15)
-    assert "0.15, but must be 1" in PreviewHandlers.weigh(None, None, 0.15)  # type: ignore[arg-type]
+    assert "alert" not in weigh(0.7, 0.15, 0.15)
+    assert "1.2, but must be 1" in weigh(0.9, 0.15, 0.15)
+    assert "0.15, but must be 1" in weigh(None, None, 0.15)  # type: ignore[arg-type]
 
 
 @given(st.tuples(*[st.floats(0, 1)] * 3))
 def test_the_last_lambda_takes_the_rest(lambdas: tuple[float, float, float]) -> None:
-    first, prev, own = PreviewHandlers.normalise(*lambdas[:2])
+    first, prev, own = normalise(*lambdas[:2])
     Settings(lambda_first=first, lambda_prev=prev, lambda_self=own)
     assert first == pytest.approx(lambdas[0], abs=0.0051)
     assert prev == pytest.approx(min(lambdas[1], 1 - lambdas[0]), abs=0.0101)
 
 
 def test_lambdas_that_are_empty_count_nothing() -> None:
-    assert PreviewHandlers.normalise(None, None) == (0, 0, 1)  # type: ignore[arg-type]
+    assert normalise(None, None) == (0, 0, 1)  # type: ignore[arg-type]
 
 
 def test_every_setting_has_a_component_with_its_range_and_help() -> None:
     for each in fields(Settings):
-        component = parts.control(each, each.default)
+        component = control(each, each.default)
         assert component.value == each.default
         assert component.label and (component.info or each.name in texts.SELF_EXPLAINING)
         if isinstance(component, gr.Slider | gr.Number):
@@ -515,26 +533,26 @@ def test_the_forecast_knows_what_is_cached_and_how_fast_this_machine_is(
 ) -> None:
     handlers = Handlers(Animator(tiny_models(), StageCache(tmp_path / "cache", 10**8)))
     asked = (picture, "", "a girl", *WALK, *values(QUICK))
-    assert ahead(handlers).forecast(*asked) == "", "the motion hasn't been read yet"
+    assert handlers.forecast(*asked) == "", "the motion hasn't been read yet"
     list(
         fit(
-            ahead(handlers),
+            handlers,
             picture,
             "",
             *WALK,
             *(getattr(QUICK, name) for name in ALIGNMENT_SETTINGS),
         )
     )
-    before = ahead(handlers).forecast(*asked)
+    before = handlers.forecast(*asked)
     assert "first run shows" in before and "cached" not in before
     list(started(handlers, picture))
-    after = words(ahead(handlers).forecast(*asked))
+    after = words(handlers.forecast(*asked))
     assert re.search(r"Will take about \d+ s and \d\.\d GB +to do: .*drawing frames", after)
     assert "cached: preparing the picture (1/2), learning to reconstruct the picture" in after
     wrong = values(QUICK)
     wrong[SETTING_NAMES.index("lambda_first")] = 0.2
-    assert ahead(handlers).forecast(picture, "", "a girl", *WALK, *wrong) == ""
-    assert ahead(handlers).forecast(None, "", "a girl", *WALK, *values(QUICK)) == ""
+    assert handlers.forecast(picture, "", "a girl", *WALK, *wrong) == ""
+    assert handlers.forecast(None, "", "a girl", *WALK, *values(QUICK)) == ""
 
 
 def test_a_clip_is_taken_away_in_five_forms(picture: str, tmp_path: Path) -> None:
@@ -542,7 +560,7 @@ def test_a_clip_is_taken_away_in_five_forms(picture: str, tmp_path: Path) -> Non
     for answer in started(handlers, picture):
         last = read(answer)
         clip = Path(last["clip"]).read_bytes() if last.get("clip") else b""
-    assert list(handlers.pack(session("b"))) == [], "it is another session's"
+    assert list(StageHandlers(handlers).pack(session("b"))) == [], "it is another session's"
     for made in packed(handlers):
         assert [path.name for path in made] == [
             f"poseanimate-walk{end}"
@@ -556,18 +574,18 @@ def test_a_clip_is_taken_away_in_five_forms(picture: str, tmp_path: Path) -> Non
     assert job.clip == clip and job.settings == QUICK and job.prompt == "a girl"
     assert np.array_equal(job.picture, scene_at_ease().picture)
     handlers.leave(session())
-    assert list(handlers.pack(session())) == []
+    assert list(StageHandlers(handlers).pack(session())) == []
 
 
 def test_downloads_of_a_run_do_not_come_over_the_next_one(picture: str) -> None:
     handlers = Handlers(Animator(tiny_models()))
     list(started(handlers, picture))
-    packing = handlers.pack(session())
+    packing = StageHandlers(handlers).pack(session())
     next(packing)
     following = started(handlers, picture)
     next(following)
     assert list(packing) == [], "the next has begun"
-    packing = handlers.pack(session())
+    packing = StageHandlers(handlers).pack(session())
     next(packing)
     list(following)
     assert list(packing) == [], "the next is over"
@@ -649,7 +667,7 @@ def test_a_stopped_clip_is_silent(picture: str, sounding: Path) -> None:
 
 def restored(handlers: Handlers, path: Path) -> Iterator[dict[str, Any]]:
     """What a bundle changes on the page, by name, while its files are there."""
-    for answer in handlers.restore(str(path)):
+    for answer in OpeningHandlers(handlers).restore(str(path)):
         named = zip((*RESTORE_OUTPUTS, *SETTING_NAMES), answer, strict=True)
         yield {name: value for name, value in named if not _skipped(value)}
 
@@ -717,15 +735,15 @@ def test_a_ready_made_clip_takes_the_place_of_an_opened_one_but_not_of_ones_own(
 ) -> None:
     handlers = Handlers(scripted)
     pair = ("room-boy", texts.FROM_PRESET, "walk")
-    shown = dict(zip(RESULT_OUTPUTS, handlers.chosen(session(), *pair), strict=True))
+    shown = dict(zip(RESULT_OUTPUTS, StageHandlers(handlers).chosen(session(), *pair), strict=True))
     assert "room-boy_walk" in shown["ready"]
     assert shown["clip"]["visible"] == shown["contact_sheet"]["visible"] == "hidden"
-    assert read(handlers.chosen(session(), None, *pair[1:]))["ready"] == ""
+    assert read(StageHandlers(handlers).chosen(session(), None, *pair[1:]))["ready"] == ""
     run = started(handlers, picture)
     next(run)
-    assert read(handlers.chosen(session(), *pair)) == {}, "the run goes on"
+    assert read(StageHandlers(handlers).chosen(session(), *pair)) == {}, "the run goes on"
     list(run)
-    changed = read(handlers.chosen(session(), *pair))
+    changed = read(StageHandlers(handlers).chosen(session(), *pair))
     assert changed.keys() == {"stage", "bar"} and texts.CHANGED in changed["bar"]
 
 
@@ -955,7 +973,7 @@ def test_examples_have_captions() -> None:
 
 
 def test_the_page_knows_no_torch() -> None:
-    for path in Path(page.__file__).parent.glob("*.py"):
+    for path in Path(page.__file__).parent.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []

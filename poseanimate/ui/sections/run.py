@@ -1,0 +1,364 @@
+"""What begins and ends a run, and how far it is; other sections' runs, too.
+
+Notable: Stop only sets a flag: the run itself notices it after its step, makes a clip of the finished frames and
+updates the page last. A session has at most one run, waiting or begun.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, cast
+
+import gradio as gr
+
+from poseanimate.engines.engine import Engine
+from poseanimate.errors import PictureError, PoseAnimateError
+from poseanimate.events import Event, Frame
+from poseanimate.inputs.aligner import full_side
+from poseanimate.inputs.bundle import Bundle
+from poseanimate.inputs.character import Character
+from poseanimate.settings import Settings
+from poseanimate.ui import texts
+from poseanimate.ui.event_options import BESIDE, FOLLOWING, QUIET
+from poseanimate.ui.input_cache import ALIGNMENT_SETTINGS, FormValues, InputCache, MotionChoice
+from poseanimate.ui.outputs import Outputs, in_order, session_of
+from poseanimate.ui.runs.run_queue import RunQueue
+from poseanimate.ui.runs.run_view import RunView
+from poseanimate.ui.sections.inputs import InputComponents
+from poseanimate.ui.server.rate_limit import RateLimit
+from poseanimate.ui.widgets.player import NOTHING
+
+_log = logging.getLogger(__name__)
+
+
+WAITING_S = 2  # between updates of a waiting run's bar
+CLIP_TAB, DRAFT_TAB = "clip", "draft"  # of the stage
+PACK_OUTPUTS = ("frames", "review", "files")
+SHOWN = ("ready", "contact_sheet", "clip", "notes", "report")
+RESULT_OUTPUTS = ("bar", "stage", *SHOWN, *PACK_OUTPUTS, "generate", "stop")
+
+
+@dataclass(frozen=True)
+class RunSection:
+    """What begins and ends a run, and how far it is."""
+
+    generate: gr.Button
+    stop: gr.Button
+    bar: gr.HTML
+    forecast: gr.HTML
+
+
+def add_run() -> RunSection:
+    """What begins and ends a run, and how far it is; always in sight."""
+    with gr.Group(elem_id="run"):
+        bar = gr.HTML(elem_id="bar")
+        forecast = gr.HTML(elem_id="forecast")
+        with gr.Row(elem_id="buttons"):
+            generate = gr.Button(texts.GENERATE, variant="primary", elem_id="generate", scale=3)
+            stop = gr.Button(
+                texts.STOP,
+                variant="stop",
+                interactive=False,
+                elem_id="stop",
+                scale=1,
+                min_width=90,
+            )
+    return RunSection(generate, stop, bar, forecast)
+
+
+class Handlers:
+    """The handlers of a page's runs, for all of its sessions.
+
+    Args:
+        clock: seconds that only go forward.
+    """
+
+    def __init__(self, engine: Engine, clock: Callable[[], float] = time.monotonic) -> None:
+        self.engine, self.clock = engine, clock
+        self.inputs = InputCache(engine)
+        self.rate_limit = RateLimit.from_environment(clock)
+        self.queue = RunQueue(clock, engine.places, lambda: engine.answering)
+        # by session: the last picture that the models weren't made for
+        self._refused: dict[str, str | None] = {}
+
+    def begin(self, request: gr.Request) -> Outputs:
+        """Answers the click at once; the run itself may wait in the queue."""
+        self.queue.join(session_of(request))
+        return run_outputs(
+            bar=self.waiting_bar(request),
+            generate=gr.Button(interactive=False),
+            stop=gr.Button(interactive=True),
+        )
+
+    def animate(
+        self, request: gr.Request, picture: str | None, joints: str, prompt: str, *values: Any
+    ) -> Iterator[Outputs]:
+        """Runs the job and updates the page after each step.
+
+        Args:
+            joints: OpenPose keypoints of the picture, the character first; empty: they are detected.
+            values: of `MOTION_NAMES`, then of `SETTING_NAMES`.
+        """
+        run = self.start(request)
+        try:
+            trouble = yield from self._follow(request, run, picture, joints, prompt, values)
+            self.queue.remember(session_of(request), run)
+            yield from self._finish(run, trouble)
+        finally:
+            self.forget(request)
+        if trouble:
+            raise gr.Error(trouble, print_exception=False)
+
+    def waiting(self, request: gr.Request) -> tuple[Any, Any]:
+        """The bar while a run waits, and whether to ask again."""
+        run = self.queue.current(session_of(request))
+        if run is None or run.begun or run.stopped:
+            return gr.skip(), gr.Timer(active=False)
+        return self.waiting_bar(request), gr.skip()
+
+    def waiting_bar(self, request: gr.Request) -> str:
+        """The progress bar of a waiting run."""
+        runs, seconds = self.queue.ahead(session_of(request))
+        return texts.progress(texts.WAITING, 0.0, texts.ahead(runs, seconds, self.queue.places))
+
+    def stop(self, request: gr.Request) -> Outputs:
+        """Stops a session's run after its current step."""
+        run = self.queue.current(session_of(request))
+        if run is None:
+            return run_outputs(stop=gr.Button(interactive=False))
+        run.stopped = True
+        message = (
+            texts.progress(texts.STOPPING, run.share) if run.begun else texts.ended(0, stopped=True)
+        )
+        return run_outputs(bar=message, stop=gr.Button(interactive=False))
+
+    def failed(self, request: gr.Request) -> Outputs:
+        """The run ended with an error, or never began because the queue is full."""
+        run = self.queue.end(session_of(request))
+        never_began = {} if run is None else {"bar": texts.sentence(texts.TOO_MANY, "error")}
+        return run_outputs(
+            **never_began,
+            generate=gr.Button(interactive=True),
+            stop=gr.Button(interactive=False),
+        )
+
+    def leave(self, request: gr.Request) -> None:
+        """The page was closed."""
+        self.forget_session(session_of(request))
+
+    def forget_session(self, session: str) -> None:
+        """A session is over."""
+        self.queue.leave(session)
+        self._refused.pop(session, None)
+
+    def events(
+        self,
+        run: RunView,
+        character: Character,
+        prompt: str,
+        choice: MotionChoice,
+        settings: Settings,
+    ) -> Generator[Event, None, None]:
+        """The steps of finding the motion in a video, if it comes from one, then the engine's events."""
+        found = yield from self.inputs.load_motion(choice)
+        motion, models = found.motion, self.engine.identity
+        run.sound_from = choice.name_or_path if found.whole_video and choice.sound else None
+        run.job = Bundle(character.picture, motion, settings, prompt or "", models, run.joints)
+        events = cast(
+            Generator[Event, None, None],
+            self.engine.animate(character, motion, settings, prompt or ""),
+        )
+        with closing(events):
+            yield from events
+
+    def _follow(
+        self,
+        request: gr.Request,
+        run: RunView,
+        picture: str | None,
+        joints: str,
+        prompt: str,
+        values: Sequence[Any],
+    ) -> Generator[Outputs, None, str]:
+        """Updates the page until a run is done, stopped or failed; returns the error message."""
+        if run.stopped:
+            return ""
+        if message := self.rate_limit.count(request):
+            return message
+        yield run_outputs(bar=run.bar)
+        try:
+            form = FormValues.of(values)
+            settings, choice = form.settings(), form.motion()
+            run.name = choice.name_or_path if form.uses_preset else run.name
+            character = self.load_character(request, picture, joints, settings)
+            run.joints = joints
+            with closing(self.events(run, character, prompt, choice, settings)) as events:
+                for event in events:
+                    run.take(event)
+                    if run.stopped:
+                        break
+                    yield run_outputs(**self._changes(run, event))
+        except PoseAnimateError as error:
+            return str(error)
+        except Exception:
+            _log.exception("A run failed.")
+            return texts.INTERNAL
+        return ""
+
+    def _changes(self, run: RunView, event: Event) -> dict[str, Any]:
+        """What an event changes on the page. The previous clip goes once this run has passed all checks."""
+        changed: dict[str, Any] = {"bar": run.bar}
+        if isinstance(event, Frame) and len(run.frames) == 1:
+            changed |= {
+                "stage": gr.Tabs(selected=CLIP_TAB),
+                "ready": "",
+                "clip": gr.update(value=None, visible="hidden"),
+                "notes": "",
+                "report": "",
+                "frames": gr.update(content=NOTHING),
+                "review": "",
+            }
+            changed["files"] = None
+        if run.frames and (sheet := run.contact_sheet(throttled=True)) is not None:
+            changed["contact_sheet"] = gr.update(value=sheet, visible=True)
+        return changed
+
+    def _finish(self, run: RunView, trouble: str) -> Iterator[Outputs]:
+        """The page after a run, with the clip of the finished frames."""
+        with TemporaryDirectory(prefix="poseanimate-") as folder:
+            run.add_sound()
+            try:
+                path = run.write(Path(folder))
+            except PoseAnimateError as error:
+                path, trouble = None, trouble or str(error)
+            finished = len(run.frames) if path else 0
+            changed: dict[str, Any] = {
+                "bar": texts.ended(finished, run.stopped and run.done is None, trouble),
+                "generate": gr.Button(interactive=True),
+                "stop": gr.Button(interactive=False),
+            }
+            if run.frames:
+                changed |= {"notes": run.notes_said(), "report": run.figures()}
+                if (sheet := run.contact_sheet()) is not None:
+                    changed["contact_sheet"] = gr.update(value=sheet, visible=True)
+            if path:
+                changed["clip"] = gr.update(value=path, visible=True)
+                changed["contact_sheet"] = gr.update(visible="hidden")
+            yield run_outputs(**changed)
+
+    def load_character(
+        self, request: gr.Request, picture: str | None, joints: str, settings: Settings
+    ) -> Character:
+        """The character of a run.
+
+        Raises:
+            PictureError: also where the models weren't made for such a picture. That is said once: asking again is
+                insisting.
+            NoCharacterError, SeveralCharactersError: see `InputCache.load_character`.
+        """
+        character = self.inputs.load_character(picture, joints, full_side(settings))
+        if self._refused.get(session_of(request)) != picture:
+            try:
+                self.engine.check_paintable(character.picture, texts.PAINT_ANYWAY)
+            except PictureError:
+                self._refused[session_of(request)] = picture
+                raise
+        return character
+
+    def start(self, request: gr.Request) -> RunView:
+        """Begins a session's run."""
+        return self.queue.begin(session_of(request))
+
+    def forget(self, request: gr.Request) -> None:
+        """A session's run is over."""
+        self.queue.end(session_of(request))
+
+    def forecast(self, picture: str | None, joints: str, prompt: str, *values: Any) -> str:
+        """The cost of a run; empty if it could not begin, or while the motion is still being detected.
+
+        Args:
+            values: of `MOTION_NAMES`, then of `SETTING_NAMES`.
+        """
+        try:
+            form = FormValues.of(values)
+            settings, choice = form.settings(), form.motion()
+            character = self.inputs.load_character(picture, joints, full_side(settings))
+            seen = self.inputs.cached_motion(choice)
+            if seen is None:
+                return ""
+            found = self.engine.forecast(character, seen.motion, settings, prompt or "")
+        except PoseAnimateError:
+            return ""
+        return "" if found is None else texts.forecast(found)
+
+
+def run_outputs(**changed: Any) -> Outputs:
+    """New values of `RESULT_OUTPUTS`; outputs that aren't named stay as they are."""
+    return in_order(RESULT_OUTPUTS, changed)
+
+
+def add_timer(handlers: Handlers, bar: gr.HTML) -> gr.Timer:
+    """While a run waits and the timer is on, the bar says how long that may take."""
+    timer = gr.Timer(WAITING_S, active=False)
+    timer.tick(handlers.waiting, None, [bar, timer], **QUIET)
+    return timer
+
+
+def start_timer(timer: gr.Timer) -> tuple[Any, None, gr.Timer]:
+    """An event that starts the timer. A click's events follow one another: it comes after the run has joined the line,
+    and before the run, which would hold it back until its end.
+    """
+    return lambda: gr.Timer(active=True), None, timer
+
+
+def connect_run(
+    handlers: Handlers,
+    inputs: InputComponents,
+    buttons: RunSection,
+    outputs: list[Any],
+    timer: gr.Timer,
+    diffusion: dict[str, Any],
+) -> Any:
+    """Generate and Stop; returns the run's event.
+
+    Args:
+        outputs: as RESULT_OUTPUTS. diffusion: where runs wait for one another.
+    """
+    aside: dict[str, Any] = {"outputs": outputs, **QUIET}
+    buttons.generate.click(handlers.begin, None, **aside)
+    buttons.generate.click(*start_timer(timer), **QUIET)
+    run = buttons.generate.click(
+        handlers.animate,
+        inputs.all,
+        outputs,
+        show_progress="minimal",
+        show_progress_on=buttons.bar,
+        api_name="generate",
+        api_visibility="private",
+        **diffusion,
+    )
+    run.failure(handlers.failed, None, **aside)
+    buttons.stop.click(handlers.stop, None, **aside)
+    return run
+
+
+def connect_forecast(
+    handlers: Handlers, inputs: InputComponents, forecast: gr.HTML, after: Sequence[Any]
+) -> None:
+    """The forecast follows its inputs.
+
+    Args:
+        after: events that change it otherwise, such as a run or the draft of another motion.
+    """
+    forecasts: list[Any] = [handlers.forecast, inputs.all, forecast]
+    for event in after:
+        event.then(*forecasts, **BESIDE)
+    others = [each for name, each in inputs.settings.items() if name not in ALIGNMENT_SETTINGS]
+    changes: list[Any] = [inputs.described.prompt, *others]
+    gr.on([each.change for each in changes], *forecasts, **FOLLOWING)

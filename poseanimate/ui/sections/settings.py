@@ -1,0 +1,144 @@
+"""Part 3 of the page, quality and length, and what experts set."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import Field, fields
+from typing import Any, cast
+
+import gradio as gr
+
+from poseanimate.settings import MAX_TEXT_CHARACTERS, Settings, preset_names
+from poseanimate.ui import texts
+from poseanimate.ui.event_options import CHOSEN, QUIET
+from poseanimate.ui.input_cache import ALIGNMENT_SETTINGS, SETTING_NAMES
+from poseanimate.ui.server.page_blocks import element_id
+
+FIRST_PRESET = "fast"
+LAMBDAS = ("lambda_first", "lambda_prev", "lambda_self")
+SWITCHES = ("pata", "pacm_source", "pacm_pose", "dcam", "mgdm")
+LENGTH = ("frames",)
+NUMBERS = ("num_inference_steps", "inner_steps", "guidance_scale", "seed")
+ADJUSTMENTS = tuple(
+    name for name in ALIGNMENT_SETTINGS if name not in (*LENGTH, *NUMBERS, *SWITCHES)
+)
+SETTING_FIELDS = {each.name: each for each in fields(Settings)}
+
+Control = gr.Checkbox | gr.Number | gr.Radio | gr.Slider | gr.Textbox
+Controls = dict[str, Control]
+
+
+def add_quality() -> tuple[gr.Radio, Controls]:
+    """Part 3: quality and length."""
+    with gr.Accordion(texts.CLIP_PART, elem_id="clip-part", elem_classes="pa-part"):
+        quality = gr.Radio(
+            texts.QUALITIES,
+            value=FIRST_PRESET,
+            label=texts.QUALITY,
+            show_label=False,
+            container=False,
+            elem_id="quality",
+        )
+        controls = _controls(LENGTH)
+    return quality, controls
+
+
+def add_settings(quality: gr.Radio, length: Controls, image_prompts: bool) -> Controls:
+    """What experts set; all settings, including the length, in the order of `Settings`."""
+    controls = dict(length)
+    names = [
+        name
+        for name in preset_names()
+        if image_prompts or not Settings.preset(name).prompted_by_picture
+    ]
+    preset = gr.Radio(
+        names,
+        value=FIRST_PRESET,
+        label=texts.SETTINGS_PRESET,
+        info=texts.PRESET_HELP,
+        elem_id="preset",
+    )
+    with gr.Row(elem_classes="pa-grid pa-wide"):
+        controls |= _controls(NUMBERS)
+    with gr.Group():
+        with gr.Row(elem_classes="pa-grid"):
+            controls |= _controls(LAMBDAS)
+        lambdas = [controls[name] for name in LAMBDAS]
+        with gr.Row(equal_height=True):
+            total = gr.HTML(
+                weigh(*(each.value for each in lambdas)),
+                elem_id="lambda-sum",
+                padding=True,
+            )
+            fill_up = gr.Button(
+                texts.NORMALISE, size="sm", scale=0, min_width=180, elem_id="normalise"
+            )
+    with gr.Group(), gr.Row(elem_classes="pa-grid"):
+        controls |= _controls(SWITCHES)
+    with gr.Accordion(texts.ADJUST, open=False), gr.Row(elem_classes="pa-grid pa-wide"):
+        controls |= _controls(ADJUSTMENTS)
+    with gr.Accordion(texts.ADVANCED, open=False), gr.Row(elem_classes="pa-grid pa-wide"):
+        controls |= _controls([name for name in SETTING_FIELDS if name not in controls])
+    controls = {name: controls[name] for name in SETTING_FIELDS}
+    offered = [name for _, name in texts.QUALITIES]
+    preset.input(preset_values, preset, list(controls.values()), **CHOSEN)
+    preset.input(lambda name: name if name in offered else None, preset, quality, **CHOSEN)
+    untouched = [each for name, each in controls.items() if name not in ALIGNMENT_SETTINGS]
+    quality.input(quality_values, quality, untouched, **CHOSEN)
+    quality.input(lambda name: name, quality, preset, **CHOSEN)
+    gr.on([each.change for each in lambdas], weigh, lambdas, total, **QUIET)
+    fill_up.click(normalise, lambdas[:2], lambdas, **QUIET)
+    return controls
+
+
+def preset_values(name: str) -> list[Any]:
+    """A preset's values, in the order of `SETTING_NAMES`."""
+    settings = Settings.preset(name)
+    return [getattr(settings, each) for each in SETTING_NAMES]
+
+
+def quality_values(name: str) -> list[Any]:
+    """A preset's values but for the length and the alignment, in the order of `SETTING_NAMES`."""
+    settings = Settings.preset(name)
+    return [getattr(settings, each) for each in SETTING_NAMES if each not in ALIGNMENT_SETTINGS]
+
+
+def weigh(*lambdas: float) -> str:
+    """What λ1, λ2 and λ3 sum to."""
+    return texts.lambda_sum(sum(value or 0 for value in lambdas))
+
+
+def normalise(first: float, prev: float) -> tuple[float, float, float]:
+    """λ1 unchanged, λ2 at most what that leaves of 1, and λ3 the rest; in hundredths."""
+    first = min(round(first or 0, 2), 1.0)
+    prev = min(round(prev or 0, 2), round(1 - first, 2))
+    return first, prev, round(1 - first - prev, 2)
+
+
+def _controls(names: Sequence[str]) -> Controls:
+    first = Settings.preset(FIRST_PRESET)
+    return {name: control(SETTING_FIELDS[name], getattr(first, name)) for name in names}
+
+
+def control(about: Field[Any], value: Any) -> Control:
+    """The component for a setting, made from its metadata."""
+    low, high, choices = (about.metadata[key] for key in ("low", "high", "choices"))
+    common: dict[str, Any] = {
+        "value": value,
+        "label": texts.label(about.name),
+        "info": None if about.name in texts.SELF_EXPLAINING else about.metadata["help"],
+        "min_width": 0,
+        "elem_id": element_id(about.name),
+    }
+    if isinstance(about.default, bool):
+        return gr.Checkbox(**common)
+    if choices:
+        return gr.Radio(list(choices), **common)
+    if isinstance(about.default, str):
+        return gr.Textbox(max_length=MAX_TEXT_CHARACTERS, **common)
+    whole = isinstance(about.default, int)
+    default = float(cast(float, about.default))
+    step = 1 if whole else 0.01 if high <= 2 else 0.1
+    if high > 1000 or abs(round(default / step) * step - default) > 1e-9 or 0 < low < step:
+        return gr.Number(minimum=low, maximum=high, precision=0 if whole else None, **common)
+    return gr.Slider(low, high, step=step, buttons=[], **common)

@@ -1,0 +1,201 @@
+"""The stage's clip: a ready-made one, the one that was made, its frames and its files.
+
+Notable: files live in a temporary folder until Gradio has copied them to its own cache. A session's last run is kept
+until the page is closed, so that its clip can be downloaded in other formats.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import gradio as gr
+
+from poseanimate.errors import PoseAnimateError
+from poseanimate.ui import texts
+from poseanimate.ui.event_options import BESIDE, CHOSEN
+from poseanimate.ui.outputs import Outputs, session_of
+from poseanimate.ui.runs.files import with_clip, write_downloads
+from poseanimate.ui.runs.review import compare_frames, measure_clip
+from poseanimate.ui.runs.run_view import RunView
+from poseanimate.ui.sections.character import FIRST_EXAMPLE
+from poseanimate.ui.sections.inputs import InputComponents
+from poseanimate.ui.sections.motion import FIRST_MOTION
+from poseanimate.ui.sections.run import CLIP_TAB, DRAFT_TAB, Handlers, RunSection, run_outputs
+from poseanimate.ui.theme import ready_made_url
+
+
+@dataclass(frozen=True)
+class StageSection:
+    """What is looked at: clips and drafts.
+
+    notes: sentences about a run. figures, review: its numbers.
+    """
+
+    tabs: gr.Tabs
+    ready: gr.HTML
+    clip: gr.Video
+    contact_sheet: gr.Image
+    frames: gr.HTML
+    notes: gr.HTML
+    files: gr.File
+    figures: gr.HTML
+    review: gr.HTML
+
+    def outputs(self, run: RunSection) -> list[Any]:
+        """As RESULT_OUTPUTS."""
+        shown = [self.ready, self.contact_sheet, self.clip, self.notes, self.figures]
+        return [run.bar, self.tabs, *shown, *self.packed, run.generate, run.stop]
+
+    @property
+    def restored(self) -> list[Any]:
+        """The end of RESTORE_OUTPUTS."""
+        return [self.tabs, self.ready, self.clip]
+
+    @property
+    def packed(self) -> list[gr.components.Component]:
+        """As PACK_OUTPUTS, filled after a run."""
+        return [self.frames, self.review, self.files]
+
+
+def add_clip() -> tuple[gr.HTML, gr.Video, gr.Image]:
+    """The stage's clip: a ready-made one, the one that was made, or its frames while they are drawn."""
+    ready = gr.HTML(
+        texts.ready_made(ready_made_url(FIRST_EXAMPLE, FIRST_MOTION)), elem_id="ready-made"
+    )
+    clip = gr.Video(
+        label=texts.CLIP,
+        show_label=False,
+        interactive=False,
+        autoplay=True,
+        loop=True,
+        visible="hidden",
+        # the community button can work on a Space alone
+        buttons=["download", "share"] if gr.utils.get_space() else ["download"],
+        elem_id="clip",
+    )
+    contact_sheet = gr.Image(
+        label=texts.CONTACT_SHEET,
+        show_label=False,
+        alt_text=texts.CONTACT_SHEET_ALT,
+        interactive=False,
+        format="jpeg",
+        visible="hidden",
+        buttons=["fullscreen", "download"],
+        elem_id="contact-sheet",
+    )
+    return ready, clip, contact_sheet
+
+
+def add_downloads() -> gr.File:
+    """The clip's files, in their place from the start."""
+    with gr.Accordion(texts.DOWNLOADS, open=False, elem_id="taking"):
+        return gr.File(
+            label=texts.DOWNLOADS_HELP,
+            file_count="multiple",
+            interactive=False,
+            elem_id="downloads",
+        )
+
+
+class StageHandlers:
+    """The handlers of this section."""
+
+    def __init__(self, handlers: Handlers) -> None:
+        self.handlers = handlers
+
+    def chosen(
+        self, request: gr.Request, example: str | None, source: str, preset: str | None
+    ) -> Outputs:
+        """Another character or motion: the stage shows the pair's ready-made clip, or else its draft.
+
+        A clip that was made here stays; the bar says that it is of other inputs.
+        """
+        session = session_of(request)
+        if self.handlers.queue.current(session) is not None:
+            return run_outputs()
+        if self.handlers.queue.last(session) is not None:
+            stale = texts.sentence(texts.CHANGED, "warning")
+            return run_outputs(stage=gr.Tabs(selected=DRAFT_TAB), bar=stale)
+        url = ready_made_url(example, preset) if source == texts.FROM_PRESET else None
+        changed: dict[str, Any] = {"ready": texts.ready_made(url), "bar": ""}
+        if url is None:
+            return run_outputs(stage=gr.Tabs(selected=DRAFT_TAB), **changed)
+        # in place of an opened clip, or of frames that were not finished
+        changed |= dict.fromkeys(("clip", "contact_sheet"), gr.update(visible="hidden"))
+        return run_outputs(stage=gr.Tabs(selected=CLIP_TAB), **changed)
+
+    def pack(self, request: gr.Request) -> Iterator[Any]:
+        """Shows the last run frame by frame, measures it and writes the downloads; values of `PACK_OUTPUTS`."""
+        run = self._last_run(request)
+        if run is None or run.job is None or run.aligned is None:
+            return
+        yield gr.update(content=compare_frames(run.aligned, run.frames)), gr.skip(), gr.skip()
+        picture = run.aligned.picture
+        alphas = [self.handlers.engine.segment(frame, like=picture) for frame in run.frames]
+        detect = partial(self.handlers.engine.detect, like=picture)
+        review = measure_clip(run.aligned, run.frames, alphas, detect)
+        if self._overtaken(run, request):
+            return
+        yield gr.skip(), review, gr.skip()
+        with TemporaryDirectory(prefix="poseanimate-") as folder:
+            try:
+                clip = run.write(Path(folder))
+                if clip is None:
+                    return
+                made = write_downloads(
+                    run.job, clip, run.frames, alphas, run.fps, Path(folder), run.sound
+                )
+            except PoseAnimateError as error:
+                raise gr.Error(str(error), print_exception=False) from error
+            if not self._overtaken(run, request):
+                yield gr.skip(), gr.skip(), made
+
+    def frame_by_frame(self, request: gr.Request) -> Any:
+        """The last run, frame by frame; nothing without one."""
+        run = self._last_run(request)
+        if run is None or run.aligned is None:
+            return gr.skip()
+        return gr.update(content=compare_frames(run.aligned, run.frames))
+
+    def bundle(self, request: gr.Request) -> bytes | None:
+        """The session's last clip with its inputs in one file; None without a clip.
+
+        Raises:
+            OutputError: the clip can't be written.
+        """
+        run = self._last_run(request)
+        if run is None or run.job is None:
+            return None
+        with TemporaryDirectory(prefix="poseanimate-") as folder:
+            clip = run.write(Path(folder))
+            return None if clip is None else with_clip(run.job, Path(clip)).to_bytes()
+
+    def _last_run(self, request: gr.Request) -> RunView | None:
+        return self.handlers.queue.last(session_of(request))
+
+    def _overtaken(self, run: RunView, request: gr.Request) -> bool:
+        """Whether the session's next run has begun, so that this one's results must no longer be shown."""
+        following = self.handlers.queue.current(session_of(request))
+        begun = following is not None and following.begun
+        return begun or self._last_run(request) is not run
+
+
+def connect_stage(
+    handlers: StageHandlers,
+    inputs: InputComponents,
+    run: RunSection,
+    result: StageSection,
+    frames_tab: gr.Tab,
+) -> None:
+    """Who chooses another pair sees its ready-made clip, or else its draft."""
+    source, motion = inputs.source, list[Any](inputs.motion.chosen[:3])
+    chosen: list[Any] = [source.example.input, source.picture.upload]  # by hand alone
+    chosen += [motion[0].input, motion[1].input, motion[2].upload]
+    gr.on(chosen, handlers.chosen, [source.example, *motion[:2]], result.outputs(run), **CHOSEN)
+    # what was sent while the tab had not been opened is lost
+    frames_tab.select(handlers.frame_by_frame, None, result.frames, **BESIDE)
