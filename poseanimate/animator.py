@@ -10,7 +10,9 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 
 from poseanimate.errors import DeviceError, MotionError, first_line
@@ -87,6 +89,11 @@ class Animator(Aligner):
     def find_character_words(self, prompt: str, chosen: str) -> list[str]:
         """The words of a prompt that name the character: the chosen ones, by default those before a place phrase."""
         return find_character_words(prompt, chosen, self.models.places)
+
+    def draw_character(self, seed: int) -> tuple[NDArray[np.uint8], str] | None:
+        """A new picture of the models' own world, (H, W, 3), and its prompt; None where they paint any picture."""
+        draw = self.models.draw_character
+        return None if draw is None else draw(seed)
 
     def animate(
         self,

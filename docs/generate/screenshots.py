@@ -14,7 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
-from helpers.browser import HOLD_S, App, app_in, chromium, experts, opened, show, small, unfold
+from helpers.browser import HOLD_S, App, app_in, chromium, experts, opened, show, small
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
@@ -114,7 +114,6 @@ def two_people(page: Page, app: App, camera: Camera, folder: Path) -> None:
     two = np.hstack([np.asarray(each.convert("RGB")) for each in pictures])
     _upload(page, Image.fromarray(two), folder / "two.png")
     expect(page.locator("#found-text")).to_contain_text("Click the character to animate")
-    unfold(page, "Fix the pose")
     expect(page.get_by_role("button", name="person 2")).to_be_visible()
     camera.take(page, "two-people", "Two people in a picture: the page asks which one is meant.")
 
@@ -154,8 +153,7 @@ SCENES: tuple[Callable[[Page, App, Camera, Path], None], ...] = (ready, two_peop
 
 def _upload(page: Page, picture: Image.Image, path: Path) -> None:
     picture.save(path)
-    page.locator("#picture").get_by_label("Clear").click()
-    page.locator("#picture input[type=file]").set_input_files(path)
+    page.locator("#own input").set_input_files(path)
 
 
 @contextmanager

@@ -62,6 +62,9 @@ class Engine(Protocol):
     def find_character_words(self, prompt: str, chosen: str) -> list[str]:
         """The words of a prompt that name the character: the chosen ones or, without any, the default ones."""
 
+    def draw_character(self, seed: int) -> tuple[NDArray[np.uint8], str] | None:
+        """A new picture of the models' own world, (H, W, 3), and its prompt; None where they paint any picture."""
+
     def fit_picture(self, picture: Image.Image, most_side: int | None = None) -> NDArray[np.uint8]:
         """A picture on the clip's canvas, (H, W, 3), or at its own size up to the area of a square with this side."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +31,8 @@ class Models:
     ip_adapter: of the baseline IP+CtrlN; None where the family has none.
     places: the phrases that tell where a character is, for a family whose cross-attention spreads the character over
         all else that a prompt says; empty where it lies on the noun.
+    draw_character: draws a picture of the only world that the family paints, by a seed, with its prompt; None where
+        nothing can.
     """
 
     name: str
@@ -46,6 +49,7 @@ class Models:
     world: World | None = None
     ip_adapter: IPAdapter | None = None
     places: tuple[str, ...] = ()
+    draw_character: Callable[[int], tuple[NDArray[np.uint8], str]] | None = None
 
     @property
     def device(self) -> torch.device:

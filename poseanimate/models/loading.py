@@ -36,6 +36,7 @@ from poseanimate.models.files import (
 from poseanimate.models.hub import OnMessage, weights_variant
 from poseanimate.models.input_models import check_names, load_eyes
 from poseanimate.models.ip_adapter import IPAdapter
+from poseanimate.pocket.characters import draw_character
 from poseanimate.pocket.places import WHERE
 
 UNUSABLE = (*files.UNUSABLE, RuntimeError, SafetensorError)
@@ -99,10 +100,12 @@ def load_models(
     if name != "pocket" and inputs_device != device:  # else they only look at inputs here
         on_message(_describe_device(found.name, device, half))
     # one's own training of the pocket family is recognised by its perception network
-    places = tuple(WHERE.values()) if found.perception is not None else ()
+    is_pocket = found.perception is not None
+    places = tuple(WHERE.values()) if is_pocket else ()
     return Models(
         found.name, identity, found.side, **parts,
         detector=finds, segmenter=cuts, world=world, ip_adapter=ip_adapter, places=places,
+        draw_character=draw_character if is_pocket else None,
     )  # fmt: skip
 
 

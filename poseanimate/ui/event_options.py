@@ -10,6 +10,8 @@ QUIET: dict[str, Any] = {  # events that answer at once
     "api_visibility": "private",
 }
 CHOSEN: dict[str, Any] = {**QUIET, "trigger_mode": "always_last"}  # by hand, perhaps quickly
+# quick events in a line of their own: of answers past the line, the page overlooks a state that changed
+QUEUED: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 BESIDE: dict[str, Any] = {  # events without diffusion models, which don't wait for runs
     "concurrency_limit": 1,
     "concurrency_id": "poses",

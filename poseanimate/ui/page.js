@@ -1,4 +1,4 @@
-// What the whole page does in the browser: title, keys, dropped files, phones, people who want no motion.
+// What the whole page does in the browser: title, keys, phones, people who want no motion.
 () => {
   const narrow = matchMedia("(max-width: 768px)").matches;
   const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
@@ -23,28 +23,6 @@
     }
   };
 
-  // a picture dropped on its part is one's own, though another is there
-  const drop = () => {
-    const part = document.getElementById("character");
-    part?.addEventListener("dragover", (event) => event.preventDefault());
-    part?.addEventListener("drop", async (event) => {
-      const files = event.dataTransfer.files;
-      const empty = document.querySelector("#picture input[type=file]");
-      if (!files.length || (empty && event.target.closest("#picture"))) return; // that takes it itself
-      event.preventDefault();
-      document.querySelector("#picture button[aria-label=Clear]")?.click();
-      for (let tries = 0; tries < 50; tries++) {
-        const input = document.querySelector("#picture input[type=file]");
-        if (input) {
-          input.files = files;
-          input.dispatchEvent(new Event("change", { bubbles: true }));
-          return;
-        }
-        await new Promise((done) => setTimeout(done, 50));
-      }
-    });
-  };
-
   const rest = () => {
     for (const video of document.querySelectorAll("video[autoplay]")) {
       video.autoplay = false;
@@ -64,10 +42,9 @@
     document.getElementById("generate")?.click();
   });
   // shown once all is there, see style.css
-  const parts = ["#example input", "#picture", "#motion input", "#setting-frames input", "#generate", "#views [role=tab]"];
+  const parts = ["#example input", "#own input", "#motion input", "#setting-frames input", "#generate", "#views [role=tab]"];
   const build = () => {
     if (!parts.every((part) => document.querySelector(part))) return setTimeout(build, 30);
-    drop();
     group();
     if (narrow) fold();
     setTimeout(() => document.documentElement.classList.add("pa-built"), 100);

@@ -129,7 +129,8 @@ def create_demo(engine: Engine, shared_clips: SharedClips | None = None) -> Page
         connect_fixes(fit, settings, motion)
         # an event's handlers follow one another: the quick one comes first
         connect_stage(stage, inputs, run, result, frames_tab)
-        connect_character(demo, CharacterHandlers(*reading), source)
+        presets = motion.chosen[:2]
+        connect_character(demo, CharacterHandlers(*reading), source, described.prompt, presets)
         naming = settings["character_words"]
         connect_description(demo, DescriptionHandlers(*reading), source, described, naming)
         fitted = connect_draft(demo, drafting, inputs, fit)

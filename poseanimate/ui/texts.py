@@ -6,16 +6,32 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
 from poseanimate.events import Done, Forecast, Placed
-from poseanimate.media import PICTURE_KINDS
+from poseanimate.media import PICTURE_KINDS, PictureLimits
 from poseanimate.poses.pata import Alignment, Severity
 
 TITLE = "PoseAnimate"
 INTRO = "# PoseAnimate\nMake a still character move: choose a picture and a motion."
 
 CHARACTER = "1 · Character"
-PICTURE = f"Your own picture ({PICTURE_KINDS})"
+PICTURE = "Picture"
 EXAMPLE = "Examples"
-FIX_POSE = "Fix the pose"
+MOST_MB = PictureLimits().max_bytes // 10**6
+KEPT = "The picture before it stays."
+OWN_PICTURE = {
+    "label": "Your picture",
+    "kinds": f"{PICTURE_KINDS} file",
+    "hint": "or paste, or drop a picture here",
+    "surprise": "Surprise me",
+    "large": f"The picture is too large: at most {MOST_MB} MB are read. Save it smaller. {KEPT}",
+    "lost": f"The picture couldn't be sent. Check your connection, and choose it again. {KEPT}",
+    "webcam": "Webcam",
+    "no_webcam": "The webcam can't be used. Allow it in the browser, or choose a file.",
+    "whole": "Step back until you are seen from head to feet.",
+    "now": "Take the picture",
+    "later": "In 5 seconds",
+    "cancel": "Cancel",
+}
+FIX_POSE = "Fix pose…"
 PROMPT = "Description"
 PROMPT_HELP = 'What the picture shows. Start with the character, e.g. "a girl in a red shirt".'
 USE = "Use: "
@@ -30,8 +46,8 @@ PLACE = "Place a skeleton"
 UNDO, REDO = "Undo", "Redo"
 AS_FOUND = "Reset pose"
 PERSON, MISSING = "person", "not seen"
-CHOOSE_ONE = "Click the character to animate, under “Fix the pose”."
-PLACE_ONE = "Place a skeleton, under “Fix the pose”, and drag its joints where they belong, or choose another picture."
+CHOOSE_ONE = "Click the character to animate."
+PLACE_ONE = "Place a skeleton and drag its joints where they belong, or choose another picture."
 DRAWN_AROUND = "Couldn't see the outline, so we drew one around the joints."
 
 MOTION = "2 · Motion"

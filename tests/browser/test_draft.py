@@ -37,8 +37,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 
 def _upload(page: Page, photograph: Path, *motion: Path) -> None:
-    page.locator("#picture").get_by_label("Clear").click()
-    page.locator("#picture input[type=file]").set_input_files(photograph)
+    page.locator("#own input").set_input_files(photograph)
     expect(page.locator("#found-text")).to_contain_text("Found the character")
     page.get_by_role("radio", name="Video or poses").check()
     expect(page.locator("#findings")).to_contain_text("upload a video")
@@ -75,7 +74,7 @@ def test_a_photograph_moves_as_a_video_does(
     url, longer = _next_draft(page, url)
     assert len(longer) > FRAMES
 
-    unfold(page, "Fix the pose")
+    page.get_by_role("button", name="Fix pose…").click()
     expect(page.locator(f"#joints [data-joint='{R_SHOULDER}']")).to_have_count(1)
 
     # a joint is dragged: the draft follows before it is dropped

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import math
 import re
 import subprocess
@@ -19,7 +18,6 @@ from helpers.browser import HOLD_S, App, dragged, experts, opened, serving, show
 from helpers.scripted import ScriptedCluster
 from helpers.served import brought_late
 from PIL import Image
-from pillow_heif import from_pillow
 from playwright.sync_api import Browser, Page, expect
 
 from poseanimate.media import read_video
@@ -79,12 +77,11 @@ def test_the_whole_way(
     page.get_by_role("radio", name="park girl").check()
     expect(page.locator("#picture")).to_contain_text("park-girl")
     expect(page.locator("#prompt textarea")).to_have_value(re.compile("^a girl .* in the park"))
-    page.locator("#picture").get_by_label("Clear").click()
-    page.locator("#picture input[type=file]").set_input_files(EXAMPLES / "room-boy.png")
+    page.locator("#own input").set_input_files(EXAMPLES / "room-boy.png")
     expect(page.locator("#found-text")).to_contain_text("Found the character")
     experts(page)
     page.get_by_role("button", name="Use: a girl in a red shirt").click()
-    unfold(page, "Fix the pose")
+    page.get_by_role("button", name="Fix pose…").click()
     dragged(page, 4, -12, -16)
     expect(page.locator("#found-text")).to_contain_text("as you put them")
 
@@ -342,35 +339,6 @@ def test_values_of_a_setting_are_compared_in_one_clip(page: Page) -> None:
     expect(page.locator("#compare")).to_be_enabled()
 
 
-def test_a_phones_picture_is_shown_though_no_browser_can(page: Page, tmp_path: Path) -> None:
-    file = tmp_path / "IMG_0001.HEIC"
-    with Image.open(EXAMPLES / "park-girl.png") as picture:
-        from_pillow(picture.convert("RGB").resize((512, 512))).save(file, quality=90)
-    page.locator("#picture").get_by_label("Clear").click()
-    page.locator("#picture input[type=file]").set_input_files(file)
-    expect(page.locator("#found-text")).to_contain_text("Found the character")
-    expect(page.locator("#found-text")).to_contain_text("512 x 512 pixels")
-    expect(page.locator("#picture")).to_contain_text("IMG_0001")
-    unfold(page, "Fix the pose")
-    expect(page.locator("#joints image")).to_have_count(1)
-
-
-def test_a_picture_that_is_none_gets_a_sentence(page: Page, tmp_path: Path) -> None:
-    text = tmp_path / "picture.png"
-    text.write_text("this is text")
-    page.locator("#picture").get_by_label("Clear").click()
-    page.locator("#picture input[type=file]").set_input_files(text)
-    expect(page.locator("#found-text").get_by_role("alert")).to_contain_text(
-        "This is not a picture that can be read. Choose a PNG, JPEG, WebP, HEIC, AVIF, GIF, BMP or TIFF file."
-    )
-    expect(page.locator("#findings")).to_contain_text("Pick the character first.")
-    unfold(page, "Fix the pose")
-    expect(page.locator("#joints image")).to_have_count(0)
-    expect(page.get_by_role("button", name="Place a skeleton")).to_be_hidden()
-    page.get_by_role("radio", name="park girl").check()
-    expect(page.locator("#found-text")).to_contain_text("Found the character")
-
-
 def _joint(page: Page, joint: int) -> list[float]:
     handle = page.locator(f"#joints [data-joint='{joint}']")
     return [float(handle.get_attribute(name) or "nan") for name in ("cx", "cy")]
@@ -379,7 +347,7 @@ def _joint(page: Page, joint: int) -> list[float]:
 def test_a_joint_is_dragged_moved_by_keys_hidden_and_put_back(page: Page) -> None:
     expect(page.locator("#found-text")).to_contain_text("head to feet")
     show(page, "Draft")
-    unfold(page, "Fix the pose")
+    page.get_by_role("button", name="Fix pose…").click()
     expect(page.locator("#joints [data-joint='4']")).to_have_count(1)
     found = _joint(page, 4)
     before = page.locator("#alignment img").get_attribute("src")
@@ -408,7 +376,7 @@ def test_a_joint_is_dragged_moved_by_keys_hidden_and_put_back(page: Page) -> Non
 
 
 def test_what_was_done_to_joints_is_undone_and_done_again(page: Page) -> None:
-    unfold(page, "Fix the pose")
+    page.get_by_role("button", name="Fix pose…").click()
     said, wrist = page.locator("#found-text"), page.locator("#joints [data-joint='4']")
     undo, redo = (page.get_by_role("button", name=name, exact=True) for name in ("Undo", "Redo"))
     expect(wrist).to_have_count(1)
@@ -433,35 +401,6 @@ def test_what_was_done_to_joints_is_undone_and_done_again(page: Page) -> None:
     page.get_by_role("radio", name="park girl").check()
     expect(said).to_contain_text("head to feet")
     expect(undo).to_be_hidden()
-
-
-def test_one_of_two_people_is_clicked(page: Page, tmp_path: Path) -> None:
-    two = tmp_path / "two.png"
-    pictures = [Image.open(EXAMPLES / f"{name}.png") for name in ("room-boy", "park-girl")]
-    Image.fromarray(np.hstack([np.asarray(each.convert("RGB")) for each in pictures])).save(two)
-    page.locator("#picture").get_by_label("Clear").click()
-    page.locator("#picture input[type=file]").set_input_files(two)
-    expect(page.locator("#found-text")).to_contain_text("Click the character to animate")
-    expect(page.locator("#findings")).to_contain_text("Pick the character first.")
-    unfold(page, "Fix the pose")
-    page.get_by_role("button", name="person 2").click()
-    expect(page.locator("#found-text")).to_contain_text("as you put them")
-    expect(page.locator("#findings")).to_contain_text("Good fit")
-    page.get_by_role("button", name="Reset pose").click()
-    expect(page.locator("#found-text")).to_contain_text("Click the character to animate")
-
-
-def test_where_nobody_is_found_a_skeleton_is_placed(page: Page, tmp_path: Path) -> None:
-    empty = tmp_path / "empty.png"
-    Image.new("RGB", (128, 128), (90, 140, 200)).save(empty)
-    page.locator("#picture").get_by_label("Clear").click()
-    page.locator("#picture input[type=file]").set_input_files(empty)
-    expect(page.locator("#found-text").get_by_role("alert")).to_contain_text("Place a skeleton")
-    unfold(page, "Fix the pose")
-    page.get_by_role("button", name="Place a skeleton").click()
-    expect(page.locator("#found-text")).to_contain_text("All 18 joints, as you put them.")
-    expect(page.locator("#found-text")).to_contain_text("we drew one around the joints")
-    expect(page.locator("#findings")).to_contain_text("Good fit")
 
 
 def test_a_prompt_is_suggested_and_its_words_are_marked(page: Page) -> None:
@@ -587,22 +526,6 @@ def test_the_keyboard_reaches_everything_in_a_few_steps(page: Page) -> None:
     )
 
 
-def test_a_picture_is_dropped_upon_another(page: Page, tmp_path: Path) -> None:
-    drop = """async url => {
-        const blob = await (await fetch(url)).blob();
-        const files = new DataTransfer();
-        files.items.add(new File([blob], "mine.png", { type: "image/png" }));
-        const part = document.querySelector("#found-text");
-        for (const type of ["dragover", "drop"])
-            part.dispatchEvent(new DragEvent(type, { bubbles: true, cancelable: true, dataTransfer: files }));
-    }"""
-    picture = base64.b64encode((EXAMPLES / "park-girl.png").read_bytes()).decode()
-    page.evaluate(drop, f"data:image/png;base64,{picture}")
-    expect(page.locator("#picture")).to_contain_text("mine")
-    expect(page.get_by_role("radio", name="room boy")).not_to_be_checked()
-    expect(page.locator("#prompt textarea")).to_have_value("")
-
-
 SHIFTS = """() => new Promise(done => {
     let sum = 0;
     new PerformanceObserver(list => list.getEntries().forEach(each => { sum += each.hadRecentInput ? 0 : each.value; }))
@@ -655,8 +578,7 @@ def test_a_clip_plays_before_the_first_click_and_follows_the_choice(page: Page) 
     expect(ready).to_have_attribute("src", re.compile("park-girl_dance-sway"))
     page.get_by_role("radio", name="kick").check()
     expect(ready).to_have_attribute("src", re.compile("park-girl_kick"))
-    page.locator("#picture").get_by_label("Clear").click()
-    page.locator("#picture input[type=file]").set_input_files(EXAMPLES / "room-boy.png")
+    page.locator("#own input").set_input_files(EXAMPLES / "room-boy.png")
     expect(page.get_by_role("tab", name="Draft")).to_have_attribute("aria-selected", "true")
     expect(page.locator("#alignment img")).to_be_visible()
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import inspect
 import pickle
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import gradio as gr
@@ -17,6 +19,7 @@ from PIL import Image
 from poseanimate.animator import Animator
 from poseanimate.engines.engine import Engine
 from poseanimate.media import write_clip
+from poseanimate.pocket.characters import draw_character
 from poseanimate.settings import Settings
 from poseanimate.ui import texts
 from poseanimate.ui.input_cache import ALIGNMENT_SETTINGS, SETTING_NAMES
@@ -85,8 +88,10 @@ def session(engine: Engine, picture: str, video: str) -> list[Any]:
     motion = (texts.FROM_FILE, None, video, 0, 0, 1, 0, False, None, True)
     values = [getattr(QUICK, name) for name in SETTING_NAMES]
     adjusted = [getattr(QUICK, name) for name in ALIGNMENT_SETTINGS]
+    character = CharacterHandlers(*reading, Random(0))
     said = [
-        CharacterHandlers(*reading).look(picture)[1],
+        character.look(picture)[1],
+        next(character.surprise("room-boy", "walk", (0, "")))[4],
         described.suggestion(picture, "", "").value,
         described.words("a girl", ""),
         [findings for _, findings, *_ in draft.fit(texts.PLAYING, picture, "", *motion, *adjusted)],
@@ -103,7 +108,8 @@ def session(engine: Engine, picture: str, video: str) -> list[Any]:
 def test_the_page_works_with_an_engine_on_another_machine(picture: str, tmp_path: Path) -> None:
     video = str(tmp_path / "dance.mp4")
     write_clip([scene_at_ease().picture] * 4, Path(video), 12)
-    remote = Remote(Animator(tiny_models()))
-    assert session(remote, picture, video) == session(Animator(tiny_models()), picture, video)
+    models = replace(tiny_models(), draw_character=draw_character)
+    remote = Remote(Animator(models))
+    assert session(remote, picture, video) == session(Animator(models), picture, video)
     told = {"image_prompts", "answering"}  # which the page itself asks for, and /metrics
     assert sorted(remote.used | told) == MEMBERS

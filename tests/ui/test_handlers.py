@@ -147,7 +147,7 @@ def reading(of: Animator | Handlers) -> tuple[Engine, InputCache]:
 
 
 def look(of: Animator | Handlers, *asked: Any) -> tuple[dict[str, Any], str]:
-    return CharacterHandlers(*reading(of)).look(*asked)
+    return CharacterHandlers(*reading(of)).look(*asked)[:2]
 
 
 def fit(

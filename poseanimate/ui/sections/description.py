@@ -15,7 +15,7 @@ from poseanimate.ui import texts
 from poseanimate.ui.event_options import CHOSEN, FOLLOWING, QUIET
 from poseanimate.ui.input_cache import InputCache
 from poseanimate.ui.sections.character import FIRST_EXAMPLE, CharacterSection
-from poseanimate.ui.theme import EXAMPLES, caption, example_names
+from poseanimate.ui.theme import EXAMPLES, caption
 
 NOUNS = ("person", "girl")  # the first that is a single token is used
 MAX_WORDS = 60
@@ -53,27 +53,13 @@ def add_description() -> DescriptionSection:
 
 
 def connect_examples(source: CharacterSection, described: DescriptionSection) -> None:
-    """An example brings its picture and description; an upload takes the example's away."""
-    example, picture, joints, prompt = (
-        source.example,
-        source.picture,
-        source.joints,
-        described.prompt,
-    )
-    captions = [caption(name) for name in example_names()]
-    example.input(
+    """An example brings its picture and description."""
+    source.example.input(
         lambda name: (str(EXAMPLES / f"{name}.png"), caption(name), ""),
-        example,
-        [picture, prompt, joints],
+        source.example,
+        [source.picture, described.prompt, source.joints],
         **CHOSEN,
     )
-    picture.upload(
-        lambda prompt: (None, "" if prompt in captions else gr.skip(), ""),
-        prompt,
-        [example, prompt, joints],
-        **QUIET,
-    )
-    picture.clear(lambda: (None, ""), None, [example, joints], **QUIET)
 
 
 class DescriptionHandlers:

@@ -194,7 +194,7 @@ def connect_stage(
 ) -> None:
     """Who chooses another pair sees its ready-made clip, or else its draft."""
     source, motion = inputs.source, list[Any](inputs.motion.chosen[:3])
-    chosen: list[Any] = [source.example.input, source.picture.upload]  # by hand alone
+    chosen = [*source.chosen]  # by hand alone
     chosen += [motion[0].input, motion[1].input, motion[2].upload]
     gr.on(chosen, handlers.chosen, [source.example, *motion[:2]], result.outputs(run), **CHOSEN)
     # what was sent while the tab had not been opened is lost

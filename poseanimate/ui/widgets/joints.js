@@ -1,4 +1,5 @@
 // The picture with its joints: drag one, hide one, choose one of several people, or place a whole skeleton.
+// It is folded under a button, and unfolds where nobody or several people were found.
 // props.value: OpenPose keypoints of the picture, the character first, or "" where they are as found.
 // props.content: { picture, width, height, people, outline, limbs, colours, names, standing, words }.
 
@@ -8,10 +9,11 @@ const COMMIT_MS = 200; // between values while a joint is dragged
 const FOLLOWS = { 4: "hand_right_keypoints_2d", 7: "hand_left_keypoints_2d", 0: "face_keypoints_2d" };
 
 const root = element.querySelector(".pa-joints");
-const svg = root.querySelector("svg");
+const svg = root.querySelector("svg"), toggle = root.querySelector(".pa-fix"), editor = root.querySelector(".pa-editor");
 const bar = Object.fromEntries(["name", "place", "undo", "redo", "reset"].map((name) => [name, root.querySelector(`.pa-${name}`)]));
 let people = [], dragged = null, focused = null;
 let past = [], future = [], picture = null; // values before and after, of this picture
+let unfolded = false; // of itself
 
 const make = (tag, attributes, parent) => {
   const made = document.createElementNS(NS, tag);
@@ -25,15 +27,23 @@ const seen = (person, j) => body(person)[3 * j + 2] >= SEEN;
 const choosing = () => !props.value && people.length > 1;
 
 function read() {
-  const content = props.content;
-  if (picture !== (content?.picture ?? null)) {
+  const content = props.content, another = picture !== (content?.picture ?? null);
+  people = content ? JSON.parse(props.value || content.people).people : [];
+  people = JSON.parse(JSON.stringify(people));
+  if (another) {
     picture = content?.picture ?? null;
     past = [];
     future = [];
+    const asks = picture !== null && !props.value && people.length !== 1;
+    if (asks || unfolded) fold(!asks);
+    unfolded = asks;
   }
-  people = content ? JSON.parse(props.value || content.people).people : [];
-  people = JSON.parse(JSON.stringify(people));
   draw();
+}
+
+function fold(folded) {
+  editor.hidden = folded;
+  toggle.setAttribute("aria-expanded", !folded);
 }
 
 function remember() {
@@ -210,6 +220,10 @@ svg.addEventListener("dblclick", (event) => {
   commit();
 });
 
+toggle.addEventListener("click", () => {
+  unfolded = false;
+  fold(!editor.hidden);
+});
 bar.place.addEventListener("click", () => {
   const { width, height, standing } = props.content;
   const size = 0.7 * height; // room for the head above the eyes

@@ -31,12 +31,13 @@ def editor() -> gr.HTML:
         label=texts.FOUND,
         html_template=(
             '<div class="pa-joints pa-empty">'
-            f'<svg role="group" aria-label="{texts.FOUND_ALT}"></svg>'
+            f'<button type="button" class="pa-fix" aria-expanded="false">{texts.FIX_POSE}</button>'
+            f'<div class="pa-editor" hidden><svg role="group" aria-label="{texts.FOUND_ALT}"></svg>'
             '<div class="pa-joints-bar"><span class="pa-name" role="status"></span>'
             f'<button type="button" class="pa-place" hidden>{texts.PLACE}</button>'
             f'<button type="button" class="pa-undo" hidden>{texts.UNDO}</button>'
             f'<button type="button" class="pa-redo" hidden>{texts.REDO}</button>'
-            f'<button type="button" class="pa-reset" hidden>{texts.AS_FOUND}</button></div></div>'
+            f'<button type="button" class="pa-reset" hidden>{texts.AS_FOUND}</button></div></div></div>'
         ),
         js_on_load=SCRIPT.read_text(encoding="utf-8"),
         content=None,
