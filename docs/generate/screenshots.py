@@ -51,7 +51,10 @@ nothing serious or critical on any tab, open or folded, light or dark.
 | the clip, on a desk | 298 px | 560 px |
 | what moves when clip and downloads arrive | 378 px | 0 px |
 | the clip of a shared link, from the top: desk, phone | 1421 px, further | 224 px, 292 px |
-| stops of the Tab key to Generate | over 90 | 14 |
+| stops of the Tab key to Generate | over 90 | 16 |
+| one's own picture | a file row that looks like a download | the first tile, with its thumbnail |
+| a file that can't be used | a message that vanishes | a sentence that stays, as does the picture before it |
+| two people in a picture | the editor is folded | it unfolds by itself |
 | cumulative layout shift while loading: desk, phone | 1.6 | 0.01, 0 |
 | inputs that change under a finished clip | "Done" stays green | "Inputs changed: generate again." |
 | a preset and the length | resets it | leaves it alone |

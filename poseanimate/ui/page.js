@@ -23,6 +23,10 @@
     }
   };
 
+  // a file that is dropped beside its place doesn't take the page's
+  for (const type of ["dragover", "drop"])
+    document.addEventListener(type, (event) => { if (event.dataTransfer?.types.includes("Files")) event.preventDefault(); });
+
   const rest = () => {
     for (const video of document.querySelectorAll("video[autoplay]")) {
       video.autoplay = false;

@@ -16,15 +16,13 @@ CHARACTER = "1 · Character"
 PICTURE = "Picture"
 EXAMPLE = "Examples"
 MOST_MB = PictureLimits().max_bytes // 10**6
+WEBCAM, OTHER_WAYS, SURPRISE = "Webcam", "or paste, or drop a picture here", "Surprise me"
 KEPT = "The picture before it stays."
 OWN_PICTURE = {
     "label": "Your picture",
     "kinds": f"{PICTURE_KINDS} file",
-    "hint": "or paste, or drop a picture here",
-    "surprise": "Surprise me",
     "large": f"The picture is too large: at most {MOST_MB} MB are read. Save it smaller. {KEPT}",
     "lost": f"The picture couldn't be sent. Check your connection, and choose it again. {KEPT}",
-    "webcam": "Webcam",
     "no_webcam": "The webcam can't be used. Allow it in the browser, or choose a file.",
     "whole": "Step back until you are seen from head to feet.",
     "now": "Take the picture",
@@ -41,7 +39,10 @@ WORDS_HELP = (
 )
 FOUND = "What was found"
 FOUND_ALT = "The picture with its joints, which can be dragged"
-FOUND_HELP = "Drag a joint that is wrong. A double click hides one; arrows and Delete do the same."
+FOUND_HELP = (
+    "Drag a joint that is wrong; a double click hides one. "
+    "By keyboard: arrows, Delete, and Page Down for the next one."
+)
 PLACE = "Place a skeleton"
 UNDO, REDO = "Undo", "Redo"
 AS_FOUND = "Reset pose"

@@ -573,7 +573,7 @@ def test_a_prompt_that_cannot_be_gets_a_sentence_by_a_program_too(
     ("handler", "values"),
     [
         ("lambda", ["../../../etc/passwd"]),
-        ("preset", ["../motions/walk"]),
+        ("preset_values", ["../motions/walk"]),
         ("fit", ["/etc/passwd"]),
         ("compare", ["values", "__class__", "1"]),
     ],

@@ -27,6 +27,10 @@ DROP = """([selector, url]) => fetch(url).then(answer => answer.blob()).then(blo
     for (const type of ["dragover", "drop"])
         part.dispatchEvent(new DragEvent(type, { bubbles: true, cancelable: true, dataTransfer: files }));
 })"""
+STOP = """() => {
+    const at = document.activeElement;
+    return at.value || at.textContent.trim() || at.getAttribute("aria-label").split(",")[0];
+}"""
 COPY = """url => fetch(url).then(answer => answer.blob())
     .then(blob => navigator.clipboard.write([new ClipboardItem({ "image/png": blob })]))"""
 
@@ -152,22 +156,39 @@ def test_the_editor_unfolds_where_one_is_to_be_chosen_or_placed(page: Page, tmp_
 
 def test_a_surprise_is_a_new_character_in_another_motion(page: Page) -> None:
     surprise = page.get_by_role("button", name="Surprise me")
-    prompts = set()
+    prompts, motions = [""], ["dance-sway"]
     for _ in range(2):
-        before = page.locator("#prompt textarea").input_value()
         surprise.click()
-        expect(page.locator("#prompt textarea")).not_to_have_value(before)
-        prompts.add(page.locator("#prompt textarea").input_value())
-    assert len(prompts) == 2 and all(
-        re.match("a (girl|boy) with .* skin, ", prompt) for prompt in prompts
-    )
-    expect(page.get_by_role("radio", name="dance sway")).not_to_be_checked()
+        expect(page.locator("#motion :checked")).not_to_have_value(motions[-1])
+        motions.append(page.locator("#motion :checked").input_value())
+        prompts.append(page.locator("#prompt textarea").input_value())
+    assert len({*prompts}) == 3
+    assert all(re.match("a (girl|boy) with .* skin, ", prompt) for prompt in prompts[1:])
     expect(page.get_by_role("tab", name="Draft")).to_have_attribute("aria-selected", "true")
     expect(page.locator("#alignment img")).to_be_visible()
     expect(_said(page)).to_contain_text("Found the character")
     _shows_own(page)
+    page.get_by_role("radio", name="snow boy").check()
+    surprise.click()
+    expect(page.get_by_role("radio", name="snow boy")).not_to_be_checked()
     _upload(page, EXAMPLES / "park-girl.png")  # which takes the surprise's description away
     expect(page.locator("#prompt textarea")).to_have_value("")
+
+
+def test_the_tab_key_goes_as_the_eye_does_and_stops_once_at_the_joints(page: Page) -> None:
+    page.get_by_role("button", name="Fix pose…").press("Enter")
+    expect(page.locator("#joints [data-joint='0']")).to_have_count(1)
+    page.locator("#own input").focus()
+    stops = []
+    while not stops or "Motion" not in stops[-1]:
+        page.keyboard.press("Tab")
+        stops.append(page.evaluate(STOP))
+        assert len(stops) < 10
+    assert stops[:-1] == ["room-boy", "Webcam", "Surprise me", "Fix pose…", "nose"]
+    page.locator("#joints [data-joint='0']").press("PageUp")
+    expect(page.locator("#joints [data-joint='17']")).to_be_focused()
+    page.keyboard.press("PageDown")
+    expect(page.locator("#joints [data-joint='0']")).to_be_focused()
 
 
 def test_the_webcam_takes_a_picture_by_keyboard(page: Page) -> None:

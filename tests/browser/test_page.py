@@ -277,6 +277,9 @@ def test_a_shared_clip_is_opened_by_its_link_and_taken_back(
         expect(guest.locator("#restored")).to_contain_text("Somebody shared this clip with you.")
         expect(guest.locator("#clip video")).to_be_visible()
         expect(guest.locator("#prompt textarea")).to_have_value(re.compile("in the park"))
+        expect(guest.locator(".pa-own")).to_have_css(
+            "outline-style", "solid"
+        )  # its picture is there
         expect(guest.locator("#setting-frames input[type=number]")).to_have_value("3")
 
         page.get_by_role("button", name="Stop sharing").click()

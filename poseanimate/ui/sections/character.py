@@ -24,12 +24,12 @@ from poseanimate.errors import (
 from poseanimate.poses.motion import preset_names
 from poseanimate.poses.skeleton import Pose
 from poseanimate.ui import texts
-from poseanimate.ui.event_options import BESIDE, FOLLOWING, QUEUED
+from poseanimate.ui.event_options import BESIDE, FOLLOWING, QUEUED, QUIET
 from poseanimate.ui.input_cache import InputCache
 from poseanimate.ui.outputs import Outputs
 from poseanimate.ui.theme import EXAMPLES, caption, example_names
 from poseanimate.ui.widgets.joints import editor, make_content
-from poseanimate.ui.widgets.own_picture import make_thumbnail, own_picture
+from poseanimate.ui.widgets.own_picture import OPEN_WEBCAM, make_thumbnail, own_picture
 from poseanimate.ui.widgets.player import NOTHING
 
 FIRST_EXAMPLE = "room-boy"
@@ -51,6 +51,7 @@ class CharacterSection:
 
     example: gr.Radio
     own: gr.HTML
+    surprise: gr.Button
     picture: gr.File
     joints: gr.HTML
     message: gr.HTML
@@ -83,6 +84,11 @@ def add_character() -> CharacterSection:
                 elem_id="example",
                 elem_classes="pa-tiles",
             )
+        with gr.Row(elem_id="ways"):
+            webcam = gr.Button(texts.WEBCAM, size="sm", elem_id="webcam")
+            gr.HTML(texts.OTHER_WAYS)
+            surprise = gr.Button(texts.SURPRISE, size="sm", elem_id="surprise")
+        webcam.click(None, js=OPEN_WEBCAM)
         # no types: what is none is refused with a sentence
         picture = gr.File(
             value=first and str(EXAMPLES / f"{first}.png"),
@@ -93,7 +99,7 @@ def add_character() -> CharacterSection:
         with gr.Row(elem_id="found"):
             message = gr.HTML(elem_id="found-text")
             joints = editor()
-    return CharacterSection(example, own, picture, joints, message, gr.State((0, "")))
+    return CharacterSection(example, own, surprise, picture, joints, message, gr.State((0, "")))
 
 
 class CharacterHandlers:
@@ -200,9 +206,10 @@ def connect_character(
         [source.picture, prompt, source.given, source.own],
         [source.own, *put],
         js=TOLD,
+        trigger_mode="multiple",
         **BESIDE,
-    )
-    source.own.surprise(
+    ).failure(lambda: "", None, source.own, **QUIET)
+    source.surprise.click(
         handlers.surprise, [source.example, motion[1], source.given], [*motion, *put], **QUEUED
     )
     gr.on(

@@ -127,10 +127,15 @@ function draw() {
     const [x, y] = place(person, j), there = seen(person, j);
     const handle = make("circle", {
       cx: x, cy: y, r: width / 55, fill: there ? colours[j] : "none", class: there ? "pa-joint" : "pa-joint pa-waiting",
-      tabindex: 0, role: "button", "data-joint": j,
+      tabindex: j === (focused ?? 0) ? 0 : -1, role: "button", "data-joint": j,
       "aria-label": there ? `${name}, ${Math.round(x)}, ${Math.round(y)}` : `${name}, ${words.missing}`,
     }, svg);
-    handle.addEventListener("focus", () => { focused = j; bar.name.textContent = handle.getAttribute("aria-label"); });
+    handle.addEventListener("focus", () => {
+      svg.querySelector("circle[tabindex='0']").setAttribute("tabindex", -1); // one stop of the Tab key for all
+      handle.setAttribute("tabindex", 0);
+      focused = j;
+      bar.name.textContent = handle.getAttribute("aria-label");
+    });
     handle.addEventListener("keydown", (event) => pressed(event, j));
   });
   if (focused !== null && root.contains(document.activeElement)) refocus();
@@ -155,9 +160,15 @@ function hide(j) {
 }
 
 function pressed(event, j) {
-  const { width, height } = props.content, person = people[0];
+  const { width, height, names } = props.content, person = people[0];
   const step = (event.shiftKey ? 5 : 1) * Math.max(width, height) / 128;
   const arrows = { ArrowLeft: [-step, 0], ArrowRight: [step, 0], ArrowUp: [0, -step], ArrowDown: [0, step] };
+  const pages = { PageDown: 1, PageUp: names.length - 1 };
+  if (event.key in pages) {
+    event.preventDefault();
+    focused = (j + pages[event.key]) % names.length;
+    return refocus();
+  }
   if (event.key in arrows) {
     remember();
     const [x, y] = seen(person, j) ? joint(person, j) : [width / 2, height / 2];

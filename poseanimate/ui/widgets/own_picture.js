@@ -57,17 +57,17 @@ for (const type of ["dragover", "dragleave", "drop"])
     part.classList.toggle("pa-over", type === "dragover");
     if (type === "drop") take(event.dataTransfer.files[0]);
   });
-find("surprise").addEventListener("click", () => trigger("surprise"));
 
 // the webcam
-find("webcam").hidden = !navigator.mediaDevices?.getUserMedia; // which needs HTTPS or this machine
-find("webcam").addEventListener("click", async () => {
+part.classList.toggle("pa-no-webcam", !navigator.mediaDevices?.getUserMedia); // which needs HTTPS or this machine
+dialog.addEventListener("open", async () => {
   try {
     stream = await navigator.mediaDevices.getUserMedia({ video: { width: { ideal: 1280 }, height: { ideal: 960 } } });
   } catch {
     return refuse(props.words.no_webcam);
   }
   video.srcObject = stream;
+  video.play().catch(() => {}); // not by itself: that is stopped for people who want no motion
   dialog.showModal();
 });
 function shoot() {

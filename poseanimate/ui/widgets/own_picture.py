@@ -17,10 +17,13 @@ SCRIPT = Path(__file__).with_suffix(".js")
 THUMBNAIL_PX = 160
 
 
+OPEN_WEBCAM = "() => document.querySelector('#own .pa-camera').dispatchEvent(new Event('open'))"
+
+
 def own_picture() -> gr.HTML:
     """Its value is the file that was given, as Gradio names it in JSON, while it is read; then it is to be emptied.
 
-    Events: `upload` (a file was given) and `surprise`.
+    The event `upload`: a file was given.
     """
     words = texts.OWN_PICTURE
     kinds = ",".join(("image/*", *PICTURE_SUFFIXES))
@@ -30,11 +33,8 @@ def own_picture() -> gr.HTML:
         html_template=(
             f'<label class="pa-own" title="{words["kinds"]}"><input type="file" accept="{kinds}">'
             f"<span>{words['label']}</span></label>"
-            f'<div class="pa-ways"><button type="button" class="pa-webcam" hidden>{words["webcam"]}</button>'
-            f'<span class="pa-hint">{words["hint"]}</span>'
-            f'<button type="button" class="pa-surprise">{words["surprise"]}</button></div>'
             '<p class="pa-refused pa-sentence pa-error" role="alert" hidden></p>'
-            f'<dialog class="pa-camera" aria-label="{words["webcam"]}"><video autoplay muted playsinline></video>'
+            f'<dialog class="pa-camera" aria-label="{texts.WEBCAM}"><video muted playsinline></video>'
             f'<p class="pa-countdown" role="status"></p><p>{words["whole"]}</p><div class="pa-shutter">'
             f'<button type="button" class="pa-now">{words["now"]}</button>'
             f'<button type="button" class="pa-later">{words["later"]}</button>'
