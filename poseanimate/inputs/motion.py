@@ -79,11 +79,11 @@ def open_motion(
         return read_stills(pictures, start_s, end_s, stride, rotate)
     motion = _open_poses(names, fps)
     if motion is not None:
-        return _part(motion, start_s, end_s, stride).rotated(rotate)
+        return take_part(motion, find_part(motion, start_s, end_s, stride)).rotated(rotate)
     path = Path(names[0])
     if begins_with(path, BVH_START) and fps is None:  # long ones are cut before they are thinned
         motion = read_bvh(read_text(path), path.name, start_s, end_s)
-        return _part(motion, 0.0, None, stride).rotated(rotate)
+        return take_part(motion, find_part(motion, 0.0, None, stride)).rotated(rotate)
     if fps is not None:
         raise _has_a_rate(path)
     return read_video(path, start_s, end_s, stride, rotate=rotate)
@@ -169,8 +169,12 @@ def read_motion(
     return steps.result
 
 
-def _part(motion: Motion, start_s: float, end_s: float | None, stride: int) -> Motion:
-    """Every stride-th pose from start_s up to end_s; the rate falls with the stride."""
+def find_part(motion: Motion, start_s: float, end_s: float | None, stride: int) -> slice:
+    """Every stride-th pose from start_s up to end_s.
+
+    Raises:
+        MotionError: the part is empty.
+    """
     end_s = motion.duration_s if end_s is None else min(end_s, motion.duration_s)
     if not 0 <= start_s < end_s:
         raise MotionError(
@@ -178,5 +182,15 @@ def _part(motion: Motion, start_s: float, end_s: float | None, stride: int) -> M
             f"It lasts {motion.duration_s:.2f} s: give a start from 0 and an end after it.",
         )
     first, last = round(start_s * motion.fps), round(end_s * motion.fps)
-    poses = motion.poses[min(first, len(motion.poses) - 1) : max(last, first + 1) : stride]
-    return replace(motion, poses=poses, fps=motion.fps / stride, start_s=first / motion.fps)
+    first = min(first, len(motion.poses) - 1)
+    return slice(first, max(last, first + 1), stride)
+
+
+def take_part(motion: Motion, part: slice) -> Motion:
+    """The poses of a part; the rate falls with its stride."""
+    return replace(
+        motion,
+        poses=motion.poses[part],
+        fps=motion.fps / part.step,
+        start_s=part.start / motion.fps,
+    )

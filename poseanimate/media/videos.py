@@ -101,7 +101,7 @@ def read_video(
         raise _too_many_frames(len(frames), part, limits)
     seconds = len(frames) * stride / fps
     if seconds > limits.max_seconds + max(0.5, stride / fps):
-        raise _too_long(seconds, limits)
+        raise _too_long(seconds, part, limits)
     turns = -rotate // 90 % 4
     if turns:
         frames = [np.ascontiguousarray(np.rot90(frame, turns)) for frame in frames]
@@ -174,7 +174,7 @@ def _check_seconds(duration_s: float, part: _Part, limits: VideoLimits) -> float
         )
     seconds = (duration_s if part.end_s is None else min(duration_s, part.end_s)) - part.start_s
     if seconds > limits.max_seconds:
-        raise _too_long(seconds, limits)
+        raise _too_long(seconds, part, limits)
     return seconds
 
 
@@ -195,10 +195,11 @@ def _check_frames(count: float, part: _Part, limits: VideoLimits) -> float:
     return expected
 
 
-def _too_long(seconds: float, limits: VideoLimits) -> VideoError:
+def _too_long(seconds: float, part: _Part, limits: VideoLimits) -> VideoError:
     return VideoError(
         f"The video is too long: {seconds:.1f} s, at most {limits.max_seconds:g} s are read.",
         "Choose a part of it with a start and an end.",
+        {"end_s": part.start_s + limits.max_seconds},
     )
 
 
@@ -207,6 +208,7 @@ def _too_many_frames(count: int, part: _Part, limits: VideoLimits) -> VideoError
     return VideoError(
         f"The video has too many frames: {count}, at most {limits.max_frames} are read.",
         f"Choose a shorter part of it, or a stride of {stride}.",
+        {"stride": stride},
     )
 
 

@@ -1,7 +1,7 @@
 """Reads a page's inputs, the character in a picture and the chosen motion, once each.
 
-Results are cached by path: Gradio stores uploads under the hash of their content, so equal paths are equal files. Of a
-video other parts are decoded anew, but what was found in its frames is kept.
+Results are cached by path: Gradio stores uploads under the hash of their content, so equal paths are equal files. A
+part of a video is taken from the whole, once that was looked through.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from poseanimate.errors import MotionError, PictureError
 from poseanimate.events import Stage, Step
 from poseanimate.inputs.character import Character, find_character, place_character
 from poseanimate.inputs.driver_sound import is_whole_video
-from poseanimate.inputs.motion import iter_motion, open_motion
+from poseanimate.inputs.motion import find_part, iter_motion, open_motion, take_part
 from poseanimate.inputs.seen import SeenPeople
 from poseanimate.media import Video, load_picture
 from poseanimate.poses.faults import repair
@@ -94,6 +94,11 @@ class MotionChoice:
         """Without what is done once it is read."""
         return replace(self, repair=False, sound=True)
 
+    @property
+    def whole(self) -> MotionChoice:
+        """All of it, as it is read."""
+        return replace(self.as_read, start_s=0.0, end_s=None, stride=1)
+
     @staticmethod
     def of(values: Sequence[Any]) -> MotionChoice:
         """From the values of `MOTION_NAMES`.
@@ -102,7 +107,7 @@ class MotionChoice:
             MotionError: nothing is chosen.
         """
         source, preset, file, start_s, end_s, stride, rotate, repaired, fps, sound = values
-        if source == texts.FROM_FILE and file:
+        if source in texts.MOTION_FILES and file:
             first, *more = [file] if isinstance(file, str) else file
             return MotionChoice(
                 str(first),
@@ -142,6 +147,11 @@ class FormValues:
         """Whether the motion comes from a preset."""
         return self.motion_values[0] == texts.FROM_PRESET
 
+    @property
+    def uses_video(self) -> bool:
+        """Whether the motion comes from the tab for videos, which take a while."""
+        return self.motion_values[0] == texts.FROM_VIDEO
+
     def motion(self) -> MotionChoice:
         """The chosen motion.
 
@@ -173,6 +183,15 @@ class FoundMotion:
     def size_bytes(self) -> int:
         """In memory, about."""
         return sum(frame.nbytes for frame in self.frames) + POSE_BYTES * len(self.motion.poses)
+
+    def part(self, choice: MotionChoice) -> FoundMotion:
+        """The chosen part of a whole motion.
+
+        Raises:
+            MotionError: it is empty.
+        """
+        part = find_part(self.motion, choice.start_s, choice.end_s, choice.stride)
+        return FoundMotion(take_part(self.motion, part), self.frames[part])
 
     def corrected(self, choice: MotionChoice) -> FoundMotion:
         """With the faults of its detector corrected, if that is chosen."""
@@ -324,9 +343,20 @@ class InputCache:
         return read_people(joints, width, height) if joints else seen.people
 
     def cached_motion(self, choice: MotionChoice) -> FoundMotion | None:
-        """A motion that was read before; None if it wasn't."""
+        """A motion that was read before, or a part of a video that was; None if it wasn't.
+
+        Where several people are seen, another part may follow another one: it is read by itself.
+        """
         found = self._motions.get(choice.as_read)
-        return found if found is None else found.corrected(choice)
+        if found is None:
+            whole = self._motions.get(choice.whole)
+            if whole is None or not whole.whole_video or whole.motion.people > 1:
+                return None
+            try:
+                found = whole.part(choice)
+            except MotionError:  # whoever reads the file says what is wrong
+                return None
+        return found.corrected(choice)
 
     def load_motion(self, choice: MotionChoice) -> Generator[Stage | Step, None, FoundMotion]:
         """The chosen motion; yields progress while people are detected in a video."""

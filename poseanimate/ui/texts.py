@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
 from poseanimate.events import Done, Forecast, Placed
-from poseanimate.media import PICTURE_KINDS, PictureLimits
-from poseanimate.poses.pata import Alignment, Severity
+from poseanimate.media import PICTURE_KINDS, PictureLimits, VideoLimits
+from poseanimate.poses.pata import Alignment, Finding, FindingCode, Severity
 
 TITLE = "PoseAnimate"
 INTRO = "# PoseAnimate\nMake a still character move: choose a picture and a motion."
@@ -53,10 +53,19 @@ DRAWN_AROUND = "Couldn't see the outline, so we drew one around the joints."
 
 MOTION = "2 · Motion"
 MOTION_FROM = "Where the motion comes from"
-FROM_PRESET, FROM_FILE = "preset", "file"
-MOTION_CHOICES = [("Ready-made", FROM_PRESET), ("Video or poses", FROM_FILE)]
+FROM_PRESET, FROM_VIDEO, FROM_FILE = "preset", "video", "file"
+MOTION_CHOICES = [("Ready-made", FROM_PRESET), ("Video", FROM_VIDEO), ("Pose", FROM_FILE)]
 PRESET_MOTION = "Ready-made motions"
-MOTION_FILE = "Video, pictures (up to 16), pose JSON or mocap (BVH)"
+MOTION_FILES = {
+    FROM_VIDEO: "Video: MP4, MOV, WebM, GIF, …",
+    FROM_FILE: "Skeletons, pose JSON, BVH, pictures",
+}
+TOO_LARGE = (
+    f"{{}} is too large: {{}} MB, at most {VideoLimits().max_bytes // 10**6} MB are read. "
+    "Cut it or save it smaller."
+)
+RECORD = "Record with the webcam"
+ADJUST_FILE = "Adjust"
 START = "Start, s"
 TIMELINE = "What was found, frame by frame"
 VIDEO_SEEN, POSES_SEEN = "video, with the skeleton that was found", "poses"
@@ -66,13 +75,15 @@ PLAYER = {
     "of": "of",
     "play": "Play",
     "pause": "Pause",
-    "from": "Start here",
-    "until": "End here",
+    "from": "Start",
+    "until": "End",
+    "part": "Part",
+    "to": "to",
     "whole": "Whole motion",
 }
 END = "End, s (empty: to the end)"
-STRIDE = "Use every nth frame"
-FPS = "Poses a second (0: own)"
+STRIDE = "Use every _th frame"
+FPS = "Poses a second (empty: own)"
 SOUND = "The video's sound"
 SOUND_HELP = "A clip that shows the whole video, once, has its sound."
 HAS_SOUND = "The clip has the sound of the video."
@@ -92,12 +103,15 @@ ALIGNMENT_VIEWS = [
 ]
 ALIGNMENT_VIEW = "What is shown"
 ADJUST = "Adjust the motion"
+SAID_BY_BUTTON = {FindingCode.SHOWN_IN_PART, FindingCode.SHORTER_THAN_ASKED, FindingCode.SEEN_LATE}
 FIX = {  # settings and choices of motion that a click on a finding's remedy changes
     "anchor": "Pin to the spot",
     "mirror": "Mirror the motion",
-    "frames": "Show all of the motion",
+    "frames": "Show all",
     "loop": "Repeat the motion",
     "start_s": "Start there",
+    "end_s": "End earlier",
+    "stride": "Use fewer frames",
     "rotate": "Rotate the motion",
     "repair": "Repair the motion",
 }
@@ -448,9 +462,9 @@ def duration(seconds: float) -> str:
 
 def findings(alignment: Alignment) -> str:
     """PATA's findings, or that the motion fits; notes come after either."""
-    notes = [str(v) for v in alignment.findings if v.severity is Severity.NOTE]
+    notes = [_said(v) for v in alignment.findings if v.severity is Severity.NOTE]
     if len(notes) < len(alignment.findings):
-        return sentences((str(v), v.severity.value) for v in alignment.findings)
+        return sentences((_said(v), v.severity.value) for v in alignment.findings)
     count, lead = len(alignment.poses), min(alignment.transition, len(alignment.poses) - 1)
     seconds = count / alignment.fps
     text = f"Good fit: {seconds:.1f} s, {count} frames"
@@ -458,11 +472,30 @@ def findings(alignment: Alignment) -> str:
     return sentences([(text, "good"), *((note, "note") for note in notes)])
 
 
+def _said(finding: Finding) -> str:
+    """A finding; without its remedy where a button says the same."""
+    told = finding.fix and finding.code in SAID_BY_BUTTON
+    return finding.message if told else str(finding)
+
+
 def fix(name: str, value: object) -> str:
     """The button that applies a finding's fix."""
-    if name == "frames" and value:
-        return f"{FIX[name]} ({value} frames)"
-    return f"Start at {value} s" if name == "start_s" and value else FIX[name]
+    if not value:
+        return FIX[name]
+    told = {
+        "frames": f"{FIX['frames']} · {value} frames",
+        "start_s": f"Start at {value} s",
+        "end_s": f"End at {value} s",
+        "stride": f"Use every {ordinal(value)} frame",
+    }
+    return told.get(name, FIX[name])
+
+
+def ordinal(number: object) -> str:
+    """'2nd', '10th'."""
+    ends = {"1": "st", "2": "nd", "3": "rd"}
+    digits = str(number)
+    return digits + ("th" if digits[-2:-1] == "1" else ends.get(digits[-1], "th"))
 
 
 def lambda_sum(total: float) -> str:

@@ -64,7 +64,7 @@ def test_the_example_in_python_does_what_the_document_says(
     assert left["findings"] == [
         {
             "severity": "note",
-            "message": "The clip shows the first 3 of the motion's 24 poses.",
+            "message": "Shows 3 of 24 poses.",
             "remedy": "With 29 frames it shows all of them.",
             "fix": {"frames": 29},
         }

@@ -39,7 +39,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 def _upload(page: Page, photograph: Path, *motion: Path) -> None:
     page.locator("#own input").set_input_files(photograph)
     expect(page.locator("#found-text")).to_contain_text("Found the character")
-    page.get_by_role("radio", name="Video or poses").check()
+    page.get_by_role("radio", name="Video", exact=True).check()
     expect(page.locator("#findings")).to_contain_text("upload a video")
     page.locator("#motion-file input[type=file]").set_input_files(motion)
 
@@ -70,7 +70,7 @@ def test_a_photograph_moves_as_a_video_does(
     expect(page.locator("#findings")).to_contain_text("here the draft is the result")
 
     # all of the motion
-    page.get_by_role("button", name="Show all of the motion").click()
+    page.get_by_role("button", name="Show all").click()
     url, longer = _next_draft(page, url)
     assert len(longer) > FRAMES
 

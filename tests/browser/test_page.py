@@ -7,7 +7,6 @@ import re
 import subprocess
 import zipfile
 from contextlib import ExitStack
-from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -22,8 +21,6 @@ from playwright.sync_api import Browser, Page, expect
 
 from poseanimate.media import read_video
 from poseanimate.models.loading import load_models
-from poseanimate.poses.motion import load_preset
-from poseanimate.poses.skeleton import MIRRORED, Pose
 from poseanimate.storage.shared_clips import SharedClips
 from poseanimate.ui.server.middleware import STREAM_END
 
@@ -88,7 +85,7 @@ def test_the_whole_way(
     # a motion: what is none, then a preset
     text = tmp_path / "dance.mp4"
     text.write_text("this is text")
-    page.get_by_role("radio", name="Video or poses").check()
+    page.get_by_role("radio", name="Video", exact=True).check()
     page.locator("#motion-file input[type=file]").set_input_files(text)
     expect(page.locator("#findings").get_by_role("alert")).to_contain_text("Choose an MP4")
     page.get_by_role("radio", name="Ready-made").check()
@@ -96,8 +93,8 @@ def test_the_whole_way(
 
     # the alignment: a finding and its remedy
     small(page, frames=4, steps=4)
-    expect(page.locator("#findings")).to_contain_text("The clip shows")
-    page.get_by_role("button", name="Show all of the motion").click()
+    expect(page.locator("#findings")).to_contain_text("poses.")
+    page.get_by_role("button", name="Show all").click()
     expect(page.locator("#findings")).to_contain_text("Good fit")
     page.get_by_role("button", name="Advanced").click()
     small(page, frames=5, steps=4)
@@ -296,8 +293,8 @@ def test_a_remedy_is_clicked(page: Page) -> None:
     shift = page.locator("#setting-shift-x input[type=number]")
     expect(shift).to_be_visible()  # what is unfolded is made only then, and takes no number before
     small(page, frames=4)
-    expect(page.locator("#findings")).to_contain_text("The clip shows")
-    page.get_by_role("button", name="Show all of the motion").click()
+    expect(page.locator("#findings")).to_contain_text("poses.")
+    page.get_by_role("button", name="Show all").click()
     expect(page.locator("#findings")).to_contain_text("Good fit")
     show(page, "Draft")
     before = page.locator("#alignment img").get_attribute("src")
@@ -442,54 +439,6 @@ def test_lambdas_that_do_not_sum_to_one_get_a_sentence(page: Page) -> None:
     expect(page.locator("#lambda-sum")).to_contain_text("λ1 + λ2 + λ3 = 1")
     expect(first).to_have_value("0.9")
     expect(page.locator("#setting-lambda-self input[type=number]")).to_have_value("0")
-
-
-def test_a_video_is_a_motion_and_a_part_of_it_is_chosen_on_its_timeline(page: Page) -> None:
-    video = Path(__file__).parents[2] / "examples" / "videos" / "room-girl-wave.mp4"
-    page.get_by_role("radio", name="Video or poses").check()
-    expect(page.locator("#findings")).to_contain_text("upload a video or a pose file")
-    expect(page.locator("#findings").get_by_role("alert")).to_have_count(0)
-    page.locator("#motion-file input[type=file]").set_input_files(video)
-    expect(page.get_by_role("img", name="skeletons over the picture")).to_be_visible()
-    expect(page.locator("#findings").get_by_role("alert")).to_have_count(0)
-
-    timeline = page.locator("#timeline")
-    expect(timeline).to_contain_text("frame 1 of 24 · 0.00 s · 18 of 18 joints")
-    timeline.get_by_role("slider").fill("6")
-    timeline.get_by_role("button", name="Start here").click()
-    expect(page.get_by_label("Start, s")).to_have_value("0.5")
-    expect(timeline).to_contain_text("frame 7 of 18 · 1.00 s")
-    timeline.get_by_role("button", name="End here").click()
-    expect(timeline).to_contain_text("of 7 ·")
-    timeline.get_by_role("button", name="Whole motion").click()
-    expect(timeline).to_contain_text("of 24")
-    page.get_by_role("radio", name="Ready-made").check()
-    expect(timeline.locator(".pa-player")).to_be_hidden()
-
-
-def test_faults_of_a_motion_are_mended_by_a_click(page: Page, tmp_path: Path) -> None:
-    walk = load_preset("walk")
-    poses = list(walk.poses)
-    for frame in (4, 5):  # left and right exchanged, as detectors do
-        poses[frame] = Pose(poses[frame].body[list(MIRRORED)])
-    nobody = [Pose.absent()] * round(walk.fps)
-    lying = replace(walk, poses=(*nobody, *poses)).rotated(-90)
-    file = tmp_path / "lying.json"
-    file.write_text(lying.to_json())
-    page.get_by_role("radio", name="Video or poses").check()
-    page.locator("#motion-file input[type=file]").set_input_files(file)
-    findings = page.locator("#findings")
-    expect(findings).to_contain_text("lies on the side")
-    page.get_by_role("button", name="Rotate the motion").click()
-    expect(findings).not_to_contain_text("lies on the side")
-    expect(findings).to_contain_text("Nobody is seen in the first 1.0 s")
-    page.get_by_role("button", name="Start at 1.0 s").click()
-    expect(page.get_by_label("Start, s")).to_have_value("1")
-    expect(findings).not_to_contain_text("Nobody is seen in the first")
-    expect(findings).to_contain_text("left and right are swapped in 2 frames")
-    page.get_by_role("button", name="Repair the motion").click()
-    expect(findings).not_to_contain_text("swapped")
-    expect(page.get_by_label("Repair faults of tracking")).to_be_checked()
 
 
 def test_presets_fill_the_settings(page: Page) -> None:

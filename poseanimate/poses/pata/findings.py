@@ -154,8 +154,7 @@ def torso_uncertain() -> Finding:
     return Finding(
         FindingCode.TORSO_MISSING,
         Severity.WARNING,
-        "Shoulders and hips are not seen together in the picture and the motion, "
-        "so the size is estimated from other bones.",
+        "We can't see both shoulders and hips, so the size is a guess.",
         "Choose a picture and a motion that show the person at least down to the hips.",
     )
 
@@ -231,13 +230,12 @@ def clip_length(
         return ()
     if asked < whole:
         shown = max(asked - 1 - transition, 0)
-        part = f"the first {shown}" if shown else "none"
         remedy = (
             f"With {whole} frames it shows all of them."
             if whole <= at_most
-            else f"A clip has {at_most} frames at most: cut the motion, or take every nth frame of the video."
+            else f"A clip has {at_most} frames at most: choose a part of the motion, or fewer frames a second."
         )
-        message = f"The clip shows {part} of the motion's {poses} poses."
+        message = f"Shows {shown or 'none'} of {poses} poses."
         fix = {"frames": whole} if whole <= at_most else {}
         return (Finding(FindingCode.SHOWN_IN_PART, Severity.NOTE, message, remedy, fix),)
     return (

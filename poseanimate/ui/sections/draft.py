@@ -125,6 +125,8 @@ class DraftHandlers:
             return
         try:
             settings = form.settings()
+            if form.uses_video and self.inputs.cached_motion(choice) is None:
+                yield alignment_outputs(gr.skip(), texts.progress(texts.stage("motion"), 0))
             motion = (yield from self._report(self.inputs.load_motion(choice))).motion
             alignment = self.engine.align(character, motion, settings)
             shown = alignment
@@ -212,9 +214,12 @@ class DraftHandlers:
     ) -> Generator[Outputs, None, FoundMotion]:
         """Reports progress while people are detected in a video; the last preview stays."""
         progress = Returning(steps)
+        told = 0
         for event in progress:
-            if isinstance(event, Step):
+            # at most a hundred reports: each takes as long as some frames
+            if isinstance(event, Step) and 100 * event.index // event.total > told:
                 share = event.index / event.total
+                told = 100 * event.index // event.total
                 about = texts.step_detail(event.index, event.total, None)
                 message = texts.progress(texts.stage(event.stage), share, about)
                 yield alignment_outputs(gr.skip(), message)

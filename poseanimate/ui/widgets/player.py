@@ -29,13 +29,19 @@ NOTHING = False  # empty content; an update with None would change nothing
 
 
 def player(element_id: str, label: str) -> gr.HTML:
-    """The component; empty until it is given `content`. Its value is the chosen part, as JSON."""
+    """The component; empty until it is given `content`.
+
+    Its value is the part that was last chosen by hand, as JSON: {"start_s", "end_s", "number"}; end_s is 0 for the
+    clip's own end, and numbers rise. The part to show is its property `part`, likewise; its number is that of the
+    value when this part was asked for, so that one that was overtaken is left out.
+    """
     return gr.HTML(
         "",
         label=label,
         html_template=f'<div class="pa-player" role="group" aria-label="{label}"></div>',
         js_on_load=SCRIPT.read_text(encoding="utf-8"),
         content=None,
+        part=None,
         elem_id=element_id,
     )
 

@@ -131,7 +131,7 @@ def test_every_finding_is_a_sentence_with_a_remedy() -> None:
 def test_a_clip_of_another_length_than_the_motion_is_remarked_on() -> None:
     (part,) = findings.clip_length(asked=16, transition=4, poses=16, at_most=240)
     assert part.code is FindingCode.SHOWN_IN_PART and part.severity is Severity.NOTE
-    assert "first 11 of the motion's 16" in part.message and "21 frames" in part.remedy
+    assert part.message == "Shows 11 of 16 poses." and "21 frames" in part.remedy
     (short,) = findings.clip_length(asked=24, transition=4, poses=16, at_most=240)
     assert short.code is FindingCode.SHORTER_THAN_ASKED and "21 frames, not 24" in short.message
     assert findings.clip_length(asked=21, transition=4, poses=16, at_most=240) == ()
@@ -140,7 +140,7 @@ def test_a_clip_of_another_length_than_the_motion_is_remarked_on() -> None:
     (long,) = findings.clip_length(asked=16, transition=4, poses=300, at_most=240)
     assert "305" not in long.remedy and "240 frames at most" in long.remedy
     (none,) = findings.clip_length(asked=4, transition=4, poses=16, at_most=240)
-    assert "shows none of the motion's 16" in none.message
+    assert none.message == "Shows none of 16 poses."
 
 
 def test_a_motion_of_several_people_is_remarked_on() -> None:

@@ -4,29 +4,23 @@ from __future__ import annotations
 
 import base64
 import io
-from dataclasses import replace
-from pathlib import Path
-from typing import Any
 
-import gradio as gr
 import numpy as np
 import pytest
-from helpers.tiny import SIDE, ToldEyes, scene_at_ease, tiny_models
+from helpers.tiny import SIDE, ToldEyes, scene_at_ease
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from poseanimate.animator import Animator
 from poseanimate.events import Aligned
-from poseanimate.media import tiled, write_clip
+from poseanimate.media import tiled
 from poseanimate.poses.measures import torso_length
 from poseanimate.poses.motion import load_preset
 from poseanimate.poses.pata import Alignment
 from poseanimate.poses.skeleton import Pose
 from poseanimate.ui import texts
-from poseanimate.ui.input_cache import MAX_PIXELS, InputCache, _reduced
+from poseanimate.ui.input_cache import MAX_PIXELS, _reduced
 from poseanimate.ui.runs.review import compare_frames, measure_clip
-from poseanimate.ui.sections.motion import MotionHandlers
 from poseanimate.ui.widgets import player
 
 
@@ -112,88 +106,6 @@ def test_where_no_joint_is_wanted_none_is_measured() -> None:
     eyes = ToldEyes((scene.pose,), scene.mask)
     said = measure_clip(aligned, [scene.picture] * 2, [scene.mask] * 2, eyes.detect)
     assert "torso" not in said and "0.0 grey levels" in said
-
-
-# The timeline of a motion --------------------------------------------------------------------------
-
-
-@pytest.fixture
-def handlers() -> MotionHandlers:
-    animator = Animator(tiny_models())
-    return MotionHandlers(animator, InputCache(animator))
-
-
-@pytest.fixture
-def video(tmp_path: Path) -> str:
-    path = tmp_path / "wave.mp4"
-    write_clip([scene_at_ease().picture] * 12, path, 12.0)
-    return str(path)
-
-
-def content(update: dict[str, Any]) -> Any:
-    return update["content"]
-
-
-def test_a_video_is_shown_with_what_was_found_in_every_frame(
-    handlers: MotionHandlers, video: str
-) -> None:
-    line = content(handlers.timeline(texts.FROM_FILE, None, video, 0, 0, 1, 0, False, None, True))
-    assert line["count"] == 12 and line["fps"] == pytest.approx(12, rel=0.01)
-    assert line["marks"] == [1.0] * 12 and set(line["notes"]) == {"18 of 18 joints"}
-    part = content(handlers.timeline(texts.FROM_FILE, None, video, 0.5, 0, 2, 0, False, None, True))
-    assert part["count"] == 3 and part["start_s"] == 0.5
-
-
-def test_frames_without_a_person_are_marked(tmp_path: Path) -> None:
-    video = str(tmp_path / "lights.mp4")
-    write_clip([np.full((64, 64, 3), 20 * i, np.uint8) for i in range(12)], Path(video), 12.0)
-
-    class Eyes(ToldEyes):
-        def detect(self, image: np.ndarray) -> list[Pose]:
-            return [] if 10 < image.mean() < 50 else [scene_at_ease().pose]
-
-    animator = Animator(replace(tiny_models(), detector=Eyes((), scene_at_ease().mask)))
-    handlers = MotionHandlers(animator, InputCache(animator))
-    line = content(handlers.timeline(texts.FROM_FILE, None, video, 0, 0, 1, 0, False, None, True))
-    assert [mark > 0 for mark in line["marks"][:4]] == [True, False, False, True]
-    assert line["notes"][1] == texts.NOBODY_SEEN
-
-
-def test_a_pose_file_has_a_timeline_and_a_preset_has_none(
-    handlers: MotionHandlers, tmp_path: Path
-) -> None:
-    path = tmp_path / "walk.json"
-    path.write_text(load_preset("walk").to_json())
-    line = content(
-        handlers.timeline(texts.FROM_FILE, None, str(path), 0, 0, 1, 0, False, None, True)
-    )
-    assert line["count"] == len(load_preset("walk").poses)
-    assert (
-        content(handlers.timeline(texts.FROM_PRESET, "walk", None, 0, 0, 1, 0, False, None, True))
-        is player.NOTHING
-    )
-
-
-def test_what_is_no_motion_has_no_timeline(handlers: MotionHandlers, tmp_path: Path) -> None:
-    text = tmp_path / "wave.mp4"
-    text.write_text("this is text")
-    assert (
-        content(handlers.timeline(texts.FROM_FILE, None, str(text), 0, 0, 1, 0, False, None, True))
-        is player.NOTHING
-    )
-    assert (
-        content(handlers.timeline(texts.FROM_FILE, None, None, 0, 0, 1, 0, False, None, True))
-        is player.NOTHING
-    )
-
-
-def test_a_part_that_is_chosen_becomes_start_and_end() -> None:
-    assert MotionHandlers.trim('{"start_s": 0.5, "end_s": 1.25}') == (0.5, 1.25)
-
-
-@pytest.mark.parametrize("part", ["", "{}", "[]", "no json", '{"start_s": "x", "end_s": 1}', "1"])
-def test_a_part_that_is_none_changes_nothing(part: str) -> None:
-    assert MotionHandlers.trim(part) == (gr.skip(), gr.skip())
 
 
 @given(st.integers(1, 600), st.integers(1, 300), st.integers(1, 300))
