@@ -16,6 +16,11 @@ def in_order(names: Sequence[str], changed: dict[str, Any]) -> Outputs:
     return tuple(changed.get(name, gr.skip()) for name in names)
 
 
+def skips(value: Any) -> bool:
+    """Whether an output stays as it is."""
+    return isinstance(value, dict) and value == gr.skip()
+
+
 def session_of(request: gr.Request) -> str:
     """The page that asks."""
     return str(request.session_hash)

@@ -6,6 +6,7 @@ import gradio as gr
 
 from poseanimate.engines.engine import Engine
 from poseanimate.poses.motion import PRESETS_FOLDER
+from poseanimate.storage.own_clips import OwnClips
 from poseanimate.storage.shared_clips import SharedClips
 from poseanimate.ui import texts
 from poseanimate.ui.api import Api
@@ -29,6 +30,7 @@ from poseanimate.ui.sections.motion import MotionHandlers, add_motion, connect_m
 from poseanimate.ui.sections.opening import OpeningHandlers, add_opening, restore_outputs
 from poseanimate.ui.sections.run import (
     CLIP_TAB,
+    COMPARE_TAB,
     DRAFT_TAB,
     Handlers,
     add_run,
@@ -50,6 +52,7 @@ from poseanimate.ui.sections.stage import (
     add_downloads,
     connect_stage,
 )
+from poseanimate.ui.sections.your_clips import YourClipsHandlers, add_your_clips, connect_your_clips
 from poseanimate.ui.server.page_blocks import PageBlocks
 from poseanimate.ui.theme import CLIPS, EXAMPLES
 from poseanimate.ui.widgets.player import player
@@ -57,17 +60,19 @@ from poseanimate.ui.widgets.player import player
 IN_LINE = 40  # runs and previews together, per engine; opening a page queues five previews
 
 
-def create_demo(engine: Engine, shared_clips: SharedClips | None = None) -> PageBlocks:
+def create_demo(
+    engine: Engine, shared_clips: SharedClips | None = None, own_clips: OwnClips | None = None
+) -> PageBlocks:
     """The page for an engine; see `serve` for how to launch it.
 
     Args:
-        shared_clips: None for those in `shared_folder`.
+        shared_clips: None for those in `shared_folder`. own_clips: None for those in the cache's folder.
 
     Raises:
         OutputError, SettingsError: the folder of shared clips or an environment variable can't be used.
     """
     gr.set_static_paths([str(PRESETS_FOLDER), str(EXAMPLES), str(CLIPS)])
-    handlers = Handlers(engine)
+    handlers = Handlers(engine, own_clips=own_clips)
     reading = engine, handlers.inputs
     stage, opening, drafting = (
         StageHandlers(handlers),
@@ -88,22 +93,21 @@ def create_demo(engine: Engine, shared_clips: SharedClips | None = None) -> Page
                 motion, found = add_motion()
                 quality, length = add_quality()
                 run = add_run()
-            with (
-                gr.Column(scale=11, min_width=320, elem_id="stage"),
-                gr.Tabs(elem_id="views") as tabs,
-            ):
-                with gr.Tab(texts.CLIP, id=CLIP_TAB):
-                    ready, clip, contact_sheet = add_clip()
-                    files = add_downloads()
-                    shares = add_sharing()
-                    notes = gr.HTML(elem_id="notes")
-                with gr.Tab(texts.DRAFT_TAB, id=DRAFT_TAB):
-                    fit = add_alignment(*found)
-                    drafts = add_sharing(texts.SHARE_DRAFT, texts.SHARE_DRAFT_HELP, "draft-")
-                with gr.Tab(texts.FRAMES_TAB, id="frames") as frames_tab:
-                    frames = player("frames", texts.SIDE_BY_SIDE)
-                with gr.Tab(texts.COMPARE, id="compare"):
-                    comparing = add_comparison()
+            with gr.Column(scale=11, min_width=320, elem_id="stage"):
+                with gr.Tabs(elem_id="views") as tabs:
+                    with gr.Tab(texts.CLIP, id=CLIP_TAB):
+                        ready, clip, contact_sheet = add_clip()
+                        files = add_downloads()
+                        shares = add_sharing()
+                        notes = gr.HTML(elem_id="notes")
+                    with gr.Tab(texts.DRAFT_TAB, id=DRAFT_TAB):
+                        fit = add_alignment(*found)
+                        drafts = add_sharing(texts.SHARE_DRAFT, texts.SHARE_DRAFT_HELP, "draft-")
+                    with gr.Tab(texts.FRAMES_TAB, id="frames") as frames_tab:
+                        frames = player("frames", texts.SIDE_BY_SIDE)
+                    with gr.Tab(texts.COMPARE, id=COMPARE_TAB):
+                        comparing = add_comparison()
+                yours = add_your_clips()
         with gr.Sidebar(texts.EXPERT, open=False, position="right", width=440, elem_id="expert"):
             gr.Markdown(texts.EXPERT_HEADING)
             described = add_description()
@@ -122,6 +126,7 @@ def create_demo(engine: Engine, shared_clips: SharedClips | None = None) -> Page
             files,
             figures,
             review,
+            comparing,
         )
         inputs = InputComponents(source, described, motion, settings)
         outputs = result.outputs(run)
@@ -136,15 +141,22 @@ def create_demo(engine: Engine, shared_clips: SharedClips | None = None) -> Page
         fitted = connect_draft(demo, drafting, inputs, fit)
         connect_motion(demo, MotionHandlers(*reading), motion)
         timer = add_timer(handlers, run.bar)
-        ran = connect_run(handlers, inputs, run, outputs, timer, diffusion)
-        ran.then(stage.pack, None, result.packed, **BESIDE)
+        ran = connect_run(handlers, inputs, run, outputs, yours.key, timer, diffusion)
+        packed = ran.then(stage.pack, None, result.packed, **BESIDE)
         connect_forecast(handlers, inputs, run.forecast, [fitted, ran])
-        connect_comparison(ComparisonHandlers(handlers), inputs, run, comparing, timer, diffusion)
+        comparison = ComparisonHandlers(handlers)
+        compared = connect_comparison(
+            comparison, inputs, comparing, outputs, yours.key, timer, diffusion
+        )
         back = restore_outputs(inputs, restored, result.restored)
-        bundle.upload(opening.restore, bundle, back, **BESIDE)
+        restoring = bundle.upload(opening.restore, bundle, back, **BESIDE)
         kept = shared_clips or SharedClips(shared_folder())
         sharing = SharingHandlers(stage, drafting, opening, kept)
-        connect_sharing(demo, sharing, shares, drafts, inputs, back)
+        opened = connect_sharing(demo, sharing, shares, drafts, inputs, back)
+        for event in (restoring, opened):
+            event.then(stage.pack, None, result.packed, **BESIDE)
+        owning = YourClipsHandlers(handlers, comparison, opening)
+        connect_your_clips(demo, owning, stage, yours, result, run, back, [packed, compared])
         demo.unload(handlers.leave)
         demo.on_forgotten = handlers.forget_session
         # the public endpoints share the queues of the page's own events, which are private

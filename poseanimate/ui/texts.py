@@ -266,6 +266,10 @@ STAGES = {
     "previews": "Drawing previews",
 }
 CHANGED = "Inputs changed: generate again."
+SHELF = {"heading": "Your clips", "open": "Open", "remove": "Delete"}
+COMPARED = "comparison"
+CAME_BACK = "Your run went on while this page was away."
+LAST_MINUTE = "a run whose page was closed goes on for some seconds"
 STOPPING = "Stopping"
 WAITING = "Waiting for its turn"
 READING = "Reading picture and motion"
@@ -300,6 +304,16 @@ def ready_made(url: str | None) -> str:
         f'<figure class="pa-ready"><video src="{escape(url)}" autoplay loop muted playsinline controls '
         f'aria-label="{READY_MADE_ALT}"></video><figcaption>{READY_MADE}</figcaption></figure>'
     )
+
+
+def motion_title(name: str) -> str:
+    """What a clip is called by its motion."""
+    return "your motion" if name == "clip" else name.replace("-", " ")
+
+
+def card(frames: int, seconds: float, steps: int) -> str:
+    """A few words about a clip."""
+    return f"{frames} frames, {seconds:.1f} s, {steps} steps"
 
 
 def label(name: str) -> str:

@@ -21,6 +21,11 @@ def example_names() -> list[str]:
     return sorted(path.stem for path in EXAMPLES.glob("*.png"))
 
 
+def example_picture(name: str) -> Path:
+    """Where an example's picture is."""
+    return EXAMPLES / f"{name}.png"
+
+
 def caption(name: str | None) -> str:
     """An example's prompt; empty if it has none."""
     path = EXAMPLES / f"{name}.txt"

@@ -101,7 +101,7 @@ def session(engine: Engine, picture: str, video: str) -> list[Any]:
     run = handlers.queue.last("a")
     assert run is not None
     packed = list(stage.pack(request))
-    (back,) = OpeningHandlers(handlers).restored(stage.bundle(request) or b"")
+    (back,) = OpeningHandlers(handlers).restored(request, stage.bundle(request) or b"")
     return [*said, packed[1][1], back[0], np.stack(run.frames).tobytes()]
 
 

@@ -16,6 +16,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from poseanimate.animator import Animator
 from poseanimate.events import Event, Frame, Preview
 from poseanimate.models.loading import load_models
+from poseanimate.storage.own_clips import OwnClips
 from poseanimate.storage.shared_clips import SharedClips
 from poseanimate.storage.stage_cache import StageCache
 from poseanimate.ui.page import create_demo
@@ -84,9 +85,14 @@ class App:
 
 
 @contextmanager
-def serving(animator: Animator, shared_clips: SharedClips, mcp: bool = False) -> Iterator[str]:
+def serving(
+    animator: Animator,
+    shared_clips: SharedClips,
+    mcp: bool = False,
+    own_clips: OwnClips | None = None,
+) -> Iterator[str]:
     """The page of an animator, in a thread of its own; yields its URL."""
-    demo = create_demo(animator, shared_clips)
+    demo = create_demo(animator, shared_clips, own_clips)
     try:
         _, url, _ = serve(demo, mcp, server_port=free_port(), prevent_thread_lock=True, quiet=True)
         yield url
@@ -105,7 +111,7 @@ def app_in(folder: Path, mcp: bool = False) -> Iterator[App]:
     )
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("GRADIO_TEMP_DIR", str(uploads))
-        with serving(animator, shared_clips, mcp) as url:
+        with serving(animator, shared_clips, mcp, OwnClips(folder / "own")) as url:
             yield App(url, animator, cache, shared_clips, uploads)
 
 

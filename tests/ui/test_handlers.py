@@ -667,7 +667,7 @@ def test_a_stopped_clip_is_silent(picture: str, sounding: Path) -> None:
 
 def restored(handlers: Handlers, path: Path) -> Iterator[dict[str, Any]]:
     """What a bundle changes on the page, by name, while its files are there."""
-    for answer in OpeningHandlers(handlers).restore(str(path)):
+    for answer in OpeningHandlers(handlers).restore(session(), str(path)):
         named = zip((*RESTORE_OUTPUTS, *SETTING_NAMES), answer, strict=True)
         yield {name: value for name, value in named if not _skipped(value)}
 
@@ -722,8 +722,8 @@ def test_stop_keeps_what_is_finished_and_leaves_others_alone(
             pass
     assert "Stopping" in read(handlers.stop(session()))["bar"]
     last = read(next(mine))
-    assert "Stopped. The 5 finished frames" in words(last["bar"])
-    assert len(read_video(Path(last["clip"])).frames) == 5
+    assert "Stopped. The 4 finished frames" in words(last["bar"])
+    assert len(read_video(Path(last["clip"])).frames) == 4
     assert scripted.closed == 1, "the engine's run was not closed"
     assert list(mine) == []
     assert "step 5 of 10" in str([next(others), next(others)])

@@ -36,6 +36,7 @@ class RunQueue:
         self._clock, self.places = clock, places
         self.counts = RunCounts(self.line, places, answering or (lambda: places))
         self._runs: dict[str, RunView] = {}
+        self._unseen = Recent[str, RunView](MAX_BYTES, RunView.size_bytes)  # by owner
         self._finished = Recent[str, RunView](MAX_BYTES, RunView.size_bytes)
         self._took_s: deque[float] = deque(maxlen=TYPICAL_OF)
         self._lock = threading.Lock()
@@ -65,12 +66,40 @@ class RunQueue:
         """A session's run is over, or will never begin."""
         with self._lock:
             run = self._runs.pop(session, None)
+        self._count(run)
+        return run
+
+    def end_run(self, run: RunView) -> None:
+        """A run is over, whichever session has it."""
+        with self._lock:
+            self._runs = {who: each for who, each in self._runs.items() if each is not run}
+        self._count(run)
+        if run.unseen and run.owner:
+            self._unseen.put(run.owner, run)
+
+    def find(self, owner: str, keep: bool = False) -> RunView | None:
+        """A browser's run that goes on, or that ended while no page followed it; the latter once, unless it is kept."""
+        with self._lock:
+            for run in self._runs.values():
+                if owner and run.owner == owner and run.begun:
+                    return run
+        unseen = self._unseen.get(owner)
+        if not keep:
+            self._unseen.forget(owner)
+        return unseen
+
+    def is_crowded(self) -> bool:
+        """Whether runs that go on without a page hold the place of others."""
+        with self._lock:
+            begun = [run for run in self._runs.values() if run.begun]
+        return len(begun) > self.places and any(run.alone for run in begun)
+
+    def _count(self, run: RunView | None) -> None:
         if run is not None and run.begun:
             took_s = self._clock() - run.begun_s
             if run.done is not None:
                 self._took_s.append(took_s)
             self.counts.add(run, took_s)
-        return run
 
     def line(self) -> tuple[int, int]:
         """How many runs wait, and how many go on."""
@@ -80,11 +109,12 @@ class RunQueue:
             return sum(self._counts(run) and not run.begun for run in runs), begun
 
     def leave(self, session: str) -> None:
-        """The session is over: its run stops, and is not remembered."""
+        """The session is over: its run, unless somebody may come back to it, stops; none is remembered."""
         run = self.current(session)
-        if run is not None:
-            run.stopped = True
-        self.end(session)
+        if run is None or not (run.begun and run.owner):
+            if run is not None:
+                run.stopped = True
+            self.end(session)
         self._finished.forget(session)
 
     def ahead(self, session: str) -> tuple[int, float | None]:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,8 +22,12 @@ from poseanimate.ui import texts
 from poseanimate.ui.runs.clips import write_clip
 from poseanimate.ui.widgets.contact_sheet import ContactSheet, enlargement
 
+if TYPE_CHECKING:
+    from poseanimate.ui.runs.work import Work
+
 Picture = NDArray[np.uint8]
 
+CLIP, COMPARISON = "clip", "comparison"
 SHEETS_PER_S = 2.0
 SKELETON_PX = 512  # long side of the pictures on the contact sheet, at most
 
@@ -36,6 +41,10 @@ class RunView:
     job: what the clip is made of, as soon as that is known. joints: the character's, as corrected on the page.
     sound_from: a video whose sound is wanted if the clip shows all of it. sound: of the clip.
     asked_s: when the page last asked for its turn. begun: no longer waiting. stopped: somebody asked it to end.
+    over: it has ended; trouble: why, if it failed. owner: the key of the browser that asked for it, or empty.
+    alone: whether it goes on though no page follows it. unseen: whether it ended then. work: what it does.
+    kind: CLIP, or COMPARISON of variants: clips by what differs; compared: their MP4, side by side.
+    written: the clip as MP4, once it is over.
     clock: seconds that only go forward.
     """
 
@@ -53,6 +62,16 @@ class RunView:
     begun_s: float = 0.0
     asked_s: float = 0.0
     stopped: bool = False
+    over: bool = False
+    trouble: str = ""
+    owner: str = ""
+    alone: bool = False
+    unseen: bool = False
+    work: Work | None = None
+    kind: str = CLIP
+    variants: dict[str, list[Picture]] = field(default_factory=dict)
+    compared: bytes = b""
+    written: bytes = b""
     share: float = 0.0
     left_s: float | None = None
     clock: Callable[[], float] = time.monotonic
@@ -119,6 +138,10 @@ class RunView:
         self._sheet_changed = False
         return self._sheet.picture()
 
+    def show_again(self) -> None:
+        """Another page follows it: it gets the contact sheet as it is."""
+        self._sheet_changed = self._sheet is not None
+
     def size_bytes(self) -> int:
         """Of the frames."""
         return sum(frame.nbytes for frame in self.frames)
@@ -145,8 +168,12 @@ class RunView:
         if len(self.frames) < 2:
             return None
         path = folder / f"poseanimate-{self.name}.mp4"
+        if self.over and self.written:
+            path.write_bytes(self.written)
+            return str(path)
         height, width = self.frames[0].shape[:2]
         write_clip(self.frames, path, self.fps, enlargement(width, height), self.sound)
+        self.written = path.read_bytes()
         return str(path)
 
     def notes_said(self) -> str:

@@ -5,11 +5,10 @@ The tiles are one video, so they can't get out of step.
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -19,28 +18,27 @@ import gradio as gr
 import numpy as np
 from numpy.typing import NDArray
 
-from poseanimate.errors import PoseAnimateError, SettingsError
+from poseanimate.errors import SettingsError
 from poseanimate.events import Stage, Step
-from poseanimate.inputs.character import Character
 from poseanimate.media import tiled
 from poseanimate.settings import Settings
 from poseanimate.ui import texts
 from poseanimate.ui.event_options import QUIET
 from poseanimate.ui.input_cache import FormValues
-from poseanimate.ui.outputs import Outputs, in_order
+from poseanimate.ui.outputs import Outputs
 from poseanimate.ui.runs.clips import write_clip
-from poseanimate.ui.runs.run_view import RunView
+from poseanimate.ui.runs.kept import keep
+from poseanimate.ui.runs.run_view import COMPARISON, RunView
+from poseanimate.ui.runs.work import Work
 from poseanimate.ui.sections.inputs import InputComponents
-from poseanimate.ui.sections.run import Handlers, RunSection, start_timer
+from poseanimate.ui.sections.run import Handlers, run_outputs, running, start_timer
 from poseanimate.ui.widgets.contact_sheet import enlargement
-
-_log = logging.getLogger(__name__)
 
 Picture = NDArray[np.uint8]
 
-COMPARISON_OUTPUTS = ("bar", "grid", "generate", "compare", "stop")
 MODULES = ("pata", "pacm_source", "pacm_pose", "dcam", "mgdm")
 MAX_TILES = 9
+NAME = "poseanimate-comparison.mp4"
 TILE_PX = 256
 LABEL_PX = 24
 MAX_VALUES_CHARACTERS = 200
@@ -98,16 +96,6 @@ class ComparisonHandlers:
     def __init__(self, handlers: Handlers) -> None:
         self.handlers = handlers
 
-    def begin(self, request: gr.Request) -> Outputs:
-        """Answers the click at once."""
-        self.handlers.begin(request)
-        return comparison_outputs(
-            bar=self.handlers.waiting_bar(request),
-            generate=gr.Button(interactive=False),
-            compare=gr.Button(interactive=False),
-            stop=gr.Button(interactive=True),
-        )
-
     def compare(
         self,
         request: gr.Request,
@@ -125,87 +113,78 @@ class ComparisonHandlers:
             kind: texts.BY_MODULES or texts.BY_VALUES, of the setting `name`, `several` of them as typed.
             values: of `MOTION_NAMES`, then of `SETTING_NAMES`.
         """
-        run, clips = self.handlers.start(request), {}
-        trouble = ""
-        try:
-            form = FormValues.of(values)
-            settings = form.settings()
-            jobs = (
-                by_modules(settings)
-                if kind == texts.BY_MODULES
-                else by_values(settings, name, several or "")
-            )
-            for number, (label, each) in enumerate(jobs.items()):
-                if trouble := self.handlers.rate_limit.count(request):
-                    break
-                of = texts.variant(label, number + 1, len(jobs))
-                character = self.handlers.load_character(request, picture, joints, each)
-                made = self._clip_of(run, of, character, prompt, form, each)
-                frames = yield from made
-                if run.stopped:
-                    break
-                clips[label] = frames
-                yield from self._tiles(clips, run)
-        except PoseAnimateError as error:
-            trouble = str(error)
-        except Exception:
-            _log.exception("A comparison failed.")
-            trouble = texts.INTERNAL
-        finally:
-            self.handlers.forget(request)
-        yield comparison_outputs(
-            bar=texts.compared(len(clips), run.stopped, trouble),
-            generate=gr.Button(interactive=True),
-            compare=gr.Button(interactive=True),
-            stop=gr.Button(interactive=False),
+        run = self.handlers.start(request)
+        chosen = kind, name, several or ""
+        steps = self._steps(request, run, chosen, picture, joints, prompt, values)
+        run.kind = COMPARISON
+        work = self.handlers.work(
+            run, steps, lambda: keep(self.handlers.own_clips, run, run.compared)
         )
+        yield from self.follow(work)
 
-    def failed(self, request: gr.Request) -> Outputs:
-        """The comparison never began, because the queue is full."""
-        self.handlers.forget(request)
-        return comparison_outputs(
-            bar=texts.sentence(texts.TOO_MANY, "error"),
-            generate=gr.Button(interactive=True),
-            compare=gr.Button(interactive=True),
-            stop=gr.Button(interactive=False),
-        )
+    def follow(self, work: Work) -> Iterator[Outputs]:
+        """Updates the page after each step of a comparison, which another page may have begun, until it is over."""
+        run, shown = work.run, b""
+        for _ in work.follow():
+            yield run_outputs(bar=run.bar)
+            if run.compared is not shown:
+                yield from _show(run)
+            shown = run.compared
+        if run.compared is not shown:
+            yield from _show(run)
+        said = texts.compared(len(run.variants), run.stopped, run.trouble)
+        yield run_outputs(bar=said, **running(False))
 
-    def _clip_of(
+    def _steps(
         self,
-        whole: RunView,
-        of: str,
-        character: Character,
+        request: gr.Request,
+        run: RunView,
+        chosen: tuple[str, str, str],
+        picture: str | None,
+        joints: str,
         prompt: str,
-        form: FormValues,
-        settings: Settings,
-    ) -> Generator[Outputs, None, list[Picture]]:
-        """One variant's frames; stops when the whole comparison is stopped."""
-        run = RunView(clock=self.handlers.clock)
-        run.begin()
-        with closing(
-            self.handlers.events(run, character, prompt, form.motion(), settings)
-        ) as events:
-            for event in events:
-                run.take(event)
-                if whole.stopped:
-                    break
-                if isinstance(event, Stage | Step):
-                    yield comparison_outputs(bar=texts.sentence(of) + run.bar)
-        whole.fps = run.fps
-        return run.frames
+        values: Sequence[Any],
+    ) -> Generator[None, None, None]:
+        """The steps of a comparison; raises what is wrong with its inputs."""
+        kind, name, several = chosen
+        form = FormValues.of(values)
+        settings = form.settings()
+        by = kind == texts.BY_MODULES
+        jobs = by_modules(settings) if by else by_values(settings, name, several)
+        for number, (label, each) in enumerate(jobs.items()):
+            if message := self.handlers.rate_limit.count(request):
+                run.trouble = message
+                return
+            of = texts.variant(label, number + 1, len(jobs))
+            character = self.handlers.load_character(request, picture, joints, each)
+            one = RunView(clock=self.handlers.clock, joints=joints)
+            one.begin()
+            events = self.handlers.events(one, character, prompt, form.motion(), each)
+            with closing(events):
+                for event in events:
+                    one.take(event)
+                    if isinstance(event, Stage | Step):
+                        run.bar = texts.sentence(of) + one.bar
+                        yield
+            run.fps, run.variants[label] = one.fps, one.frames
+            run.job = run.job or (one.job and replace(one.job, settings=settings))
+            run.compared = _side_by_side_clip(run)
+            yield
 
-    def _tiles(
-        self, clips: dict[str, list[Picture]], run: RunView
-    ) -> Generator[Outputs, None, None]:
-        with TemporaryDirectory(prefix="poseanimate-") as folder:
-            path = Path(folder) / "poseanimate-comparison.mp4"
-            write_clip(side_by_side(clips), path, run.fps)
-            yield comparison_outputs(grid=gr.update(value=str(path), visible=True))
+
+def _show(run: RunView) -> Iterator[Outputs]:
+    """The variants that are finished, side by side."""
+    with TemporaryDirectory(prefix="poseanimate-") as folder:
+        path = Path(folder) / NAME
+        path.write_bytes(run.compared)
+        yield run_outputs(grid=gr.update(value=str(path), visible=True))
 
 
-def comparison_outputs(**changed: Any) -> Outputs:
-    """New values of `COMPARISON_OUTPUTS`; what isn't named stays as it is."""
-    return in_order(COMPARISON_OUTPUTS, changed)
+def _side_by_side_clip(run: RunView) -> bytes:
+    with TemporaryDirectory(prefix="poseanimate-") as folder:
+        path = Path(folder) / NAME
+        write_clip(side_by_side(run.variants), path, run.fps)
+        return path.read_bytes()
 
 
 def by_modules(settings: Settings) -> dict[str, Settings]:
@@ -268,15 +247,18 @@ def _label(text: str, width: int) -> Picture:
 def connect_comparison(
     comparison: ComparisonHandlers,
     inputs: InputComponents,
-    run: RunSection,
     comparing: ComparisonSection,
+    outputs: list[Any],
+    key: gr.BrowserState,
     timer: gr.Timer,
     diffusion: dict[str, Any],
-) -> None:
-    """The button of the comparison; it and Generate exclude each other."""
-    # as COMPARISON_OUTPUTS
-    outputs = [run.bar, comparing.grid, run.generate, comparing.compare, run.stop]
-    comparing.compare.click(comparison.begin, None, outputs, **QUIET)
+) -> Any:
+    """The button of the comparison; it and Generate exclude each other. Returns the event.
+
+    Args:
+        outputs: as RESULT_OUTPUTS. key: of the browser. diffusion: where runs wait for one another.
+    """
+    comparing.compare.click(comparison.handlers.begin, key, outputs, **QUIET)
     comparing.compare.click(*start_timer(timer), **QUIET)
     compared = comparing.compare.click(
         comparison.compare,
@@ -286,4 +268,5 @@ def connect_comparison(
         api_visibility="private",
         **diffusion,
     )
-    compared.failure(comparison.failed, None, outputs, **QUIET)
+    compared.failure(comparison.handlers.failed, None, outputs, **QUIET)
+    return compared

@@ -9,8 +9,9 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, cast
@@ -19,17 +20,21 @@ import gradio as gr
 
 from poseanimate.engines.engine import Engine
 from poseanimate.errors import PictureError, PoseAnimateError
-from poseanimate.events import Event, Frame
+from poseanimate.events import Event
 from poseanimate.inputs.aligner import full_side
 from poseanimate.inputs.bundle import Bundle
 from poseanimate.inputs.character import Character
 from poseanimate.settings import Settings
+from poseanimate.storage.own_clips import OwnClips, is_key
+from poseanimate.storage.stage_cache import default_folder
 from poseanimate.ui import texts
 from poseanimate.ui.event_options import BESIDE, FOLLOWING, QUIET
 from poseanimate.ui.input_cache import ALIGNMENT_SETTINGS, FormValues, InputCache, MotionChoice
 from poseanimate.ui.outputs import Outputs, in_order, session_of
+from poseanimate.ui.runs.kept import keep
 from poseanimate.ui.runs.run_queue import RunQueue
 from poseanimate.ui.runs.run_view import RunView
+from poseanimate.ui.runs.work import Work
 from poseanimate.ui.sections.inputs import InputComponents
 from poseanimate.ui.server.rate_limit import RateLimit
 from poseanimate.ui.widgets.player import NOTHING
@@ -37,11 +42,23 @@ from poseanimate.ui.widgets.player import NOTHING
 _log = logging.getLogger(__name__)
 
 
+GRACE_S = 60.0  # how long a run goes on without its page
+GRACE_IN_LINE_S = 10.0  # the same while others wait
+CROWDED_S = 0.25
 WAITING_S = 2  # between updates of a waiting run's bar
-CLIP_TAB, DRAFT_TAB = "clip", "draft"  # of the stage
+CLIP_TAB, DRAFT_TAB, COMPARE_TAB = "clip", "draft", "compare"  # of the stage
 PACK_OUTPUTS = ("frames", "review", "files")
 SHOWN = ("ready", "contact_sheet", "clip", "notes", "report")
-RESULT_OUTPUTS = ("bar", "stage", *SHOWN, *PACK_OUTPUTS, "generate", "stop")
+RESULT_OUTPUTS = (
+    "bar",
+    "stage",
+    *SHOWN,
+    *PACK_OUTPUTS,
+    "generate",
+    "stop",
+    "compare",
+    "grid",
+)
 
 
 @dataclass(frozen=True)
@@ -76,25 +93,33 @@ class Handlers:
     """The handlers of a page's runs, for all of its sessions.
 
     Args:
-        clock: seconds that only go forward.
+        clock: seconds that only go forward. own_clips: those of browsers; None for those in the cache's folder.
     """
 
-    def __init__(self, engine: Engine, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        clock: Callable[[], float] = time.monotonic,
+        own_clips: OwnClips | None = None,
+    ) -> None:
         self.engine, self.clock = engine, clock
+        self.own_clips = own_clips or OwnClips(default_folder() / "own")
         self.inputs = InputCache(engine)
         self.rate_limit = RateLimit.from_environment(clock)
         self.queue = RunQueue(clock, engine.places, lambda: engine.answering)
+        self._owners: dict[str, str] = {}  # the browsers' keys, by session
         # by session: the last picture that the models weren't made for
         self._refused: dict[str, str | None] = {}
 
-    def begin(self, request: gr.Request) -> Outputs:
-        """Answers the click at once; the run itself may wait in the queue."""
+    def begin(self, request: gr.Request, owner: str = "") -> Outputs:
+        """Answers the click at once; the run itself may wait in the queue.
+
+        Args:
+            owner: the browser's key.
+        """
+        self.recognise(request, owner)
         self.queue.join(session_of(request))
-        return run_outputs(
-            bar=self.waiting_bar(request),
-            generate=gr.Button(interactive=False),
-            stop=gr.Button(interactive=True),
-        )
+        return run_outputs(bar=self.waiting_bar(request), **running(True))
 
     def animate(
         self, request: gr.Request, picture: str | None, joints: str, prompt: str, *values: Any
@@ -106,14 +131,60 @@ class Handlers:
             values: of `MOTION_NAMES`, then of `SETTING_NAMES`.
         """
         run = self.start(request)
-        try:
-            trouble = yield from self._follow(request, run, picture, joints, prompt, values)
-            self.queue.remember(session_of(request), run)
-            yield from self._finish(run, trouble)
-        finally:
-            self.forget(request)
-        if trouble:
-            raise gr.Error(trouble, print_exception=False)
+        steps = self._steps(request, run, picture, joints, prompt, values)
+        work = self.work(run, steps, partial(self._keep, run))
+        yield from self.follow(request, work)
+
+    def follow(self, request: gr.Request, work: Work) -> Iterator[Outputs]:
+        """Updates the page after each step of a run, which another page may have begun, until it is over."""
+        run, shown = work.run, False
+        for _ in work.follow():
+            yield run_outputs(**self._changes(run, first=bool(run.frames) and not shown))
+            shown = bool(run.frames)
+        self.queue.remember(session_of(request), run)
+        yield from self._finish(run, first=bool(run.frames) and not shown)
+        if run.trouble:
+            raise gr.Error(run.trouble, print_exception=False)
+
+    def _keep(self, run: RunView) -> None:
+        """Keeps a finished clip for its browser."""
+        run.add_sound()
+        with TemporaryDirectory(prefix="poseanimate-") as folder, suppress(PoseAnimateError):
+            if clip := run.write(Path(folder)):  # what is wrong is said when the page gets it
+                keep(self.own_clips, run, Path(clip).read_bytes())
+
+    def work(
+        self,
+        run: RunView,
+        steps: Generator[None, None, None],
+        keep: Callable[[], None],
+    ) -> Work:
+        """A run's work.
+
+        Args:
+            keep: keeps what it has made, at its end.
+        """
+
+        def at_end() -> None:
+            self.queue.end_run(run)
+            keep()
+
+        run.work = Work(run, steps, at_end, partial(self._grace_s, run))
+        return run.work
+
+    def _grace_s(self, run: RunView) -> float:
+        """How long a run may go on without a page, in seconds."""
+        if not run.owner:
+            return 0.0  # nobody could come back to it
+        return GRACE_S if self.queue.line()[0] == 0 else GRACE_IN_LINE_S
+
+    def owner(self, request: gr.Request) -> str:
+        """The key of a page's browser; empty if it has none."""
+        return self._owners.get(session_of(request), "")
+
+    def recognise(self, request: gr.Request, owner: str) -> None:
+        """Notes which browser a page belongs to."""
+        self._owners[session_of(request)] = owner if is_key(owner) else ""
 
     def waiting(self, request: gr.Request) -> tuple[Any, Any]:
         """The bar while a run waits, and whether to ask again."""
@@ -129,7 +200,7 @@ class Handlers:
 
     def stop(self, request: gr.Request) -> Outputs:
         """Stops a session's run after its current step."""
-        run = self.queue.current(session_of(request))
+        run = self.queue.current(session_of(request)) or self.queue.find(self.owner(request))
         if run is None:
             return run_outputs(stop=gr.Button(interactive=False))
         run.stopped = True
@@ -140,13 +211,12 @@ class Handlers:
 
     def failed(self, request: gr.Request) -> Outputs:
         """The run ended with an error, or never began because the queue is full."""
-        run = self.queue.end(session_of(request))
+        run = self.queue.current(session_of(request))
+        if run is not None and run.begun:  # the connection was lost, and the run goes on
+            return run_outputs()
+        self.queue.end(session_of(request))
         never_began = {} if run is None else {"bar": texts.sentence(texts.TOO_MANY, "error")}
-        return run_outputs(
-            **never_began,
-            generate=gr.Button(interactive=True),
-            stop=gr.Button(interactive=False),
-        )
+        return run_outputs(**never_began, **running(False))
 
     def leave(self, request: gr.Request) -> None:
         """The page was closed."""
@@ -156,6 +226,7 @@ class Handlers:
         """A session is over."""
         self.queue.leave(session)
         self._refused.pop(session, None)
+        self._owners.pop(session, None)
 
     def events(
         self,
@@ -177,7 +248,7 @@ class Handlers:
         with closing(events):
             yield from events
 
-    def _follow(
+    def _steps(
         self,
         request: gr.Request,
         run: RunView,
@@ -185,36 +256,34 @@ class Handlers:
         joints: str,
         prompt: str,
         values: Sequence[Any],
-    ) -> Generator[Outputs, None, str]:
-        """Updates the page until a run is done, stopped or failed; returns the error message."""
-        if run.stopped:
-            return ""
+    ) -> Generator[None, None, None]:
+        """The steps of a run; raises what is wrong with its inputs."""
         if message := self.rate_limit.count(request):
-            return message
-        yield run_outputs(bar=run.bar)
-        try:
-            form = FormValues.of(values)
-            settings, choice = form.settings(), form.motion()
-            run.name = choice.name_or_path if form.uses_preset else run.name
-            character = self.load_character(request, picture, joints, settings)
-            run.joints = joints
-            with closing(self.events(run, character, prompt, choice, settings)) as events:
-                for event in events:
-                    run.take(event)
-                    if run.stopped:
-                        break
-                    yield run_outputs(**self._changes(run, event))
-        except PoseAnimateError as error:
-            return str(error)
-        except Exception:
-            _log.exception("A run failed.")
-            return texts.INTERNAL
-        return ""
+            run.trouble = message
+            return
+        yield
+        while self.queue.is_crowded():
+            run.bar = texts.progress(texts.WAITING, 0.0, texts.LAST_MINUTE)
+            time.sleep(CROWDED_S)
+            yield
+        form = FormValues.of(values)
+        settings, choice = form.settings(), form.motion()
+        run.name = choice.name_or_path if form.uses_preset else run.name
+        character = self.load_character(request, picture, joints, settings)
+        run.joints = joints
+        with closing(self.events(run, character, prompt, choice, settings)) as events:
+            for event in events:
+                run.take(event)
+                yield
 
-    def _changes(self, run: RunView, event: Event) -> dict[str, Any]:
-        """What an event changes on the page. The previous clip goes once this run has passed all checks."""
+    def _changes(self, run: RunView, first: bool = False) -> dict[str, Any]:
+        """What a step changes on the page. The previous clip goes once this run has passed all checks.
+
+        Args:
+            first: whether the page sees frames of this run for the first time.
+        """
         changed: dict[str, Any] = {"bar": run.bar}
-        if isinstance(event, Frame) and len(run.frames) == 1:
+        if first:
             changed |= {
                 "stage": gr.Tabs(selected=CLIP_TAB),
                 "ready": "",
@@ -229,19 +298,17 @@ class Handlers:
             changed["contact_sheet"] = gr.update(value=sheet, visible=True)
         return changed
 
-    def _finish(self, run: RunView, trouble: str) -> Iterator[Outputs]:
+    def _finish(self, run: RunView, first: bool = False) -> Iterator[Outputs]:
         """The page after a run, with the clip of the finished frames."""
         with TemporaryDirectory(prefix="poseanimate-") as folder:
-            run.add_sound()
             try:
                 path = run.write(Path(folder))
             except PoseAnimateError as error:
-                path, trouble = None, trouble or str(error)
+                path, run.trouble = None, run.trouble or str(error)
             finished = len(run.frames) if path else 0
-            changed: dict[str, Any] = {
-                "bar": texts.ended(finished, run.stopped and run.done is None, trouble),
-                "generate": gr.Button(interactive=True),
-                "stop": gr.Button(interactive=False),
+            changed: dict[str, Any] = self._changes(run, first) | {
+                "bar": texts.ended(finished, run.stopped and run.done is None, run.trouble),
+                **running(False),
             }
             if run.frames:
                 changed |= {"notes": run.notes_said(), "report": run.figures()}
@@ -273,7 +340,9 @@ class Handlers:
 
     def start(self, request: gr.Request) -> RunView:
         """Begins a session's run."""
-        return self.queue.begin(session_of(request))
+        run = self.queue.begin(session_of(request))
+        run.owner = self.owner(request)
+        return run
 
     def forget(self, request: gr.Request) -> None:
         """A session's run is over."""
@@ -296,6 +365,12 @@ class Handlers:
         except PoseAnimateError:
             return ""
         return "" if found is None else texts.forecast(found)
+
+
+def running(goes_on: bool) -> dict[str, Any]:
+    """Which buttons can be pressed while a run goes on, or when none does."""
+    idle = gr.Button(interactive=not goes_on)
+    return {"generate": idle, "compare": idle, "stop": gr.Button(interactive=goes_on)}
 
 
 def run_outputs(**changed: Any) -> Outputs:
@@ -322,16 +397,17 @@ def connect_run(
     inputs: InputComponents,
     buttons: RunSection,
     outputs: list[Any],
+    key: gr.BrowserState,
     timer: gr.Timer,
     diffusion: dict[str, Any],
 ) -> Any:
     """Generate and Stop; returns the run's event.
 
     Args:
-        outputs: as RESULT_OUTPUTS. diffusion: where runs wait for one another.
+        outputs: as RESULT_OUTPUTS. key: of the browser. diffusion: where runs wait for one another.
     """
     aside: dict[str, Any] = {"outputs": outputs, **QUIET}
-    buttons.generate.click(handlers.begin, None, **aside)
+    buttons.generate.click(handlers.begin, key, **aside)
     buttons.generate.click(*start_timer(timer), **QUIET)
     run = buttons.generate.click(
         handlers.animate,

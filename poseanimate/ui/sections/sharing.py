@@ -144,7 +144,7 @@ class SharingHandlers:
         except PoseAnimateError as error:
             yield restore_nothing(texts.sentence(str(error), "error"))
             return
-        yield from self.opening.restored(bundle, texts.OPENED)
+        yield from self.opening.restored(request, bundle, texts.OPENED)
 
 
 def sharing_outputs(**changed: Any) -> Outputs:
@@ -159,8 +159,12 @@ def connect_sharing(
     draft: SharingSection,
     inputs: InputComponents,
     back: list[gr.components.Component],
-) -> None:
-    """The buttons of clip and draft, and what a link opens; back: as RESTORE_OUTPUTS and settings."""
+) -> Any:
+    """The buttons of clip and draft, and what a link opens, whose event is returned.
+
+    Args:
+        back: as RESTORE_OUTPUTS and settings.
+    """
     presses: list[Any] = [
         (clip.share, sharing.share, None, clip),
         (clip.unshare, sharing.unshare, clip.token, clip),
@@ -171,4 +175,4 @@ def connect_sharing(
         button.click(handler, reads, shown.outputs, **BESIDE).then(
             None, shown.id, shown.link, js=LINK, **QUIET
         )
-    demo.load(sharing.opened, None, back, **BESIDE)
+    return demo.load(sharing.opened, None, back, **BESIDE)

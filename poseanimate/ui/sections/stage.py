@@ -7,7 +7,8 @@ until the page is closed, so that its clip can be downloaded in other formats.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,13 +17,17 @@ from typing import Any
 import gradio as gr
 
 from poseanimate.errors import PoseAnimateError
+from poseanimate.events import Aligned
+from poseanimate.inputs.aligner import full_side
+from poseanimate.inputs.bundle import Bundle
 from poseanimate.ui import texts
 from poseanimate.ui.event_options import BESIDE, CHOSEN
 from poseanimate.ui.outputs import Outputs, session_of
-from poseanimate.ui.runs.files import with_clip, write_downloads
+from poseanimate.ui.runs.files import with_clip, write_downloads, write_inputs
 from poseanimate.ui.runs.review import compare_frames, measure_clip
 from poseanimate.ui.runs.run_view import RunView
 from poseanimate.ui.sections.character import FIRST_EXAMPLE
+from poseanimate.ui.sections.comparison import ComparisonSection
 from poseanimate.ui.sections.inputs import InputComponents
 from poseanimate.ui.sections.motion import FIRST_MOTION
 from poseanimate.ui.sections.run import CLIP_TAB, DRAFT_TAB, Handlers, RunSection, run_outputs
@@ -45,16 +50,18 @@ class StageSection:
     files: gr.File
     figures: gr.HTML
     review: gr.HTML
+    comparing: ComparisonSection
 
     def outputs(self, run: RunSection) -> list[Any]:
         """As RESULT_OUTPUTS."""
         shown = [self.ready, self.contact_sheet, self.clip, self.notes, self.figures]
-        return [run.bar, self.tabs, *shown, *self.packed, run.generate, run.stop]
+        compared = [self.comparing.compare, self.comparing.grid]
+        return [run.bar, self.tabs, *shown, *self.packed, run.generate, run.stop, *compared]
 
     @property
     def restored(self) -> list[Any]:
         """The end of RESTORE_OUTPUTS."""
-        return [self.tabs, self.ready, self.clip]
+        return [self.tabs, self.ready, self.clip, self.comparing.grid]
 
     @property
     def packed(self) -> list[gr.components.Component]:
@@ -132,7 +139,10 @@ class StageHandlers:
     def pack(self, request: gr.Request) -> Iterator[Any]:
         """Shows the last run frame by frame, measures it and writes the downloads; values of `PACK_OUTPUTS`."""
         run = self._last_run(request)
-        if run is None or run.job is None or run.aligned is None:
+        if run is None or run.job is None:
+            return
+        run.aligned = run.aligned or self._align(run.job)
+        if run.aligned is None:
             return
         yield gr.update(content=compare_frames(run.aligned, run.frames)), gr.skip(), gr.skip()
         picture = run.aligned.picture
@@ -177,6 +187,16 @@ class StageHandlers:
 
     def _last_run(self, request: gr.Request) -> RunView | None:
         return self.handlers.queue.last(session_of(request))
+
+    def _align(self, job: Bundle) -> Aligned | None:
+        """What a reopened clip was made of; None where its character isn't found again."""
+        with TemporaryDirectory(prefix="poseanimate-") as folder, suppress(PoseAnimateError):
+            picture, *_ = write_inputs(replace(job, clip=b""), Path(folder))
+            side = full_side(job.settings)
+            character = self.handlers.inputs.load_character(picture, job.joints, side)
+            alignment = self.handlers.engine.align(character, job.motion, job.settings)
+            return Aligned(alignment, character.picture, character.mask)
+        return None
 
     def _overtaken(self, run: RunView, request: gr.Request) -> bool:
         """Whether the session's next run has begun, so that this one's results must no longer be shown."""

@@ -43,6 +43,7 @@ Text, Number, Choice, File = (str,), (int, float), (str, int, float), (dict, lis
 KINDS: dict[type, tuple[type, ...]] = {
     gr.Textbox: Text,
     gr.HTML: Text,
+    gr.BrowserState: Text,
     gr.Button: Text,
     gr.Checkbox: (bool,),
     gr.Slider: Number,

@@ -21,7 +21,6 @@ from poseanimate.storage.stage_cache import StageCache
 from poseanimate.ui import texts
 from poseanimate.ui.input_cache import SETTING_NAMES
 from poseanimate.ui.sections.comparison import (
-    COMPARISON_OUTPUTS,
     LABEL_PX,
     MODULES,
     TILE_PX,
@@ -30,7 +29,7 @@ from poseanimate.ui.sections.comparison import (
     by_values,
     side_by_side,
 )
-from poseanimate.ui.sections.run import Handlers
+from poseanimate.ui.sections.run import RESULT_OUTPUTS, Handlers
 from poseanimate.ui.server.rate_limit import RateLimit
 
 WALK = (texts.FROM_PRESET, "walk", None, 0, 0, 1, 0, False, None, True)
@@ -49,7 +48,7 @@ def answers(
 ) -> Iterator[dict[str, Any]]:
     settings = [getattr(QUICK, name) for name in SETTING_NAMES]
     for answer in comparison.compare(gr.Request(session_hash=who), *asked, *WALK, *settings):
-        named = zip(COMPARISON_OUTPUTS, answer, strict=True)
+        named = zip(RESULT_OUTPUTS, answer, strict=True)
         yield {name: value for name, value in named if value != gr.skip()}
 
 
@@ -155,9 +154,9 @@ def test_trouble_gets_a_sentence_and_the_buttons_back(picture: str) -> None:
 
 def test_a_queue_that_is_full_gets_a_sentence_and_the_buttons_back() -> None:
     handlers = Handlers(Animator(tiny_models()))
-    comparison, who = ComparisonHandlers(handlers), gr.Request(session_hash="a")
-    comparison.begin(who)
-    last = dict(zip(COMPARISON_OUTPUTS, comparison.failed(who), strict=True))
+    who = gr.Request(session_hash="a")
+    handlers.begin(who)
+    last = dict(zip(RESULT_OUTPUTS, handlers.failed(who), strict=True))
     assert texts.TOO_MANY in last["bar"]
     assert last["generate"].interactive and last["compare"].interactive
     assert not last["stop"].interactive

@@ -1,0 +1,50 @@
+// Small pictures of the clips that this browser has made.
+// props.content: { cards: [{ id, kind, title, about, picture }], goes_on, words: { heading, open, remove } }.
+// Events: select and delete with { id }; load when the page may have missed how a run went on.
+
+const AWAY_MS = 5000; // a page that was hidden for less hasn't lost its connection
+
+const root = element.querySelector(".pa-shelf");
+let hidden_ms = null;
+
+const make = (tag, properties, parent) => {
+  const made = Object.assign(document.createElement(tag), properties);
+  parent?.appendChild(made);
+  return made;
+};
+
+const when = (id) =>
+  new Date(Number(id.slice(0, 14))).toLocaleString([], { weekday: "short", hour: "2-digit", minute: "2-digit" });
+
+function read() {
+  const content = props.content;
+  root.replaceChildren();
+  root.hidden = !content || !content.cards.length;
+  if (content?.goes_on) trigger("load");
+  if (root.hidden) return;
+  const { cards, words } = content;
+  make("h3", { textContent: words.heading }, root);
+  const list = make("ul", {}, root);
+  for (const { id, title, about, picture } of cards) {
+    const item = make("li", {}, list);
+    const open = make("button", { type: "button", className: "pa-open", title: about }, item);
+    make("img", { src: picture, alt: "" }, open);
+    make("strong", { textContent: title }, open);
+    make("span", { textContent: when(id) }, open);
+    open.setAttribute("aria-label", `${words.open} ${title}, ${about}, ${when(id)}`);
+    open.addEventListener("click", () => trigger("select", { id }));
+    const remove = make("button", { type: "button", className: "pa-remove", textContent: "×", title: words.remove }, item);
+    remove.setAttribute("aria-label", `${words.remove}: ${title}, ${when(id)}`);
+    remove.addEventListener("click", () => trigger("delete", { id }));
+  }
+}
+
+// a phone that slept, or a page that was offline, asks how its run went on
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden) hidden_ms = Date.now();
+  else if (hidden_ms !== null && Date.now() - hidden_ms > AWAY_MS) trigger("load");
+});
+window.addEventListener("online", () => trigger("load"));
+
+watch("content", read);
+read();
