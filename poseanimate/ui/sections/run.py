@@ -200,7 +200,9 @@ class Handlers:
 
     def stop(self, request: gr.Request) -> Outputs:
         """Stops a session's run after its current step."""
-        run = self.queue.current(session_of(request)) or self.queue.find(self.owner(request))
+        run = self.queue.current(session_of(request)) or self.queue.find(
+            self.owner(request), keep=True
+        )
         if run is None:
             return run_outputs(stop=gr.Button(interactive=False))
         run.stopped = True

@@ -195,7 +195,7 @@ def test_a_run_may_be_stopped_by_the_page_that_came_back(handlers: Handlers, pic
     handlers.engine.go_on.set()  # type: ignore[attr-defined]
     *_, last = back.follow()
     alone.join(60)
-    assert "Stopped. The 2 finished frames" in last["bar"]
+    assert "Stopped. The 3 finished frames" in last["bar"]
 
 
 def test_grace_is_shorter_while_others_wait_and_none_without_a_key(handlers: Handlers) -> None:
