@@ -91,6 +91,7 @@ class YourClipsHandlers:
         """The run or comparison that this browser left, as the page that began it would show it."""
         run = self.handlers.queue.find(self.handlers.owner(request))
         if run is None or run.work is None:
+            yield run_outputs()  # an answer without any would empty them
             return
         run.show_again()
         # with every answer: a page that is still being built loses some
@@ -131,7 +132,7 @@ def connect_your_clips(
     demo.load(handlers.arrive, key, [key, shelf], **QUIET)
     shelf.select(handlers.open, key, back, **BESIDE).then(stage.pack, None, result.packed, **BESIDE)
     shelf.delete(handlers.delete, key, shelf, **QUIET)
-    came = shelf.load(handlers.come_back, None, back, **BESIDE)
+    came = shelf.submit(handlers.come_back, None, back, **BESIDE)
     followed = came.then(
         handlers.follow,
         None,

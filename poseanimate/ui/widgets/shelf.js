@@ -1,6 +1,6 @@
 // Small pictures of the clips that this browser has made.
 // props.content: { cards: [{ id, kind, title, about, picture }], goes_on, words: { heading, open, remove } }.
-// Events: select and delete with { id }; load when the page may have missed how a run went on.
+// Events: select and delete with { id }; submit when the page may have missed how a run went on.
 
 const AWAY_MS = 5000; // a page that was hidden for less hasn't lost its connection
 
@@ -20,7 +20,7 @@ function read() {
   const content = props.content;
   root.replaceChildren();
   root.hidden = !content || !content.cards.length;
-  if (content?.goes_on) trigger("load");
+  if (content?.goes_on) trigger("submit");
   if (root.hidden) return;
   const { cards, words } = content;
   make("h3", { textContent: words.heading }, root);
@@ -42,9 +42,9 @@ function read() {
 // a phone that slept, or a page that was offline, asks how its run went on
 document.addEventListener("visibilitychange", () => {
   if (document.hidden) hidden_ms = Date.now();
-  else if (hidden_ms !== null && Date.now() - hidden_ms > AWAY_MS) trigger("load");
+  else if (hidden_ms !== null && Date.now() - hidden_ms > AWAY_MS) trigger("submit");
 });
-window.addEventListener("online", () => trigger("load"));
+window.addEventListener("online", () => trigger("submit"));
 
 watch("content", read);
 read();

@@ -18,7 +18,7 @@ SCRIPT = Path(__file__).with_suffix(".js")
 def shelf(element_id: str, label: str) -> gr.HTML:
     """The component; empty until it is given `content`.
 
-    Its events: `select` and `delete` with a card's id, `load` when the page may have missed a run's end.
+    Its events: `select` and `delete` with a card's id, `submit` when the page may have missed a run's end.
     """
     return gr.HTML(
         "",
