@@ -74,19 +74,21 @@ class RunQueue:
         with self._lock:
             self._runs = {who: each for who, each in self._runs.items() if each is not run}
         self._count(run)
-        if run.unseen and run.owner:
+        if run.owner:
             self._unseen.put(run.owner, run)
 
-    def find(self, owner: str, keep: bool = False) -> RunView | None:
-        """A browser's run that goes on, or that ended while no page followed it; the latter once, unless it is kept."""
+    def saw(self, run: RunView) -> None:
+        """A page has shown how a run ended."""
+        if self._unseen.get(run.owner) is run:
+            self._unseen.forget(run.owner)
+
+    def find(self, owner: str) -> RunView | None:
+        """A browser's run that goes on, or whose end no page has shown."""
         with self._lock:
             for run in self._runs.values():
                 if owner and run.owner == owner and run.begun:
                     return run
-        unseen = self._unseen.get(owner)
-        if not keep:
-            self._unseen.forget(owner)
-        return unseen
+        return self._unseen.get(owner)
 
     def is_crowded(self) -> bool:
         """Whether runs that go on without a page hold the place of others."""

@@ -99,7 +99,6 @@ class Work:
     def _end(self, trouble: str = "") -> None:
         self._steps.close()
         self.run.trouble = trouble or self.run.trouble
-        self.run.unseen = self.run.alone
         try:
             self._at_end()
         finally:

@@ -143,6 +143,7 @@ class Handlers:
             shown = bool(run.frames)
         self.queue.remember(session_of(request), run)
         yield from self._finish(run, first=bool(run.frames) and not shown)
+        self.queue.saw(run)
         if run.trouble:
             raise gr.Error(run.trouble, print_exception=False)
 
@@ -200,9 +201,7 @@ class Handlers:
 
     def stop(self, request: gr.Request) -> Outputs:
         """Stops a session's run after its current step."""
-        run = self.queue.current(session_of(request)) or self.queue.find(
-            self.owner(request), keep=True
-        )
+        run = self.queue.current(session_of(request)) or self.queue.find(self.owner(request))
         if run is None:
             return run_outputs(stop=gr.Button(interactive=False))
         run.stopped = True

@@ -55,7 +55,7 @@ class YourClipsHandlers:
         """A page opens: the browser's key, a new one if it has none, and its clips."""
         key = key if is_key(key) else make_key()
         self.handlers.recognise(request, key)
-        goes_on = self.handlers.queue.find(key, keep=True) is not None
+        goes_on = self.handlers.queue.find(key) is not None
         return key, self.shelf(key, goes_on)
 
     def shelf(self, key: Any, goes_on: bool = False) -> Any:
@@ -79,7 +79,7 @@ class YourClipsHandlers:
     def come_back(self, request: gr.Request) -> Iterator[Outputs]:
         """The inputs of a run that this browser left, on a page that shows nothing of it."""
         owner = self.handlers.owner(request)
-        run = self.handlers.queue.find(owner, keep=True)
+        run = self.handlers.queue.find(owner)
         if run is None or self.handlers.queue.current(session_of(request)) is run:
             yield restore_nothing()
         elif run.job is None:

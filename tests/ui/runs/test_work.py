@@ -69,7 +69,7 @@ def test_a_follower_takes_every_step_once(count: int) -> None:
     work, steps, run = working(count)
     assert sum(1 for _ in work.follow()) == count
     assert (steps.taken, steps.closed, steps.ends) == (count, 1 if count else steps.closed, 1)
-    assert run.over and not run.stopped and not run.unseen
+    assert run.over and not run.stopped
     assert list(work.follow()) == [], "it is over"
 
 
@@ -92,7 +92,7 @@ def test_a_run_goes_on_alone_until_its_grace_ends(left_after: int, count: int, g
         next(following)
     following.close()
     alone(work)
-    assert run.over and run.unseen and steps.closed == steps.ends == 1
+    assert run.over and run.alone and steps.closed == steps.ends == 1
     assert steps.taken == min(count, left_after + grace)
     assert run.stopped is (count - left_after >= grace)
 
@@ -110,7 +110,7 @@ def test_who_comes_back_takes_the_steps_that_are_left() -> None:
     alone(work)
     list(back)
     assert (steps.taken, steps.closed, steps.ends) == (6, 1, 1)
-    assert run.over and not run.unseen and not run.stopped
+    assert run.over and not run.stopped
 
 
 def test_two_pages_see_the_same_run() -> None:

@@ -186,6 +186,19 @@ def test_who_comes_back_too_late_to_see_it_finds_the_finished_clip(
     assert list(Page(handlers, "d", page.key).follow()) == [{}]
 
 
+def test_a_page_that_went_at_the_last_moment_has_not_seen_the_end(
+    handlers: Handlers, picture: str
+) -> None:
+    page = Page(handlers, "a")
+    answers = page.run(picture)
+    while "Done" not in next(answers).get("bar", ""):
+        pass
+    answers.close()  # before Gradio asks for more, which it does once the page has got this
+    assert Page(handlers, "b", page.key).goes_on
+    list(page.run(picture))
+    assert not Page(handlers, "c", page.key).goes_on
+
+
 def test_a_run_may_be_stopped_by_the_page_that_came_back(handlers: Handlers, picture: str) -> None:
     page = Page(handlers, "a")
     alone = left(page, picture)
