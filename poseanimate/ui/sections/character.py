@@ -176,7 +176,11 @@ class CharacterHandlers:
             )
         shown = NOTHING if seen is None else make_content(seen.shown, people, mask)
         small = "" if seen is None else make_thumbnail(seen.shown)
-        return gr.update(content=shown), message, gr.update(thumbnail=small, refused="")
+        return (
+            gr.update(content=shown),
+            message,
+            gr.update(path=picture, thumbnail=small, refused=""),
+        )
 
 
 def warn_foreign(engine: Engine, pixels: NDArray[np.uint8]) -> str:

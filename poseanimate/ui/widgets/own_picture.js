@@ -1,6 +1,7 @@
 // One's own picture: a tile that takes a file, what is pasted or dropped on the part around it, and the webcam's.
+// It keeps the last picture that is no example: a click brings that back while an example is chosen.
 // props.value: the file as Gradio names it, while the server reads it; else "".
-// props.thumbnail: of the picture in use; style.css shows it where no example is chosen.
+// props.path, props.thumbnail: of the picture in use, one's own or an example's.
 // props.refused: why the last file wasn't taken. props.words, props.max_bytes: see own_picture.py.
 
 const WAIT_S = 5; // time to step back from the webcam
@@ -11,11 +12,14 @@ const find = (name) => element.querySelector(`.pa-${name}`);
 const tile = find("own"), input = tile.querySelector("input"), refusal = find("refused");
 const dialog = find("camera"), video = dialog.querySelector("video"), countdown = find("countdown");
 const part = element.closest("#character");
+let last = null; // one's own picture: { path, thumbnail }
 let stream = null, waiting = null;
 
+const example = () => document.querySelector("#example :checked");
+
 function show() {
-  tile.classList.toggle("pa-filled", Boolean(props.thumbnail));
-  tile.style.setProperty("--thumbnail", props.thumbnail ? `url("${props.thumbnail}")` : "none");
+  tile.classList.toggle("pa-filled", Boolean(last));
+  tile.style.setProperty("--thumbnail", `url("${last?.thumbnail}")`);
   tile.setAttribute("aria-busy", Boolean(props.value));
   refusal.textContent = props.refused;
   refusal.hidden = !props.refused;
@@ -32,14 +36,24 @@ async function take(file) {
   if (file.size > props.max_bytes) return refuse(props.words.large);
   tile.setAttribute("aria-busy", true);
   try {
-    const { path, url } = await upload(file);
-    props.value = JSON.stringify({ path, url, orig_name: file.name, meta: { _type: "gradio.FileData" } });
-    trigger("upload");
+    give({ ...(await upload(file)), orig_name: file.name });
   } catch {
     refuse(props.words.lost);
   }
 }
 
+function give(file) {
+  props.value = JSON.stringify({ ...file, meta: { _type: "gradio.FileData" } });
+  trigger("upload");
+}
+
+input.addEventListener("click", (event) => {
+  if (!last || !example()) return;
+  event.preventDefault();
+  const { path } = last;
+  last = null; // until it is shown again: the server may have it no more
+  give({ path });
+});
 input.addEventListener("change", () => {
   take(input.files[0]);
   input.value = ""; // so that the same file can be chosen again
@@ -92,5 +106,9 @@ dialog.addEventListener("close", () => {
   video.srcObject = stream = null;
 });
 
-watch(["value", "thumbnail", "refused"], show);
+watch(["value", "refused"], show);
+watch(["path", "thumbnail"], () => {
+  if (props.thumbnail && !example()) last = { path: props.path, thumbnail: props.thumbnail };
+  show();
+});
 show();

@@ -41,6 +41,7 @@ def own_picture() -> gr.HTML:
             f'<button type="button" class="pa-cancel">{words["cancel"]}</button></div></dialog>'
         ),
         js_on_load=SCRIPT.read_text(encoding="utf-8"),
+        path="",
         thumbnail="",
         refused="",
         words=words,
