@@ -572,7 +572,7 @@ def test_a_prompt_that_cannot_be_gets_a_sentence_by_a_program_too(
 @pytest.mark.parametrize(
     ("handler", "values"),
     [
-        ("lambda", ["../../../etc/passwd"]),
+        ("choose_example", ["../../../etc/passwd"]),
         ("preset_values", ["../motions/walk"]),
         ("fit", ["/etc/passwd"]),
         ("compare", ["values", "__class__", "1"]),

@@ -37,9 +37,8 @@ SEEDS = 2**31
 # what the tile tells of is the picture that the handler gets
 TOLD = "(picture, prompt, given, told) => [JSON.parse(told), prompt, given, '']"
 
-Given = tuple[
-    int, str
-]  # how many pictures were given that are no examples; the prompt that came with the last
+# how many pictures were given that are no examples; the prompt that came with the last
+Given = tuple[int, str]
 
 
 @dataclass(frozen=True)

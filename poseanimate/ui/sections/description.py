@@ -55,11 +55,17 @@ def add_description() -> DescriptionSection:
 def connect_examples(source: CharacterSection, described: DescriptionSection) -> None:
     """An example brings its picture and description."""
     source.example.input(
-        lambda name: (str(EXAMPLES / f"{name}.png"), caption(name), ""),
+        choose_example,
         source.example,
         [source.picture, described.prompt, source.joints],
         **CHOSEN,
     )
+
+
+def choose_example(name: str | None) -> tuple[str, str, str]:
+    """An example's picture, by default the first's, its description, and no joints but those that are found."""
+    name = name or FIRST_EXAMPLE
+    return str(EXAMPLES / f"{name}.png"), caption(name), ""
 
 
 class DescriptionHandlers:

@@ -91,15 +91,15 @@ def add_settings(quality: gr.Radio, length: Controls, image_prompts: bool) -> Co
     return controls
 
 
-def preset_values(name: str) -> list[Any]:
-    """A preset's values, in the order of `SETTING_NAMES`."""
-    settings = Settings.preset(name)
+def preset_values(name: str | None) -> list[Any]:
+    """A preset's values, by default the first's, in the order of `SETTING_NAMES`."""
+    settings = Settings.preset(name or FIRST_PRESET)
     return [getattr(settings, each) for each in SETTING_NAMES]
 
 
-def quality_values(name: str) -> list[Any]:
-    """A preset's values but for the length and the alignment, in the order of `SETTING_NAMES`."""
-    settings = Settings.preset(name)
+def quality_values(name: str | None) -> list[Any]:
+    """The same but for the length and the alignment."""
+    settings = Settings.preset(name or FIRST_PRESET)
     return [getattr(settings, each) for each in SETTING_NAMES if each not in ALIGNMENT_SETTINGS]
 
 

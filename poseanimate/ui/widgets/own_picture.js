@@ -85,6 +85,7 @@ dialog.addEventListener("open", async () => {
   dialog.showModal();
 });
 function shoot() {
+  if (!video.videoWidth) return; // it hasn't begun
   const canvas = document.createElement("canvas");
   [canvas.width, canvas.height] = [video.videoWidth, video.videoHeight];
   canvas.getContext("2d").drawImage(video, 0, 0);
@@ -96,7 +97,7 @@ function count(left) {
   if (!left) return shoot();
   waiting = setTimeout(count, 1000, left - 1);
 }
-find("now").addEventListener("click", () => { if (video.videoWidth) shoot(); });
+find("now").addEventListener("click", shoot);
 find("later").addEventListener("click", () => { clearTimeout(waiting); count(WAIT_S); });
 find("cancel").addEventListener("click", () => dialog.close());
 dialog.addEventListener("close", () => {
