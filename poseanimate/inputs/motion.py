@@ -11,7 +11,7 @@ from collections.abc import Generator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from poseanimate.errors import MotionError
+from poseanimate.errors import MotionError, VideoError
 from poseanimate.events import Returning, Stage, Step
 from poseanimate.inputs.follow import follow_person
 from poseanimate.inputs.pose_files import (
@@ -25,6 +25,7 @@ from poseanimate.inputs.pose_files import (
 from poseanimate.inputs.seen import SeenPeople
 from poseanimate.inputs.stills import Stills, find_pictures, follow_stills, read_stills
 from poseanimate.media import Video, read_video
+from poseanimate.media.containers import READABLE
 from poseanimate.models.pose_detection import PoseDetector
 from poseanimate.poses.bvh import BVH_START
 from poseanimate.poses.faults import repair
@@ -86,7 +87,13 @@ def open_motion(
         return take_part(motion, find_part(motion, 0.0, None, stride)).rotated(rotate)
     if fps is not None:
         raise _has_a_rate(path)
-    return read_video(path, start_s, end_s, stride, rotate=rotate)
+    try:
+        return read_video(path, start_s, end_s, stride, rotate=rotate)
+    except VideoError as error:
+        if error.remedy != READABLE:
+            raise
+        also = f"{READABLE[:-1]}, or a pose file (JSON, ZIP, BVH)."
+        raise VideoError(error.message, also) from error
 
 
 def _is_preset(names: Sequence[str | Path]) -> bool:

@@ -20,6 +20,7 @@ pytestmark = pytest.mark.slow
 FPS, FRAMES = 12, 24
 SIDE = 256
 FINGER_PX = 24  # least width of what a finger can hit
+RECORDED_MS = 1000
 PHONE = {"width": 390, "height": 844}
 # files are dropped as the browser does it: on an element, with the bytes of `text`, or with so many
 DROP = """([at, name, size]) => {
@@ -248,3 +249,18 @@ def test_a_finger_trims_on_a_phone(app: App, browser: Browser, video: Path) -> N
         expect(page.locator("#findings")).to_contain_text("Shows 11 of 18 poses.")
         assert page.evaluate("scrollY") == pytest.approx(scrolled, abs=40)
         assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+
+
+def test_the_webcam_gives_a_video(page: Page) -> None:
+    _tab(page, "Video")
+    page.locator("#record > button").click()
+    camera = page.locator("#camera")
+    camera.get_by_text("Click to Access Webcam").click()
+    camera.get_by_role("button", name="start recording").click()
+    page.wait_for_timeout(RECORDED_MS)
+    camera.get_by_text("Stop").click()
+    expect(page.locator("#motion-file")).to_contain_text(".webm")
+    expect(page.locator("#findings")).to_contain_text("Nobody was found")  # Chromium's test picture
+    expect(camera).to_be_hidden()
+    page.locator("#motion-file").get_by_label("Clear").click()
+    expect(page.locator("#record > button")).to_be_visible()

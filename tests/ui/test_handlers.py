@@ -447,7 +447,7 @@ def test_motion_choices() -> None:
         (texts.FROM_FILE, "walk", [], 0, 0, 1, 0, False, None, True),
         (texts.FROM_PRESET, None, "/f", 0, 0, 1, 0, False, None, True),
     ):
-        with pytest.raises(MotionError, match="Pick a preset"):
+        with pytest.raises(MotionError, match="Pick a ready-made motion"):
             MotionChoice.of(nothing)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -112,22 +113,24 @@ class DraftHandlers:
             view: texts.DRAFT; skeletons: texts.PLAYING, texts.IN_A_STRIP, or texts.AS_IT_CAME (before PATA).
             values: of `MOTION_NAMES`, then of `ALIGNMENT_SETTINGS`.
         """
-        try:
+        character = None
+        with suppress(PoseAnimateError):  # what is wrong is said beside the picture
             character = self.inputs.load_character(picture, joints)
-        except PoseAnimateError:
-            yield alignment_outputs(None, texts.sentence(texts.NO_CHARACTER))
-            return
         try:
             form = FormValues.of(values, ALIGNMENT_SETTINGS)
             choice = form.motion()
         except MotionError:
-            yield alignment_outputs(None, texts.sentence(texts.NO_MOTION))
+            missing = texts.NO_MOTION if character else texts.NO_CHARACTER
+            yield alignment_outputs(None, texts.sentence(missing))
             return
         try:
             settings = form.settings()
             if form.uses_video and self.inputs.cached_motion(choice) is None:
                 yield alignment_outputs(gr.skip(), texts.progress(texts.stage("motion"), 0))
             motion = (yield from self._report(self.inputs.load_motion(choice))).motion
+            if character is None:
+                yield alignment_outputs(None, texts.sentence(texts.NO_CHARACTER))
+                return
             alignment = self.engine.align(character, motion, settings)
             shown = alignment
             if view == texts.AS_IT_CAME:

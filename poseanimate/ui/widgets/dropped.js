@@ -28,6 +28,11 @@ async function give(files) {
   }
 }
 
+// Gradio's field has another name than what is read on it
+const name = () => part.querySelector("#motion-file button:has([data-testid=upload-text])")?.removeAttribute("aria-label");
+new MutationObserver(name).observe(part, { subtree: true, childList: true });
+name();
+
 part.addEventListener("change", (event) => {
   if (event.target.type !== "file" || !refuse(event.target.files)) return;
   event.stopPropagation();

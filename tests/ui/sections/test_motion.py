@@ -22,8 +22,10 @@ from poseanimate.poses.motion import load_preset
 from poseanimate.poses.pata import Alignment
 from poseanimate.poses.pata.findings import clip_length, motion_faults, torso_uncertain
 from poseanimate.poses.skeleton import Pose
+from poseanimate.settings import Settings
 from poseanimate.ui import input_cache, texts
-from poseanimate.ui.input_cache import FoundMotion, InputCache, MotionChoice
+from poseanimate.ui.input_cache import ALIGNMENT_SETTINGS, FoundMotion, InputCache, MotionChoice
+from poseanimate.ui.sections.draft import DraftHandlers
 from poseanimate.ui.sections.motion import MotionHandlers
 from poseanimate.ui.widgets import player
 
@@ -261,3 +263,23 @@ def test_what_a_video_is_too_long_for_has_a_button(long_video: str) -> None:
         read_video(Path(long_video), 0.5, limits=VideoLimits(max_seconds=4))
     assert refused.value.fix == {"end_s": 4.5}
     assert refused.value.fix.keys() <= texts.FIX.keys()
+
+
+def test_a_motion_is_judged_before_there_is_a_character(video: str, tmp_path: Path) -> None:
+    eyes = Walker()
+    inputs = seeing(eyes).inputs
+    drafts = DraftHandlers(inputs.engine, inputs)
+    settings = [getattr(Settings(), name) for name in ALIGNMENT_SETTINGS]
+
+    def said(file: str | None, tab: str = texts.FROM_VIDEO) -> list[str]:
+        given = (texts.PLAYING, None, "", tab, None, file, *AS_IT_IS, *settings)
+        return [answer[1] for answer in drafts.fit(*given)]
+
+    words = tmp_path / "words.txt"
+    words.write_text("some words")
+    assert "not a video that can be read" in said(str(words))[-1]
+    assert "a pose file" in said(str(words), texts.FROM_FILE)[-1]
+    first, *steps, last = said(video)
+    assert 'aria-valuenow="0"' in first and len(steps) == FRAMES
+    assert last == texts.sentence(texts.NO_CHARACTER) == said(None)[0]
+    assert said(video) == [last]
