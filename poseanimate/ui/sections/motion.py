@@ -26,6 +26,13 @@ TIMELINE_PX = 256  # width of a frame of a motion without a video
 AS_IT_IS: tuple[Any, ...] = (0, None, 1, 0, False, None)  # from start to rate: of a new file
 
 
+TRIM = """(told) => {
+    if (!told) return;
+    const { start_s, end_s } = JSON.parse(told);
+    return [start_s, end_s || null];
+}"""
+
+
 @dataclass(frozen=True)
 class MotionSection:
     """Part 2: the motion."""
@@ -48,7 +55,8 @@ def add_motion() -> tuple[MotionSection, tuple[gr.HTML, dict[str, gr.Button]]]:
         lambda chosen: gr.Accordion(visible=chosen != texts.FROM_PRESET), source, adjust, **QUIET
     )
     part: list[Any] = [start, end]
-    timeline.change(MotionHandlers.trim, timeline, part, **QUIET)
+    # in the browser: answers of a server may overtake one another
+    timeline.change(None, timeline, part, js=TRIM, **QUIET)
     file.upload(lambda: AS_IT_IS, None, [*part, stride, rotate, repaired, fps], **QUIET)
     chosen = [source, preset, file, start, end, stride, rotate, repaired, fps, sound]
     return MotionSection(chosen, timeline), found
@@ -188,32 +196,17 @@ class MotionHandlers:
             pass
         return steps.result
 
-    @staticmethod
-    def trim(part: str) -> tuple[Any, Any]:
-        """Start and end of the part chosen on the timeline, in seconds; no end where it is that of the motion."""
-        chosen = _told(part)
-        if chosen is None:
-            return gr.skip(), gr.skip()
-        return chosen["start_s"], chosen["end_s"] or None
-
 
 def _untrimmed(choice: MotionChoice) -> MotionChoice:
     return replace(choice, start_s=0.0, end_s=None)
 
 
-def _told(part: str) -> dict[str, float] | None:
-    """What the timeline tells, see `player`; None for nothing usable."""
-    try:
-        told = json.loads(part or "{}")
-        return {name: float(told[name]) for name in ("start_s", "end_s", "number")}
-    except (ValueError, KeyError, TypeError):
-        return None
-
-
 def _part(choice: MotionChoice, told: str) -> dict[str, float]:
     """As the timeline has it, with the number of what it told last."""
-    last = _told(told)
-    number = 0 if last is None else last["number"]
+    try:
+        number = float(json.loads(told)["number"])
+    except (ValueError, KeyError, TypeError):
+        number = 0
     return {"start_s": choice.start_s, "end_s": choice.end_s or 0, "number": number}
 
 

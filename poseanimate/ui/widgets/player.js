@@ -6,7 +6,7 @@
 const root = element.querySelector(".pa-player");
 const FILM_TILES = 12;
 const latest = () => JSON.parse(props.value || '{"start_s": 0, "end_s": 0, "number": 0}');
-let now = 0, timer = null, show = () => {}, place = () => {}, held = false, missed = false;
+let now = 0, timer = null, drawn = null, show = () => {}, place = () => {}, held = false, missed = false;
 
 const make = (tag, properties, parent) => {
   const made = Object.assign(document.createElement(tag), properties);
@@ -30,10 +30,12 @@ function stop() {
 function read() {
   if (held) { missed = true; return; } // a handle is being moved
   missed = false;
+  const content = props.content, given = JSON.stringify(content);
+  if (given === drawn) return; // what has the focus keeps it
+  drawn = given;
   stop();
   root.replaceChildren();
   place = () => {};
-  const content = props.content;
   root.hidden = !content;
   if (!content) return;
   const { panels, count, aspect, fps, start_s, notes, marks, gallery, trims, words } = content;
