@@ -84,6 +84,10 @@ class SharedClips:
             ) from error
         return token
 
+    def has(self, id: str) -> bool:
+        """Whether there is a bundle with this id."""
+        return self._path(id) is not None
+
     def get(self, id: str) -> bytes:
         """The bundle with this id.
 

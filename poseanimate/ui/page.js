@@ -1,14 +1,64 @@
-// What the whole page does in the browser: title, keys, phones, people who want no motion.
+// What the whole page does in the browser: title, notifications, keys, phones, people who want no motion.
 () => {
+  const READY = __READY__; // what a notification says
   const narrow = matchMedia("(max-width: 768px)").matches;
   const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
   const title = document.title;
 
-  // the tab's title tells how far a run is
+  // the tab's title tells how far a run is, and a notification that it is over, to who looks elsewhere
+  let goes_on = false;
   const tell = () => {
     const track = document.querySelector("#bar [role=progressbar]");
     document.title = track ? `${track.getAttribute("aria-valuenow")} % · ${title}` : title;
+    if (goes_on && !track && document.hidden && document.querySelector("#bar .pa-good")) notify();
+    goes_on = Boolean(track);
   };
+  const notify = () => {
+    try {
+      if (Notification.permission === "granted") new Notification(READY, { body: title }).onclick = () => window.focus();
+    } catch {} // phones have none of this kind
+  };
+  const ask = () => {
+    if (window.Notification?.permission === "default") Notification.requestPermission();
+  };
+
+  // the way from somebody else's clip to one's own
+  const begin = () => {
+    const part = document.getElementById("character"), toggle = part.querySelector("button");
+    if (narrow && !part.querySelector("#example")?.offsetParent) toggle.click();
+    part.scrollIntoView({ behavior: still ? "auto" : "smooth" });
+    document.querySelector("#own input")?.focus({ preventScroll: true });
+  };
+  // a link to a folded part unfolds it
+  const jump = (link) => {
+    const part = document.querySelector(link.getAttribute("href")), toggle = part.querySelector("button.label-wrap");
+    if (!toggle.classList.contains("open")) toggle.click();
+    part.scrollIntoView({ behavior: still ? "auto" : "smooth" });
+    toggle.focus({ preventScroll: true });
+  };
+  // dark or light, as the visitor last chose; the system's choice before that
+  const LIGHTS = "poseanimate-dark";
+  const lights = (dark) => document.body.classList.toggle("dark", dark);
+  try {
+    const chosen = localStorage.getItem(LIGHTS);
+    if (chosen !== null) lights(chosen === "true");
+  } catch {} // some browsers keep nothing in frames of other pages
+
+  document.addEventListener("click", (event) => {
+    if (event.target.closest("#generate")) ask();
+    const link = event.target.closest(".pa-jump");
+    if (link) {
+      event.preventDefault();
+      jump(link);
+    }
+    if (event.target.closest(".pa-theme")) {
+      const dark = lights(!document.body.classList.contains("dark"));
+      try { localStorage.setItem(LIGHTS, dark); } catch {}
+    }
+    if (!event.target.closest(".pa-own-link")) return;
+    event.preventDefault();
+    begin();
+  });
 
   // a phone's parts are closed at first; the picture and the buttons are what it shows
   const fold = () => {

@@ -25,6 +25,7 @@ from poseanimate.ui.sections.description import (
     connect_examples,
 )
 from poseanimate.ui.sections.draft import DraftHandlers, add_alignment, connect_draft, connect_fixes
+from poseanimate.ui.sections.header import add_header
 from poseanimate.ui.sections.inputs import InputComponents
 from poseanimate.ui.sections.motion import MotionHandlers, add_motion, connect_motion
 from poseanimate.ui.sections.opening import OpeningHandlers, add_opening, restore_outputs
@@ -48,14 +49,15 @@ from poseanimate.ui.sections.sharing import (
 from poseanimate.ui.sections.stage import (
     StageHandlers,
     StageSection,
+    add_before_after,
     add_clip,
     add_downloads,
+    add_frames,
     connect_stage,
 )
 from poseanimate.ui.sections.your_clips import YourClipsHandlers, add_your_clips, connect_your_clips
 from poseanimate.ui.server.page_blocks import PageBlocks
 from poseanimate.ui.theme import CLIPS, EXAMPLES
-from poseanimate.ui.widgets.player import player
 
 IN_LINE = 40  # runs and previews together, per engine; opening a page queues five previews
 
@@ -85,7 +87,7 @@ def create_demo(
         analytics_enabled=False,
         fill_width=True,
     ) as demo:
-        gr.Markdown(texts.INTRO, elem_id="intro")
+        add_header()
         restored = gr.HTML(elem_id="restored")
         with gr.Row(elem_id="columns"):
             with gr.Column(scale=9, min_width=320, elem_id="inputs"):
@@ -96,15 +98,20 @@ def create_demo(
             with gr.Column(scale=11, min_width=320, elem_id="stage"):
                 with gr.Tabs(elem_id="views") as tabs:
                     with gr.Tab(texts.CLIP, id=CLIP_TAB):
-                        ready, clip, contact_sheet = add_clip()
-                        files = add_downloads()
-                        shares = add_sharing()
+                        ready, clip, contact_sheet, own = add_clip()
+                        with gr.Row(elem_id="keeping"):
+                            with gr.Column(min_width=200):
+                                files = add_downloads()
+                            with gr.Column(min_width=200):
+                                shares = add_sharing()
                         notes = gr.HTML(elem_id="notes")
                     with gr.Tab(texts.DRAFT_TAB, id=DRAFT_TAB):
                         fit = add_alignment(*found)
                         drafts = add_sharing(texts.SHARE_DRAFT, texts.SHARE_DRAFT_HELP, "draft-")
+                    with gr.Tab(texts.BEFORE_AFTER, id="before-after"):
+                        before_after = add_before_after()
                     with gr.Tab(texts.FRAMES_TAB, id="frames") as frames_tab:
-                        frames = player("frames", texts.SIDE_BY_SIDE)
+                        frames = add_frames()
                     with gr.Tab(texts.COMPARE, id=COMPARE_TAB):
                         comparing = add_comparison()
                 yours = add_your_clips()
@@ -121,6 +128,8 @@ def create_demo(
             ready,
             clip,
             contact_sheet,
+            own,
+            before_after,
             frames,
             notes,
             files,
@@ -165,6 +174,6 @@ def create_demo(
         gr.api(api.align, **POSES)
         gr.api(api.draft, **POSES)
         gr.api(api.motions)
-    demo.engine, demo.counts = engine, handlers.queue.counts
+    demo.engine, demo.counts, demo.shared_clips = engine, handlers.queue.counts, kept
     demo.queue(max_size=IN_LINE * engine.places, default_concurrency_limit=1, api_open=False)
     return demo

@@ -10,7 +10,9 @@ from poseanimate.media import PICTURE_KINDS, PictureLimits, VideoLimits
 from poseanimate.poses.pata import Alignment, Finding, FindingCode, Severity
 
 TITLE = "PoseAnimate"
-INTRO = "# PoseAnimate\nMake a still character move: choose a picture and a motion."
+INTRO = "Make a still character move: choose a picture and a motion."
+OPEN_PROJECT, ABOUT_LINK = "Open a project", "About"
+DARK_OR_LIGHT = "Dark or light"
 
 CHARACTER = "1 · Character"
 PICTURE = "Picture"
@@ -207,6 +209,12 @@ BY_MODULES, BY_VALUES = "modules", "values"
 COMPARISON_KINDS = [("Modules off, one at a time", BY_MODULES), ("Values of a setting", BY_VALUES)]
 SWEPT, SWEPT_VALUES = "Setting", "Values, with commas"
 COMPARE = "Compare"
+SETTINGS_TEXT = "Copy and paste settings"
+SETTINGS_TEXT_HELP = (
+    "What differs from the paper's settings. Copy it to keep it, or paste other settings here."
+)
+USE_SETTINGS = "Use these settings"
+SETTINGS_USED = "These settings are used now."
 YOURS = "your settings"
 GRID = "Compared"
 
@@ -243,8 +251,10 @@ ABOUT_REST = (
     "need Stable Diffusion 1.5 and a GPU. Faces and small details are soft. Who turns away, lies down or is cut "
     "off is followed badly, as skeletons say little about it. A clip of somebody who didn't agree to it may be "
     "unlawful: ask first.\n\n"
-    "**Private.** Pictures, motions and clips are kept in a temporary folder of this server for about an hour, "
-    "and results of stages, numbers without your name, in a cache of limited size, found again only by whoever "
+    "**Private.** Pictures and motions are kept in a temporary folder of this server for about an hour. Your clips, "
+    "with the picture and motion that made them, are kept for a week under a key that only your browser has; delete "
+    "them where they are shown. Kept, too, are "
+    "results of stages, numbers without your name, in a cache of limited size, found again only by whoever "
     "brings the same picture. Where runs are limited they are counted by address, for an hour. Nothing is sent "
     "elsewhere, and nothing is shared until you click Share.\n\n"
     "**Licences.** This program and the pocket models: MIT. Stable Diffusion 1.5: CreativeML Open RAIL-M, with "
@@ -267,8 +277,23 @@ STAGES = {
 }
 CHANGED = "Inputs changed: generate again."
 SHELF = {"heading": "Your clips", "open": "Open", "remove": "Delete"}
+MAKE_YOUR_OWN = '<a class="pa-own-link" href="#character">Make your own</a>'
+CLIP_READY = "Your clip is ready."
+PLAYBACK = {
+    "speed": "Speed",
+    "back": "Back and forth",
+    "mute": "Sound off",
+    "unmute": "Sound on",
+}
+UNFURLED = "Make a still character move: choose a picture and a motion. Nothing is trained."
+SHARED_TITLE = "A character that moves · PoseAnimate"
+SHARED_ABOUT = "Watch the clip, and make your own from one picture and a motion."
+BEFORE_AFTER = "Before/after"
+NO_CLIP_YET = "Generate a clip first: what was made of your picture is shown here."
 COMPARED = "comparison"
 CAME_BACK = "Your run went on while this page was away."
+KEEP_OPEN = "Others are waiting: if this page is closed, the run stops after {0:.0f} s."
+AWAY = "Stopped, as its page was away for {0:.0f} s."
 LAST_MINUTE = "a run whose page was closed goes on for some seconds"
 STOPPING = "Stopping"
 WAITING = "Waiting for its turn"
@@ -399,13 +424,20 @@ def restored(same_models: bool, greeting: str = "", lost: Sequence[str] = ()) ->
     return sentences([done, *((remark, "warning") for remark in remarks)])
 
 
-def ended(frames: int, stopped: bool = False, trouble: str = "") -> str:
-    """The bar after a run; frames: in the clip, 0 without a clip."""
+def ended(
+    frames: int, stopped: bool = False, trouble: str = "", away_s: float | None = None
+) -> str:
+    """The bar after a run.
+
+    Args:
+        frames: in the clip, 0 without a clip. away_s: how long its page had been away when it was stopped for it.
+    """
     kept = f"The {frames} finished frames are kept as a clip."
     if trouble:
         return sentence(trouble, "error") + (sentence(kept, "warning") if frames else "")
     if stopped:
-        return sentence(f"Stopped. {kept}" if frames else "Stopped.", "warning")
+        why = "Stopped." if away_s is None else AWAY.format(away_s)
+        return sentence(f"{why} {kept}" if frames else why, "warning")
     return sentence(f"Done: {frames} frames.", "good")
 
 

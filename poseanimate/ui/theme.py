@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import gradio as gr
@@ -9,6 +10,7 @@ import gradio as gr
 from poseanimate.poses.motion import PRESETS_FOLDER
 from poseanimate.poses.motion import preset_names as motion_names
 from poseanimate.resources import resource_folder
+from poseanimate.ui import texts
 
 STYLE = Path(__file__).with_name("style.css")
 SCRIPT = Path(__file__).with_name("page.js")
@@ -56,7 +58,7 @@ def style() -> str:
 
 def script() -> str:
     """What the whole page does in the browser."""
-    return SCRIPT.read_text(encoding="utf-8")
+    return SCRIPT.read_text(encoding="utf-8").replace("__READY__", json.dumps(texts.CLIP_READY))
 
 
 def theme() -> gr.themes.Base:

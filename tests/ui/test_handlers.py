@@ -108,7 +108,7 @@ def _skipped(value: Any) -> bool:
 
 def packed(handlers: Handlers) -> Iterator[list[Path]]:
     """The downloads of a session's last run, while they are there."""
-    for _, _, files in StageHandlers(handlers).pack(session()):
+    for *_, files in StageHandlers(handlers).pack(session()):
         if not _skipped(files):
             yield [Path(path) for path in files]
 

@@ -42,7 +42,7 @@ class RunView:
     sound_from: a video whose sound is wanted if the clip shows all of it. sound: of the clip.
     asked_s: when the page last asked for its turn. begun: no longer waiting. stopped: somebody asked it to end.
     over: it has ended; trouble: why, if it failed. owner: the key of the browser that asked for it, or empty.
-    alone: whether it goes on though no page follows it. work: what it does.
+    alone: whether it goes on without a page. away_s: for how long it did, if it was stopped for it. work: what it does.
     kind: CLIP, or COMPARISON of variants: clips by what differs; compared: their MP4, side by side.
     written: the clip as MP4, once it is over.
     clock: seconds that only go forward.
@@ -66,6 +66,7 @@ class RunView:
     trouble: str = ""
     owner: str = ""
     alone: bool = False
+    away_s: float | None = None
     work: Work | None = None
     kind: str = CLIP
     variants: dict[str, list[Picture]] = field(default_factory=dict)

@@ -67,8 +67,9 @@ class Work:
         """Takes steps until somebody follows again, or nobody has for too long."""
         since_s = self.run.clock()
         while not self._followers and not self.run.over:
-            if self.run.clock() - since_s >= self._grace_s():
-                self.run.stopped = True
+            away_s = self.run.clock() - since_s
+            if away_s >= self._grace_s():
+                self.run.stopped, self.run.away_s = True, away_s
             self._take_step()
 
     def _take_step(self) -> None:

@@ -126,7 +126,7 @@ class ComparisonHandlers:
         """Updates the page after each step of a comparison, which another page may have begun, until it is over."""
         run, shown = work.run, b""
         for _ in work.follow():
-            yield run_outputs(bar=run.bar)
+            yield run_outputs(bar=self.handlers.bar(run))
             if run.compared is not shown:
                 yield from _show(run)
             shown = run.compared

@@ -37,6 +37,7 @@ RESTORE_OUTPUTS = (
     "ready",
     "clip",
     "grid",
+    "own",
 )  # and all settings
 
 
@@ -56,14 +57,19 @@ class OpeningHandlers:
         yield from self.restored(request, data)
 
     def restored(
-        self, request: gr.Request, data: bytes, greeting: str = "", kind: str = CLIP
+        self,
+        request: gr.Request,
+        data: bytes,
+        greeting: str = "",
+        kind: str = CLIP,
+        shared: bool = False,
     ) -> Iterator[Outputs]:
         """A bundle's contents as values of `RESTORE_OUTPUTS` and settings; an unusable one changes nothing.
 
         Its clip is the session's last now, so that it can be downloaded and shared.
 
         Args:
-            kind: CLIP or COMPARISON, what its clip shows.
+            kind: CLIP or COMPARISON, what its clip shows. shared: whether it is somebody else's.
         """
         with TemporaryDirectory(prefix="poseanimate-") as folder:
             try:
@@ -94,6 +100,7 @@ class OpeningHandlers:
                 job.prompt,
                 *where,
                 *_shown(clip, kind),
+                texts.MAKE_YOUR_OWN if shared else "",
                 *values,
             )
 

@@ -47,7 +47,7 @@ GRACE_IN_LINE_S = 10.0  # the same while others wait
 CROWDED_S = 0.25
 WAITING_S = 2  # between updates of a waiting run's bar
 CLIP_TAB, DRAFT_TAB, COMPARE_TAB = "clip", "draft", "compare"  # of the stage
-PACK_OUTPUTS = ("frames", "review", "files")
+PACK_OUTPUTS = ("before_after", "frames", "review", "files")
 SHOWN = ("ready", "contact_sheet", "clip", "notes", "report")
 RESULT_OUTPUTS = (
     "bar",
@@ -173,6 +173,13 @@ class Handlers:
         run.work = Work(run, steps, at_end, partial(self._grace_s, run))
         return run.work
 
+    def bar(self, run: RunView) -> str:
+        """A run's bar, and what happens if its page is closed where that is sooner than usual."""
+        grace_s = self._grace_s(run)
+        keep_open = run.owner and grace_s < GRACE_S
+        note = texts.sentence(texts.KEEP_OPEN.format(grace_s), "note") if keep_open else ""
+        return run.bar + note
+
     def _grace_s(self, run: RunView) -> float:
         """How long a run may go on without a page, in seconds."""
         if not run.owner:
@@ -283,7 +290,7 @@ class Handlers:
         Args:
             first: whether the page sees frames of this run for the first time.
         """
-        changed: dict[str, Any] = {"bar": run.bar}
+        changed: dict[str, Any] = {"bar": self.bar(run)}
         if first:
             changed |= {
                 "stage": gr.Tabs(selected=CLIP_TAB),
@@ -291,6 +298,7 @@ class Handlers:
                 "clip": gr.update(value=None, visible="hidden"),
                 "notes": "",
                 "report": "",
+                "before_after": gr.update(value=None, visible="hidden"),
                 "frames": gr.update(content=NOTHING),
                 "review": "",
             }
@@ -308,7 +316,9 @@ class Handlers:
                 path, run.trouble = None, run.trouble or str(error)
             finished = len(run.frames) if path else 0
             changed: dict[str, Any] = self._changes(run, first) | {
-                "bar": texts.ended(finished, run.stopped and run.done is None, run.trouble),
+                "bar": texts.ended(
+                    finished, run.stopped and run.done is None, run.trouble, run.away_s
+                ),
                 **running(False),
             }
             if run.frames:

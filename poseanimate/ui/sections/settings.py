@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import Field, fields
 from typing import Any, cast
 
 import gradio as gr
 
+from poseanimate.errors import SettingsError
 from poseanimate.settings import MAX_TEXT_CHARACTERS, Settings, preset_names
 from poseanimate.ui import texts
 from poseanimate.ui.event_options import CHOSEN, QUIET
@@ -15,6 +17,7 @@ from poseanimate.ui.input_cache import ALIGNMENT_SETTINGS, SETTING_NAMES
 from poseanimate.ui.server.page_blocks import element_id
 
 FIRST_PRESET = "fast"
+MAX_SETTINGS_CHARACTERS = 10_000
 LAMBDAS = ("lambda_first", "lambda_prev", "lambda_self")
 SWITCHES = ("pata", "pacm_source", "pacm_pose", "dcam", "mgdm")
 LENGTH = ("frames",)
@@ -80,6 +83,7 @@ def add_settings(quality: gr.Radio, length: Controls, image_prompts: bool) -> Co
     with gr.Accordion(texts.ADVANCED, open=False), gr.Row(elem_classes="pa-grid pa-wide"):
         controls |= _controls([name for name in SETTING_FIELDS if name not in controls])
     controls = {name: controls[name] for name in SETTING_FIELDS}
+    _add_settings_text(list(controls.values()))
     offered = [name for _, name in texts.QUALITIES]
     preset.input(preset_values, preset, list(controls.values()), **CHOSEN)
     preset.input(lambda name: name if name in offered else None, preset, quality, **CHOSEN)
@@ -89,6 +93,50 @@ def add_settings(quality: gr.Radio, length: Controls, image_prompts: bool) -> Co
     gr.on([each.change for each in lambdas], weigh, lambdas, total, **QUIET)
     fill_up.click(normalise, lambdas[:2], lambdas, **QUIET)
     return controls
+
+
+def _add_settings_text(controls: list[Any]) -> None:
+    """All settings as a text, to copy, and to paste others."""
+    with gr.Accordion(texts.SETTINGS_TEXT, open=False, elem_id="settings-text") as part:
+        text = gr.Textbox(
+            label=texts.SETTINGS_TEXT,
+            show_label=False,
+            info=texts.SETTINGS_TEXT_HELP,
+            lines=6,
+            max_lines=14,
+            max_length=MAX_SETTINGS_CHARACTERS,
+            buttons=["copy"],
+            elem_id="settings-json",
+        )
+        use = gr.Button(texts.USE_SETTINGS, size="sm", elem_id="settings-use")
+        said = gr.HTML(elem_id="settings-said")
+    changes = [part.expand, *(each.change for each in controls)]
+    gr.on(changes, write_settings, controls, text, **CHOSEN)
+    use.click(read_settings, text, [*controls, said], **CHOSEN)
+
+
+def write_settings(*values: Any) -> str:
+    """Values of `SETTING_NAMES` as the text of a preset: those that aren't the paper's."""
+    usual = Settings()
+    given = zip(SETTING_NAMES, values, strict=True)
+    return json.dumps({n: v for n, v in given if v != getattr(usual, n)}, indent=2)
+
+
+def read_settings(text: str) -> list[Any]:
+    """Values of `SETTING_NAMES` from such a text, and a sentence; what can't be used changes nothing."""
+    try:
+        try:
+            values = json.loads(text or "")
+        except (ValueError, RecursionError):
+            values = None
+        if not isinstance(values, dict):
+            raise SettingsError("These are no settings.", 'Paste a text such as {"frames": 24}.')
+        settings = Settings().changed(values)
+    except SettingsError as error:
+        said = texts.sentence(str(error), "error")
+        return [*(gr.skip(),) * len(SETTING_NAMES), said]
+    values = [getattr(settings, name) for name in SETTING_NAMES]
+    return [*values, texts.sentence(texts.SETTINGS_USED, "good")]
 
 
 def preset_values(name: str | None) -> list[Any]:

@@ -144,7 +144,7 @@ class SharingHandlers:
         except PoseAnimateError as error:
             yield restore_nothing(texts.sentence(str(error), "error"))
             return
-        yield from self.opening.restored(request, bundle, texts.OPENED)
+        yield from self.opening.restored(request, bundle, texts.OPENED, shared=True)
 
 
 def sharing_outputs(**changed: Any) -> Outputs:

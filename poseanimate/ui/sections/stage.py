@@ -6,7 +6,7 @@ until the page is closed, so that its clip can be downloaded in other formats.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -14,7 +14,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import cv2
 import gradio as gr
+import numpy as np
+from numpy.typing import NDArray
 
 from poseanimate.errors import PoseAnimateError
 from poseanimate.events import Aligned
@@ -32,6 +35,9 @@ from poseanimate.ui.sections.inputs import InputComponents
 from poseanimate.ui.sections.motion import FIRST_MOTION
 from poseanimate.ui.sections.run import CLIP_TAB, DRAFT_TAB, Handlers, RunSection, run_outputs
 from poseanimate.ui.theme import ready_made_url
+from poseanimate.ui.widgets.contact_sheet import enlargement
+from poseanimate.ui.widgets.playback import playback
+from poseanimate.ui.widgets.player import player
 
 
 @dataclass(frozen=True)
@@ -45,6 +51,8 @@ class StageSection:
     ready: gr.HTML
     clip: gr.Video
     contact_sheet: gr.Image
+    own: gr.HTML
+    before_after: gr.ImageSlider
     frames: gr.HTML
     notes: gr.HTML
     files: gr.File
@@ -61,16 +69,19 @@ class StageSection:
     @property
     def restored(self) -> list[Any]:
         """The end of RESTORE_OUTPUTS."""
-        return [self.tabs, self.ready, self.clip, self.comparing.grid]
+        return [self.tabs, self.ready, self.clip, self.comparing.grid, self.own]
 
     @property
     def packed(self) -> list[gr.components.Component]:
         """As PACK_OUTPUTS, filled after a run."""
-        return [self.frames, self.review, self.files]
+        return [self.before_after, self.frames, self.review, self.files]
 
 
-def add_clip() -> tuple[gr.HTML, gr.Video, gr.Image]:
-    """The stage's clip: a ready-made one, the one that was made, or its frames while they are drawn."""
+def add_clip() -> tuple[gr.HTML, gr.Video, gr.Image, gr.HTML]:
+    """The stage's clip: a ready-made one, the one that was made, or its frames while they are drawn.
+
+    Below it is how it plays and, if it came from somebody else, the way to one's own.
+    """
     ready = gr.HTML(
         texts.ready_made(ready_made_url(FIRST_EXAMPLE, FIRST_MOTION)), elem_id="ready-made"
     )
@@ -95,7 +106,36 @@ def add_clip() -> tuple[gr.HTML, gr.Video, gr.Image]:
         buttons=["fullscreen", "download"],
         elem_id="contact-sheet",
     )
-    return ready, clip, contact_sheet
+    playback("playback")
+    own = gr.HTML(elem_id="make-own")
+    return ready, clip, contact_sheet, own
+
+
+def add_before_after() -> gr.ImageSlider:
+    """The picture and a frame, one over the other."""
+    slider = gr.ImageSlider(
+        label=texts.BEFORE_AFTER,
+        show_label=False,
+        interactive=False,
+        format="png",
+        max_height=560,
+        visible="hidden",
+        elem_id="before-after",
+    )
+    add_hint()
+    return slider
+
+
+def add_frames() -> gr.HTML:
+    """The clip frame by frame."""
+    frames = player("frames", texts.SIDE_BY_SIDE)
+    add_hint()
+    return frames
+
+
+def add_hint() -> None:
+    """What is said in a tab that shows nothing before the first run; the style sheet hides it afterwards."""
+    gr.HTML(texts.sentence(texts.NO_CLIP_YET), elem_classes="pa-hint")
 
 
 def add_downloads() -> gr.File:
@@ -144,14 +184,16 @@ class StageHandlers:
         run.aligned = run.aligned or self._align(run.job)
         if run.aligned is None:
             return
-        yield gr.update(content=compare_frames(run.aligned, run.frames)), gr.skip(), gr.skip()
+        slider = gr.update(value=_before_after(run.frames), visible=True)
+        frames = gr.update(content=compare_frames(run.aligned, run.frames))
+        yield slider, frames, gr.skip(), gr.skip()
         picture = run.aligned.picture
         alphas = [self.handlers.engine.segment(frame, like=picture) for frame in run.frames]
         detect = partial(self.handlers.engine.detect, like=picture)
         review = measure_clip(run.aligned, run.frames, alphas, detect)
         if self._overtaken(run, request):
             return
-        yield gr.skip(), review, gr.skip()
+        yield gr.skip(), gr.skip(), review, gr.skip()
         with TemporaryDirectory(prefix="poseanimate-") as folder:
             try:
                 clip = run.write(Path(folder))
@@ -163,7 +205,7 @@ class StageHandlers:
             except PoseAnimateError as error:
                 raise gr.Error(str(error), print_exception=False) from error
             if not self._overtaken(run, request):
-                yield gr.skip(), gr.skip(), made
+                yield gr.skip(), gr.skip(), gr.skip(), made
 
     def frame_by_frame(self, request: gr.Request) -> Any:
         """The last run, frame by frame; nothing without one."""
@@ -203,6 +245,16 @@ class StageHandlers:
         following = self.handlers.queue.current(session_of(request))
         begun = following is not None and following.begun
         return begun or self._last_run(request) is not run
+
+
+def _before_after(frames: Sequence[NDArray[np.uint8]]) -> tuple[NDArray[np.uint8], ...]:
+    """The picture and the frame in the middle, enlarged as the clip is."""
+    height, width = frames[0].shape[:2]
+    factor = enlargement(width, height)
+    size = (factor * width, factor * height)
+    shown = (frames[0], frames[len(frames) // 2])
+    large = (cv2.resize(frame, size, interpolation=cv2.INTER_LANCZOS4) for frame in shown)
+    return tuple(np.asarray(frame, np.uint8) for frame in large)
 
 
 def connect_stage(

@@ -11,6 +11,7 @@ from gradio.utils import get_upload_folder
 from poseanimate.errors import SettingsError
 from poseanimate.media import VideoLimits
 from poseanimate.ui import theme
+from poseanimate.ui.server.front_page import list_pictures
 from poseanimate.ui.server.health import list_routes
 from poseanimate.ui.server.log_limit import limit_logs
 from poseanimate.ui.server.middleware import app_arguments
@@ -35,6 +36,7 @@ def serve(
             GRADIO_SERVER_NAME (127.0.0.1) and GRADIO_SERVER_PORT (from 7860).
     """
     limit_logs()
+    shared = None if more.get("auth") else demo.shared_clips
     return demo.launch(
         theme=theme.theme(),
         css=theme.style(),
@@ -52,8 +54,11 @@ def serve(
         mcp_server=mcp,
         max_threads=THREADS + places - 1,
         app_kwargs={
-            **app_arguments(demo, TemporaryFiles(demo, Path(get_upload_folder()))),
-            "routes": list_routes(demo.engine, demo.counts.registry if metrics else None),
+            **app_arguments(demo, TemporaryFiles(demo, Path(get_upload_folder())), shared),
+            "routes": [
+                *list_routes(demo.engine, demo.counts.registry if metrics else None),
+                *list_pictures(shared),
+            ],
         },
         **more,
     )

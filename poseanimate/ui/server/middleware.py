@@ -17,6 +17,8 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from poseanimate.storage.shared_clips import SharedClips
+from poseanimate.ui.server.front_page import FrontPage
 from poseanimate.ui.server.gate import Gate
 from poseanimate.ui.server.page_blocks import PageBlocks
 from poseanimate.ui.server.temporary_files import FilesGate, TemporaryFiles
@@ -157,8 +159,14 @@ class StreamOrder:
         await self.app(scope, receive_copied, send_after_stream)
 
 
-def app_arguments(page: PageBlocks, files: TemporaryFiles) -> dict[str, Any]:
-    """Arguments for the FastAPI app that Gradio makes for a page."""
+def app_arguments(
+    page: PageBlocks, files: TemporaryFiles, shared_clips: SharedClips | None = None
+) -> dict[str, Any]:
+    """Arguments for the FastAPI app that Gradio makes for a page.
+
+    Args:
+        shared_clips: those whose links show a picture.
+    """
     return {
         "openapi_url": None,
         "lifespan": files.keep_swept,
@@ -167,6 +175,7 @@ def app_arguments(page: PageBlocks, files: TemporaryFiles) -> dict[str, Any]:
             Middleware(StreamOrder),
             Middleware(FilesGate, files=files),
             Middleware(Gate, page=page),
+            Middleware(FrontPage, shared_clips=shared_clips),
         ],
     }
 

@@ -13,6 +13,7 @@ import gradio as gr
 from poseanimate.engines.engine import Engine
 from poseanimate.errors import SettingsError
 from poseanimate.settings import Settings
+from poseanimate.storage.shared_clips import SharedClips
 from poseanimate.ui import texts
 from poseanimate.ui.runs.run_counts import RunCounts
 
@@ -31,12 +32,13 @@ def element_id(setting: str) -> str:
 class PageBlocks(gr.Blocks):
     """The page. What Gradio would refuse without words is refused with them, and what fails is logged once.
 
-    engine, counts: for those who ask how the server is.
+    engine, counts: for those who ask how the server is. shared_clips: those that links open.
     naming: how many answers are being made, which may name files. on_forgotten: called with a session that is over.
     """
 
     engine: Engine
     counts: RunCounts
+    shared_clips: SharedClips | None = None
     naming = 0
     on_forgotten: Callable[[str], None] | None = None
 

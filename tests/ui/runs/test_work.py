@@ -95,6 +95,7 @@ def test_a_run_goes_on_alone_until_its_grace_ends(left_after: int, count: int, g
     assert run.over and run.alone and steps.closed == steps.ends == 1
     assert steps.taken == min(count, left_after + grace)
     assert run.stopped is (count - left_after >= grace)
+    assert run.away_s == (grace if run.stopped else None)
 
 
 def test_who_comes_back_takes_the_steps_that_are_left() -> None:

@@ -133,7 +133,7 @@ def test_a_second_run_adds_a_clip_and_the_first_is_opened_again(
         assert Path(opened["clip"]["value"]).read_bytes() == clips[0]
         assert np.array_equal(np.asarray(Image.open(opened["picture"])), scene_at_ease().picture)
     assert opened["motion_preset"] == "walk" and opened["frames"] == 3
-    *_, (_, _, files) = StageHandlers(handlers).pack(back.request)
+    *_, (*_, files) = StageHandlers(handlers).pack(back.request)
     assert len(files) == 5, "an opened clip can't be downloaded"
     back.yours.delete(page.key, gr.EventData(None, {"id": second["id"]}))
     assert [card["id"] for card in page.clips] == [first["id"]]
@@ -216,8 +216,10 @@ def test_grace_is_shorter_while_others_wait_and_none_without_a_key(handlers: Han
     handlers.begin(page.request, page.key)
     run = handlers.start(page.request)
     assert handlers._grace_s(run) == GRACE_S
+    assert "Others are waiting" not in handlers.bar(run)
     handlers.begin(gr.Request(session_hash="waits"))
     assert handlers._grace_s(run) == GRACE_IN_LINE_S
+    assert "if this page is closed, the run stops after 10 s" in handlers.bar(run)
     run.owner = ""
     assert handlers._grace_s(run) == 0
 
