@@ -104,7 +104,7 @@ def create_demo(
                                 files = add_downloads()
                             with gr.Column(min_width=200):
                                 shares = add_sharing()
-                        notes = gr.HTML(elem_id="notes")
+                        notes, verdict = gr.HTML(elem_id="notes"), gr.HTML(elem_id="verdict")
                     with gr.Tab(texts.DRAFT_TAB, id=DRAFT_TAB):
                         fit = add_alignment(*found)
                         drafts = add_sharing(texts.SHARE_DRAFT, texts.SHARE_DRAFT_HELP, "draft-")
@@ -132,6 +132,7 @@ def create_demo(
             before_after,
             frames,
             notes,
+            verdict,
             files,
             figures,
             review,

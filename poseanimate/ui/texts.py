@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from html import escape
 
 from poseanimate.events import Done, Forecast, Placed
@@ -276,6 +277,7 @@ STAGES = {
     "previews": "Drawing previews",
 }
 CHANGED = "Inputs changed: generate again."
+STEADY = 1.0  # mean change from frame to frame, in steps of 256 grey levels
 SHELF = {"heading": "Your clips", "open": "Open", "remove": "Delete"}
 MAKE_YOUR_OWN = '<a class="pa-own-link" href="#character">Make your own</a>'
 CLIP_READY = "Your clip is ready."
@@ -551,16 +553,36 @@ def lambda_sum(total: float) -> str:
     return sentence(f"λ1 + λ2 + λ3 = {total:.4g}, but must be 1.", "error")
 
 
-def review(joints: float | None, background: float, flicker: float) -> str:
-    """A clip's measurements; joints: their mean distance in torso lengths, None without joints."""
-    rows = (
-        {}
-        if joints is None
-        else {"Joints": f"{joints:.3f} torso lengths from where they should be"}
-    )
-    rows |= {
-        "Background": f"{background:.1f} grey levels from the picture's, {flicker:.1f} from frame to frame"
-    }
+@dataclass(frozen=True)
+class ClipMeasures:
+    """A clip's measurements.
+
+    joints: their mean distance from where they should be, in torso lengths; accuracy: the share of them within
+    `PCK_RADIUS`; both None without joints. background, flicker: its change from the picture and from frame to frame,
+    in grey levels.
+    """
+
+    joints: float | None
+    accuracy: float | None
+    background: float
+    flicker: float
+
+
+def verdict(measured: ClipMeasures) -> str:
+    """A clip's measurements in a line."""
+    changes = f"changes by {measured.flicker:.1f} of 255 a frame"
+    steady = "steady" if measured.flicker < STEADY else changes
+    parts = [] if measured.accuracy is None else [f"Pose accuracy {100 * measured.accuracy:.0f} %"]
+    return sentence(" · ".join([*parts, f"Background {steady}"]), "note")
+
+
+def review(measured: ClipMeasures) -> str:
+    """A clip's measurements in numbers."""
+    rows = {}
+    if measured.joints is not None:
+        rows["Joints"] = f"{measured.joints:.3f} torso lengths from where they should be"
+    from_frame = f"{measured.flicker:.1f} from frame to frame"
+    rows["Background"] = f"{measured.background:.1f} grey levels from the picture's, {from_frame}"
     return _table(rows)
 
 

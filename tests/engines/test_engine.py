@@ -102,7 +102,7 @@ def session(engine: Engine, picture: str, video: str) -> list[Any]:
     assert run is not None
     packed = list(stage.pack(request))
     (back,) = OpeningHandlers(handlers).restored(request, stage.bundle(request) or b"")
-    return [*said, packed[1][2], back[0], np.stack(run.frames).tobytes()]
+    return [*said, packed[1][3], back[0], np.stack(run.frames).tobytes()]
 
 
 def test_the_page_works_with_an_engine_on_another_machine(picture: str, tmp_path: Path) -> None:

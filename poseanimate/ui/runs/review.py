@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from poseanimate.events import Aligned
 from poseanimate.media.similarity import change, outside
 from poseanimate.poses import overlay
-from poseanimate.poses.accuracy import joint_errors, mean_joint_error
+from poseanimate.poses.accuracy import PCK_RADIUS, joint_errors, mean_joint_error
 from poseanimate.poses.skeleton import Pose, draw_pose
 from poseanimate.ui import texts
+from poseanimate.ui.texts import ClipMeasures
 from poseanimate.ui.widgets import player
 
 Picture = NDArray[np.uint8]
@@ -38,7 +39,7 @@ def measure_clip(
     frames: Sequence[Picture],
     alphas: Sequence[NDArray[np.float32]],
     detect: Callable[[Picture], list[Pose]],
-) -> str:
+) -> ClipMeasures:
     """Measures the joints' distance from their poses, the background's from the picture, and its flicker.
 
     Args:
@@ -49,10 +50,13 @@ def measure_clip(
     for frame, pose in zip(frames[1:], aligned.alignment.poses[1:], strict=False):
         if pose.visible().any():
             people = detect(frame)
-            errors.append(mean_joint_error(joint_errors(people[0] if people else None, pose)))
+            errors.append(joint_errors(people[0] if people else None, pose))
     pairs = list(zip(frames, alphas, strict=True))
     source, mask = pairs[0]
     background = [change(frame, source, outside(mask, alpha)) for frame, alpha in pairs[1:]]
     flicker = [change(a, b, outside(of_a, of_b)) for (a, of_a), (b, of_b) in pairwise(pairs)]
-    joints = float(np.mean(errors)) if errors else None
-    return texts.review(joints, float(np.mean(background)), float(np.mean(flicker)))
+    joints = accuracy = None
+    if errors:
+        joints = float(np.mean([mean_joint_error(each) for each in errors]))
+        accuracy = float((np.concatenate(errors) <= PCK_RADIUS).mean())
+    return ClipMeasures(joints, accuracy, float(np.mean(background)), float(np.mean(flicker)))

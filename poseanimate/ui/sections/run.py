@@ -47,7 +47,7 @@ GRACE_IN_LINE_S = 10.0  # the same while others wait
 CROWDED_S = 0.25
 WAITING_S = 2  # between updates of a waiting run's bar
 CLIP_TAB, DRAFT_TAB, COMPARE_TAB = "clip", "draft", "compare"  # of the stage
-PACK_OUTPUTS = ("before_after", "frames", "review", "files")
+PACK_OUTPUTS = ("before_after", "frames", "verdict", "review", "files")
 SHOWN = ("ready", "contact_sheet", "clip", "notes", "report")
 RESULT_OUTPUTS = (
     "bar",
@@ -300,6 +300,7 @@ class Handlers:
                 "report": "",
                 "before_after": gr.update(value=None, visible="hidden"),
                 "frames": gr.update(content=NOTHING),
+                "verdict": "",
                 "review": "",
             }
             changed["files"] = None

@@ -44,7 +44,7 @@ from poseanimate.ui.widgets.player import player
 class StageSection:
     """What is looked at: clips and drafts.
 
-    notes: sentences about a run. figures, review: its numbers.
+    notes: sentences about a run. verdict: its numbers in a line; figures, review: all of them.
     """
 
     tabs: gr.Tabs
@@ -55,6 +55,7 @@ class StageSection:
     before_after: gr.ImageSlider
     frames: gr.HTML
     notes: gr.HTML
+    verdict: gr.HTML
     files: gr.File
     figures: gr.HTML
     review: gr.HTML
@@ -74,7 +75,7 @@ class StageSection:
     @property
     def packed(self) -> list[gr.components.Component]:
         """As PACK_OUTPUTS, filled after a run."""
-        return [self.before_after, self.frames, self.review, self.files]
+        return [self.before_after, self.frames, self.verdict, self.review, self.files]
 
 
 def add_clip() -> tuple[gr.HTML, gr.Video, gr.Image, gr.HTML]:
@@ -186,14 +187,14 @@ class StageHandlers:
             return
         slider = gr.update(value=_before_after(run.frames), visible=True)
         frames = gr.update(content=compare_frames(run.aligned, run.frames))
-        yield slider, frames, gr.skip(), gr.skip()
+        yield slider, frames, *(gr.skip(),) * 3
         picture = run.aligned.picture
         alphas = [self.handlers.engine.segment(frame, like=picture) for frame in run.frames]
         detect = partial(self.handlers.engine.detect, like=picture)
-        review = measure_clip(run.aligned, run.frames, alphas, detect)
+        measured = measure_clip(run.aligned, run.frames, alphas, detect)
         if self._overtaken(run, request):
             return
-        yield gr.skip(), gr.skip(), review, gr.skip()
+        yield *(gr.skip(),) * 2, texts.verdict(measured), texts.review(measured), gr.skip()
         with TemporaryDirectory(prefix="poseanimate-") as folder:
             try:
                 clip = run.write(Path(folder))
@@ -205,7 +206,7 @@ class StageHandlers:
             except PoseAnimateError as error:
                 raise gr.Error(str(error), print_exception=False) from error
             if not self._overtaken(run, request):
-                yield gr.skip(), gr.skip(), gr.skip(), made
+                yield *(gr.skip(),) * 4, made
 
     def frame_by_frame(self, request: gr.Request) -> Any:
         """The last run, frame by frame; nothing without one."""

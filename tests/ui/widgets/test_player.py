@@ -14,6 +14,7 @@ from PIL import Image
 
 from poseanimate.events import Aligned
 from poseanimate.media import tiled
+from poseanimate.poses.accuracy import PCK_RADIUS
 from poseanimate.poses.measures import torso_length
 from poseanimate.poses.motion import load_preset
 from poseanimate.poses.pata import Alignment
@@ -89,7 +90,8 @@ def test_joints_and_background_are_measured_in_the_clip() -> None:
     changed[:, : SIDE // 2] = 250  # the character's half counts nothing
     aligned = Aligned(aligned.alignment, source, mask)
     eyes = ToldEyes((aligned.alignment.poses[1],), mask)
-    said = measure_clip(aligned, [source, changed, changed], [mask] * 3, eyes.detect)
+    measured = measure_clip(aligned, [source, changed, changed], [mask] * 3, eyes.detect)
+    said = texts.review(measured)
     share = (SIDE // 2 - 8) / (SIDE // 2 - 2)  # a margin at the mask's edge counts nothing either
     assert f"{4 * share:.1f} grey levels from the picture" in said
     assert f"{2 * share:.1f} from frame to frame" in said
@@ -97,6 +99,8 @@ def test_joints_and_background_are_measured_in_the_clip() -> None:
     off = np.linalg.norm(steps[1].xy - steps[2].xy, axis=1)[steps[2].visible()]
     off /= torso_length(steps[2])
     assert f"{np.minimum(off, 1).mean() / 2:.3f} torso lengths" in said
+    right = (1 + (off <= PCK_RADIUS).mean()) / 2
+    assert f"Pose accuracy {100 * right:.0f} %" in texts.verdict(measured)
 
 
 def test_where_no_joint_is_wanted_none_is_measured() -> None:
@@ -104,8 +108,11 @@ def test_where_no_joint_is_wanted_none_is_measured() -> None:
     scene = scene_at_ease()
     aligned = Aligned(Alignment((scene.pose, nobody), 0, 12.0, ()), scene.picture, scene.mask)
     eyes = ToldEyes((scene.pose,), scene.mask)
-    said = measure_clip(aligned, [scene.picture] * 2, [scene.mask] * 2, eyes.detect)
+    measured = measure_clip(aligned, [scene.picture] * 2, [scene.mask] * 2, eyes.detect)
+    said = texts.review(measured)
     assert "torso" not in said and "0.0 grey levels" in said
+    assert "Background steady" in texts.verdict(measured)
+    assert "accuracy" not in texts.verdict(measured)
 
 
 @given(st.integers(1, 600), st.integers(1, 300), st.integers(1, 300))
