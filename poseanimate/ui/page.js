@@ -46,6 +46,10 @@
 
   document.addEventListener("click", (event) => {
     if (event.target.closest("#generate")) ask();
+    if (event.target.closest(".pa-skip")) {
+      event.preventDefault();
+      document.getElementById("generate").focus();
+    }
     const link = event.target.closest(".pa-jump");
     if (link) {
       event.preventDefault();

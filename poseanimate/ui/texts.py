@@ -12,6 +12,7 @@ from poseanimate.poses.pata import Alignment, Finding, FindingCode, Severity
 
 TITLE = "PoseAnimate"
 INTRO = "Make a still character move: choose a picture and a motion."
+SKIP = "Skip to Generate"
 OPEN_PROJECT, ABOUT_LINK = "Open a project", "About"
 DARK_OR_LIGHT = "Dark or light"
 

@@ -274,9 +274,13 @@ def test_a_shared_clip_is_opened_by_its_link_and_taken_back(
         expect(guest.locator("#restored")).to_contain_text("Somebody shared this clip with you.")
         expect(guest.locator("#clip video")).to_be_visible()
         expect(guest.locator("#prompt textarea")).to_have_value(re.compile("in the park"))
-        expect(guest.locator(".pa-own")).to_have_css(
-            "outline-style", "solid"
-        )  # its picture is there
+        expect(guest.get_by_role("radio", name="park girl")).to_be_checked()
+        expect(guest.get_by_role("radio", name="dance sway")).to_be_checked()
+        unfold(guest, "Download")
+        expect(guest.locator("#downloads a[download$='.gif']").first).to_be_visible()
+        assert "og:video" in guest.content() and "Gradio" not in guest.title()
+        guest.get_by_role("link", name="Make your own").click()
+        expect(guest.locator("#own input")).to_be_focused()
         expect(guest.locator("#setting-frames input[type=number]")).to_have_value("3")
 
         page.get_by_role("button", name="Stop sharing").click()
@@ -462,6 +466,8 @@ def test_presets_fill_the_settings(page: Page) -> None:
 
 
 def test_the_keyboard_reaches_everything_in_a_few_steps(page: Page) -> None:
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to Generate")).to_be_focused()
     stops = []
     while not stops or (stops[-1] != "generate" and len(stops) < 25):
         page.keyboard.press("Tab")
@@ -476,6 +482,30 @@ def test_the_keyboard_reaches_everything_in_a_few_steps(page: Page) -> None:
     expect(page.locator("#ready-made video")).to_have_attribute(
         "src", re.compile("room-boy_dance-disco")
     )
+
+
+def test_the_keyboard_alone_makes_and_downloads_a_clip(page: Page) -> None:
+    def press_tab_until(reached: str) -> None:
+        for _ in range(60):
+            page.keyboard.press("Tab")
+            if page.evaluate(f"document.activeElement.matches({reached!r})"):
+                return
+        raise AssertionError(f"The Tab key doesn't reach {reached}.")
+
+    press_tab_until(".pa-skip")
+    page.keyboard.press("Enter")
+    expect(page.locator("#generate")).to_be_focused()
+    page.keyboard.press("Shift+Tab")  # the length is before it
+    press_tab_until("#generate")
+    page.keyboard.press("Enter")
+    expect(page.locator("#bar")).to_contain_text("Done: 16 frames.")
+    press_tab_until("#taking > button")
+    page.keyboard.press("Enter")
+    expect(page.locator("#downloads a[download$='.mp4']").first).to_be_visible()
+    press_tab_until("#downloads a[download]")
+    with page.expect_download() as download:
+        page.keyboard.press("Enter")
+    assert download.value.suggested_filename.endswith(".mp4")
 
 
 SHIFTS = """() => new Promise(done => {

@@ -14,6 +14,7 @@ def add_header() -> None:
         for part, name in (("restore", texts.OPEN_PROJECT), ("about", texts.ABOUT_LINK))
     )
     gr.HTML(
+        f'<a class="pa-skip" href="#generate">{texts.SKIP}</a>'
         f'<header class="pa-header"><h1>{texts.TITLE}</h1><p>{texts.INTRO}</p><nav>{links}'
         f'<button type="button" class="pa-theme" aria-label="{texts.DARK_OR_LIGHT}" title="{texts.DARK_OR_LIGHT}">◐'
         "</button></nav></header>",

@@ -15,7 +15,7 @@ const sounds = (video) => Boolean(video.mozHasAudio || video.webkitAudioDecodedB
 
 function apply() {
   const video = shown();
-  root.hidden = !video;
+  root.classList.toggle("pa-off", !video); // its room stays
   if (!video) return;
   video.playbackRate = speed;
   video.loop = !there_and_back;

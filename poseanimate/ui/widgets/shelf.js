@@ -4,8 +4,10 @@
 
 const AWAY_MS = 5000; // a page that was hidden for less hasn't lost its connection
 
+const AGAIN_MS = 3000, TRIES = 10;
+
 const root = element.querySelector(".pa-shelf");
-let hidden_ms = null;
+let hidden_ms = null, asking = null;
 
 const make = (tag, properties, parent) => {
   const made = Object.assign(document.createElement(tag), properties);
@@ -16,11 +18,19 @@ const make = (tag, properties, parent) => {
 const when = (id) =>
   new Date(Number(id.slice(0, 14))).toLocaleString([], { weekday: "short", hour: "2-digit", minute: "2-digit" });
 
+// while the page is being built an event may be lost: asked again until the bar tells of the run
+function ask(tries) {
+  clearTimeout(asking);
+  if (!props.content?.goes_on || tries === TRIES || document.querySelector("#bar .pa-sentence, #bar [role=progressbar]")) return;
+  trigger("submit");
+  asking = setTimeout(() => ask(tries + 1), AGAIN_MS);
+}
+
 function read() {
   const content = props.content;
   root.replaceChildren();
   root.hidden = !content || !content.cards.length;
-  if (content?.goes_on) trigger("submit");
+  ask(0);
   if (root.hidden) return;
   const { cards, words } = content;
   make("h3", { textContent: words.heading }, root);
