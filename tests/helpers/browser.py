@@ -28,7 +28,7 @@ FLAGS = [
     "--disable-background-networking", "--disable-component-update",
     "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream",
 ]  # fmt: skip
-TIMEOUT_MS = 60_000  # only ends a hang
+TIMEOUT_MS = 300_000  # only ends a hang
 HOLD_S = 300.0
 HELD_MS = 400  # longer than the editor waits before it tells of a joint that is dragged
 

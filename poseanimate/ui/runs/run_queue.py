@@ -77,10 +77,9 @@ class RunQueue:
         if run.owner:
             self._unseen.put(run.owner, run)
 
-    def saw(self, run: RunView) -> None:
-        """A page has shown how a run ended."""
-        if self._unseen.get(run.owner) is run:
-            self._unseen.forget(run.owner)
+    def saw(self, owner: str) -> None:
+        """A browser has shown how its run ended."""
+        self._unseen.forget(owner)
 
     def find(self, owner: str) -> RunView | None:
         """A browser's run that goes on, or whose end no page has shown."""

@@ -134,7 +134,6 @@ class ComparisonHandlers:
             yield from _show(run)
         said = texts.compared(len(run.variants), run.stopped, run.trouble)
         yield run_outputs(bar=said, **running(False))
-        self.handlers.queue.saw(run)
 
     def _steps(
         self,

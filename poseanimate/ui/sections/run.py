@@ -143,7 +143,6 @@ class Handlers:
             shown = bool(run.frames)
         self.queue.remember(session_of(request), run)
         yield from self._finish(run, first=bool(run.frames) and not shown)
-        self.queue.saw(run)
         if run.trouble:
             raise gr.Error(run.trouble, print_exception=False)
 

@@ -62,6 +62,11 @@ class YourClipsHandlers:
         """What the shelf shows."""
         return gr.update(content=make_content(self.own_clips.cards(key or ""), goes_on))
 
+    def refresh(self, key: Any) -> Any:
+        """The shelf after a run; that the page asks for it tells that it has seen the end."""
+        self.handlers.queue.saw(key or "")
+        return self.shelf(key)
+
     def open(self, request: gr.Request, key: Any, chosen: gr.EventData) -> Iterator[Outputs]:
         """Opens a clip or a comparison, as `OpeningHandlers.restored` does."""
         try:
@@ -142,5 +147,5 @@ def connect_your_clips(
         concurrency_limit=FOLLOWED,
     )
     for event in (*made, followed):
-        event.then(handlers.shelf, key, shelf, **QUIET)
+        event.then(handlers.refresh, key, shelf, **QUIET)
     followed.then(stage.pack, None, result.packed, **BESIDE)
