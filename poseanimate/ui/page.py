@@ -104,7 +104,7 @@ def create_demo(
                                 files = add_downloads()
                             with gr.Column(min_width=200):
                                 shares = add_sharing()
-                        notes, verdict = gr.HTML(elem_id="notes"), gr.HTML(elem_id="verdict")
+                        notes = gr.HTML(elem_id="notes")
                     with gr.Tab(texts.DRAFT_TAB, id=DRAFT_TAB):
                         fit = add_alignment(*found)
                         drafts = add_sharing(texts.SHARE_DRAFT, texts.SHARE_DRAFT_HELP, "draft-")
@@ -112,6 +112,7 @@ def create_demo(
                         before_after = add_before_after()
                     with gr.Tab(texts.FRAMES_TAB, id="frames") as frames_tab:
                         frames = add_frames()
+                        verdict = gr.HTML(elem_id="verdict")
                     with gr.Tab(texts.COMPARE, id=COMPARE_TAB):
                         comparing = add_comparison()
                 yours = add_your_clips()
