@@ -22,6 +22,7 @@ from poseanimate.events import Preview
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 CHARACTERS = REPOSITORY / "examples" / "characters"
+VIDEO = REPOSITORY / "examples" / "videos" / "street-boy-dance-disco.mp4"
 LIST = REPOSITORY / "docs" / "screens.md"
 FOLDER = REPOSITORY / "docs" / "screens"
 
@@ -44,22 +45,29 @@ nothing serious or critical on any tab, open or folded, light or dark.
 
 | | before | now |
 |---|---|---|
+| a photograph, which the small models can't paint | a green "17 of 18 joints", a ruined face, "Done" | a warning beside the upload and one refusal; the draft moves it |
 | clicks until a clip plays | 1, and 17 s | 0 |
 | Generate on a desk, as the page opens | 223 px below the window | in sight, as is the progress of every button |
-| pages of a phone, nothing opened | 8 to 9 | 1.2 |
+| pages of a phone, nothing opened | 8 to 9 | 1.4 |
 | from Generate to the progress on a phone | 5000 px | side by side |
+| a comparison's progress | 1589 px above its button | in sight |
 | the clip, on a desk | 298 px | 560 px |
 | what moves when clip and downloads arrive | 378 px | 0 px |
 | the clip of a shared link, from the top: desk, phone | 1421 px, further | 224 px, 292 px |
-| stops of the Tab key to Generate | over 90 | 16 |
+| what a shared link shows where it is sent | Gradio's name and picture | a title and three frames of the clip |
+| an opened project | has neither frames nor downloads | has both |
 | one's own picture | a file row that looks like a download | the first tile, with its thumbnail |
 | a file that can't be used | a message that vanishes | a sentence that stays, as does the picture before it |
 | two people in a picture | the editor is folded | it unfolds by itself |
-| cumulative layout shift while loading: desk, phone | 1.6 | 0.01, 0 |
+| what is said of a video | a screen below the upload | right below it |
+| another part of a video | looks through all again, 21 s | 0.5 s at most after the handle is let go |
+| a second run | empties the first clip | adds to "Your clips" |
+| a reload, a closed page, a lost connection | lose all | the run goes on for 60 s and is found again |
 | inputs that change under a finished clip | "Done" stays green | "Inputs changed: generate again." |
 | a preset and the length | resets it | leaves it alone |
-
-Not done yet: a second run replaces the first clip, and a reload loses all.
+| stops of the Tab key to Generate | over 90 | 1 with the skip link, 16 without |
+| cumulative layout shift while loading: desk, phone | 1.6 | 0.01, 0 |
+| the page itself, without pictures and scripts | 510 kB | 187 kB |
 """
 
 
@@ -133,12 +141,23 @@ def clip(page: Page, app: App, camera: Camera, folder: Path) -> None:
     expect(page.locator("#bar")).to_contain_text("Done: 16 frames.")
     expect(page.locator("#review")).to_contain_text("Background")
     page.set_viewport_size(dict(zip(EDGES, SIZES["desk"], strict=True)))
+    expect(page.locator("#your-clips li")).to_have_count(1)
+    show(page, "Before/after")
+    camera.take(page, "before-after", "Done: before and after, and what this browser has made.")
     show(page, "Frames")
     page.locator("#frames").get_by_role("button", name="frame 9").click()
     camera.take(page, "frames", "Done: each frame beside the picture and its pose.")
     show(page, "Draft")
     experts(page)
     camera.take(page, "expert", "The draft, and what experts set.")
+
+
+def video(page: Page, app: App, camera: Camera, folder: Path) -> None:
+    page.get_by_role("radio", name="Video").check()
+    page.locator("#motion-file input[type=file]").set_input_files(VIDEO)
+    expect(page.locator("#timeline .pa-handle").first).to_be_visible()
+    page.wait_for_timeout(SETTLE_MS)
+    camera.take(page, "video", "A video: its part is chosen by two handles.")
 
 
 def compared(page: Page, app: App, camera: Camera, folder: Path) -> None:
@@ -151,7 +170,13 @@ def compared(page: Page, app: App, camera: Camera, folder: Path) -> None:
     camera.take(page, "compared", "Three values of a setting, in step.")
 
 
-SCENES: tuple[Callable[[Page, App, Camera, Path], None], ...] = (ready, two_people, clip, compared)
+SCENES: tuple[Callable[[Page, App, Camera, Path], None], ...] = (
+    ready,
+    two_people,
+    video,
+    clip,
+    compared,
+)
 
 
 def _upload(page: Page, picture: Image.Image, path: Path) -> None:

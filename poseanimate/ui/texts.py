@@ -292,6 +292,7 @@ UNFURLED = "Make a still character move: choose a picture and a motion. Nothing 
 SHARED_TITLE = "A character that moves · PoseAnimate"
 SHARED_ABOUT = "Watch the clip, and make your own from one picture and a motion."
 BEFORE_AFTER = "Before/after"
+NO_DRAFT_YET = "The draft is shown here once the character is found and the motion can be used."
 NO_CLIP_YET = "Generate a clip first: what was made of your picture is shown here."
 COMPARED = "comparison"
 CAME_BACK = "Your run went on while this page was away."

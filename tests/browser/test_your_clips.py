@@ -79,3 +79,19 @@ def test_a_run_goes_on_though_its_page_is_closed_and_ends_unseen(
     expect(later.locator("#bar")).to_contain_text("Done: 3 frames.")
     expect(later.locator("#clip video")).to_be_visible()
     expect(later.locator("#your-clips li")).to_have_count(1)
+
+
+def test_a_run_survives_a_lost_connection(app: App, browser: Browser) -> None:
+    context = browser.new_context()
+    page = opened(context.new_page(), app.url)
+    experts(page)
+    small(page, frames=3)
+    began(app, page, "march")
+    context.set_offline(True)
+    app.animator.unheld()
+    app.animator.go_on.set()
+    page.wait_for_function("!navigator.onLine")
+    context.set_offline(False)
+    expect(page.locator("#bar")).to_contain_text("Done: 3 frames.")
+    expect(page.locator("#clip video")).to_be_visible()
+    expect(page.locator("#your-clips li")).to_have_count(1)

@@ -39,6 +39,7 @@ from poseanimate.ui.sections.character import warn_foreign
 from poseanimate.ui.sections.inputs import InputComponents
 from poseanimate.ui.sections.motion import FIXABLE, MotionSection
 from poseanimate.ui.sections.settings import Controls
+from poseanimate.ui.widgets.hint import add_hint
 
 ALIGNMENT_OUTPUTS = ("alignment", "findings", "fixes", *FIXABLE, "draft_files")
 DRAFT_NAME = "clip"  # of one whose motion was uploaded: never text from outside
@@ -75,6 +76,7 @@ def add_alignment(findings: gr.HTML, buttons: dict[str, gr.Button]) -> Alignment
         buttons=["fullscreen"],
         elem_id="alignment",
     )
+    add_hint(texts.NO_DRAFT_YET)
     fixes = gr.State({})
     download = gr.Button(texts.DRAFT_DOWNLOAD, size="sm", elem_id="draft-download")
     files = gr.File(

@@ -36,6 +36,7 @@ from poseanimate.ui.sections.motion import FIRST_MOTION
 from poseanimate.ui.sections.run import CLIP_TAB, DRAFT_TAB, Handlers, RunSection, run_outputs
 from poseanimate.ui.theme import ready_made_url
 from poseanimate.ui.widgets.contact_sheet import enlargement
+from poseanimate.ui.widgets.hint import add_hint
 from poseanimate.ui.widgets.playback import playback
 from poseanimate.ui.widgets.player import player
 
@@ -123,20 +124,15 @@ def add_before_after() -> gr.ImageSlider:
         visible="hidden",
         elem_id="before-after",
     )
-    add_hint()
+    add_hint(texts.NO_CLIP_YET)
     return slider
 
 
 def add_frames() -> gr.HTML:
     """The clip frame by frame."""
     frames = player("frames", texts.SIDE_BY_SIDE)
-    add_hint()
+    add_hint(texts.NO_CLIP_YET)
     return frames
-
-
-def add_hint() -> None:
-    """What is said in a tab that shows nothing before the first run; the style sheet hides it afterwards."""
-    gr.HTML(texts.sentence(texts.NO_CLIP_YET), elem_classes="pa-hint")
 
 
 def add_downloads() -> gr.File:
