@@ -144,7 +144,7 @@ def test_the_page_has_its_style_scripts_and_pictures(environment: Path, tmp_path
         assert (package / "ui" / "style.css").read_text() in config["css"]
         scripts = [part["props"].get("js_on_load") for part in config["components"]]
         scripts.append(config["js"])
-        for script in (package / "ui").glob("*.js"):
+        for script in (package / "ui").rglob("*.js"):
             assert script.read_text() in scripts, script.name
         for picture in ("examples/characters/park-girl.png", "presets/motions/walk.gif"):
             assert f"gradio_api/file={package / picture}" in config["css"]

@@ -45,7 +45,7 @@ nothing serious or critical on any tab, open or folded, light or dark.
 
 | | before | now |
 |---|---|---|
-| a photograph, which the small models can't paint | a green "17 of 18 joints", a ruined face, "Done" | a warning beside the upload and one refusal; the draft moves it |
+| a photograph, for the small models | green, and a ruined face | a warning at the upload; the draft moves it |
 | clicks until a clip plays | 1, and 17 s | 0 |
 | Generate on a desk, as the page opens | 223 px below the window | in sight, as is the progress of every button |
 | pages of a phone, nothing opened | 8 to 9 | 1.4 |

@@ -1,6 +1,5 @@
 // What the whole page does in the browser: title, notifications, keys, phones, people who want no motion.
 () => {
-  const READY = __READY__; // what a notification says
   const narrow = matchMedia("(max-width: 768px)").matches;
   const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
   const title = document.title;
@@ -15,7 +14,7 @@
   };
   const notify = () => {
     try {
-      if (Notification.permission === "granted") new Notification(READY, { body: title }).onclick = () => window.focus();
+      if (Notification.permission === "granted") new Notification(document.querySelector(".pa-header").dataset.ready, { body: title }).onclick = () => window.focus();
     } catch {} // phones have none of this kind
   };
   const ask = () => {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import gradio as gr
@@ -10,7 +9,6 @@ import gradio as gr
 from poseanimate.poses.motion import PRESETS_FOLDER
 from poseanimate.poses.motion import preset_names as motion_names
 from poseanimate.resources import resource_folder
-from poseanimate.ui import texts
 
 STYLE = Path(__file__).with_name("style.css")
 SCRIPT = Path(__file__).with_name("page.js")
@@ -58,7 +56,7 @@ def style() -> str:
 
 def script() -> str:
     """What the whole page does in the browser."""
-    return SCRIPT.read_text(encoding="utf-8").replace("__READY__", json.dumps(texts.CLIP_READY))
+    return SCRIPT.read_text(encoding="utf-8")
 
 
 def theme() -> gr.themes.Base:

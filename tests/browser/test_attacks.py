@@ -39,6 +39,7 @@ from poseanimate.storage.shared_clips import ShareToken
 from poseanimate.ui.api import Api
 from poseanimate.ui.input_cache import MOTION_NAMES, SETTING_NAMES
 from poseanimate.ui.page import IN_LINE
+from poseanimate.ui.sections.run import PACK_OUTPUTS
 from poseanimate.ui.server.log_limit import LINES
 from poseanimate.ui.server.middleware import MAX_BODY_BYTES
 from poseanimate.ui.server.rate_limit import VARIABLE
@@ -649,7 +650,7 @@ def test_another_session_gets_nothing_of_a_run(app: App, visitor: Visitor) -> No
     assert len(mine) == 5
     other = Visitor(app.url)
     theirs = other.ask("pack").values
-    assert theirs == [None] * 3
+    assert theirs == [None] * len(PACK_OUTPUTS)
     assert "There is no clip yet" in other.ask("share").said
     nameless = other.http.post("/gradio_api/queue/join", json={"fn_index": 0, "data": []})
     assert nameless.status_code == 422

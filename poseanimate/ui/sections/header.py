@@ -15,7 +15,8 @@ def add_header() -> None:
     )
     gr.HTML(
         f'<a class="pa-skip" href="#generate">{texts.SKIP}</a>'
-        f'<header class="pa-header"><h1>{texts.TITLE}</h1><p>{texts.INTRO}</p><nav>{links}'
+        f'<header class="pa-header" data-ready="{texts.CLIP_READY}"><h1>{texts.TITLE}</h1>'
+        f"<p>{texts.INTRO}</p><nav>{links}"
         f'<button type="button" class="pa-theme" aria-label="{texts.DARK_OR_LIGHT}" title="{texts.DARK_OR_LIGHT}">◐'
         "</button></nav></header>",
         elem_id="intro",
