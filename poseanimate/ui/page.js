@@ -44,7 +44,10 @@
   } catch {} // some browsers keep nothing in frames of other pages
 
   document.addEventListener("click", (event) => {
-    if (event.target.closest("#generate")) ask();
+    if (event.target.closest("#generate")) {
+      ask();
+      if (narrow) document.getElementById("views").scrollIntoView({ behavior: still ? "auto" : "smooth" });
+    }
     if (event.target.closest(".pa-skip")) {
       event.preventDefault();
       document.getElementById("generate").focus();

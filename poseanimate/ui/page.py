@@ -10,7 +10,7 @@ from poseanimate.storage.own_clips import OwnClips
 from poseanimate.storage.shared_clips import SharedClips
 from poseanimate.ui import texts
 from poseanimate.ui.api import Api
-from poseanimate.ui.event_options import BESIDE, POSES
+from poseanimate.ui.event_options import BESIDE, POSES, QUIET
 from poseanimate.ui.sections.about import add_about
 from poseanimate.ui.sections.character import CharacterHandlers, add_character, connect_character
 from poseanimate.ui.sections.comparison import (
@@ -108,7 +108,7 @@ def create_demo(
                     with gr.Tab(texts.DRAFT_TAB, id=DRAFT_TAB):
                         fit = add_alignment(*found)
                         drafts = add_sharing(texts.SHARE_DRAFT, texts.SHARE_DRAFT_HELP, "draft-")
-                    with gr.Tab(texts.BEFORE_AFTER, id="before-after"):
+                    with gr.Tab(texts.BEFORE_AFTER, id="before-after") as before_tab:
                         before_after = add_before_after()
                     with gr.Tab(texts.FRAMES_TAB, id="frames") as frames_tab:
                         frames = add_frames()
@@ -144,7 +144,7 @@ def create_demo(
         connect_examples(source, described)
         connect_fixes(fit, settings, motion)
         # an event's handlers follow one another: the quick one comes first
-        connect_stage(stage, inputs, run, result, frames_tab)
+        connect_stage(stage, inputs, run, result, before_tab, frames_tab)
         presets = motion.chosen[:2]
         connect_character(demo, CharacterHandlers(*reading), source, described.prompt, presets)
         naming = settings["character_words"]
@@ -159,7 +159,7 @@ def create_demo(
         compared = connect_comparison(
             comparison, inputs, comparing, outputs, yours.key, timer, diffusion
         )
-        back = restore_outputs(inputs, restored, result.restored)
+        back = restore_outputs(inputs, restored, result.restored(run))
         restoring = bundle.upload(opening.restore, bundle, back, **BESIDE)
         kept = shared_clips or SharedClips(shared_folder())
         sharing = SharingHandlers(stage, drafting, opening, kept)
@@ -167,7 +167,13 @@ def create_demo(
         for event in (restoring, opened):
             event.then(stage.pack, None, result.packed, **BESIDE)
         owning = YourClipsHandlers(handlers, comparison, opening)
-        connect_your_clips(demo, owning, stage, yours, result, run, back, [packed, compared])
+        reopened = connect_your_clips(
+            demo, owning, stage, yours, result, run, back, [packed, compared]
+        )
+        for event in (ran, restoring, reopened):
+            event.then(sharing.another, shares.token, shares.outputs, **QUIET)
+        # what was said of an opened clip is over
+        gr.on([run.generate.click, *source.chosen], lambda: "", None, restored, **QUIET)
         demo.unload(handlers.leave)
         demo.on_forgotten = handlers.forget_session
         # the public endpoints share the queues of the page's own events, which are private

@@ -197,6 +197,7 @@ SHARE_HELP = (
     "settings, for 30 days at most."
 )
 IS_SHARED = "Shared. Copy the link; while this page is open you can take it back here."
+SHARED_BEFORE = "The link is that of the clip before. Share again for a link to this one."
 TAKEN_BACK = "Taken back: the link leads nowhere any more."
 NOT_THERE = "It isn't shared any more."
 NO_DRAFT = "There is no draft yet, or the motion can't be used: Motion says why."
@@ -215,6 +216,7 @@ SETTINGS_TEXT = "Copy and paste settings"
 SETTINGS_TEXT_HELP = (
     "What differs from the paper's settings. Copy it to keep it, or paste other settings here."
 )
+CURRENT_SETTINGS = "Show current settings"
 USE_SETTINGS = "Use these settings"
 SETTINGS_USED = "These settings are used now."
 YOURS = "your settings"
@@ -279,7 +281,7 @@ STAGES = {
 }
 CHANGED = "Inputs changed: generate again."
 STEADY = 1.0  # mean change from frame to frame, in steps of 256 grey levels
-SHELF = {"heading": "Your clips", "open": "Open", "remove": "Delete"}
+SHELF = {"heading": "Your clips", "remove": "Delete", "sure": "Delete?"}
 MAKE_YOUR_OWN = '<a class="pa-own-link" href="#character">Make your own</a>'
 CLIP_READY = "Your clip is ready."
 PLAYBACK = {
@@ -442,7 +444,8 @@ def ended(
     if stopped:
         why = "Stopped." if away_s is None else AWAY.format(away_s)
         return sentence(f"{why} {kept}" if frames else why, "warning")
-    return sentence(f"Done: {frames} frames.", "good")
+    done = sentence(f"Done: {frames} frames.", "good")
+    return done.replace("<p ", '<p role="status" ', 1)
 
 
 def variant(label: str, number: int, count: int) -> str:

@@ -38,6 +38,8 @@ RESTORE_OUTPUTS = (
     "clip",
     "grid",
     "own",
+    "bar",
+    "files",
 )  # and all settings
 
 
@@ -101,6 +103,8 @@ class OpeningHandlers:
                 *where,
                 *_shown(clip, kind),
                 texts.MAKE_YOUR_OWN if shared else "",
+                "",
+                None,
                 *values,
             )
 

@@ -108,10 +108,12 @@ def _add_settings_text(controls: list[Any]) -> None:
             buttons=["copy"],
             elem_id="settings-json",
         )
-        use = gr.Button(texts.USE_SETTINGS, size="sm", elem_id="settings-use")
+        with gr.Row():
+            now = gr.Button(texts.CURRENT_SETTINGS, size="sm", elem_id="settings-now")
+            use = gr.Button(texts.USE_SETTINGS, size="sm", elem_id="settings-use")
         said = gr.HTML(elem_id="settings-said")
-    changes = [part.expand, *(each.change for each in controls)]
-    gr.on(changes, write_settings, controls, text, **CHOSEN)
+    # not on every change: late ones would replace what is pasted
+    gr.on([part.expand, now.click], write_settings, controls, text, **CHOSEN)
     use.click(read_settings, text, [*controls, said], **CHOSEN)
 
 

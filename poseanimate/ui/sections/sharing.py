@@ -121,6 +121,12 @@ class SharingHandlers:
             message=texts.sentence(texts.IS_SHARED, "good"),
         )
 
+    def another(self, token: tuple[str, str] | None) -> Outputs:
+        """Another clip is shown than the one that was shared."""
+        if token is None:
+            return sharing_outputs()
+        return sharing_outputs(message=texts.sentence(texts.SHARED_BEFORE, "note"))
+
     def unshare(self, token: tuple[str, str] | None) -> Outputs:
         """Revokes the session's share."""
         gone = token is not None and self.shared_clips.remove(ShareToken(*token))

@@ -68,10 +68,10 @@ class StageSection:
         compared = [self.comparing.compare, self.comparing.grid]
         return [run.bar, self.tabs, *shown, *self.packed, run.generate, run.stop, *compared]
 
-    @property
-    def restored(self) -> list[Any]:
+    def restored(self, run: RunSection) -> list[Any]:
         """The end of RESTORE_OUTPUTS."""
-        return [self.tabs, self.ready, self.clip, self.comparing.grid, self.own]
+        shown = [self.tabs, self.ready, self.clip, self.comparing.grid, self.own]
+        return [*shown, run.bar, self.files]
 
     @property
     def packed(self) -> list[gr.components.Component]:
@@ -181,7 +181,7 @@ class StageHandlers:
         run.aligned = run.aligned or self._align(run.job)
         if run.aligned is None:
             return
-        slider = gr.update(value=_before_after(run.frames), visible=True)
+        slider = _slider(run.frames)
         frames = gr.update(content=compare_frames(run.aligned, run.frames))
         yield slider, frames, *(gr.skip(),) * 3
         picture = run.aligned.picture
@@ -210,6 +210,11 @@ class StageHandlers:
         if run is None or run.aligned is None:
             return gr.skip()
         return gr.update(content=compare_frames(run.aligned, run.frames))
+
+    def before_and_after(self, request: gr.Request) -> Any:
+        """The last run's picture and a frame; nothing without one."""
+        run = self._last_run(request)
+        return gr.skip() if run is None else _slider(run.frames)
 
     def bundle(self, request: gr.Request) -> bytes | None:
         """The session's last clip with its inputs in one file; None without a clip.
@@ -244,14 +249,14 @@ class StageHandlers:
         return begun or self._last_run(request) is not run
 
 
-def _before_after(frames: Sequence[NDArray[np.uint8]]) -> tuple[NDArray[np.uint8], ...]:
+def _slider(frames: Sequence[NDArray[np.uint8]]) -> Any:
     """The picture and the frame in the middle, enlarged as the clip is."""
     height, width = frames[0].shape[:2]
     factor = enlargement(width, height)
     size = (factor * width, factor * height)
     shown = (frames[0], frames[len(frames) // 2])
     large = (cv2.resize(frame, size, interpolation=cv2.INTER_LANCZOS4) for frame in shown)
-    return tuple(np.asarray(frame, np.uint8) for frame in large)
+    return gr.update(value=tuple(np.asarray(frame, np.uint8) for frame in large), visible=True)
 
 
 def connect_stage(
@@ -259,6 +264,7 @@ def connect_stage(
     inputs: InputComponents,
     run: RunSection,
     result: StageSection,
+    before_after_tab: gr.Tab,
     frames_tab: gr.Tab,
 ) -> None:
     """Who chooses another pair sees its ready-made clip, or else its draft."""
@@ -266,5 +272,6 @@ def connect_stage(
     chosen = [*source.chosen]  # by hand alone
     chosen += [motion[0].input, motion[1].input, motion[2].upload]
     gr.on(chosen, handlers.chosen, [source.example, *motion[:2]], result.outputs(run), **CHOSEN)
-    # what was sent while the tab had not been opened is lost
+    # what was sent while a tab had not been opened is lost
+    before_after_tab.select(handlers.before_and_after, None, result.before_after, **BESIDE)
     frames_tab.select(handlers.frame_by_frame, None, result.frames, **BESIDE)

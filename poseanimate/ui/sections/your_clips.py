@@ -127,15 +127,16 @@ def connect_your_clips(
     run: RunSection,
     back: list[Any],
     made: list[Any],
-) -> None:
-    """The shelf, and what happens when a page comes back.
+) -> Any:
+    """The shelf, and what happens when a page comes back; returns the event of a clip that is opened.
 
     Args:
         back: as RESTORE_OUTPUTS and settings. made: events after which there may be another clip.
     """
     shelf, key = yours.clips, yours.key
     demo.load(handlers.arrive, key, [key, shelf], **QUIET)
-    shelf.select(handlers.open, key, back, **BESIDE).then(stage.pack, None, result.packed, **BESIDE)
+    opened = shelf.select(handlers.open, key, back, **BESIDE)
+    opened.then(stage.pack, None, result.packed, **BESIDE)
     shelf.delete(handlers.delete, key, shelf, **QUIET)
     came = shelf.submit(handlers.come_back, None, back, **BESIDE)
     followed = came.then(
@@ -149,3 +150,4 @@ def connect_your_clips(
     for event in (*made, followed):
         event.then(handlers.refresh, key, shelf, **QUIET)
     followed.then(stage.pack, None, result.packed, **BESIDE)
+    return opened

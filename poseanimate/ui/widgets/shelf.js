@@ -1,9 +1,10 @@
 // Small pictures of the clips that this browser has made.
-// props.content: { cards: [{ id, kind, title, about, picture }], goes_on, words: { heading, open, remove } }.
+// props.content: { cards: [{ id, kind, title, about, picture }], goes_on, words: { heading, remove, sure } }.
 // Events: select and delete with { id }; submit when the page may have missed how a run went on.
 
 const AWAY_MS = 5000; // a page that was hidden for less hasn't lost its connection
 
+const SURE_MS = 4000; // within which a second click deletes
 const AGAIN_MS = 3000, TRIES = 10;
 
 const root = element.querySelector(".pa-shelf");
@@ -33,7 +34,7 @@ function read() {
   ask(0);
   if (root.hidden) return;
   const { cards, words } = content;
-  make("h3", { textContent: words.heading }, root);
+  make("h2", { textContent: words.heading }, root);
   const list = make("ul", {}, root);
   for (const { id, title, about, picture } of cards) {
     const item = make("li", {}, list);
@@ -41,11 +42,19 @@ function read() {
     make("img", { src: picture, alt: "" }, open);
     make("strong", { textContent: title }, open);
     make("span", { textContent: when(id) }, open);
-    open.setAttribute("aria-label", `${words.open} ${title}, ${about}, ${when(id)}`);
-    open.addEventListener("click", () => trigger("select", { id }));
+    open.setAttribute("aria-label", `${title} ${when(id)}, ${about}`);
+    open.addEventListener("click", () => {
+      trigger("select", { id });
+      const views = document.getElementById("views");
+      if (views.getBoundingClientRect().top < 0) views.scrollIntoView({ behavior: "smooth" });
+    });
     const remove = make("button", { type: "button", className: "pa-remove", textContent: "×", title: words.remove }, item);
     remove.setAttribute("aria-label", `${words.remove}: ${title}, ${when(id)}`);
-    remove.addEventListener("click", () => trigger("delete", { id }));
+    remove.addEventListener("click", () => {
+      if (remove.textContent === words.sure) return trigger("delete", { id });
+      remove.textContent = words.sure;
+      setTimeout(() => { remove.textContent = "×"; }, SURE_MS);
+    });
   }
 }
 
