@@ -11,6 +11,14 @@
     document.title = track ? `${track.getAttribute("aria-valuenow")} % · ${title}` : title;
     if (goes_on && !track && document.hidden && document.querySelector("#bar .pa-good")) notify();
     goes_on = Boolean(track);
+    hold();
+  };
+
+  // a button that can't be pressed any more loses the focus of who pressed it by key: to the other of the two
+  let by_key = false;
+  const hold = () => {
+    if (!by_key || document.activeElement !== document.body) return;
+    document.querySelector("#stop:enabled, #generate:enabled")?.focus({ preventScroll: true });
   };
   const notify = () => {
     try {
@@ -44,6 +52,7 @@
   } catch {} // some browsers keep nothing in frames of other pages
 
   document.addEventListener("click", (event) => {
+    if (event.isTrusted) by_key = Boolean(event.target.closest("#generate, #stop")) && event.detail === 0;
     if (event.target.closest("#generate")) {
       ask();
       if (narrow) document.getElementById("views").scrollIntoView({ behavior: still ? "auto" : "smooth" });
@@ -90,13 +99,24 @@
     }
   };
 
+  // what the closed side bar holds is off the screen, and out of the way of keys and screen readers
+  const close = () => {
+    const bar = document.getElementById("expert"), content = bar?.querySelector(".sidebar-content");
+    if (!content) return;
+    const open = bar.classList.contains("open"), toggle = bar.querySelector(".toggle-button");
+    if (content.inert === open) content.inert = !open;
+    if (toggle.getAttribute("aria-expanded") !== String(open)) toggle.setAttribute("aria-expanded", open);
+  };
+
   const watch = () => {
     tell();
+    close();
     group();
     if (still) rest();
   };
   new MutationObserver(watch).observe(document.body, { subtree: true, childList: true, attributes: true });
   document.addEventListener("keydown", (event) => {
+    if (event.key === "Escape" && event.target.closest("#expert.open")) document.querySelector("#expert .toggle-button").click();
     if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
     event.preventDefault();
     document.getElementById("generate")?.click();
