@@ -99,18 +99,16 @@
     }
   };
 
-  // what the closed side bar holds is off the screen, and out of the way of keys and screen readers
-  const close = () => {
-    const bar = document.getElementById("expert"), content = bar?.querySelector(".sidebar-content");
-    if (!content) return;
-    const open = bar.classList.contains("open"), toggle = bar.querySelector(".toggle-button");
-    if (content.inert === open) content.inert = !open;
-    if (toggle.getAttribute("aria-expanded") !== String(open)) toggle.setAttribute("aria-expanded", open);
+  // whether the side bar is open, for screen readers
+  const expand = () => {
+    const bar = document.getElementById("expert"), toggle = bar?.querySelector(".toggle-button");
+    const open = String(bar?.classList.contains("open"));
+    if (toggle && toggle.getAttribute("aria-expanded") !== open) toggle.setAttribute("aria-expanded", open);
   };
 
   const watch = () => {
     tell();
-    close();
+    expand();
     group();
     if (still) rest();
   };

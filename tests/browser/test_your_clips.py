@@ -21,13 +21,21 @@ def made(page: Page, motion: str, count: int) -> None:
 
 def began(app: App, page: Page, motion: str) -> None:
     """A run that is held at its second frame."""
+    app.animator.unheld()
     app.animator.hold_at = 2
     page.get_by_role("radio", name=motion).check()
     page.locator("#generate").click()
     assert app.animator.held.wait(HOLD_S)
 
 
+def goes_on(app: App) -> None:
+    """A held run goes on to its end."""
+    app.animator.hold_at = None
+    app.animator.go_on.set()
+
+
 def test_clips_and_runs_come_back_to_their_browser_alone(app: App, browser: Browser) -> None:
+    app.animator.unheld()
     mine = browser.new_context()
     page = opened(mine.new_page(), app.url)
     experts(page)
@@ -44,8 +52,7 @@ def test_clips_and_runs_come_back_to_their_browser_alone(app: App, browser: Brow
     expect(page.locator("#stop")).to_be_enabled()
     expect(page.get_by_role("radio", name="wave")).to_be_checked()
     expect(page.locator("#contact-sheet img")).to_be_visible()
-    app.animator.unheld()
-    app.animator.go_on.set()
+    goes_on(app)
     expect(page.locator("#bar")).to_contain_text("Done: 3 frames.")
     expect(page.locator("#clip video")).to_be_visible()
     expect(page.locator("#your-clips li")).to_have_count(3)
@@ -76,8 +83,7 @@ def test_a_run_goes_on_though_its_page_is_closed_and_ends_unseen(
     small(page, frames=3)
     began(app, page, "bow")
     page.close()
-    app.animator.unheld()
-    app.animator.go_on.set()
+    goes_on(app)
     later = opened(context.new_page(), app.url)
     expect(later.locator("#bar")).to_contain_text("Done: 3 frames.")
     expect(later.locator("#clip video")).to_be_visible()
@@ -91,8 +97,7 @@ def test_a_run_survives_a_lost_connection(app: App, browser: Browser) -> None:
     small(page, frames=3)
     began(app, page, "march")
     context.set_offline(True)
-    app.animator.unheld()
-    app.animator.go_on.set()
+    goes_on(app)
     page.wait_for_function("!navigator.onLine")
     context.set_offline(False)
     expect(page.locator("#bar")).to_contain_text("Done: 3 frames.")

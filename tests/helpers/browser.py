@@ -157,15 +157,10 @@ def unfold(page: Page, name: str) -> None:
 
 def small(page: Page, frames: int, steps: int = 2) -> None:
     """Settings for a run of seconds."""
-    shut = not page.locator("#expert").evaluate("bar => bar.classList.contains('open')")
-    if shut:
-        experts(page)
     for name, value in (("frames", frames), ("num-inference-steps", steps), ("inner-steps", 1)):
         number = page.locator(f"#setting-{name} input[type=number]")
         number.fill(str(value))
         number.press("Tab")
-    if shut:
-        experts(page)
 
 
 def dragged(page: Page, joint: int, dx: float, dy: float, drop: bool = True) -> None:

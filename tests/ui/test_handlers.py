@@ -547,7 +547,9 @@ def test_the_forecast_knows_what_is_cached_and_how_fast_this_machine_is(
     assert "first run shows" in before and "cached" not in before
     list(started(handlers, picture))
     after = words(handlers.forecast(*asked))
-    assert re.search(r"Will take about \d+ s and \d\.\d GB of memory +to do: .*drawing frames", after)
+    assert re.search(
+        r"Will take about \d+ s and \d\.\d GB of memory +to do: .*drawing frames", after
+    )
     assert "cached: preparing the picture (1/2), learning to reconstruct the picture" in after
     wrong = values(QUICK)
     wrong[SETTING_NAMES.index("lambda_first")] = 0.2
