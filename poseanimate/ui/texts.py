@@ -370,7 +370,11 @@ def forecast(found: Forecast) -> str:
     if found.seconds is None:
         summary = "The first run shows how long it takes"
     else:
-        memory = "" if found.memory_bytes is None else f" and {found.memory_bytes / 1e9:.1f} GB of memory"
+        memory = (
+            ""
+            if found.memory_bytes is None
+            else f" and {found.memory_bytes / 1e9:.1f} GB of memory"
+        )
         summary = f"Will take about {duration(found.seconds)}{memory}"
     parts = [f"to do: {', '.join(stage(name).lower() for name in found.to_do)}"]
     if found.cached:
