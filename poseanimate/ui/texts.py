@@ -266,7 +266,9 @@ ABOUT_REST = (
     "may take its place: Apache 2.0. rembg: MIT, with U²-Net (Apache 2.0)."
 )
 
+LAST_MINUTE = "Waiting: a run whose page was closed goes on for some seconds"
 STAGES = {
+    "place": LAST_MINUTE,
     "engine": "Waiting for an engine",
     "motion": "Looking for the person in the video",
     "character": "Looking at the picture",
@@ -300,7 +302,6 @@ COMPARED = "comparison"
 CAME_BACK = "Your run went on while this page was away."
 KEEP_OPEN = "Others are waiting: if this page is closed, the run stops after {0:.0f} s."
 AWAY = "Stopped, as its page was away for {0:.0f} s."
-LAST_MINUTE = "a run whose page was closed goes on for some seconds"
 STOPPING = "Stopping"
 WAITING = "Waiting for its turn"
 READING = "Reading picture and motion"

@@ -20,7 +20,7 @@ class Work:
 
     Args:
         steps: change the run; closed when it is stopped.
-        at_end: called once, when there are no more; it must not fail.
+        at_end: called once, when there are no more; what fails in it is logged.
         grace_s: how long the run may go on alone, seconds; asked after every step.
     """
 
@@ -102,5 +102,6 @@ class Work:
         self.run.trouble = trouble or self.run.trouble
         try:
             self._at_end()
-        finally:
-            self.run.over = True
+        except Exception:
+            _log.exception("A run's end failed.")
+        self.run.over = True

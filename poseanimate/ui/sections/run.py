@@ -6,7 +6,6 @@ updates the page last. A session has at most one run, waiting or begun.
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, suppress
@@ -20,7 +19,7 @@ import gradio as gr
 
 from poseanimate.engines.engine import Engine
 from poseanimate.errors import PictureError, PoseAnimateError
-from poseanimate.events import Event
+from poseanimate.events import Event, Stage
 from poseanimate.inputs.aligner import full_side
 from poseanimate.inputs.bundle import Bundle
 from poseanimate.inputs.character import Character
@@ -38,9 +37,6 @@ from poseanimate.ui.runs.work import Work
 from poseanimate.ui.sections.inputs import InputComponents
 from poseanimate.ui.server.rate_limit import RateLimit
 from poseanimate.ui.widgets.player import NOTHING
-
-_log = logging.getLogger(__name__)
-
 
 GRACE_S = 60.0  # how long a run goes on without its page
 GRACE_IN_LINE_S = 10.0  # the same while others wait
@@ -183,7 +179,8 @@ class Handlers:
         """How long a run may go on without a page, in seconds."""
         if not run.owner:
             return 0.0  # nobody could come back to it
-        return GRACE_S if self.queue.line()[0] == 0 else GRACE_IN_LINE_S
+        others_wait = self.queue.line()[0] > 0 or self.queue.is_crowded()
+        return GRACE_IN_LINE_S if others_wait else GRACE_S
 
     def owner(self, request: gr.Request) -> str:
         """The key of a page's browser; empty if it has none."""
@@ -208,7 +205,7 @@ class Handlers:
     def stop(self, request: gr.Request) -> Outputs:
         """Stops a session's run after its current step."""
         run = self.queue.current(session_of(request)) or self.queue.find(self.owner(request))
-        if run is None:
+        if run is None or run.over:
             return run_outputs(stop=gr.Button(interactive=False))
         run.stopped = True
         message = (
@@ -243,7 +240,10 @@ class Handlers:
         choice: MotionChoice,
         settings: Settings,
     ) -> Generator[Event, None, None]:
-        """The steps of finding the motion in a video, if it comes from one, then the engine's events."""
+        """Waits for a place, finds the motion in a video, if it comes from one, then does what the engine does."""
+        while self.queue.is_crowded():
+            yield Stage("place", 1)
+            time.sleep(CROWDED_S)
         found = yield from self.inputs.load_motion(choice)
         motion, models = found.motion, self.engine.identity
         run.sound_from = choice.name_or_path if found.whole_video and choice.sound else None
@@ -269,10 +269,6 @@ class Handlers:
             run.trouble = message
             return
         yield
-        while self.queue.is_crowded():
-            run.bar = texts.progress(texts.WAITING, 0.0, texts.LAST_MINUTE)
-            time.sleep(CROWDED_S)
-            yield
         form = FormValues.of(values)
         settings, choice = form.settings(), form.motion()
         run.name = choice.name_or_path if form.uses_preset else run.name

@@ -20,9 +20,9 @@ from poseanimate.ui.sections.draft import DraftHandlers
 from poseanimate.ui.sections.inputs import InputComponents
 from poseanimate.ui.sections.opening import OpeningHandlers, restore_nothing
 from poseanimate.ui.sections.stage import StageHandlers
+from poseanimate.ui.server.front_page import PARAMETER
 
 FOLDER_VARIABLE = "POSEANIMATE_SHARED"
-PARAMETER = "shared"  # of the link
 SHARING_OUTPUTS = ("token", "id", "link", "unshare", "message")
 LINK = f"id => id ? location.origin + location.pathname + '?{PARAMETER}=' + id : ''"
 """JavaScript: only the page knows its own address."""
@@ -140,7 +140,7 @@ class SharingHandlers:
         )
 
     def opened(self, request: gr.Request) -> Iterator[Outputs]:
-        """Restores the clip of a link with an id, as `Handlers.restore` does with a file."""
+        """Restores the clip of a link with an id, as `OpeningHandlers.restore` does with a file."""
         id = dict(getattr(request, "query_params", {})).get(PARAMETER)
         if not id:
             yield restore_nothing()

@@ -81,10 +81,10 @@ class YourClipsHandlers:
         self.own_clips.remove(key or "", chosen_id(chosen))
         return self.shelf(key)
 
-    def come_back(self, request: gr.Request) -> Iterator[Outputs]:
+    def come_back(self, request: gr.Request, key: Any) -> Iterator[Outputs]:
         """The inputs of a run that this browser left, on a page that shows nothing of it."""
-        owner = self.handlers.owner(request)
-        run = self.handlers.queue.find(owner)
+        self.handlers.recognise(request, key)  # who was away for long is forgotten
+        run = self.handlers.queue.find(self.handlers.owner(request))
         if run is None or self.handlers.queue.current(session_of(request)) is run:
             yield restore_nothing()
         elif run.job is None:
@@ -138,7 +138,7 @@ def connect_your_clips(
     opened = shelf.select(handlers.open, key, back, **BESIDE)
     opened.then(stage.pack, None, result.packed, **BESIDE)
     shelf.delete(handlers.delete, key, shelf, **QUIET)
-    came = shelf.submit(handlers.come_back, None, back, **BESIDE)
+    came = shelf.submit(handlers.come_back, key, back, **BESIDE)
     followed = came.then(
         handlers.follow,
         None,

@@ -27,9 +27,9 @@ from poseanimate.inputs.bundle import Bundle
 from poseanimate.media import read_video, tiled
 from poseanimate.storage.shared_clips import SharedClips
 from poseanimate.ui import texts
-from poseanimate.ui.sections.sharing import PARAMETER
 from poseanimate.ui.theme import ready_made
 
+PARAMETER = "shared"  # of a link to a shared clip
 TAGS = re.compile(rb'<meta\s+(?:property="og:|name="twitter:|name="description")[^>]*>')
 HEAD_END = b"</head>"
 TILE_PX, TILES = 400, 3  # a picture of 1200 x 400

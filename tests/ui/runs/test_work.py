@@ -135,6 +135,18 @@ def test_stop_ends_it_at_the_next_step() -> None:
     assert (steps.taken, steps.closed, steps.ends) == (1, 1, 1)
 
 
+def test_an_end_that_fails_is_logged_and_is_the_end(caplog: pytest.LogCaptureFixture) -> None:
+    ends: list[int] = []
+
+    def fail() -> None:
+        ends.append(1)
+        raise OSError("no room")
+
+    run, steps = RunView(clock=Clock()), Steps(2, Clock())
+    assert len(list(Work(run, steps.take(), fail, lambda: 0.0).follow())) == 2
+    assert ends == [1] and run.over and len(caplog.records) == 1
+
+
 def test_what_goes_wrong_is_the_runs_trouble(caplog: pytest.LogCaptureFixture) -> None:
     work, _, run = working(1, fails=MotionError("It broke.", "Mend it."))
     assert len(list(work.follow())) == 1 and run.trouble == "It broke. Mend it."

@@ -70,7 +70,9 @@ class Page:
         return named(self.yours.follow(self.request), RESULT_OUTPUTS)
 
     def come_back(self) -> dict[str, Any]:
-        (back,) = named(self.yours.come_back(self.request), (*RESTORE_OUTPUTS, *SETTING_NAMES))
+        (back,) = named(
+            self.yours.come_back(self.request, self.key), (*RESTORE_OUTPUTS, *SETTING_NAMES)
+        )
         return back
 
     def open(self, id: Any) -> Iterator[dict[str, Any]]:
@@ -201,6 +203,19 @@ def test_a_page_that_went_at_the_last_moment_has_not_seen_the_end(
     assert not Page(handlers, "c", page.key).goes_on
 
 
+def test_a_phone_that_slept_finds_its_run_without_a_reload(
+    handlers: Handlers, picture: str
+) -> None:
+    page = Page(handlers, "a")
+    alone = left(page, picture)
+    handlers.engine.go_on.set()  # type: ignore[attr-defined]
+    alone.join(60)
+    handlers.forget_session("a")  # as after minutes
+    assert texts.CAME_BACK in page.come_back()["restored"]
+    *_, last = page.follow()
+    assert "Done: 3 frames" in last["bar"] and last["clip"]["visible"]
+
+
 def test_a_run_may_be_stopped_by_the_page_that_came_back(handlers: Handlers, picture: str) -> None:
     page = Page(handlers, "a")
     alone = left(page, picture)
@@ -235,6 +250,8 @@ def test_the_next_run_waits_until_the_one_without_a_page_has_ended(
     for _ in range(3):
         waits = next(other)
     assert texts.LAST_MINUTE in waits["bar"]
+    run = handlers.queue.current("a")
+    assert run is not None and handlers._grace_s(run) == GRACE_IN_LINE_S
     handlers.engine.hold_at = None  # type: ignore[attr-defined]
     handlers.engine.go_on.set()  # type: ignore[attr-defined]
     alone.join(60)
