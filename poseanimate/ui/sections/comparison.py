@@ -31,7 +31,7 @@ from poseanimate.ui.runs.kept import keep
 from poseanimate.ui.runs.run_view import COMPARISON, RunView
 from poseanimate.ui.runs.work import Work
 from poseanimate.ui.sections.inputs import InputComponents
-from poseanimate.ui.sections.run import Handlers, run_outputs, running, start_timer
+from poseanimate.ui.sections.run import Handlers, connect_start, run_outputs, running
 from poseanimate.ui.widgets.contact_sheet import enlargement
 
 Picture = NDArray[np.uint8]
@@ -258,15 +258,14 @@ def connect_comparison(
     Args:
         outputs: as RESULT_OUTPUTS. key: of the browser. diffusion: where runs wait for one another.
     """
-    comparing.compare.click(comparison.handlers.begin, key, outputs, **QUIET)
-    comparing.compare.click(*start_timer(timer), **QUIET)
-    compared = comparing.compare.click(
+    return connect_start(
+        comparing.compare,
+        comparison.handlers,
         comparison.compare,
         [*comparing.choice, *inputs.all],
         outputs,
+        key,
+        timer,
         show_progress="hidden",
-        api_visibility="private",
         **diffusion,
     )
-    compared.failure(comparison.handlers.failed, None, outputs, **QUIET)
-    return compared

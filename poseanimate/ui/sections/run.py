@@ -399,6 +399,28 @@ def start_timer(timer: gr.Timer) -> tuple[Any, None, gr.Timer]:
     return lambda: gr.Timer(active=True), None, timer
 
 
+def connect_start(
+    button: gr.Button,
+    handlers: Handlers,
+    run: Callable[..., Iterator[Outputs]],
+    reads: list[Any],
+    outputs: list[Any],
+    key: gr.BrowserState,
+    timer: gr.Timer,
+    **more: Any,
+) -> Any:
+    """A button that begins a run; returns the run's event.
+
+    Args:
+        reads: of `run`. outputs: as RESULT_OUTPUTS. key: of the browser. more: options of the event.
+    """
+    button.click(handlers.begin, key, outputs, **QUIET)
+    button.click(*start_timer(timer), **QUIET)
+    event = button.click(run, reads, outputs, api_visibility="private", **more)
+    event.failure(handlers.failed, None, outputs, **QUIET)
+    return event
+
+
 def connect_run(
     handlers: Handlers,
     inputs: InputComponents,
@@ -413,22 +435,20 @@ def connect_run(
     Args:
         outputs: as RESULT_OUTPUTS. key: of the browser. diffusion: where runs wait for one another.
     """
-    aside: dict[str, Any] = {"outputs": outputs, **QUIET}
-    buttons.generate.click(handlers.begin, key, **aside)
-    buttons.generate.click(*start_timer(timer), **QUIET)
-    run = buttons.generate.click(
+    buttons.stop.click(handlers.stop, None, outputs, **QUIET)
+    return connect_start(
+        buttons.generate,
+        handlers,
         handlers.animate,
         inputs.all,
         outputs,
+        key,
+        timer,
         show_progress="minimal",
         show_progress_on=buttons.bar,
         api_name="generate",
-        api_visibility="private",
         **diffusion,
     )
-    run.failure(handlers.failed, None, **aside)
-    buttons.stop.click(handlers.stop, None, **aside)
-    return run
 
 
 def connect_forecast(
