@@ -47,7 +47,9 @@ FOUND_HELP = (
     "Drag a joint that is wrong; a double click hides one. "
     "By keyboard: arrows, Delete, and Page Down for the next one."
 )
+FOUND_HELP_TOUCH = "Drag a joint that is wrong; two taps hide one."
 PLACE = "Place a skeleton"
+ZOOM, ZOOM_OUT = "Zoom to the head", "Whole picture"
 UNDO, REDO = "Undo", "Redo"
 AS_FOUND = "Reset pose"
 PERSON, MISSING = "person", "not seen"
@@ -121,8 +123,8 @@ FIX = {  # settings and choices of motion that a click on a finding's remedy cha
 }
 ALIGNED_ALT = "The clip's poses: the character moved, or skeletons over the picture"
 DRAFT_IS_RESULT = (
-    "These models don't paint such pictures, so here the draft is the result. To have the clip painted, start this "
-    "program with --models sd15 on a machine with a GPU."
+    "The demo models can't paint this picture, so here the draft is the result; Stable Diffusion can, "
+    "on a machine with a GPU (--models sd15)."
 )
 DRAFT_DOWNLOAD = "Make the draft at full size"
 DRAWING_DRAFT = "Drawing the draft …"
@@ -168,6 +170,10 @@ SELF_EXPLAINING = frozenset(
 
 GENERATE = "Generate"
 STOP = "Stop"
+# a phone's bar has a line of what is said
+UNFOLD_BAR = (
+    '<button type="button" class="pa-more" aria-expanded="false" aria-label="All of it"></button>'
+)
 CONTACT_SHEET = "Frames"
 CONTACT_SHEET_ALT = (
     "The clip's frames in reading order: finished ones, and skeletons where a frame is to come"
@@ -307,8 +313,7 @@ WAITING = "Waiting for its turn"
 READING = "Reading picture and motion"
 NO_PICTURE = "Upload one or pick an example."
 NO_CHARACTER = "Pick the character first."
-ALIGNED_ANYWAY = "The draft moves it all the same."
-PAINT_ANYWAY = "Use the models sd15 on a GPU for it, or press Generate again to see what comes out."
+PAINT_ANYWAY = "Press Generate again to see it."
 PAINT_ANYWAY_API = "Use the models sd15 on a GPU for it, or set `anyway`."
 UPLOAD_AGAIN = "Upload it again: files that no open page shows are removed after some time."
 NO_MOTION = "Pick a ready-made motion, or upload a video or a pose file."
@@ -354,16 +359,17 @@ def label(name: str) -> str:
 
 
 def stage(name: str, frames: tuple[int, int] | None = None, last: int | None = None) -> str:
-    """What a stage of a run is called on the page; frames: the ones in work, of `last`."""
+    """What a stage of a run is called on the page.
+
+    Args:
+        frames: the ones in work, until `last`; 0 is the picture, which counts as the clip's first.
+    """
     called = STAGES.get(name, name)
     if frames is None or last is None:
         return called
     first, until = frames
-    return (
-        f"{called}: {first} to {until} of {last}"
-        if until > first
-        else f"{called}: {first} of {last}"
-    )
+    some = f"{first + 1} to {until + 1}" if until > first else f"{first + 1}"
+    return f"{called}: {some} of {last + 1}"
 
 
 def forecast(found: Forecast) -> str:
@@ -391,13 +397,13 @@ def character_found(
     outlined: bool,
     given: tuple[int, int],
     size: tuple[int, int],
-    foreign: str,
+    foreign: bool,
 ) -> str:
     """How much of the character is visible.
 
     Args:
         given, size: width and height of the picture and of the clip.
-        foreign: a warning that the models don't paint such pictures, or nothing.
+        foreign: whether the models don't paint such pictures.
     """
     seen = "all 18 joints" if joints == 18 else f"{joints} of 18 joints"
     found = (
@@ -405,13 +411,13 @@ def character_found(
     )
     summary = f"{seen[0].upper()}{seen[1:]}, as you put them." if edited else found
     parts = [(summary, "good")]
-    if given != size:
+    if given != size and not foreign:
         becomes = f"{given[0]} x {given[1]} pixels; the clip will have {size[0]} x {size[1]}."
         parts.append((becomes, "note"))
     if not outlined:
         parts.append((DRAWN_AROUND, "warning"))
     if foreign:
-        parts.append((foreign, "warning"))
+        parts.append((DRAFT_IS_RESULT, "warning"))
     return sentences(parts)
 
 
@@ -520,13 +526,19 @@ def duration(seconds: float) -> str:
 
 def findings(alignment: Alignment) -> str:
     """PATA's findings, or that the motion fits; notes come after either."""
-    notes = [_said(v) for v in alignment.findings if v.severity is Severity.NOTE]
-    if len(notes) < len(alignment.findings):
+    if any(v.severity is not Severity.NOTE for v in alignment.findings):
         return sentences((_said(v), v.severity.value) for v in alignment.findings)
     count, lead = len(alignment.poses), min(alignment.transition, len(alignment.poses) - 1)
-    seconds = count / alignment.fps
-    text = f"Good fit: {seconds:.1f} s, {count} frames"
-    text += f" ({lead} to move into position)." if lead > 0 else "."
+    poses, notes = f"{count - 1 - lead} poses.", []
+    for each in alignment.findings:
+        if each.code is FindingCode.SHOWN_IN_PART:  # the frames add up in one sentence
+            poses = each.message.removeprefix("Shows ")
+            notes += [] if each.fix else [each.remedy]
+        else:
+            notes.append(_said(each))
+    moved = [f"{lead} to lead in"] if lead else []
+    made_of = ", ".join(["picture", *moved, poses])
+    text = f"Good fit: {count / alignment.fps:.1f} s, {count} frames: {made_of}"
     return sentences([(text, "good"), *((note, "note") for note in notes)])
 
 

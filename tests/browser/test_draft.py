@@ -67,7 +67,7 @@ def test_a_photograph_moves_as_a_video_does(
     small = np.asarray(Image.fromarray(PHOTOGRAPH).resize(frames.shape[2:0:-1]), int)
     assert np.abs(frames[0] - small).mean() < 6
     assert np.abs(frames[-1].astype(int) - frames[0]).max() > 60
-    expect(page.locator("#findings")).to_contain_text("here the draft is the result")
+    expect(page.locator("#found-text")).to_contain_text("here the draft is the result")
 
     # all of the motion
     page.get_by_role("button", name="Show all").click()

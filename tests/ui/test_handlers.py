@@ -243,7 +243,8 @@ def test_a_picture_that_the_models_do_not_paint_is_aligned_and_refused_once(pict
     engine = Animator(replace(tiny_models(), world=OtherWorld()))
     handlers = Handlers(engine)
     _, said = look(handlers, picture)
-    assert "paint drawn figures" in said and texts.ALIGNED_ANYWAY in said
+    assert "the draft is the result" in said and "sd15" in said and "pixels" not in said
+    assert "sd15" not in look(Animator(tiny_models()), picture)[1]
     *_, (aligned, _) = fit(handlers, picture, "", *WALK, *FITTING)
     assert aligned is not None
     for who in ("a", "b"):  # each of the page's visitors is told
@@ -926,8 +927,8 @@ def test_only_warnings_look_like_warnings() -> None:
 
 def test_a_stage_says_which_frames_it_works_on() -> None:
     assert texts.stage("generation") == "Drawing frames"
-    assert texts.stage("generation", (1, 4), 15) == "Drawing frames: 1 to 4 of 15"
-    assert texts.stage("generation", (15, 15), 15) == "Drawing frames: 15 of 15"
+    assert texts.stage("generation", (1, 4), 15) == "Drawing frames: 2 to 5 of 16"
+    assert texts.stage("generation", (15, 15), 15) == "Drawing frames: 16 of 16"
 
 
 @pytest.mark.parametrize("count", [2, 4, 5, 16, 240])

@@ -171,7 +171,7 @@ class CharacterHandlers:
                 character.outlined,
                 seen.size,
                 (width, height),
-                warn_foreign(self.engine, seen.on_canvas),
+                is_foreign(self.engine, seen.on_canvas),
             )
         shown = NOTHING if seen is None else make_content(seen.shown, people, mask)
         small = "" if seen is None else make_thumbnail(seen.shown)
@@ -182,13 +182,13 @@ class CharacterHandlers:
         )
 
 
-def warn_foreign(engine: Engine, pixels: NDArray[np.uint8]) -> str:
-    """A warning where the models don't paint such pictures; else empty."""
+def is_foreign(engine: Engine, pixels: NDArray[np.uint8]) -> bool:
+    """Whether the models don't paint such pictures."""
     try:
-        engine.check_paintable(pixels, texts.ALIGNED_ANYWAY)
-    except PictureError as error:
-        return str(error)
-    return ""
+        engine.check_paintable(pixels, "")
+    except PictureError:
+        return True
+    return False
 
 
 def connect_character(

@@ -35,7 +35,6 @@ from poseanimate.ui.input_cache import (
 from poseanimate.ui.outputs import Outputs
 from poseanimate.ui.runs.clips import write_clip
 from poseanimate.ui.runs.drafts import DraftJob, draw_preview, write_drafts
-from poseanimate.ui.sections.character import warn_foreign
 from poseanimate.ui.sections.inputs import InputComponents
 from poseanimate.ui.sections.motion import FIXABLE, MotionSection
 from poseanimate.ui.sections.settings import Controls
@@ -138,16 +137,13 @@ class DraftHandlers:
             if view == texts.AS_IT_CAME:
                 shown = self.engine.align(character, motion, settings.changed({"pata": False}))
             with TemporaryDirectory(prefix="poseanimate-") as folder:
-                said = texts.findings(alignment)
                 if view == texts.DRAFT and not alignment.errors:
                     puppet = self.inputs.load_puppet(picture, joints)
                     path = draw_preview(puppet, character, alignment, Path(folder))
-                    if warn_foreign(self.engine, character.picture):
-                        said += texts.sentence(texts.DRAFT_IS_RESULT, "note")
                 else:
                     strip = view == texts.IN_A_STRIP
                     path = draw_alignment(character, shown, Path(folder), strip)
-                yield alignment_outputs(path, said, _fixes(alignment))
+                yield alignment_outputs(path, texts.findings(alignment), _fixes(alignment))
         except PoseAnimateError as error:
             yield alignment_outputs(None, texts.sentence(str(error), "error"), error.fix)
 

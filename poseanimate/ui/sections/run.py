@@ -71,6 +71,7 @@ def add_run() -> RunSection:
     """What begins and ends a run, and how far it is; always in sight."""
     with gr.Group(elem_id="run"):
         bar = gr.HTML(elem_id="bar")
+        gr.HTML(texts.UNFOLD_BAR, elem_id="unfold")
         forecast = gr.HTML(elem_id="forecast")
         with gr.Row(elem_id="buttons"):
             generate = gr.Button(texts.GENERATE, variant="primary", elem_id="generate", scale=3)
@@ -140,7 +141,8 @@ class Handlers:
         self.queue.remember(session_of(request), run)
         yield from self._finish(run, first=bool(run.frames) and not shown)
         if run.trouble:
-            raise gr.Error(run.trouble, print_exception=False)
+            # the bar says it
+            raise gr.Error(run.trouble, visible=False, print_exception=False)
 
     def _keep(self, run: RunView) -> None:
         """Keeps a finished clip for its browser."""

@@ -220,7 +220,9 @@ def said(*found: Any) -> str:
 
 def test_a_remedy_that_a_button_has_is_not_said_twice() -> None:
     words = said(*clip_length(16, 4, 16, 240))
-    assert "Shows 11 of 16 poses.<" in words and "Good fit" in words
+    counted = "16 frames: picture, 4 to lead in, 11 of 16 poses.<"
+    assert "Good fit" in words and counted in words
+    assert "4 to lead in, 11 poses.<" in said()
     assert texts.fix("frames", 21) == "Show all · 21 frames"
     assert "choose a part of the motion" in said(*clip_length(16, 4, 300, 240))  # has none
     late = motion_faults(Faults(first=6), load_preset("walk"))
