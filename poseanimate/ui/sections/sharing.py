@@ -24,8 +24,11 @@ from poseanimate.ui.server.front_page import PARAMETER
 
 FOLDER_VARIABLE = "POSEANIMATE_SHARED"
 SHARING_OUTPUTS = ("token", "id", "link", "unshare", "message")
-LINK = f"id => id ? location.origin + location.pathname + '?{PARAMETER}=' + id : ''"
-"""JavaScript: only the page knows its own address."""
+LINK = f"""id => {{
+    setTimeout(() => document.getElementById("SAID")?.scrollIntoView({{ block: "nearest" }}), 100);
+    return id ? location.origin + location.pathname + "?{PARAMETER}=" + id : "";
+}}"""
+"""JavaScript: only the page knows its own address; the link, and what is said below it (SAID), come into sight."""
 
 
 def shared_folder() -> Path:
@@ -178,7 +181,8 @@ def connect_sharing(
         (draft.unshare, sharing.unshare, draft.token, draft),
     ]
     for button, handler, reads, shown in presses:
+        link = LINK.replace("SAID", str(shown.message.elem_id))
         button.click(handler, reads, shown.outputs, **BESIDE).then(
-            None, shown.id, shown.link, js=LINK, **QUIET
+            None, shown.id, shown.link, js=link, **QUIET
         )
     return demo.load(sharing.opened, None, back, **BESIDE)

@@ -82,7 +82,7 @@ class StageSection:
 def add_clip() -> tuple[gr.HTML, gr.Video, gr.Image, gr.HTML]:
     """The stage's clip: a ready-made one, the one that was made, or its frames while they are drawn.
 
-    Below it is how it plays and, if it came from somebody else, the way to one's own.
+    Below it is, if it came from somebody else, the way to one's own, and how it plays.
     """
     ready = gr.HTML(
         texts.ready_made(ready_made_url(FIRST_EXAMPLE, FIRST_MOTION)), elem_id="ready-made"
@@ -108,8 +108,8 @@ def add_clip() -> tuple[gr.HTML, gr.Video, gr.Image, gr.HTML]:
         buttons=["fullscreen", "download"],
         elem_id="contact-sheet",
     )
-    playback("playback")
     own = gr.HTML(elem_id="make-own")
+    playback("playback")
     return ready, clip, contact_sheet, own
 
 

@@ -6,14 +6,18 @@
 const NS = "http://www.w3.org/2000/svg";
 const SEEN = 0.3, REACH_PX = 22, TRAY = 0.14;
 const COMMIT_MS = 200; // between values while a joint is dragged
+const TWICE_MS = 400; // between two taps on a joint
+const HEAD = [0, 1, 14, 15, 16, 17], HEAD_SHARE = 0.2; // nose, neck, eyes and ears; the least of the picture to zoom to
 const FOLLOWS = { 4: "hand_right_keypoints_2d", 7: "hand_left_keypoints_2d", 0: "face_keypoints_2d" };
 
 const root = element.querySelector(".pa-joints");
 const svg = root.querySelector("svg"), toggle = root.querySelector(".pa-fix"), editor = root.querySelector(".pa-editor");
-const bar = Object.fromEntries(["name", "place", "undo", "redo", "reset"].map((name) => [name, root.querySelector(`.pa-${name}`)]));
+const bar = Object.fromEntries(["name", "place", "zoom", "undo", "redo", "reset"].map((name) => [name, root.querySelector(`.pa-${name}`)]));
 let people = [], dragged = null, focused = null;
 let past = [], future = [], picture = null; // values before and after, of this picture
 let unfolded = false; // of itself
+let zoomed = false, tapped = null;
+const touch = matchMedia("(hover: none)").matches;
 
 const make = (tag, attributes, parent) => {
   const made = document.createElementNS(NS, tag);
@@ -34,6 +38,7 @@ function read() {
     picture = content?.picture ?? null;
     past = [];
     future = [];
+    zoomed = false;
     const asks = picture !== null && !props.value && people.length !== 1;
     if (asks || unfolded) fold(!asks);
     unfolded = asks;
@@ -73,6 +78,15 @@ const place = (person, j) => {
   return [width * (1 + TRAY / 2), row * (waiting.indexOf(j) + 0.5)];
 };
 
+// A square around the head, where its joints are seen: on a phone they are close together.
+function headOf(person) {
+  const points = HEAD.filter((j) => seen(person, j)).map((j) => joint(person, j));
+  if (points.length < 2) return null;
+  const [left, right, top, bottom] = [0, 0, 1, 1].map((axis, i) => Math[i % 2 ? "max" : "min"](...points.map((p) => p[axis])));
+  const side = Math.max(2 * (right - left), 1.4 * (bottom - top), HEAD_SHARE * props.content.width);
+  return [(left + right - side) / 2, (top + bottom - side) / 2, side, side];
+}
+
 function skeleton(person, parent, attributes) {
   const group = make("g", attributes, parent);
   const { limbs, colours, width } = props.content;
@@ -88,15 +102,19 @@ function draw() {
   const content = props.content;
   svg.replaceChildren();
   root.classList.toggle("pa-empty", !content);
-  bar.name.textContent = content ? content.words.help : "";
-  bar.place.hidden = bar.reset.hidden = true;
+  bar.name.textContent = content ? content.words[touch ? "help_touch" : "help"] : "";
+  bar.place.hidden = bar.reset.hidden = bar.zoom.hidden = true;
   bar.undo.hidden = !past.length;
   bar.redo.hidden = !future.length;
   if (!content) return;
   const { width, height, colours, names, words } = content;
   const person = people[0], editing = person && !choosing();
   const missing = editing && names.some((_, j) => !seen(person, j));
-  svg.setAttribute("viewBox", `0 0 ${width * (missing ? 1 + TRAY : 1)} ${height}`);
+  const head = editing ? headOf(person) : null;
+  const view = (zoomed && head) || [0, 0, width * (missing ? 1 + TRAY : 1), height];
+  svg.setAttribute("viewBox", view.join(" "));
+  bar.zoom.hidden = !touch || !head;
+  bar.zoom.textContent = zoomed ? words.zoom_out : words.zoom;
   make("image", { href: content.picture, width, height, preserveAspectRatio: "none" }, svg);
   for (const line of content.outline)
     make("polygon", { points: line.join(" "), class: "pa-outline" }, svg);
@@ -126,7 +144,7 @@ function draw() {
   names.forEach((name, j) => {
     const [x, y] = place(person, j), there = seen(person, j);
     const handle = make("circle", {
-      cx: x, cy: y, r: width / 55, fill: there ? colours[j] : "none", class: there ? "pa-joint" : "pa-joint pa-waiting",
+      cx: x, cy: y, r: Math.min(width, view[2]) / 55, fill: there ? colours[j] : "none", class: there ? "pa-joint" : "pa-joint pa-waiting",
       tabindex: j === (focused ?? 0) ? 0 : -1, role: "button", "data-joint": j,
       "aria-label": there ? `${name}, ${Math.round(x)}, ${Math.round(y)}` : `${name}, ${words.missing}`,
     }, svg);
@@ -216,20 +234,23 @@ svg.addEventListener("pointermove", (event) => {
   dragged.committed = event.timeStamp;
   commit();
 });
-const drop = () => {
+const drop = (event) => {
   if (dragged?.moved) commit();
+  else if (dragged) tap(dragged.j, event.timeStamp);
   dragged = null;
 };
-svg.addEventListener("pointerup", drop);
-svg.addEventListener("pointercancel", drop);
-svg.addEventListener("touchstart", (event) => { if (nearest(event.touches[0]) !== null) event.preventDefault(); }, { passive: false });
-svg.addEventListener("dblclick", (event) => {
-  const j = nearest(event);
-  if (j === null || !seen(people[0], j)) return;
+// no double click: touch screens tell of none where the first tap moves nothing on the page
+function tap(j, time) {
+  const twice = tapped?.j === j && time - tapped.time < TWICE_MS;
+  tapped = twice ? null : { j, time };
+  if (!twice || !seen(people[0], j)) return;
   remember();
   hide(j);
   commit();
-});
+}
+svg.addEventListener("pointerup", drop);
+svg.addEventListener("pointercancel", drop);
+svg.addEventListener("touchstart", (event) => { if (nearest(event.touches[0]) !== null) event.preventDefault(); }, { passive: false });
 
 toggle.addEventListener("click", () => {
   unfolded = false;
@@ -241,6 +262,10 @@ bar.place.addEventListener("click", () => {
   remember();
   people = [{ pose_keypoints_2d: standing.flatMap(([x, y]) => [width / 2 + x * size, height / 2 + y * size, 1]) }];
   commit();
+});
+bar.zoom.addEventListener("click", () => {
+  zoomed = !zoomed;
+  draw();
 });
 bar.reset.addEventListener("click", () => {
   remember();

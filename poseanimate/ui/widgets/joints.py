@@ -35,6 +35,7 @@ def editor() -> gr.HTML:
             f'<div class="pa-editor" hidden><svg role="group" aria-label="{texts.FOUND_ALT}"></svg>'
             '<div class="pa-joints-bar"><span class="pa-name" role="status"></span>'
             f'<button type="button" class="pa-place" hidden>{texts.PLACE}</button>'
+            '<button type="button" class="pa-zoom" hidden></button>'
             f'<button type="button" class="pa-undo" hidden>{texts.UNDO}</button>'
             f'<button type="button" class="pa-redo" hidden>{texts.REDO}</button>'
             f'<button type="button" class="pa-reset" hidden>{texts.AS_FOUND}</button></div></div></div>'
@@ -60,7 +61,14 @@ def make_content(
         "colours": [f"rgb{colour}" for colour in COLOURS],
         "names": JOINT_NAMES,
         "standing": _standing(),
-        "words": {"person": texts.PERSON, "missing": texts.MISSING, "help": texts.FOUND_HELP},
+        "words": {
+            "person": texts.PERSON,
+            "missing": texts.MISSING,
+            "help": texts.FOUND_HELP,
+            "help_touch": texts.FOUND_HELP_TOUCH,
+            "zoom": texts.ZOOM,
+            "zoom_out": texts.ZOOM_OUT,
+        },
     }
 
 

@@ -94,8 +94,16 @@ function read() {
       tile.setAttribute("aria-label", panels[i].still ? panels[i].label : `${panels[i].label}, ${words.frame} ${index + 1}`);
     });
     thumbnails.forEach((each, i) => each.setAttribute("aria-current", i === index));
+    if (thumbnails.length) follow(thumbnails[index]);
     play.textContent = timer ? "❚❚" : "▶";
     play.setAttribute("aria-label", timer ? words.pause : words.play);
+  };
+  // the strip follows, except who looks for a frame in it; scrollIntoView would move the page, too
+  const follow = (tile) => {
+    const strip = tile.parentElement, room = strip.clientWidth - tile.offsetWidth;
+    if (strip.matches(":hover, :focus-within")) return;
+    const at = tile.offsetLeft - strip.scrollLeft;
+    if (at < 0 || at > room) strip.scrollLeft = tile.offsetLeft - room / 2;
   };
   const run = () => {
     timer = setInterval(() => {
