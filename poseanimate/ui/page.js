@@ -4,6 +4,10 @@
   const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
   const title = document.title;
 
+  // some browsers keep nothing in frames of other pages
+  const kept = (name) => { try { return localStorage.getItem(name); } catch { return null; } };
+  const keep = (name, value) => { try { localStorage.setItem(name, value); } catch {} };
+
   // the tab's title tells how far a run is, and a notification that it is over, to who looks elsewhere
   let goes_on = false;
   const tell = () => {
@@ -46,10 +50,8 @@
   // dark or light, as the visitor last chose; the system's choice before that
   const LIGHTS = "poseanimate-dark";
   const lights = (dark) => document.body.classList.toggle("dark", dark);
-  try {
-    const chosen = localStorage.getItem(LIGHTS);
-    if (chosen !== null) lights(chosen === "true");
-  } catch {} // some browsers keep nothing in frames of other pages
+  const chosen = kept(LIGHTS);
+  if (chosen !== null) lights(chosen === "true");
 
   document.addEventListener("click", (event) => {
     if (event.isTrusted) by_key = Boolean(event.target.closest("#generate, #stop")) && event.detail === 0;
@@ -67,8 +69,11 @@
       jump(link);
     }
     if (event.target.closest(".pa-theme")) {
-      const dark = lights(!document.body.classList.contains("dark"));
-      try { localStorage.setItem(LIGHTS, dark); } catch {}
+      keep(LIGHTS, lights(!document.body.classList.contains("dark")));
+    }
+    if (event.target.closest("#bar, .pa-more")) {
+      const more = document.querySelector(".pa-more");
+      more.setAttribute("aria-expanded", more.getAttribute("aria-expanded") === "false");
     }
     if (!event.target.closest(".pa-own-link")) return;
     event.preventDefault();

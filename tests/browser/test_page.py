@@ -552,6 +552,11 @@ def test_a_phone_shows_one_column_without_scrolling_sideways(app: App, browser: 
         expect(generate).to_be_in_viewport()
 
 
+def test_all_three_parts_are_in_sight_at_first(page: Page) -> None:
+    quality, run = (page.locator(each).first.bounding_box() for each in ("#quality", "#run"))
+    assert quality and run and quality["y"] + quality["height"] <= run["y"]
+
+
 def test_a_clip_plays_before_the_first_click_and_follows_the_choice(page: Page) -> None:
     ready = page.locator("#ready-made video")
     plays = "video => new Promise(done => video.addEventListener('timeupdate', () => done(!video.paused)))"
