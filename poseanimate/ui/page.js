@@ -104,21 +104,57 @@
     }
   };
 
-  // whether the side bar is open, for screen readers
+  // the side bar's button is called as the bar; what the closed bar holds is out of the way of keys and screen readers
   const expand = () => {
     const bar = document.getElementById("expert"), toggle = bar?.querySelector(".toggle-button");
-    const open = String(bar?.classList.contains("open"));
-    if (toggle && toggle.getAttribute("aria-expanded") !== open) toggle.setAttribute("aria-expanded", open);
+    const content = bar?.querySelector(".sidebar-content"), name = content?.querySelector("h2")?.textContent.trim();
+    if (!name) return;
+    const open = bar.classList.contains("open");
+    if (toggle.getAttribute("aria-label") !== name) toggle.setAttribute("aria-label", name);
+    if (toggle.getAttribute("aria-expanded") !== String(open)) toggle.setAttribute("aria-expanded", open);
+    if (content.inert !== open) return;
+    if (content.contains(document.activeElement)) toggle.focus();
+    content.inert = !open;
+  };
+
+  // one stop of the Tab key for a row of tabs, as arrows move between them, and one for a number with a slider
+  const stops = () => {
+    for (const row of document.querySelectorAll("[role=tablist]")) {
+      const tabs = [...row.querySelectorAll("[role=tab]")];
+      const chosen = tabs.find((tab) => tab.ariaSelected === "true") ?? tabs[0];
+      for (const tab of tabs) if (tab.tabIndex !== (tab === chosen ? 0 : -1)) tab.tabIndex = tab === chosen ? 0 : -1;
+    }
+    for (const slider of document.querySelectorAll(".block:has(input[type=number]) > .wrap input[type=range]:not([tabindex])")) slider.tabIndex = -1;
+  };
+  const arrow = (event) => {
+    const tab = event.target.closest("[role=tab]"), tabs = [...(tab?.closest("[role=tablist]")?.querySelectorAll("[role=tab]:enabled") ?? [])];
+    const at = tabs.indexOf(tab), step = { ArrowLeft: at - 1, ArrowRight: at + 1, Home: 0, End: -1 }[event.key];
+    if (at < 0 || step === undefined || event.ctrlKey || event.metaKey || event.altKey) return;
+    event.preventDefault();
+    const next = tabs.at(step % tabs.length);
+    next.click();
+    next.focus();
+  };
+
+  // a file's link is called as the file, not as its size alone
+  const name = () => {
+    for (const link of document.querySelectorAll(".file-preview a[download]")) {
+      const called = `${link.download}, ${link.textContent.replace("⇣", "").trim()}`;
+      if (link.ariaLabel !== called) link.ariaLabel = called;
+    }
   };
 
   const watch = () => {
     tell();
     expand();
     group();
+    stops();
+    name();
     if (still) rest();
   };
   new MutationObserver(watch).observe(document.body, { subtree: true, childList: true, attributes: true });
   document.addEventListener("keydown", (event) => {
+    arrow(event);
     if (event.key === "Escape" && event.target.closest("#expert.open")) document.querySelector("#expert .toggle-button").click();
     if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
     event.preventDefault();

@@ -484,6 +484,38 @@ def test_the_keyboard_reaches_everything_in_a_few_steps(page: Page) -> None:
     )
 
 
+def test_the_closed_experts_side_is_no_stop_and_the_open_one_is_left_by_escape(page: Page) -> None:
+    toggle = page.locator("#expert").get_by_role("button", name="Expert", exact=True)
+    toggle.focus()
+    page.keyboard.press("Tab")
+    assert not page.evaluate("document.activeElement.closest('#expert')")
+    page.keyboard.press("Shift+Tab")
+    expect(toggle).to_be_focused()
+    page.keyboard.press("Shift+Tab")
+    assert not page.evaluate("document.activeElement.closest('#expert')")
+    experts(page)
+    page.keyboard.press("Tab")
+    expect(page.locator("#prompt textarea")).to_be_focused()
+    steps = page.locator("#setting-num-inference-steps input[type=number]")
+    steps.press("Tab")  # its slider is no stop of its own
+    expect(page.locator("#setting-inner-steps input[type=number]")).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(toggle).to_have_attribute("aria-expanded", "false")
+    expect(toggle).to_be_focused()
+
+
+def test_arrows_move_between_the_tabs_of_the_stage(page: Page) -> None:
+    names = ["Clip", "Draft", "Before/after", "Frames", "Compare"]
+    tabs = [page.get_by_role("tab", name=name, exact=True) for name in names]
+    tabs[0].focus()
+    for key, reached in (("ArrowRight", 1), ("End", 4), ("ArrowRight", 0), ("ArrowLeft", 4), ("Home", 0)):  # fmt: skip
+        page.keyboard.press(key)
+        expect(tabs[reached]).to_be_focused()
+        expect(tabs[reached]).to_have_attribute("aria-selected", "true")
+    page.keyboard.press("Tab")  # the other tabs are no stops
+    assert not page.evaluate("document.activeElement.closest('[role=tablist]')")
+
+
 def test_the_keyboard_alone_makes_and_downloads_a_clip(page: Page) -> None:
     def press_tab_until(reached: str) -> None:
         for _ in range(60):
@@ -503,6 +535,8 @@ def test_the_keyboard_alone_makes_and_downloads_a_clip(page: Page) -> None:
     page.keyboard.press("Enter")
     expect(page.locator("#downloads a[download$='.mp4']").first).to_be_visible()
     press_tab_until("#downloads a[download]")
+    named = page.get_by_role("link", name=re.compile(r"^poseanimate-dance-sway\.mp4, .*KB$"))
+    expect(named).to_be_focused()
     with page.expect_download() as download:
         page.keyboard.press("Enter")
     assert download.value.suggested_filename.endswith(".mp4")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from helpers.browser import HOLD_S, App, experts, opened, small, unfold
+from helpers.browser import HOLD_S, App, opened, small, unfold
 from playwright.sync_api import Browser, Page, expect
 
 pytestmark = pytest.mark.slow
@@ -38,9 +38,7 @@ def test_clips_and_runs_come_back_to_their_browser_alone(app: App, browser: Brow
     app.animator.unheld()
     mine = browser.new_context()
     page = opened(mine.new_page(), app.url)
-    experts(page)
     small(page, frames=3)
-    experts(page)
     expect(page.locator("#your-clips .pa-shelf")).to_be_hidden()
     made(page, "walk", 1)
     made(page, "squat", 2)
@@ -79,7 +77,6 @@ def test_a_run_goes_on_though_its_page_is_closed_and_ends_unseen(
 ) -> None:
     context = browser.new_context()
     page = opened(context.new_page(), app.url)
-    experts(page)
     small(page, frames=3)
     began(app, page, "bow")
     page.close()
@@ -93,7 +90,6 @@ def test_a_run_goes_on_though_its_page_is_closed_and_ends_unseen(
 def test_a_run_survives_a_lost_connection(app: App, browser: Browser) -> None:
     context = browser.new_context()
     page = opened(context.new_page(), app.url)
-    experts(page)
     small(page, frames=3)
     began(app, page, "march")
     context.set_offline(True)

@@ -145,9 +145,29 @@ def show(page: Page, tab: str) -> None:
     page.get_by_role("tab", name=tab, exact=True).click()
 
 
+STANDS_STILL = """() => Promise.allSettled(
+    document.getAnimations().filter(each => each instanceof CSSTransition).map(each => each.finished)
+)"""
+
+
 def experts(page: Page) -> None:
-    """Opens the experts' side of the page, or closes it."""
-    page.locator("#expert").get_by_role("button", name="Toggle Sidebar").click()
+    """Opens the experts' side of the page, or closes it, and waits until it stands still."""
+    toggle = page.locator("#expert").get_by_role("button", name="Expert", exact=True)
+    expanded = toggle.get_attribute("aria-expanded") == "true"
+    toggle.click()
+    expect(toggle).to_have_attribute("aria-expanded", "false" if expanded else "true")
+    page.evaluate(STANDS_STILL)
+
+
+@contextmanager
+def expert_side(page: Page) -> Iterator[None]:
+    """The experts' side is open, for a while unless it was before."""
+    shut = "open" not in str(page.locator("#expert").get_attribute("class")).split()
+    if shut:
+        experts(page)
+    yield
+    if shut:
+        experts(page)
 
 
 def unfold(page: Page, name: str) -> None:
@@ -157,10 +177,16 @@ def unfold(page: Page, name: str) -> None:
 
 def small(page: Page, frames: int, steps: int = 2) -> None:
     """Settings for a run of seconds."""
-    for name, value in (("frames", frames), ("num-inference-steps", steps), ("inner-steps", 1)):
-        number = page.locator(f"#setting-{name} input[type=number]")
-        number.fill(str(value))
-        number.press("Tab")
+    _set_number(page, "frames", frames)
+    with expert_side(page):
+        _set_number(page, "num-inference-steps", steps)
+        _set_number(page, "inner-steps", 1)
+
+
+def _set_number(page: Page, setting: str, value: int) -> None:
+    number = page.locator(f"#setting-{setting} input[type=number]")
+    number.fill(str(value))
+    number.press("Tab")
 
 
 def dragged(page: Page, joint: int, dx: float, dy: float, drop: bool = True) -> None:
