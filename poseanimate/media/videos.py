@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -149,9 +150,13 @@ def _read_stream(
         fps = _fitting_rate(fps, header.varying, seconds, part, limits)
         expected = _check_frames(seconds * fps, part, limits)
     with tempfile.TemporaryFile() as log:
-        frames = list(_decode(path, demuxer, header, fps, part, limits, log.fileno()))
+        decode = partial(_decode, path, demuxer, header, fps, part, limits, log.fileno())
+        frames, whole = list(decode(header.varying and part.start_s > 0)), 0.9 * expected - 1
+        # a rate that is steady on the whole may have a still phase, too
+        if part.start_s > 0 and not header.varying and len(frames) < max(1, whole):
+            frames = list(decode(True))
         # A video that is shorter than its sound is whole; one with errors is not.
-        if len(frames) < 0.9 * expected - 1 and log.seek(0, 2):
+        if len(frames) < whole and log.seek(0, 2):
             raise _damaged(f"{len(frames)} of about {expected:.0f} frames can be read")
     return frames, fps
 
@@ -229,8 +234,13 @@ def _decode(
     part: _Part,
     limits: VideoLimits,
     log: int,
+    on_screen: bool,
 ) -> Iterator[Frame]:
-    """Yield frames, at most one more than the limit, so that the caller notices an overrun."""
+    """Yield frames, at most one more than the limit, so that the caller notices an overrun.
+
+    Args:
+        on_screen: begin with the frame that is on screen at the part's start, not with the first one after it.
+    """
     width, height = _scaled(header.width, header.height, limits)
     channels, pixels = (4, "rgba") if header.alpha else (3, "rgb24")
     seconds = limits.max_seconds + 1 if part.end_s is None else part.end_s - part.start_s
@@ -239,7 +249,12 @@ def _decode(
     if header.decoder:
         command += ["-c:v", header.decoder]
     filters = []
-    if part.start_s > 0 and demuxer in _SEEKS_BADLY:
+    seeks_badly = part.start_s > 0 and demuxer in _SEEKS_BADLY
+    if on_screen:  # what comes before the start has negative times
+        seek = ["-noaccurate_seek", "-ss", f"{part.start_s:.6f}"]
+        command += [] if seeks_badly else seek
+        filters += [f"setpts=PTS-{part.start_s:.6f}/TB"] if seeks_badly else []
+    elif seeks_badly:
         command += ["-t", f"{part.start_s + seconds:.6f}"]
         filters += [f"trim=start={part.start_s:.6f}", "setpts=PTS-STARTPTS"]
     else:
@@ -247,8 +262,12 @@ def _decode(
     # ffmpeg fills a gap with copies before it counts frames: a damaged time stamp, years away, would
     # fill the memory.
     latest_s = min(seconds, (limits.max_frames + 2) * part.stride / fps)
-    filters.append(f"select=between(t\\,-1\\,{latest_s:.6f})")
-    filters += _filters(header, fps, part.stride, latest_s, width, height)
+    between_s = (-part.start_s - 1, latest_s + 60) if on_screen else (-1, latest_s)
+    filters.append("select=between(t\\,{:.6f}\\,{:.6f})".format(*between_s))
+    if on_screen:  # ends the decoding at the first frame past the part
+        filters.append(f"trim=end={latest_s:.6f}")
+    first = ":start_time=0" if on_screen else ""
+    filters += _filters(header, fps, first, part.stride, latest_s, width, height)
     command += [*open_arguments(demuxer), "-map", f"0:{header.index}", "-vf", ",".join(filters)]
     command += ["-fps_mode", "passthrough", "-frames:v", str(limits.max_frames + 1)]
     command += ["-pix_fmt", pixels, "-f", "rawvideo", "-"]
@@ -269,12 +288,15 @@ def _decode(
 
 
 def _filters(
-    header: Header, fps: float, stride: int, latest_s: float, width: int, height: int
+    header: Header, fps: float, first: str, stride: int, latest_s: float, width: int, height: int
 ) -> list[str]:
     """What ffmpeg does with each frame: time, then size, then colours."""
     rate = Fraction(fps).limit_denominator(1001)
     filters = ["yadif=deint=interlaced"] if header.interlaced else []
-    filters += [f"fps={rate}", f"trim=end={latest_s:.6f}"]  # the end's time stamp may lie, too
+    filters += [
+        f"fps={rate}{first}",
+        f"trim=end={latest_s:.6f}",
+    ]  # the end's time stamp may lie, too
     if stride > 1:
         # By the time, not by the number: a stream that changes its size begins to count again.
         filters.append(f"select=not(mod(round(t*{rate})\\,{stride}))")

@@ -256,6 +256,27 @@ def test_varying_rate_is_read_by_time_stamps(tmp_path: Path) -> None:
     assert fewer.fps == pytest.approx(15) and len(fewer.frames) == pytest.approx(20, abs=1)
 
 
+@pytest.mark.parametrize("container", ["mp4", "mkv", "ts"])
+def test_a_part_that_begins_in_a_still_phase_begins_with_the_frame_on_screen(
+    tmp_path: Path, container: str
+) -> None:
+    frames = clip_frames(15)
+    write_clip(frames, tmp_path / "c.mp4", 30)
+    still = "setpts='(N+gte(N,5)*60)/30/TB'"  # the fifth picture for two seconds
+    path = tmp_path / f"v.{container}"
+    ffmpeg("-i", tmp_path / "c.mp4", "-vf", still, "-fps_mode", "vfr", path)
+    bars = [bar_position(frame) for frame in frames]
+    within = read_video(path, start_s=1.0, end_s=2.0)
+    assert len(within.frames) == pytest.approx(within.fps, abs=1)
+    assert [bar_position(f) for f in within.frames] == pytest.approx(
+        [bars[4]] * len(within.frames), abs=1
+    )
+    beyond = read_video(path, start_s=2.0)
+    assert bar_position(beyond.frames[0]) == pytest.approx(bars[4], abs=1)
+    assert bar_position(beyond.frames[-1]) == pytest.approx(bars[-1], abs=5)
+    assert len(beyond.frames) == pytest.approx(0.5 * beyond.fps, abs=2)
+
+
 @given(mean=st.floats(0.01, 500), base=st.none() | st.floats(0.01, 240))
 def test_rate_is_the_mean_unless_frames_are_missing(mean: float, base: float | None) -> None:
     fps, varying = choose_rate(mean, base)
