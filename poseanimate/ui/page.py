@@ -93,7 +93,7 @@ def create_demo(
             with gr.Column(scale=9, min_width=320, elem_id="inputs"):
                 source = add_character()
                 motion, found = add_motion()
-                quality, length = add_quality()
+                part = add_quality()
                 run = add_run()
             with gr.Column(scale=11, min_width=320, elem_id="stage"):
                 with gr.Tabs(elem_id="views") as tabs:
@@ -113,13 +113,13 @@ def create_demo(
                     with gr.Tab(texts.FRAMES_TAB, id="frames") as frames_tab:
                         frames = add_frames()
                         verdict = gr.HTML(elem_id="verdict")
-                    with gr.Tab(texts.COMPARE, id=COMPARE_TAB):
-                        comparing = add_comparison()
+                    with gr.Tab(texts.COMPARE, id=COMPARE_TAB) as compare_tab:
+                        comparing = add_comparison(compare_tab)
                 yours = add_your_clips()
         with gr.Sidebar(texts.EXPERT, open=False, position="right", width=440, elem_id="expert"):
             gr.Markdown(texts.EXPERT_HEADING)
             described = add_description()
-            settings = add_settings(quality, length, engine.image_prompts)
+            settings = add_settings(part, engine.image_prompts)
             gr.Markdown(texts.FIGURES_HEADING)
             figures, review = gr.HTML(elem_id="report"), gr.HTML(elem_id="review")
         bundle = add_opening()

@@ -145,6 +145,9 @@ PRESET_HELP = (
     "paper: the paper's values, slow. baseline-…: without the paper's modules, to compare with."
 )
 NORMALISE = "Make them add up to 1"
+RESET = "Reset"
+MOST_NAMED = 3  # of the settings that were changed
+WRONG_SUM = "λ1 + λ2 + λ3 must be 1: see Expert."
 ADVANCED = "Advanced"
 LABELS = {
     "frames": "Length, frames",
@@ -216,6 +219,8 @@ OPENED = "Somebody shared this clip with you. Upload your own picture to see it 
 COMPARISON_HELP = "Compare versions of this clip side by side."
 BY_MODULES, BY_VALUES = "modules", "values"
 COMPARISON_KINDS = [("Modules off, one at a time", BY_MODULES), ("Values of a setting", BY_VALUES)]
+ALL_OFF = "All modules are off already."
+ALL_OFF_REMEDY = "Turn some on (Expert), or compare values of a setting."
 SWEPT, SWEPT_VALUES = "Setting", "Values, with commas"
 COMPARE = "Compare"
 SETTINGS_TEXT = "Copy and paste settings"
@@ -572,7 +577,28 @@ def lambda_sum(total: float) -> str:
     """The sum of λ1, λ2 and λ3, and whether it is 1."""
     if abs(total - 1) < 1e-6:
         return sentence("λ1 + λ2 + λ3 = 1", "good")
-    return sentence(f"λ1 + λ2 + λ3 = {total:.4g}, but must be 1.", "error")
+    wrong = f"λ1 + λ2 + λ3 = {total:.4g}, but must be 1: change one, or use the button."
+    return sentence(wrong, "error")
+
+
+def changed(names: Sequence[str]) -> str:
+    """The settings that aren't their preset's any more; empty without one."""
+    if not names:
+        return ""
+    few = names if len(names) <= MOST_NAMED + 1 else names[:MOST_NAMED]
+    more = len(names) - len(few)
+    said = ", ".join(map(label, few)) + (f" and {more} more" if more else "")
+    return sentence(f"Changed: {said}", "note")
+
+
+def modules_compared(on: Sequence[str], off: Sequence[str]) -> str:
+    """Which clips a comparison without each module has, and which modules are off already."""
+    if not on:
+        return sentence(f"{ALL_OFF} {ALL_OFF_REMEDY}", "warning")
+    parts = [(f"{len(on) + 1} clips: {', '.join([YOURS, *map(without, on)])}.", "note")]
+    if off:
+        parts.append((f"Off already: {', '.join(map(label, off))}.", "note"))
+    return sentences(parts)
 
 
 @dataclass(frozen=True)

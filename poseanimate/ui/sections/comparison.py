@@ -23,7 +23,7 @@ from poseanimate.events import Stage, Step
 from poseanimate.media import tiled
 from poseanimate.settings import Settings
 from poseanimate.ui import texts
-from poseanimate.ui.event_options import QUIET
+from poseanimate.ui.event_options import CHOSEN, QUIET
 from poseanimate.ui.input_cache import FormValues
 from poseanimate.ui.outputs import Outputs
 from poseanimate.ui.runs.clips import write_clip
@@ -32,11 +32,11 @@ from poseanimate.ui.runs.run_view import COMPARISON, RunView
 from poseanimate.ui.runs.work import Work
 from poseanimate.ui.sections.inputs import InputComponents
 from poseanimate.ui.sections.run import Handlers, connect_start, run_outputs, running
+from poseanimate.ui.sections.settings import SWITCHES
 from poseanimate.ui.widgets.contact_sheet import enlargement
 
 Picture = NDArray[np.uint8]
 
-MODULES = ("pata", "pacm_source", "pacm_pose", "dcam", "mgdm")
 MAX_TILES = 9
 NAME = "poseanimate-comparison.mp4"
 TILE_PX = 256
@@ -47,14 +47,20 @@ SWEPT = tuple(each.name for each in fields(Settings))
 
 @dataclass(frozen=True)
 class ComparisonSection:
-    """The stage's comparison: variants of one job."""
+    """The stage's comparison: variants of one job.
 
+    told: which modules are turned off.
+    """
+
+    tab: gr.Tab
     choice: list[gr.components.Component]  # kind, setting, values
+    told: gr.HTML
     compare: gr.Button
     grid: gr.Video
 
 
-def add_comparison() -> ComparisonSection:
+def add_comparison(tab: gr.Tab) -> ComparisonSection:
+    """What its tab of the stage holds."""
     gr.Markdown(texts.COMPARISON_HELP)
     kind = gr.Radio(
         texts.COMPARISON_KINDS,
@@ -63,6 +69,7 @@ def add_comparison() -> ComparisonSection:
         container=False,
         elem_id="compare-kind",
     )
+    told = gr.HTML(elem_id="compare-told")
     with gr.Row(visible=False) as chosen:
         name = gr.Dropdown(
             [(texts.label(each), each) for each in SWEPT],
@@ -87,7 +94,7 @@ def add_comparison() -> ComparisonSection:
         elem_id="grid",
     )
     kind.change(lambda of: gr.Row(visible=of == texts.BY_VALUES), kind, chosen, **QUIET)
-    return ComparisonSection([kind, name, several], compare, grid)
+    return ComparisonSection(tab, [kind, name, several], told, compare, grid)
 
 
 class ComparisonHandlers:
@@ -187,9 +194,27 @@ def _side_by_side_clip(run: RunView) -> bytes:
         return path.read_bytes()
 
 
+def tell_modules(kind: str, *switches: bool) -> str:
+    """Which modules a comparison turns off, and which are off already; empty for values of a setting.
+
+    Args:
+        switches: of `SWITCHES`.
+    """
+    if kind != texts.BY_MODULES:
+        return ""
+    given = list(zip(SWITCHES, switches, strict=True))
+    return texts.modules_compared([n for n, on in given if on], [n for n, on in given if not on])
+
+
 def by_modules(settings: Settings) -> dict[str, Settings]:
-    """The job as set, and without each of its modules."""
-    on = [name for name in MODULES if getattr(settings, name)]
+    """The job as set, and without each of its modules.
+
+    Raises:
+        SettingsError: it has none.
+    """
+    on = [name for name in SWITCHES if getattr(settings, name)]
+    if not on:
+        raise SettingsError(texts.ALL_OFF, texts.ALL_OFF_REMEDY)
     return {texts.YOURS: settings} | {texts.without(n): settings.changed({n: False}) for n in on}
 
 
@@ -200,12 +225,13 @@ def by_values(settings: Settings, name: str, values: str) -> dict[str, Settings]
         values: as typed, separated by commas.
 
     Raises:
-        SettingsError: no such setting, no value or too many, or one outside its range.
+        SettingsError: no such setting, less than two values or too many, or one outside its range.
     """
     given = [value.strip() for value in values[:MAX_VALUES_CHARACTERS].split(",") if value.strip()]
-    if not 1 <= len(given) <= MAX_TILES:
+    given = list(dict.fromkeys(given))
+    if not 2 <= len(given) <= MAX_TILES:
         raise SettingsError(
-            f"{len(given)} values are given; 1 to {MAX_TILES} are possible.",
+            f"{len(given)} value{' is' if len(given) == 1 else 's are'} given; 2 to {MAX_TILES} are possible.",
             "Type values with commas between them, for instance 0.3, 0.5, 0.7.",
         )
     return {f"{texts.label(name)} {value}": settings.changed({name: value}) for value in given}
@@ -258,6 +284,11 @@ def connect_comparison(
     Args:
         outputs: as RESULT_OUTPUTS. key: of the browser. diffusion: where runs wait for one another.
     """
+    kind: Any = comparing.choice[0]
+    switches: list[Any] = [inputs.settings[name] for name in SWITCHES]
+    # a tab that has not been opened loses what is sent to it
+    told_by = [comparing.tab.select, kind.change, *(each.change for each in switches)]
+    gr.on(told_by, tell_modules, [kind, *switches], comparing.told, **CHOSEN)
     return connect_start(
         comparing.compare,
         comparison.handlers,

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import Field, fields
+from dataclasses import Field, dataclass, fields
 from typing import Any, cast
 
 import gradio as gr
 
 from poseanimate.errors import SettingsError
-from poseanimate.settings import MAX_TEXT_CHARACTERS, Settings, preset_names
+from poseanimate.settings import LAMBDA_TOLERANCE, MAX_TEXT_CHARACTERS, Settings, preset_names
 from poseanimate.ui import texts
 from poseanimate.ui.event_options import CHOSEN, QUIET
 from poseanimate.ui.input_cache import ALIGNMENT_SETTINGS, SETTING_NAMES
@@ -31,7 +31,16 @@ Control = gr.Checkbox | gr.Number | gr.Radio | gr.Slider | gr.Textbox
 Controls = dict[str, Control]
 
 
-def add_quality() -> tuple[gr.Radio, Controls]:
+@dataclass(frozen=True)
+class Choice:
+    """A choice among presets, and what was changed since: in words, and how to go back."""
+
+    preset: gr.Radio
+    changed: gr.HTML
+    reset: gr.Button
+
+
+def add_quality() -> tuple[Choice, Controls]:
     """Part 3: quality and length."""
     with gr.Accordion(texts.CLIP_PART, elem_id="clip-part", elem_classes="pa-part"):
         quality = gr.Radio(
@@ -42,13 +51,28 @@ def add_quality() -> tuple[gr.Radio, Controls]:
             container=False,
             elem_id="quality",
         )
+        choice = _add_changed(quality)
         controls = _controls(LENGTH)
-    return quality, controls
+    return choice, controls
 
 
-def add_settings(quality: gr.Radio, length: Controls, image_prompts: bool) -> Controls:
-    """What experts set; all settings, including the length, in the order of `Settings`."""
-    controls = dict(length)
+def _add_changed(preset: gr.Radio) -> Choice:
+    with gr.Row(elem_classes="pa-changed", equal_height=True):
+        changed = gr.HTML(elem_id=f"{preset.elem_id}-changed")
+        reset = gr.Button(
+            texts.RESET, size="sm", scale=0, min_width=80, elem_id=f"{preset.elem_id}-reset"
+        )
+    return Choice(preset, changed, reset)
+
+
+def add_settings(part: tuple[Choice, Controls], image_prompts: bool) -> Controls:
+    """What experts set; all settings, including the length, in the order of `Settings`.
+
+    Args:
+        part: part 3 of the page.
+    """
+    by_quality, length = part
+    quality, controls = by_quality.preset, dict(length)
     names = [
         name
         for name in preset_names()
@@ -61,6 +85,7 @@ def add_settings(quality: gr.Radio, length: Controls, image_prompts: bool) -> Co
         info=texts.PRESET_HELP,
         elem_id="preset",
     )
+    by_preset = _add_changed(preset)
     with gr.Row(elem_classes="pa-grid pa-wide"):
         controls |= _controls(NUMBERS)
     with gr.Group():
@@ -83,13 +108,27 @@ def add_settings(quality: gr.Radio, length: Controls, image_prompts: bool) -> Co
     with gr.Accordion(texts.ADVANCED, open=False), gr.Row(elem_classes="pa-grid pa-wide"):
         controls |= _controls([name for name in SETTING_FIELDS if name not in controls])
     controls = {name: controls[name] for name in SETTING_FIELDS}
-    _add_settings_text(list(controls.values()))
+    every: list[Any] = list(controls.values())
+    _add_settings_text(every)
     offered = [name for _, name in texts.QUALITIES]
-    preset.input(preset_values, preset, list(controls.values()), **CHOSEN)
-    preset.input(lambda name: name if name in offered else None, preset, quality, **CHOSEN)
     untouched = [each for name, each in controls.items() if name not in ALIGNMENT_SETTINGS]
-    quality.input(quality_values, quality, untouched, **CHOSEN)
+    # a radio button that is chosen already can't be chosen again
+    chosen = [
+        gr.on([preset.input, by_preset.reset.click], preset_values, preset, every, **CHOSEN),
+        gr.on(
+            [quality.input, by_quality.reset.click],
+            quality_values,
+            [quality, preset],
+            untouched,
+            **CHOSEN,
+        ),
+    ]
+    preset.input(lambda name: name if name in offered else None, preset, quality, **CHOSEN)
     quality.input(lambda name: name, quality, preset, **CHOSEN)
+    choices, said = [quality, preset, *every], [by_quality.changed, by_preset.changed]
+    for event in chosen:  # once their settings are there
+        event.then(tell_changed, choices, said, **CHOSEN)
+    gr.on([each.change for each in every], tell_changed, choices, said, **CHOSEN)
     gr.on([each.change for each in lambdas], weigh, lambdas, total, **QUIET)
     fill_up.click(normalise, lambdas[:2], lambdas, **QUIET)
     return controls
@@ -147,10 +186,32 @@ def preset_values(name: str | None) -> list[Any]:
     return [getattr(settings, each) for each in SETTING_NAMES]
 
 
-def quality_values(name: str | None) -> list[Any]:
-    """The same but for the length and the alignment."""
-    settings = Settings.preset(name or FIRST_PRESET)
+def quality_values(name: str | None, preset: str | None = None) -> list[Any]:
+    """The same but for the length and the alignment; of `preset` where there is no quality."""
+    settings = Settings.preset(name or preset or FIRST_PRESET)
     return [getattr(settings, each) for each in SETTING_NAMES if each not in ALIGNMENT_SETTINGS]
+
+
+def tell_changed(quality: str | None, preset: str | None, *values: Any) -> tuple[str, str]:
+    """What was changed since quality and preset were chosen; quality leaves length and alignment alone.
+
+    Args:
+        values: of `SETTING_NAMES`.
+    """
+    given = dict(zip(SETTING_NAMES, values, strict=True))
+    by_preset, by_quality = (
+        [
+            name
+            for name, usual in zip(SETTING_NAMES, preset_values(of), strict=True)
+            if given[name] != usual
+        ]
+        for of in (preset, quality or preset)
+    )
+    said = texts.changed([name for name in by_quality if name not in ALIGNMENT_SETTINGS])
+    total = sum(given[name] or 0 for name in LAMBDAS)
+    if abs(total - 1) > LAMBDA_TOLERANCE:
+        said += texts.sentence(texts.WRONG_SUM, "warning")
+    return said, texts.changed(by_preset)
 
 
 def weigh(*lambdas: float) -> str:

@@ -22,14 +22,15 @@ from poseanimate.ui import texts
 from poseanimate.ui.input_cache import SETTING_NAMES
 from poseanimate.ui.sections.comparison import (
     LABEL_PX,
-    MODULES,
     TILE_PX,
     ComparisonHandlers,
     by_modules,
     by_values,
     side_by_side,
+    tell_modules,
 )
 from poseanimate.ui.sections.run import RESULT_OUTPUTS, Handlers
+from poseanimate.ui.sections.settings import SWITCHES
 from poseanimate.ui.server.rate_limit import RateLimit
 
 WALK = (texts.FROM_PRESET, "walk", None, 0, 0, 1, 0, False, None, True)
@@ -54,16 +55,28 @@ def answers(
 
 def test_modules_go_one_at_a_time() -> None:
     jobs = by_modules(Settings())
-    assert list(jobs) == [texts.YOURS, *(texts.without(name) for name in MODULES)]
-    for name in MODULES:
-        off = [each for each in MODULES if not getattr(jobs[texts.without(name)], each)]
+    assert list(jobs) == [texts.YOURS, *(texts.without(name) for name in SWITCHES)]
+    for name in SWITCHES:
+        off = [each for each in SWITCHES if not getattr(jobs[texts.without(name)], each)]
         assert off == [name]
+    none = Settings().changed(dict.fromkeys(SWITCHES, False))
+    with pytest.raises(SettingsError, match="off already"):
+        by_modules(none)
     assert list(by_modules(QUICK)) == [
         "your settings",
         "without alignment (PATA)",
         "without matching the picture (PACM)",
         "without consistency (DCAM)",
     ]
+
+
+def test_it_is_told_which_modules_are_compared_and_which_are_off() -> None:
+    said = tell_modules(texts.BY_MODULES, True, False, False, True, False)
+    assert "3 clips: your settings, without alignment (PATA), without consistency (DCAM)." in said
+    assert "Off already: Matching the picture (PACM), Matching each pose (PACM), Masks" in said
+    assert "Off already" not in tell_modules(texts.BY_MODULES, *[True] * 5)
+    assert texts.ALL_OFF in tell_modules(texts.BY_MODULES, *[False] * 5)
+    assert tell_modules(texts.BY_VALUES, *[True] * 5) == ""
 
 
 def test_values_are_those_typed() -> None:
@@ -76,10 +89,12 @@ def test_values_are_those_typed() -> None:
     ("name", "values", "says"),
     [
         ("lambda_first", "", "0 values"),
-        ("lambda_first", ",".join(["0.1"] * 10), "10 values"),
+        ("lambda_first", ",".join(f"0.{i}" for i in range(10)), "10 values"),
+        ("lambda_first", "0.3", "1 value is given; 2 to 9"),
+        ("lambda_first", "0.3, 0.3", "1 value is given; 2 to 9"),
         ("lambda_first", "0.3, 7", "between 0 and 1"),
-        ("lambda_first", "a", "a number"),
-        ("__class__", "1", "no setting"),
+        ("lambda_first", "a, b", "a number"),
+        ("__class__", "1, 2", "no setting"),
     ],
 )
 def test_values_that_will_not_do(name: str, values: str, says: str) -> None:
@@ -146,7 +161,7 @@ def test_stop_keeps_the_clips_that_are_done(picture: str) -> None:
 
 def test_trouble_gets_a_sentence_and_the_buttons_back(picture: str) -> None:
     comparison = ComparisonHandlers(Handlers(Animator(tiny_models())))
-    *_, last = answers(comparison, texts.BY_VALUES, "frames", "1", picture, "", "")
+    *_, last = answers(comparison, texts.BY_VALUES, "frames", "1, 3", picture, "", "")
     assert "frames" in last["bar"] and "alert" in last["bar"] and last["compare"].interactive
     *_, last = answers(comparison, texts.BY_MODULES, "frames", "", None, "", "")
     assert "no picture" in last["bar"]
@@ -166,8 +181,11 @@ def test_every_setting_can_be_swept() -> None:
     for each in fields(Settings):
         value = getattr(Settings(), each.name)
         if value != "":
-            (job,) = by_values(Settings(), each.name, str(value)).values()
-            assert job == Settings()
+            about = each.metadata
+            others = [*about["choices"], about["low"], about["high"], not value]
+            other = next(v for v in others if v is not None and v != value)
+            jobs = by_values(Settings(), each.name, f"{value}, {other}")
+            assert jobs[f"{texts.label(each.name)} {value}"] == Settings()
 
 
 @pytest.mark.slow

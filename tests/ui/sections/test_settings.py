@@ -1,4 +1,4 @@
-"""Settings as a text, to copy and to paste."""
+"""Settings as a text, to copy and to paste; and what was changed since a preset was chosen."""
 
 from __future__ import annotations
 
@@ -10,7 +10,12 @@ import pytest
 from poseanimate.settings import Settings, preset_names
 from poseanimate.ui import texts
 from poseanimate.ui.input_cache import SETTING_NAMES
-from poseanimate.ui.sections.settings import preset_values, read_settings, write_settings
+from poseanimate.ui.sections.settings import (
+    preset_values,
+    read_settings,
+    tell_changed,
+    write_settings,
+)
 
 
 @pytest.mark.parametrize("name", preset_names())
@@ -44,3 +49,19 @@ def test_a_text_that_can_not_be_used_changes_nothing_and_gets_a_sentence(
     *values, said = read_settings(text)
     assert values == [gr.skip()] * len(SETTING_NAMES)
     assert says in said and 'role="alert"' in said
+
+
+def test_what_was_changed_since_a_preset_is_said_in_few_words() -> None:
+    def told(quality: str | None = "fast", preset: str = "fast", **changed: object) -> list[str]:
+        given = dict(zip(SETTING_NAMES, preset_values(preset), strict=True)) | changed
+        return list(tell_changed(quality, preset, *given.values()))
+
+    assert told() == ["", ""]
+    by_quality, by_preset = told(frames=9, mirror=True)  # of which quality knows nothing
+    assert by_quality == ""
+    assert "Changed: Length, frames, Mirror<" in by_preset
+    by_quality, by_preset = told(num_inference_steps=7, guidance_scale=None)
+    assert "Changed: Steps (T), Prompt strength (w)<" in by_quality and by_quality == by_preset
+    many = told("balanced", "fast", **{n: 0 for n in ("pata", "dcam", "mgdm", "lambda_first")})[0]
+    assert "and" in many and "more<" in many and texts.WRONG_SUM in many
+    assert told(None, "paper") == ["", ""] and told(None, "paper", mgdm=False)[0] != ""
