@@ -589,7 +589,7 @@ def test_what_is_chosen_from_a_list_is_of_the_list(
 @pytest.mark.parametrize(
     ("name", "values", "said"),
     [
-        ("lambda_first", "1," * 10, "1 to 9 are possible"),
+        ("lambda_first", "1," * 10, "2 to 9 are possible"),
         ("frames", MARKUP, "must be a whole number"),
         ("character_words", HALF, "text of at most 200 characters"),
     ],

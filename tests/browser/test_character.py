@@ -234,5 +234,5 @@ def test_a_phone_shows_beside_the_tiles_what_the_models_cannot_paint(
         Image.fromarray(noise).save(tmp_path / "noise.png")
         _upload(page, tmp_path / "noise.png")
         page.get_by_role("button", name="Place a skeleton").click()
-        expect(_said(page)).to_contain_text("paint drawn figures like the examples only")
+        expect(_said(page)).to_contain_text("can't paint this picture")
         assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]

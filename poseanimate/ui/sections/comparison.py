@@ -229,12 +229,14 @@ def by_values(settings: Settings, name: str, values: str) -> dict[str, Settings]
     """
     given = [value.strip() for value in values[:MAX_VALUES_CHARACTERS].split(",") if value.strip()]
     given = list(dict.fromkeys(given))
+    label = texts.label(name)
+    variants = {f"{label} {each}": settings.changed({name: each}) for each in given[:MAX_TILES]}
     if not 2 <= len(given) <= MAX_TILES:
         raise SettingsError(
             f"{len(given)} value{' is' if len(given) == 1 else 's are'} given; 2 to {MAX_TILES} are possible.",
             "Type values with commas between them, for instance 0.3, 0.5, 0.7.",
         )
-    return {f"{texts.label(name)} {value}": settings.changed({name: value}) for value in given}
+    return variants
 
 
 def side_by_side(clips: Mapping[str, Sequence[Picture]]) -> list[Picture]:
