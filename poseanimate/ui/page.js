@@ -161,7 +161,7 @@
     document.getElementById("generate")?.click();
   });
   // shown once all is there, see style.css
-  const parts = ["#example input", "#own input", "#motion input", "#setting-frames input", "#generate", "#views [role=tab]"];
+  const parts = ["#example input", "#own input", "#motion input", "#setting-frames input", "#generate", "#views [role=tab]", "#clip", "#contact-sheet"];
   const build = () => {
     if (!parts.every((part) => document.querySelector(part))) return setTimeout(build, 30);
     group();

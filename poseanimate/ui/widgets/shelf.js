@@ -5,7 +5,7 @@
 const AWAY_MS = 5000; // a page that was hidden for less hasn't lost its connection
 
 const SURE_MS = 4000; // within which a second click deletes
-const AGAIN_MS = 3000, TRIES = 10;
+const AGAIN_MS = 3000, TRIES = 10, BUILT_MS = 100;
 
 const root = element.querySelector(".pa-shelf");
 let hidden_ms = null, asking = null;
@@ -19,12 +19,13 @@ const make = (tag, properties, parent) => {
 const when = (id) =>
   new Date(Number(id.slice(0, 14))).toLocaleString([], { weekday: "short", hour: "2-digit", minute: "2-digit" });
 
-// while the page is being built an event may be lost: asked again until the bar tells of the run
+// while the page is being built answers are lost, and perhaps the event: asked again until the bar tells of the run
 function ask(tries) {
   clearTimeout(asking);
   if (!props.content?.goes_on || tries === TRIES || document.querySelector("#bar .pa-sentence, #bar [role=progressbar]")) return;
-  trigger("submit");
-  asking = setTimeout(() => ask(tries + 1), AGAIN_MS);
+  const built = document.documentElement.classList.contains("pa-built");
+  if (built) trigger("submit");
+  asking = setTimeout(() => ask(tries + built), built ? AGAIN_MS : BUILT_MS);
 }
 
 function read() {
