@@ -8,12 +8,18 @@
   const kept = (name) => { try { return localStorage.getItem(name); } catch { return null; } };
   const keep = (name, value) => { try { localStorage.setItem(name, value); } catch {} };
 
+  // a page that may come back to a run shows no example before it, see style.css
+  const RUNS = "poseanimate-runs";
+  document.documentElement.classList.toggle("pa-returning", kept(RUNS) === "true");
+  keep(RUNS, false);
+
   // the tab's title tells how far a run is, and a notification that it is over, to who looks elsewhere
   let goes_on = false;
   const tell = () => {
     const track = document.querySelector("#bar [role=progressbar]");
     document.title = track ? `${track.getAttribute("aria-valuenow")} % · ${title}` : title;
     if (goes_on && !track && document.hidden && document.querySelector("#bar .pa-good")) notify();
+    if (goes_on !== Boolean(track)) keep(RUNS, !goes_on);
     goes_on = Boolean(track);
     hold();
   };

@@ -10,6 +10,11 @@ from playwright.sync_api import Browser, Page, expect
 
 pytestmark = pytest.mark.slow
 
+WATCH_THE_STAGE = """setInterval(() => {
+    const video = document.querySelector("html.pa-built .pa-ready video");
+    window.example_seen ||= Boolean(video) && getComputedStyle(video).visibility === "visible";
+}, 50);"""
+
 
 def made(page: Page, motion: str, count: int) -> None:
     """A clip of so many on the shelf."""
@@ -45,11 +50,13 @@ def test_clips_and_runs_come_back_to_their_browser_alone(app: App, browser: Brow
 
     # a reload while a run goes on: it is found, with its inputs, and ends on the new page
     began(app, page, "wave")
+    page.add_init_script(WATCH_THE_STAGE)
     page.reload()
     expect(page.locator("#restored")).to_contain_text("went on while this page was away")
     expect(page.locator("#stop")).to_be_enabled()
     expect(page.get_by_role("radio", name="wave")).to_be_checked()
     expect(page.locator("#contact-sheet img")).to_be_visible()
+    assert not page.evaluate("window.example_seen")
     goes_on(app)
     expect(page.locator("#bar")).to_contain_text("Done: 3 frames.")
     expect(page.locator("#clip video")).to_be_visible()
@@ -64,6 +71,10 @@ def test_clips_and_runs_come_back_to_their_browser_alone(app: App, browser: Brow
     for _ in range(2):  # the second click is sure
         page.get_by_role("button", name="Delete: walk").click()
     expect(page.locator("#your-clips li")).to_have_count(2)
+
+    # without a run the example is there again
+    page.reload()
+    page.wait_for_function("window.example_seen")
 
     # another visitor sees nothing of it; the same browser, started anew, all
     other = opened(browser.new_context().new_page(), app.url)

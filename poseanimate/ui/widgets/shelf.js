@@ -31,6 +31,7 @@ function ask(tries) {
 function read() {
   const content = props.content;
   root.replaceChildren();
+  if (content) root.dataset.goesOn = content.goes_on;
   root.hidden = !content || !content.cards.length;
   ask(0);
   if (root.hidden) return;
