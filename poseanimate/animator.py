@@ -23,7 +23,7 @@ from poseanimate.inputs.prompt import find_character_words
 from poseanimate.method.denoiser import branches
 from poseanimate.models.family import Models
 from poseanimate.pipeline.cost import CostModel, MemoryMonitor
-from poseanimate.pipeline.crop import Crop, find_window
+from poseanimate.pipeline.crop import Crop, Window, find_window
 from poseanimate.pipeline.memory import is_out_of_memory, release
 from poseanimate.pipeline.run import Run
 from poseanimate.poses.motion import Motion
@@ -129,12 +129,12 @@ class Animator(Aligner):
                 "The motion has no frames.", "Choose a motion with at least one pose."
             )
         crop = self._crop(character, alignment, settings)
-        run = self._run(character, alignment, settings, prompt, crop)
+        run = self._run(crop, settings, prompt)
         run.seconds |= {"character": seen - started, "alignment": time.monotonic() - seen}
         monitor = MemoryMonitor(self.models.device)
         try:
             with closing(run.events()) as events:  # what it holds is given back below
-                for event in events if crop is None else crop.put_back(events):
+                for event in crop.put_back(events):
                     monitor.update()
                     yield event
         except (RuntimeError, MemoryError) as error:
@@ -158,7 +158,7 @@ class Animator(Aligner):
         if alignment.errors or len(alignment.poses) < 2:
             return None
         crop = self._crop(character, alignment, settings)
-        run = self._run(character, alignment, settings, prompt, crop)
+        run = self._run(crop, settings, prompt)
         plan, model = run.plan(), self._cost_model(character)
         cached = tuple(stage for stage, passes in plan.items() if not passes)
         to_do = tuple(stage for stage, passes in plan.items() if passes)
@@ -177,23 +177,17 @@ class Animator(Aligner):
             return picture
         return self.character(picture, most_side=full_side(settings))
 
-    def _crop(self, character: Character, alignment: Alignment, settings: Settings) -> Crop | None:
-        if not settings.crop:
-            return None
-        window = find_window(character, alignment.poses)
-        return Crop(character, alignment, window, self.fit_size(window.width, window.height))
+    def _crop(self, character: Character, alignment: Alignment, settings: Settings) -> Crop:
+        height, width = character.picture.shape[:2]
+        window = Window(0, 0, width, height)
+        if settings.crop:
+            window = find_window(character, alignment.poses)
+        size = self.fit_size(window.width, window.height)
+        return Crop(character, alignment, window, size, settings.crop)
 
-    def _run(
-        self,
-        character: Character,
-        alignment: Alignment,
-        settings: Settings,
-        prompt: str,
-        crop: Crop | None,
-    ) -> Run:
-        if crop is not None:
-            character, alignment = crop.inside, crop.alignment_inside
-        return Run(self.models, self.cache, character, alignment, settings, prompt, self.chunk_size)
+    def _run(self, crop: Crop, settings: Settings, prompt: str) -> Run:
+        seen = crop.inside, crop.alignment_inside
+        return Run(self.models, self.cache, *seen, settings, prompt, self.chunk_size)
 
     def _relative_area(self, character: Character) -> float:
         """The area of what the models see, in areas of the models' own square."""

@@ -7,8 +7,10 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
+import torch
+from diffusers import AutoencoderDC
 from helpers.animation import PROMPT, fast, frames_of, walk
-from helpers.tiny import SIDE, tiny_models
+from helpers.tiny import SIDE, scene_at_ease, tiny_models
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -18,6 +20,7 @@ from poseanimate.animator import Animator, Character
 from poseanimate.events import Aligned, Done, Frame, Preview
 from poseanimate.inputs.aligner import MAX_CLIP_PIXELS, MAX_FULL_SIDE, full_side
 from poseanimate.media.similarity import psnr_db
+from poseanimate.models.family import Models
 from poseanimate.pipeline.crop import Crop, Window, find_window
 from poseanimate.pocket.body import Angles
 from poseanimate.pocket.world.motions import sample_motion
@@ -47,6 +50,50 @@ def crop(who: Character, *poses: Pose, window: Window | None = None, size=(64, 6
 
 def noise(width: int, height: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
+
+
+# --- the whole picture ---
+
+
+def test_without_a_crop_frames_are_what_the_models_paint_even_where_that_is_larger() -> None:
+    who = character()
+    whole = Window(0, 0, WIDTH, HEIGHT)
+    for size in ((WIDTH, HEIGHT), (WIDTH // 2, HEIGHT // 2)):
+        view = Crop(who, Alignment((who.pose, who.pose), 0, 12.0, ()), whole, size, pasted=False)
+        assert view.inside.picture.shape == (size[1], size[0], 3)
+        painted = noise(WIDTH, HEIGHT)
+        assert np.array_equal(view.paste(painted, view.place(1)), painted)
+
+
+def upscaling_models(seen: Rendered) -> Models:
+    """Tiny models with a decoder of a stage more than its encoder."""
+    torch.manual_seed(0)
+    vae = AutoencoderDC(
+        latent_channels=3, encoder_block_types="ResBlock", decoder_block_types="ResBlock",
+        encoder_block_out_channels=(8, 8, 8), decoder_block_out_channels=(8, 8, 8, 8),
+        encoder_layers_per_block=(0, 1, 1), decoder_layers_per_block=(0, 1, 1, 1),
+        encoder_qkv_multiscales=((),) * 3, decoder_qkv_multiscales=((),) * 4,
+        downsample_block_type="pixel_unshuffle", upsample_block_type="pixel_shuffle",
+        encoder_out_shortcut=False, decoder_in_shortcut=False,
+    )  # fmt: skip
+    return replace(tiny_models(seen), vae=vae.eval().requires_grad_(False))
+
+
+@pytest.mark.parametrize("crop", [False, True])
+def test_a_decoder_of_twice_the_size_makes_clips_of_twice_the_size(crop: bool) -> None:
+    seen = scene_at_ease(side=2 * SIDE)
+    models = upscaling_models(seen)
+    assert (models.scale, models.painted_side, models.inputs.scale) == (2, 2 * SIDE, 2)
+    animator = Animator(models)
+    settings = fast(crop=crop, pacm_source=True)
+    who = animator.character(Image.fromarray(seen.picture), most_side=full_side(settings))
+    assert who.picture.shape == (2 * SIDE, 2 * SIDE, 3)
+    *events, done = animator.animate(who, walk(2), settings, PROMPT)
+    assert isinstance(done, Done) and done.source_psnr_db is not None
+    assert {frame.shape for frame in done.frames} == {(2 * SIDE, 2 * SIDE, 3)}
+    assert {e.picture.shape for e in events if isinstance(e, Preview)} <= {(2 * SIDE, 2 * SIDE, 3)}
+    masks = [e.mask for e in events if isinstance(e, Frame) and e.mask is not None]
+    assert {mask.shape for mask in masks} <= {(2 * SIDE, 2 * SIDE)}
 
 
 # --- the window ---

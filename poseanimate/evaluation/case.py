@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -71,7 +72,11 @@ def make_references(models: Models, case: EvaluationCase) -> dict[str, tuple[Pic
         DRAFT: tuple(puppet.frame(pose) for pose in case.own.poses),
     }
     if case.truth:
-        pictures = np.stack([t.picture for t in case.truth])
+        height, width = (length // models.scale for length in source.picture.shape[:2])
+        seen = [
+            cv2.resize(t.picture, (width, height), interpolation=cv2.INTER_AREA) for t in case.truth
+        ]
+        pictures = np.asarray(seen, np.uint8)
         decoded = to_pixels(models.decode(models.encode(to_tensor(pictures, models.device))))
         clips[VAE_BOUND] = tuple(decoded)
     return clips

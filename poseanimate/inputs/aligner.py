@@ -127,7 +127,7 @@ class Aligner:
         )
 
     def fit_picture(self, picture: Image.Image, most_side: int | None = None) -> NDArray[np.uint8]:
-        """A picture on the clip's canvas, (H, W, 3): its own aspect, the models' area or up to `max_side`².
+        """A picture on the clip's canvas, (H, W, 3): its own aspect, the area that the models paint.
 
         Args:
             most_side: pictures larger than the models' keep their own size instead, up to the area of a square with
@@ -135,10 +135,11 @@ class Aligner:
         """
         picture = rgb_over_white(picture)
         if most_side is None:
-            size = self.fit_size(picture.width, picture.height)
+            width, height = self.fit_size(picture.width, picture.height)
+            size = width * self.inputs.scale, height * self.inputs.scale
         else:
             own_side = math.sqrt(picture.width * picture.height)
-            area_side = min(max(own_side, self.inputs.side), most_side)
+            area_side = min(max(own_side, self.inputs.side * self.inputs.scale), most_side)
             size = fit_size(picture.width, picture.height, area_side, 1)
         return np.asarray(
             picture.resize(size, Image.Resampling.LANCZOS) if picture.size != size else picture

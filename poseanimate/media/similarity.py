@@ -13,7 +13,7 @@ Picture = NDArray[np.uint8]
 Mask = NDArray[np.float32]
 Inside = NDArray[np.bool_]
 
-MARGIN_PX = 2  # around masks, where antialiasing and autoencoder blend both sides
+MARGIN = 1 / 64  # of the longer side: around masks antialiasing and autoencoder blend both sides
 MAX_PSNR_DB = 99.0
 
 
@@ -33,6 +33,7 @@ def change(one: Picture, other: Picture, where: Inside | None = None) -> float:
 
 def outside(*masks: Mask) -> Inside:
     """The pixels (H, W) covered by none of the masks, with a margin."""
-    kernel = np.ones((2 * MARGIN_PX + 1,) * 2, np.uint8)
+    margin = max(round(MARGIN * max(masks[0].shape)), 1)
+    kernel = np.ones((2 * margin + 1,) * 2, np.uint8)
     union = np.any([mask > 0.02 for mask in masks], axis=0).astype(np.uint8)
     return np.asarray(cv2.dilate(union, kernel) == 0)

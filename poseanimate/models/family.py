@@ -15,7 +15,7 @@ from transformers import CLIPTextModel, CLIPTokenizer
 
 from poseanimate.errors import ModelsError
 from poseanimate.method.extras.ip_attention import ImagePrompt
-from poseanimate.models.files import latent_factor
+from poseanimate.models.files import latent_factor, painted_scale
 from poseanimate.models.input_models import InputModels, World
 from poseanimate.models.ip_adapter import IPAdapter
 from poseanimate.models.pose_detection import PoseDetector
@@ -62,9 +62,21 @@ class Models:
         return latent_factor(self.vae.config)
 
     @property
+    def scale(self) -> int:
+        """How many times as wide a decoded picture is as an encoded one."""
+        return painted_scale(self.vae.config)
+
+    @property
+    def painted_side(self) -> int:
+        """Of the square pictures that the family paints, px."""
+        return self.side * self.scale
+
+    @property
     def inputs(self) -> InputModels:
         """What looks at inputs."""
-        return InputModels(self.side, self.factor, self.detector, self.segmenter, self.world)
+        return InputModels(
+            self.side, self.factor, self.scale, self.detector, self.segmenter, self.world
+        )
 
     @torch.no_grad()
     def encode(self, pictures: Tensor) -> Tensor:
@@ -78,7 +90,7 @@ class Models:
 
     @torch.no_grad()
     def decode(self, latents: Tensor) -> Tensor:
-        """Pictures (n, 3, H, W) in [0, 1] of latents (n, c, h, w)."""
+        """Pictures (n, 3, H, W) in [0, 1] of latents (n, c, h, w), `scale` times as wide as encoded ones."""
         z = latents.to(self.device, self.unet.dtype) / self.vae.config.scaling_factor + self._shift
         pictures: Tensor = self.vae.decode(z).sample
         return (pictures.float() / 2 + 0.5).clamp(0, 1)

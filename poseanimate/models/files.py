@@ -48,7 +48,7 @@ class ModelFiles:
 
     name: of the family, for people. base: the folder of the family. parts: the folders of its networks, tokenizer and
     scheduler by name. side: of the square pictures that the family was trained on, px. factor: how many pixels a side
-    of a latent covers.
+    of a latent covers. scale: how many times as wide a decoded picture is as an encoded one.
     """
 
     name: str
@@ -56,6 +56,7 @@ class ModelFiles:
     parts: Mapping[str, Path]
     side: int
     factor: int
+    scale: int
 
     @property
     def perception(self) -> Path | None:
@@ -117,20 +118,28 @@ def find_files(
         kind = autoencoder["_class_name"]
         if kind not in AUTOENCODERS:
             raise ValueError(f"autoencoder {kind} is not one of {', '.join(AUTOENCODERS)}")
-        factor = latent_factor(autoencoder)
+        factor, scale = latent_factor(autoencoder), painted_scale(autoencoder)
         side = int(unet["sample_size"] * factor)
     except UNUSABLE as error:
         raise ModelsError(
             f"The models {name!r} can't be loaded ({first_line(error)}).", REMEDY
         ) from error
     shown = Path(name).resolve().name if os.path.isdir(name) else name
-    return ModelFiles(shown, base, parts, side, factor)
+    return ModelFiles(shown, base, parts, side, factor, scale)
 
 
 def latent_factor(config: Mapping[str, Any]) -> int:
     """How many pixels a side of an autoencoder's latents covers, by the autoencoder's config."""
     levels = config.get("encoder_block_out_channels") or config["block_out_channels"]
     return int(2 ** (len(levels) - 1))
+
+
+def painted_scale(config: Mapping[str, Any]) -> int:
+    """How many times as wide a decoded picture is as an encoded one, by the autoencoder's config."""
+    coder, decoder = (
+        config.get(f"{part}_block_out_channels", ()) for part in ("encoder", "decoder")
+    )
+    return int(2 ** (len(decoder) - len(coder)))
 
 
 def _has_gpu_driver() -> bool:

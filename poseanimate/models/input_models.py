@@ -54,11 +54,13 @@ class InputModels:
     """What finds the character in a picture.
 
     side: of the square pictures that the family was trained on, px. factor: how many pixels a side of a latent covers.
+    scale: how many times as wide a decoded picture is as an encoded one.
     world: tells the pictures of the only world that the family paints; None where it paints anything.
     """
 
     side: int
     factor: int
+    scale: int
     detector: PoseDetector
     segmenter: Segmenter
     world: World | None = None
@@ -85,7 +87,7 @@ def load_input_models(
     files = find_files(name, vae=vae, weights=False, on_message=on_message)
     device = device or ("cuda" if has_gpu() else "cpu")
     looks = load_eyes(files, device, detector, segmenter, on_message)
-    return InputModels(files.side, files.factor, *looks)
+    return InputModels(files.side, files.factor, files.scale, *looks)
 
 
 def check_names(detector: str = "", segmenter: str = "", precision: str = "") -> None:

@@ -1,7 +1,7 @@
-"""Crop and paste back: the models work on the part of the picture in which the character moves.
+"""What the models see of a picture, and the way back: all of it, or the part in which the character moves.
 
-So small figures get all of the models' resolution, and frames have the picture's own size. Outside the character's old
-and new places every pixel of a frame is the picture's own.
+With the part small figures get all of the models' resolution, and outside the character's old and new places every
+pixel of a frame is the picture's own.
 
 Differs from the paper, which brings the whole picture to the models' size.
 """
@@ -69,13 +69,15 @@ def find_window(character: Character, poses: Sequence[Pose]) -> Window:
 class Crop:
     """A window of a character's picture, as the models see it, and the way back.
 
-    size: width and height that the models see, px.
+    size: width and height that the models see, px; what they paint may be larger.
+    pasted: whether the models' pixels count only where the character was and is.
     """
 
     character: Character
     alignment: Alignment
     window: Window
     size: tuple[int, int]
+    pasted: bool = True
 
     @cached_property
     def inside(self) -> Character:
@@ -115,8 +117,10 @@ class Crop:
         """How much the models' pixels count in frame `index`: (h, w) in [0, 1], at the models' size.
 
         Wholly where the character was and where it is: in the silhouette around its skeleton, and in its mask M_i
-        (h, w), where there is one.
+        (h, w), where there is one. Everywhere, where nothing is pasted.
         """
+        if not self.pasted:
+            return np.ones(self.size[::-1], np.float32)
         where = self._silhouette.draw(self.alignment_inside.poses[index], *self.size) > 0
         where |= self.inside.mask > 0.1
         if mask is not None:
@@ -128,9 +132,9 @@ class Crop:
         return np.asarray(soft * self._inner, np.float32)
 
     def paste(self, picture: Picture, place: Mask) -> Picture:
-        """The whole picture with the models' (h, w, 3) in the window; see `place`."""
+        """The whole picture with the models' own, of any size, in the window; see `place`."""
         size = (self.window.width, self.window.height)
-        finer = self.size[0] > size[0]
+        finer = picture.shape[1] > size[0]
         way = cv2.INTER_AREA if finer else cv2.INTER_CUBIC
         new = cv2.resize(picture, size, interpolation=way)
         weight = cv2.resize(place, size, interpolation=cv2.INTER_LINEAR)[..., None]

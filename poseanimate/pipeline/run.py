@@ -6,6 +6,7 @@ from collections.abc import Generator
 from dataclasses import dataclass, field
 from functools import cached_property
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -153,7 +154,9 @@ class Run:
         source_psnr_db = inversion_psnr_db = None
         if settings.pacm_source:
             reconstructed = stages.decode(embeddings.trajectory[:1])
-            source_psnr_db = psnr_db(reconstructed, self.character.picture)
+            height, width = self.character.picture.shape[:2]
+            seen = cv2.resize(reconstructed, (width, height), interpolation=cv2.INTER_AREA)
+            source_psnr_db = psnr_db(np.asarray(seen), self.character.picture)
             inversion_psnr_db = psnr_db(reconstructed, stages.decode(inverted[:1]))
         yield Done(
             tuple(frames),

@@ -9,11 +9,12 @@ from poseanimate.media import similarity
 
 
 def test_outside_keeps_a_margin_from_every_mask() -> None:
-    one, other = np.zeros((2, 32, 32), np.float32)
-    one[10, 10], other[20, 20] = 1, 0.5
-    away = similarity.outside(one, other)
-    assert not away[10 - similarity.MARGIN_PX, 10] and away[9 - similarity.MARGIN_PX, 10]
-    assert not away[20, 20 + similarity.MARGIN_PX] and away[0, 31]
+    for side, margin in ((32, 1), (128, 2), (256, 4)):
+        one, other = np.zeros((2, side, side), np.float32)
+        one[10, 10], other[20, 20] = 1, 0.5
+        away = similarity.outside(one, other)
+        assert not away[10 - margin, 10] and away[9 - margin, 10]
+        assert not away[20, 20 + margin] and away[0, 31]
 
 
 def test_change_is_measured_where_it_is_asked_for() -> None:

@@ -19,6 +19,7 @@ from helpers.tiny import ToldEyes, scene_at_ease
 from PIL import Image
 from torch import Tensor, nn
 from torch._dynamo.testing import CompileCounter
+from torch.nn.functional import avg_pool2d
 
 from poseanimate.animator import Animator
 from poseanimate.events import Done
@@ -284,26 +285,33 @@ def trained(monkeypatch: pytest.MonkeyPatch, runs: Path, part: str, steps: int) 
 
 
 def assert_unit_deviation(runs: Path) -> None:
-    """Of the latents that diffusion learns from, by channel."""
+    """Of the latents of the pictures' halves, by channel."""
     pictures = tasks.VaeTask(runs, 24, "cpu").train.pictures
     vae = tasks.AutoencoderDC.from_pretrained(runs / "vae" / "weights").eval()
     with torch.no_grad():
-        z = vae.encode(tasks.to_tensor(pictures, "cpu")).latent
+        z = vae.encode(avg_pool2d(tasks.to_tensor(pictures, "cpu"), 2)).latent
     torch.testing.assert_close(z.std(dim=(0, 2, 3)), torch.ones(z.shape[1]), atol=0.02, rtol=0.02)
 
 
-def test_a_decoder_grows_without_changing_what_it_shows() -> None:
-    shallow = dict(nets.build_vae().config) | {"decoder_layers_per_block": (0, 1, 2, 2)}
-    small = tasks.AutoencoderDC.from_config(shallow)
+def test_a_decoder_grows_a_stage_and_keeps_the_others() -> None:
+    config = dict(nets.build_vae().config)
+    config |= {
+        "decoder_block_out_channels": (16, 32, 64, 128),
+        "decoder_layers_per_block": (0, 3, 3, 4),
+        "decoder_qkv_multiscales": ((),) * 4,
+    }
+    small = tasks.AutoencoderDC.from_config(config)
     large = nets.grow_decoder(small)
-    z = torch.randn(1, nets.LATENT_CHANNELS, 4, 4)
+    x, z = torch.randn(1, 3, 32, 32), torch.randn(1, nets.LATENT_CHANNELS, 4, 4)
     with torch.no_grad():
-        torch.testing.assert_close(large.decode(z).sample, small.decode(z).sample)
-    assert len(large.state_dict()) > len(small.state_dict())
-    with pytest.raises(ValueError, match="lacks"):
-        nets.grow_decoder(
-            tasks.AutoencoderDC.from_config(shallow | {"decoder_layers_per_block": (0, 9, 2, 2)})
-        )
+        assert torch.equal(large.encode(x).latent, small.encode(x).latent)
+        one, other = (vae.decoder.conv_in(z) for vae in (small, large))
+        for i in range(3, 0, -1):
+            one, other = small.decoder.up_blocks[i](one), large.decoder.up_blocks[i + 1](other)
+        assert torch.equal(one, other)
+        assert small.decode(z).sample.shape == (1, 3, 32, 32)
+        assert large.decode(z).sample.shape == (1, 3, 64, 64)
+    assert nets.grow_decoder(large) is large
 
 
 @pytest.mark.slow
@@ -358,7 +366,7 @@ def test_from_rendered_pictures_to_a_family_that_animates(
     after = tasks.AutoencoderDC.from_pretrained(on / "vae" / "weights").state_dict()
     changed = {name.split(".")[0] for name in before if not torch.equal(before[name], after[name])}
     assert changed == {"decoder"}
-    assert latents and set((on / "vae").glob("latents-*")) == latents  # they stay valid
+    assert latents and set((on / "vae").glob("latents-*")) > latents  # they stay valid
     export(on, target)
     assert "| decoder | 24 | 4 | 2 |" in (target / "README.md").read_text()
 
@@ -374,4 +382,4 @@ def test_from_rendered_pictures_to_a_family_that_animates(
         Image.fromarray(scene.picture), load_preset("walk"), settings, "a girl"
     )
     assert isinstance(done, Done)
-    assert [frame.shape for frame in done.frames] == [(128, 128, 3)] * 2
+    assert [frame.shape for frame in done.frames] == [(256, 256, 3)] * 2

@@ -31,6 +31,36 @@ def scenes() -> dict[str, list[Scene]]:
     return {split: [Scene.sample(split, i) for i in range(SCENES)] for split in SPLITS}
 
 
+def test_a_view_is_that_part_of_the_whole() -> None:
+    for index in range(5):
+        scene, rng = Scene.sample("train", index), np.random.default_rng(index)
+        angles = random_angles(rng)
+        side, view = scene.close_up(SIZE, rng)
+        left, top, width, height = view
+        assert min(left, top) >= 0 and max(left + width, top + height) <= side
+        whole, part = scene.render(angles, side, side), scene.render(angles, side, side, view)
+        inside = np.s_[top : top + height, left : left + width]
+        # OpenCV's antialiasing differs where a shape is clipped
+        assert np.abs(part.picture.astype(float) - whole.picture[inside]).mean() < 0.05
+        assert np.abs(part.mask - whole.mask[inside]).mean() < 2e-4
+        moved = whole.pose.body[:, :2] - (left, top)
+        both = part.pose.visible()
+        assert np.allclose(part.pose.body[both, :2], moved[both])
+        out = ((moved < 0) | (moved >= SIZE)).any(axis=1)
+        assert not both[out].any() and both[~out & whole.pose.visible()].all()
+
+
+def test_close_ups_are_of_large_characters(scenes: dict[str, list[Scene]]) -> None:
+    rng = np.random.default_rng(0)
+    shares, cut = [], 0
+    for scene in scenes["train"][:200]:
+        side, view = scene.close_up(SIZE, rng)
+        shares.append(scene.height * side / SIZE)
+        pose = scene.pose(Angles(), side, side, view)
+        cut += not pose.visible()[2:14].all()
+    assert min(shares) > 0.54 and max(shares) < 0.99 and 0 < cut < 60
+
+
 def test_splits_share_no_identity(scenes: dict[str, list[Scene]]) -> None:
     identities = {split: {identity(s) for s in members} for split, members in scenes.items()}
     for split in SPLITS:

@@ -48,7 +48,7 @@ class Loop:
 
     @staticmethod
     def load(animator: Animator, split: str, index: int, motion: str) -> Loop:
-        side, scene = animator.models.side, Scene.sample(split, index)
+        side, scene = animator.models.painted_side, Scene.sample(split, index)
         source = Image.fromarray(scene.render(Angles(), side, side).picture)
         rendered = [scene.render(a, side, side) for a in sample_motion(motion, loop_frames(motion))]
         truth = tuple(Truth(r.picture, r.mask, r.pose) for r in rendered)

@@ -61,7 +61,7 @@ class Pocket(Protocol):
         self, animator: Animator, character: str, motion: str, settings: Settings
     ) -> EvaluationCase:
         """Renders the character in a motion; the clip's frames are spread over one loop."""
-        side, models = animator.models.side, animator.models
+        side, models = animator.models.painted_side, animator.models
         index = _index_of(character)
         scene, other = (Scene.sample(self.split, i) for i in (index, DRIVERS_FROM + index))
         angles = sample_motion(motion, settings.frames - 1)

@@ -50,7 +50,7 @@ class Sample:
 
 def draw_samples(models: Models, split: str, first: int, count: int) -> Iterator[Sample]:
     """Draws samples with DDIM from random noise: `count` scenes of a split in random poses."""
-    size = models.side
+    size, seen = models.painted_side, models.side
     ddim = DDIM.from_scheduler(models.scheduler, STEPS)
     for index in range(first, first + count):
         scene = Scene.sample(split, index)
@@ -62,8 +62,9 @@ def draw_samples(models: Models, split: str, first: int, count: int) -> Iterator
             models.unet, models.controlnet, models.embed(scene.caption), models.embed(""), GUIDANCE,
             controlnet_text="prompt", controlnet_scale=CONTROL,
         )  # fmt: skip
-        drawing = to_tensor(draw_pose(rendered.pose, size, size)[None], models.device)
-        side = size // models.factor
+        pose = scene.pose(angles, seen, seen)
+        drawing = to_tensor(draw_pose(pose, seen, seen)[None], models.device)
+        side = seen // models.factor
         generator = torch.Generator().manual_seed(index)
         shape = (1, models.unet.config.in_channels, side, side)
         z = torch.randn(shape, generator=generator).to(models.device)

@@ -17,6 +17,7 @@ from poseanimate.pocket.world.scene import WORLD, Rendered, Scene, random_angles
 from poseanimate.poses.skeleton import Pose, draw_pose
 
 SHARE_EMPTY, SHARE_TWO = 0.04, 0.08
+SHARE_CLOSE = 0.6  # of the pictures of one person
 CHUNK = 500
 
 
@@ -56,7 +57,9 @@ def render_sample(
     crowd = rng.random()
     count = 0 if crowd < SHARE_EMPTY else 2 if crowd < SHARE_EMPTY + SHARE_TWO else 1
     if count == 1:
-        rendered = scene.render(sample_training_angles(rng), size, size)
+        angles = sample_training_angles(rng)
+        side, view = scene.close_up(size, rng) if rng.random() < SHARE_CLOSE else (size, None)
+        rendered = scene.render(angles, side, side, view)
         return [rendered], scene.caption, rendered.picture
     canvas = scene.background(size, size)
     people = []

@@ -1,12 +1,14 @@
 """The pocket family's networks: small versions of Stable Diffusion 1.5's classes, and diffusers' AutoencoderDC.
 
-The autoencoder reduces by 8 to 12 channels, so 128 px pictures become 16 x 16 latents. Each caption word is one
-token of a CLIP tokenizer. U-Net and ControlNet have cross-attention at every level.
+The autoencoder reduces by 8 to 12 channels, so 128 px pictures become 16 x 16 latents; its decoder has a stage more
+than its encoder and paints 256 px. Each caption word is one token of a CLIP tokenizer. U-Net and ControlNet have
+cross-attention at every level.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from itertools import pairwise
 from pathlib import Path
@@ -25,7 +27,8 @@ from poseanimate.pocket.world.doll import (
     SKINS,
 )
 
-PICTURE_SIZE = 128
+PICTURE_SIZE = 128  # that the networks see
+PAINTED_SIZE = 256  # that the decoder paints
 LATENT_CHANNELS = 12
 TEXT_WIDTH = 128
 MAX_TOKENS = 40
@@ -38,11 +41,11 @@ def build_vae() -> AutoencoderDC:
         encoder_block_types="ResBlock",
         decoder_block_types="ResBlock",
         encoder_block_out_channels=(16, 32, 64, 128),
-        decoder_block_out_channels=(16, 32, 64, 128),
+        decoder_block_out_channels=(16, 24, 32, 64, 128),
         encoder_layers_per_block=(0, 1, 2, 2),
-        decoder_layers_per_block=(0, 3, 3, 4),
-        encoder_qkv_multiscales=((), (), (), ()),
-        decoder_qkv_multiscales=((), (), (), ()),
+        decoder_layers_per_block=(0, 2, 3, 3, 4),
+        encoder_qkv_multiscales=((),) * 4,
+        decoder_qkv_multiscales=((),) * 5,
         downsample_block_type="pixel_unshuffle",
         upsample_block_type="pixel_shuffle",
         encoder_out_shortcut=False,
@@ -51,15 +54,18 @@ def build_vae() -> AutoencoderDC:
 
 
 def grow_decoder(vae: AutoencoderDC) -> AutoencoderDC:
-    """Grows the decoder to the layers of `build_vae`; new layers start as identity."""
+    """Gives the decoder the stages of `build_vae`: those that it has stay as they are, the last are new."""
     larger = build_vae()
-    missing, unknown = larger.load_state_dict(vae.state_dict(), strict=False)
-    if unknown:
-        raise ValueError(f"the autoencoder has layers that its larger form lacks: {unknown[:3]}")
-    weights = dict(larger.named_parameters())
-    for name in missing:
-        if ".norm." in name:  # the last of a residual block
-            torch.nn.init.zeros_(weights[name])
+    fewer = len(larger.decoder.up_blocks) - len(vae.decoder.up_blocks)
+    if not fewer:
+        return vae
+    own = larger.state_dict()
+    for name, weight in vae.state_dict().items():
+        if stage := re.fullmatch(r"decoder\.up_blocks\.(\d+)(\..+)", name):
+            name = f"decoder.up_blocks.{int(stage[1]) + fewer}{stage[2]}"
+        if not name.startswith(("decoder.norm_out", "decoder.conv_out")):
+            own[name] = weight
+    larger.load_state_dict(own)
     return larger
 
 

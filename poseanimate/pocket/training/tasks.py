@@ -30,6 +30,7 @@ from poseanimate.pocket.training.augment import (
 )
 from poseanimate.pocket.training.data import RenderedSet, render_set
 from poseanimate.pocket.training.nets import (
+    PAINTED_SIZE,
     PICTURE_SIZE,
     build_controlnet,
     build_scheduler,
@@ -65,30 +66,37 @@ def _load_finished(network: Any, weights: Path) -> Any:
 class _Pictures:
     """The rendered splits that every task reads."""
 
+    size = PICTURE_SIZE
+
     def __init__(self, runs: Path, pictures: int, device: str) -> None:
         self.device = device
         self.train, self.validation, self.held_out = self.prepare(runs, pictures, 1)
 
-    @staticmethod
+    @classmethod
     def prepare(
-        runs: Path, pictures: int, workers: int
+        cls, runs: Path, pictures: int, workers: int
     ) -> tuple[RenderedSet, RenderedSet, RenderedSet]:
         counts = {"train": pictures, "validation": VALIDATION, "held-out": VALIDATION}
         train, validation, held_out = (
-            render_set(split, count, PICTURE_SIZE, runs / "data", workers)
+            render_set(split, count, cls.size, runs / "data", workers)
             for split, count in counts.items()
         )
         return train, validation, held_out
 
 
 class VaeTask(_Pictures):
-    """Reconstruction: L1, gradients, pooled L1 and MSE, weighted on the character; latents near unit deviation."""
+    """Reconstruction of pictures from their halves: L1, gradients, pooled L1 and MSE, weighted on the character.
+
+    Latents stay near unit deviation. A finished decoder with fewer stages grows to that of `build_vae`.
+    """
 
     name = "vae"
+    size = PAINTED_SIZE
 
     def __init__(self, runs: Path, pictures: int, device: str) -> None:
         super().__init__(runs, pictures, device)
-        self.vae = _load_finished(AutoencoderDC, runs / "vae" / "weights") or build_vae()
+        finished = _load_finished(AutoencoderDC, runs / "vae" / "weights")
+        self.vae = grow_decoder(finished or build_vae()).to(device)
         self.networks = nn.ModuleDict({"vae": self.vae})
 
     def count(self) -> int:
@@ -97,10 +105,15 @@ class VaeTask(_Pictures):
     def loss(self, indices: NDArray[np.int64], rng: np.random.Generator) -> Tensor:
         x = to_tensor(self.train.pictures[indices], self.device)
         mask = torch.from_numpy(self.train.masks[indices]).to(self.device).float()[:, None] / 255
-        z = self.vae.encode(x).latent.float()
+        z = self._encode(x).float()
         mean, deviation = z.mean(dim=(0, 2, 3)), z.std(dim=(0, 2, 3))
         near_unit = (mean.square() + (deviation - 1).square()).mean()
         return self._distance(self._decoded(z), x, mask) + 0.01 * near_unit
+
+    def _encode(self, x: Tensor) -> Tensor:
+        """Latents of pictures (n, 3, 2H, 2W): the encoder sees half of what the decoder paints."""
+        z: Tensor = self.vae.encode(avg_pool2d(x, 2)).latent
+        return z
 
     def _decoded(self, z: Tensor) -> Tensor:
         """Decodes latents that are slightly off, like those of a U-Net."""
@@ -111,9 +124,9 @@ class VaeTask(_Pictures):
     def _distance(y: Tensor, x: Tensor, mask: Tensor) -> Tensor:
         weight = (1 + 1.5 * mask) / (1 + 1.5 * mask).mean()
         error = (y - x).abs()
-        loss = (weight * error).mean() + 2.5 * (weight * error.square()).mean()
+        loss = (weight * error).mean() + (weight * error.square()).mean()
         for dim in (2, 3):
-            loss = loss + 0.5 * (y.diff(dim=dim) - x.diff(dim=dim)).abs().mean()
+            loss = loss + (y.diff(dim=dim) - x.diff(dim=dim)).abs().mean()
         return loss + 0.5 * (avg_pool2d(y, 4) - avg_pool2d(x, 4)).abs().mean()
 
     def evaluate(self) -> dict[str, float]:
@@ -123,7 +136,7 @@ class VaeTask(_Pictures):
         total = []
         for first in range(0, count, 16):
             x = to_tensor(split.pictures[first : first + 16], self.device)
-            total.append(psnr(self.vae.decode(self.vae.encode(x).latent).sample, x))
+            total.append(psnr(self.vae.decode(self._encode(x)).sample, x))
         return {"psnr_db": float(np.mean(total))}
 
     def finish(self, runs: Path) -> dict[str, float]:
@@ -131,7 +144,7 @@ class VaeTask(_Pictures):
         self.vae.eval()
         z = torch.cat(
             [
-                self.vae.encode(to_tensor(self.train.pictures[i : i + 16], self.device)).latent
+                self._encode(to_tensor(self.train.pictures[i : i + 16], self.device))
                 for i in range(0, min(self.count(), 512), 16)
             ]
         )
@@ -146,24 +159,22 @@ class VaeTask(_Pictures):
 
 
 class DecoderTask(VaeTask):
-    """The decoder alone: latents don't change, so networks trained on them stay valid.
-
-    A finished decoder with fewer layers grows to that of `build_vae`; the new layers start as identity.
-    """
+    """The decoder alone: latents don't change, so networks trained on them stay valid."""
 
     name = "decoder"
 
     def __init__(self, runs: Path, pictures: int, device: str) -> None:
         super().__init__(runs, pictures, device)
-        self.vae = grow_decoder(self.vae).to(device)
         self.networks = nn.ModuleDict({"decoder": self.vae.decoder})
         self.latents = _encoded(runs, self.train, 1)
 
-    @staticmethod
+    @classmethod
     def prepare(
-        runs: Path, pictures: int, workers: int
+        cls, runs: Path, pictures: int, workers: int
     ) -> tuple[RenderedSet, RenderedSet, RenderedSet]:
-        return _prepare_latents(runs, pictures, workers)
+        splits = super().prepare(runs, pictures, workers)
+        _encoded(runs, splits[0], workers)
+        return splits
 
     def loss(self, indices: NDArray[np.int64], rng: np.random.Generator) -> Tensor:
         x = to_tensor(self.train.pictures[indices], self.device)
@@ -300,11 +311,14 @@ class DiffusionTask(_Pictures):
             captions, padding="max_length", truncation=True, return_tensors="pt"
         ).input_ids
 
-    @staticmethod
+    @classmethod
     def prepare(
-        runs: Path, pictures: int, workers: int
+        cls, runs: Path, pictures: int, workers: int
     ) -> tuple[RenderedSet, RenderedSet, RenderedSet]:
-        return _prepare_latents(runs, pictures, workers)
+        splits = super().prepare(runs, pictures, workers)
+        for split in splits:
+            _encoded(runs, split, workers)
+        return splits
 
 
 def balanced(bodies: Tensor) -> Tensor:
@@ -326,16 +340,6 @@ def shortened(caption: str, rng: np.random.Generator) -> str:
     return ", ".join([*clauses, *(clause for clause in more if rng.random() < 0.5)])
 
 
-def _prepare_latents(
-    runs: Path, pictures: int, workers: int
-) -> tuple[RenderedSet, RenderedSet, RenderedSet]:
-    """Renders the splits and encodes them."""
-    splits = _Pictures.prepare(runs, pictures, workers)
-    for split in splits:
-        _encoded(runs, split, workers)
-    return splits
-
-
 def _encoded(runs: Path, split: RenderedSet, workers: int) -> Tensor:
     """Latents (N, c, h, w) of a split in float16, stored next to the autoencoder that encoded them."""
     count = len(split.pictures)
@@ -344,7 +348,8 @@ def _encoded(runs: Path, split: RenderedSet, workers: int) -> Tensor:
     for name in sorted(weights):
         if name.startswith("encoder."):
             digest.update(weights[name].float().numpy().tobytes())
-    path = runs / "vae" / f"latents-{split.name}-{count}-{digest.hexdigest()[:8]}.safetensors"
+    size, digits = split.pictures.shape[1], digest.hexdigest()[:8]
+    path = runs / "vae" / f"latents-{split.name}-{size}-{count}-{digits}.safetensors"
     if not path.exists():
         parts = [split.pictures[i : i + CHUNK] for i in range(0, count, CHUNK)]
         with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
@@ -358,8 +363,9 @@ def _encode(runs: Path, pictures: NDArray[np.uint8]) -> NDArray[np.float16]:
     torch.set_num_threads(1)
     diffusers.utils.logging.set_verbosity_error()
     vae = AutoencoderDC.from_pretrained(runs / "vae" / "weights").eval()
+    shrink = pictures.shape[1] // PICTURE_SIZE
     parts = [
-        vae.encode(to_tensor(pictures[i : i + 16], "cpu")).latent.half()
+        vae.encode(avg_pool2d(to_tensor(pictures[i : i + 16], "cpu"), shrink)).latent.half()
         for i in range(0, len(pictures), 16)
     ]
     return np.asarray(torch.cat(parts).contiguous().numpy())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -25,16 +26,26 @@ def shade(colour: Colour, factor: float) -> Colour:
     return red, green, blue
 
 
-class Canvas:
-    """A picture of `width` x `height` pixels, drawn larger and scaled down at the end.
+class View(NamedTuple):
+    """A part of a scene, in its pixels."""
 
-    Coordinates and lengths are in pixels of the final picture. While `masked` is set, shapes also count as part
-    of the character.
+    left: int
+    top: int
+    width: int
+    height: int
+
+
+class Canvas:
+    """A picture of a scene of `width` x `height` pixels or of a `view` of it, drawn larger and scaled down at the end.
+
+    Coordinates and lengths are in pixels of the scene. While `masked` is set, shapes also count as part of the
+    character.
     """
 
-    def __init__(self, width: int, height: int) -> None:
+    def __init__(self, width: int, height: int, view: View | None = None) -> None:
         self.width, self.height = width, height
-        size = (height * OVERSAMPLING, width * OVERSAMPLING)
+        self.view = view or View(0, 0, width, height)
+        size = (self.view.height * OVERSAMPLING, self.view.width * OVERSAMPLING)
         self._picture = np.zeros((*size, 3), np.uint8)
         self._mask = np.zeros(size, np.uint8)
         self.masked = False
@@ -72,25 +83,25 @@ class Canvas:
 
     def gradient(self, top: float, bottom: float, upper: Colour, lower: Colour) -> None:
         """A full-width band fading from `upper` to `lower`; never part of a mask."""
-        first, last = (round(y * OVERSAMPLING) for y in (top, bottom))
+        first, last = (round((y - self.view.top) * OVERSAMPLING) for y in (top, bottom))
         weight = np.linspace(0, 1, max(last - first, 1))[:, None]
         rows = (1 - weight) * np.array(upper) + weight * np.array(lower)
-        visible = slice(max(first, 0), min(last, len(self._picture)))
-        rows = rows[visible.start - first : visible.stop - first]
+        visible = slice(max(first, 0), max(min(last, len(self._picture)), 0))
+        rows = rows[visible.start - first : max(visible.stop - first, 0)]
         self._picture[visible] = rows[:, None, :].round().astype(np.uint8)
 
     def paste(self, other: Canvas) -> None:
-        """Starts from a finished drawing of the same size."""
+        """Starts from a finished drawing of the same view."""
         self._picture[:] = other._picture
 
     def picture(self) -> NDArray[np.uint8]:
-        """(height, width, 3) RGB."""
-        size = (self.width, self.height)
+        """(h, w, 3) RGB of the view."""
+        size = self.view[2:]
         return np.asarray(cv2.resize(self._picture, size, interpolation=cv2.INTER_AREA), np.uint8)
 
     def mask(self) -> NDArray[np.float32]:
-        """(height, width) in [0, 1]."""
-        size = (self.width, self.height)
+        """(h, w) in [0, 1] of the view."""
+        size = self.view[2:]
         mask = cv2.resize(self._mask, size, interpolation=cv2.INTER_AREA)
         return np.asarray(mask, np.float32) / np.float32(255)
 
@@ -102,7 +113,7 @@ class Canvas:
 
     def _fixed(self, points: NDArray[np.float64]) -> NDArray[np.int32]:
         # OpenCV's pixel centres are at whole numbers, ours half a pixel further
-        scaled = (points * OVERSAMPLING - 0.5) * (1 << SUBPIXEL_BITS)
+        scaled = ((points - self.view[:2]) * OVERSAMPLING - 0.5) * (1 << SUBPIXEL_BITS)
         return np.asarray(scaled.round(), np.int32)
 
 

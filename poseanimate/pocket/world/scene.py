@@ -18,14 +18,15 @@ from numpy.typing import NDArray
 from poseanimate.pocket.body import Angles, joints
 from poseanimate.pocket.places import WHERE
 from poseanimate.pocket.world.background import PLACES, draw_background
-from poseanimate.pocket.world.canvas import Canvas, shade
+from poseanimate.pocket.world.canvas import Canvas, View, shade
 from poseanimate.pocket.world.doll import CLOTH, LETTERS, SKINS, Doll
 from poseanimate.poses.skeleton import Pose
 
-WORLD = 2  # increase when scenes change, so that older rendered sets are not reused
+WORLD = 3  # increase when scenes change, so that older rendered sets are not reused
 SHARE_SMALL, SHARE_AT_EDGE = 0.2, 0.2
 SMALL = 0.52  # of the picture's height: smaller characters are hard cases
 NEAR_EDGE = 0.26  # of its width: hips nearer to a side make a hard case
+CLOSE_UP = (0.55, 0.98)  # of a close-up's height: the character's
 SPLITS = ("train", "validation", "held-out")
 
 
@@ -121,17 +122,19 @@ class Scene:
         """Who and where, without looks."""
         return f"a {self.doll.kind}, {WHERE[self.place]}"
 
-    def background(self, width: int, height: int) -> Canvas:
+    def background(self, width: int, height: int, view: View | None = None) -> Canvas:
         """The empty place, to paste under a character."""
-        canvas = Canvas(width, height)
+        canvas = Canvas(width, height, view)
         draw_background(self.place, canvas, np.random.default_rng(self.place_seed))
         return canvas
 
-    def pose(self, angles: Angles, width: int, height: int) -> Pose:
-        """The exact 18 joints in pixels, with confidence 1 if visible; joints outside are absent."""
+    def pose(self, angles: Angles, width: int, height: int, view: View | None = None) -> Pose:
+        """The exact 18 joints in pixels of the view, with confidence 1 if visible; joints outside are absent."""
+        left, top, *size = view or View(0, 0, width, height)
         xy, seen = joints(self.doll.proportions, angles)
         xy = xy * self.height * height + np.array([self.x * width, self.ground * height])
-        inside = (xy >= 0).all(axis=1) & (xy < [width, height]).all(axis=1)
+        xy -= (left, top)
+        inside = (xy >= 0).all(axis=1) & (xy < size).all(axis=1)
         confidence = (seen & inside).astype(np.float64)
         return Pose(np.concatenate([xy, np.ones((18, 1))], axis=1) * confidence[:, None])
 
@@ -150,10 +153,26 @@ class Scene:
         self.doll.draw(canvas, xy * size + np.array([foot_x, foot_y]), angles, size)
         canvas.masked = False
 
-    def render(self, angles: Angles, width: int = 128, height: int = 128) -> Rendered:
-        canvas = self.background(width, height)
+    def render(
+        self, angles: Angles, width: int = 128, height: int = 128, view: View | None = None
+    ) -> Rendered:
+        """The scene in a pose, `width` x `height` px, or the view of it."""
+        canvas = self.background(width, height, view)
         self.draw(canvas, angles)
-        return Rendered(canvas.picture(), canvas.mask(), self.pose(angles, width, height))
+        return Rendered(canvas.picture(), canvas.mask(), self.pose(angles, width, height, view))
+
+    def close_up(self, size: int, rng: np.random.Generator) -> tuple[int, View]:
+        """A view of size x size px in which the character is large, as crops around a motion are; at times it is cut.
+
+        Returns the side of the scene in pixels, and the view of it.
+        """
+        fill = max(float(rng.uniform(*CLOSE_UP)), self.height)
+        side = max(round(size * fill / self.height), size)
+        middle = (self.ground - self.height / 2) * side
+        left = self.x * side - size * rng.normal(0.5, 0.09)
+        top = middle - size * rng.normal(0.5, 0.04)
+        left, top = (int(np.clip(round(v), 0, side - size)) for v in (left, top))
+        return side, View(left, top, size, size)
 
 
 def split_of(doll: Doll, place: str) -> str:
