@@ -344,7 +344,7 @@ def test_several_pictures_are_a_way_from_pose_to_pose(
     motion = (texts.FROM_FILE, None, [*map(str, files)], *WALK[3:])
     settings = values(ALIGNMENT_SETTINGS, frames=60, transition_frames=1)
     *_, last = fit(handlers, picture, "", *motion, *settings)
-    assert f"{2 + 2 * 12 + 12} frames (" in last["findings"]
+    assert f"{2 + 2 * 12 + 12} frames: picture, 1 to lead in, 36 poses." in last["findings"]
     assert isinstance(last["alignment"], str)
 
 
@@ -372,4 +372,4 @@ def test_pose_files_of_one_frame_each_are_a_motion(
         Path(files[-1]).write_text(people_json([pose], walk.width, walk.height))
     motion = (texts.FROM_FILE, None, files, *WALK[3:])
     *_, last = fit(handlers, picture, "", *motion, *values(ALIGNMENT_SETTINGS, transition_frames=1))
-    assert "7 frames (" in last["findings"]
+    assert "7 frames: picture, 1 to lead in, 5 poses." in last["findings"]

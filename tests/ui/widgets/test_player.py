@@ -92,7 +92,7 @@ def test_joints_and_background_are_measured_in_the_clip() -> None:
     eyes = ToldEyes((aligned.alignment.poses[1],), mask)
     measured = measure_clip(aligned, [source, changed, changed], [mask] * 3, eyes.detect)
     said = texts.review(measured)
-    share = (SIDE // 2 - 8) / (SIDE // 2 - 2)  # a margin at the mask's edge counts nothing either
+    share = (SIDE // 2 - 8) / (SIDE // 2 - 1)  # a margin at the mask's edge counts nothing either
     assert f"{4 * share:.1f} grey levels from the picture" in said
     assert f"{2 * share:.1f} from frame to frame" in said
     steps = aligned.alignment.poses
