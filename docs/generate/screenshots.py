@@ -65,7 +65,7 @@ nothing serious or critical on any tab, open or folded, light or dark.
 | a reload, a closed page, a lost connection | lose all | the run goes on for 60 s and is found again |
 | inputs that change under a finished clip | "Done" stays green | "Inputs changed: generate again." |
 | a preset and the length | resets it | leaves it alone |
-| stops of the Tab key to Generate | over 90 | 1 with the skip link, 16 without |
+| stops of the Tab key to Generate | over 90 | 1 with the skip link, 19 without |
 | cumulative layout shift while loading: desk, phone | 1.6 | 0.01, 0 |
 | the page itself, without pictures and scripts | 510 kB | 200 kB |
 """

@@ -150,7 +150,7 @@ MOST_NAMED = 3  # of the settings that were changed
 WRONG_SUM = "λ1 + λ2 + λ3 must be 1: see Expert."
 ADVANCED = "Advanced"
 LABELS = {
-    "frames": "Length, frames",
+    "frames": "Length (frames)",
     "anchor": "Movement",
     "num_inference_steps": "Steps (T)",
     "inner_steps": "Inner steps (n)",

@@ -59,7 +59,7 @@ def test_what_was_changed_since_a_preset_is_said_in_few_words() -> None:
     assert told() == ["", ""]
     by_quality, by_preset = told(frames=9, mirror=True)  # of which quality knows nothing
     assert by_quality == ""
-    assert "Changed: Length, frames, Mirror<" in by_preset
+    assert "Changed: Length (frames), Mirror<" in by_preset
     by_quality, by_preset = told(num_inference_steps=7, guidance_scale=None)
     assert "Changed: Steps (T), Prompt strength (w)<" in by_quality and by_quality == by_preset
     many = told("balanced", "fast", **{n: 0 for n in ("pata", "dcam", "mgdm", "lambda_first")})[0]
