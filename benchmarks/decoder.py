@@ -105,7 +105,7 @@ def main() -> None:
         print(
             f"{name}: {np.mean(psnrs[name]):.2f} dB, edges {width:.2f} px ({width / true_width - 1:+.0%})"
         )
-    z = models.encode(torch.rand(1, 3, SIDE // 2, SIDE // 2)).expand(1, -1, -1, -1)
+    z = models.encode(torch.rand(1, 3, SIDE // 2, SIDE // 2))
     models.decode(z)
     started = time.perf_counter()
     for _ in range(FRAMES):

@@ -104,8 +104,8 @@ class Animator(Aligner):
     ) -> Iterator[Event]:
         """Yields events until Done.
 
-        Frames have the size of a given character's picture. A given picture is brought to the models' size, or with
-        `settings.crop` keeps its own, up to the area of 1920x1080 px.
+        Frames have the size of a given character's picture. A given picture is brought to the size that the
+        models paint, or with `settings.crop` keeps its own, up to the area of 1920x1080 px.
 
         Raises:
             NoCharacterError, SeveralCharactersError: see `character`.

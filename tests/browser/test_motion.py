@@ -20,7 +20,9 @@ pytestmark = pytest.mark.slow
 FPS, FRAMES = 12, 24
 SIDE = 256
 FINGER_PX = 24  # least width of what a finger can hit
-RECORDED_MS = 1000
+RECORDED_FRAMES = 20
+SHOWN = "() => document.querySelector('#camera video').getVideoPlaybackQuality().totalVideoFrames"
+RECORDS = f"least => ({SHOWN})() >= least"
 PHONE = {"width": 390, "height": 844}
 # files are dropped as the browser does it: on an element, with the bytes of `text`, or with so many
 DROP = """([at, name, size]) => {
@@ -257,7 +259,7 @@ def test_the_webcam_gives_a_video(page: Page) -> None:
     camera = page.locator("#camera")
     camera.get_by_text("Click to Access Webcam").click()
     camera.get_by_role("button", name="start recording").click()
-    page.wait_for_timeout(RECORDED_MS)
+    page.wait_for_function(RECORDS, arg=page.evaluate(SHOWN) + RECORDED_FRAMES)
     camera.get_by_text("Stop").click()
     expect(page.locator("#motion-file")).to_contain_text(".webm")
     expect(page.locator("#findings")).to_contain_text("Nobody was found")  # Chromium's test picture

@@ -74,8 +74,10 @@ def test_joints_are_far_enough_apart_for_fingers_and_two_taps_hide_one(phone: Pa
     joints = phone.evaluate(JOINTS)
     (right_x, _), (left_x, _) = (joints[each] for each in EYES)
     assert abs(left_x - right_x) >= FINGER_PX
-    for _ in range(2):
+    for _ in range(20):  # on a busy machine two taps may be too far apart
         phone.touchscreen.tap(*joints[NOSE])
+        if phone.locator(f"#joints [data-joint='{NOSE}'].pa-waiting").count():
+            break
     expect(phone.locator("#found-text")).to_contain_text("17 of 18 joints")
     phone.get_by_role("button", name="Whole picture").tap()
     phone.get_by_role("button", name="Undo").tap()

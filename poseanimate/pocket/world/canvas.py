@@ -86,9 +86,9 @@ class Canvas:
         first, last = (round((y - self.view.top) * OVERSAMPLING) for y in (top, bottom))
         weight = np.linspace(0, 1, max(last - first, 1))[:, None]
         rows = (1 - weight) * np.array(upper) + weight * np.array(lower)
-        visible = slice(max(first, 0), max(min(last, len(self._picture)), 0))
-        rows = rows[visible.start - first : max(visible.stop - first, 0)]
-        self._picture[visible] = rows[:, None, :].round().astype(np.uint8)
+        start, stop = np.clip((first, last), 0, len(self._picture))
+        rows = rows[start - first : stop - first]
+        self._picture[start:stop] = rows[:, None, :].round().astype(np.uint8)
 
     def paste(self, other: Canvas) -> None:
         """Starts from a finished drawing of the same view."""
