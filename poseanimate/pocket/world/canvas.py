@@ -81,6 +81,20 @@ class Canvas:
         for start, end in pairwise(points):
             self.capsule(start, end, width / 2, width / 2, colour)
 
+    def shadow(self, centre: Point, radii: Point, strength: float) -> None:
+        """Darkens an ellipse, most in its middle and nothing at its rim; never part of a mask."""
+        middle = (np.asarray(centre, np.float64) - self.view[:2]) * OVERSAMPLING
+        reach = np.asarray(radii, np.float64) * OVERSAMPLING
+        low = np.maximum((middle - reach).astype(int), 0)
+        high = np.minimum((middle + reach).astype(int) + 1, self._mask.shape[::-1])
+        if (high <= low).any():
+            return
+        x, y = (np.arange(a, b) for a, b in zip(low, high, strict=True))
+        away = ((x - middle[0]) / reach[0])[None] ** 2 + ((y - middle[1]) / reach[1])[:, None] ** 2
+        light = 1 - strength * np.clip(1 - away, 0, 1) ** 0.7
+        part = self._picture[low[1] : high[1], low[0] : high[0]]
+        part[...] = (part * light[..., None]).round()
+
     def gradient(self, top: float, bottom: float, upper: Colour, lower: Colour) -> None:
         """A full-width band fading from `upper` to `lower`; never part of a mask."""
         first, last = (round((y - self.view.top) * OVERSAMPLING) for y in (top, bottom))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from poseanimate.pocket.body import FOOT, Angles, Proportions, head_frame
+from poseanimate.pocket.body import FOOT, YAW_DEG, Angles, Proportions, head_frame
 from poseanimate.pocket.world.canvas import Canvas, Colour, shade
 
 FloatArray = NDArray[np.float64]
@@ -58,6 +58,10 @@ BOTTOM_STYLES = ("trousers", "shorts", "skirt")
 BOTTOM_COLOURS = ("blue", "black", "white", "red", "green", "purple")
 SHOE_COLOURS = ("black", "white", "red", "blue", "yellow")
 INK: Colour = (48, 36, 40)
+PROFILE = 0.55  # of the nose's way to the side, from which on the face is seen in profile
+OUTLINE = 0.62  # shade of what surrounds each shape
+SHOULDERS = ((-0.02, 0.05, 0.16, 0.3), (0.6, 0.86, 0.99, 1.0))  # of the torso's length: share of its width
+Part = tuple[FloatArray, FloatArray, float, float, Colour]  # start, end, their radii, colour
 
 
 @dataclass(frozen=True)
@@ -179,41 +183,80 @@ class _Drawing:
         shoulder = 2 if side == "right" else 5
         return bool(self.xy[shoulder + 2, 1] < self.xy[shoulder, 1])
 
-    def limb(self, start: FloatArray, end: FloatArray, radius: float, colour: Colour) -> None:
-        edge = self.outline
-        self.canvas.capsule(start, end, radius + edge, radius * 0.88 + edge, shade(colour, 0.62))
-        self.canvas.capsule(start, end, radius, radius * 0.88, colour)
+    def shape(self, *parts: Part) -> None:
+        """One shape of several capsules, with one outline around them all."""
+        for edge in (self.outline, 0.0):
+            for start, end, radius, end_radius, colour in parts:
+                dark = shade(colour, OUTLINE) if edge else colour
+                self.canvas.capsule(start, end, radius + edge, end_radius + edge, dark)
+
+    def tube(
+        self, start: FloatArray, end: FloatArray, radius: float, end_radius: float, colour: Colour
+    ) -> None:
+        """A sleeve or trouser leg: round where it starts, straight where it ends."""
+        along = _unit(end - start)
+        across = np.array([-along[1], along[0]])
+        for edge in (self.outline, 0.0):
+            dark = shade(colour, OUTLINE) if edge else colour
+            near, far = across * (radius + edge), across * (end_radius + edge)
+            hem = end + along * edge
+            self.canvas.circle(start, radius + edge, dark)
+            self.canvas.polygon(np.array([start + near, hem + far, hem - far, start - near]), dark)
 
     def arm(self, side: str) -> None:
         first = 2 if side == "right" else 5
         shoulder, elbow, wrist = self.xy[first : first + 3]
         radius = self.body.limb
-        sleeve = self.top if self.doll.long_sleeves else self.skin
-        self.limb(elbow, wrist, radius * 0.92, sleeve)
-        hand = wrist + 0.35 * radius * _unit(wrist - elbow)
-        self.canvas.circle(hand, radius * 1.12 + self.outline, shade(self.skin, 0.62))
-        self.canvas.circle(hand, radius * 1.12, self.skin)
-        self.limb(shoulder, elbow, radius, self.skin if not self.doll.long_sleeves else self.top)
-        if not self.doll.long_sleeves:
-            self.limb(shoulder, shoulder + 0.6 * (elbow - shoulder), radius * 1.15, self.top)
-        else:
-            self.canvas.capsule(elbow, elbow, radius * 0.86, radius * 0.86, self.top)
+        colour = self.top if self.doll.long_sleeves else self.skin
+        upper: Part = (shoulder, elbow, radius, radius * 0.92, colour)
+        lower: Part = (elbow, wrist, radius * 0.92, radius * 0.78, colour)
+        if self.doll.long_sleeves:
+            self.shape(*self.hand(side, elbow, wrist))
+            self.shape(upper, lower)
+            return
+        self.shape(upper, lower, *self.hand(side, elbow, wrist))
+        end = shoulder + 0.6 * (elbow - shoulder)
+        self.tube(shoulder, end, radius * 1.12, radius * 1.25, self.top)
+
+    def hand(self, side: str, elbow: FloatArray, wrist: FloatArray) -> list[Part]:
+        """A mitten: palm, fingers, and a thumb on the side that is in front when the arm hangs."""
+        radius, along = self.body.limb, _unit(wrist - elbow)
+        inwards = np.array([along[1], -along[0]]) * (1 if side == "right" else -1)
+        palm = wrist + 0.45 * radius * along
+        fingers, thumb = palm + 0.75 * radius * along, palm + radius * (inwards + 0.35 * along)
+        return [
+            (palm, fingers, radius * 0.98, radius * 0.8, self.skin),
+            (palm + 0.2 * radius * inwards, thumb, radius * 0.45, radius * 0.36, self.skin),
+        ]
 
     def leg(self, side: str) -> None:
-        first, outwards = (8, -1.0) if side == "right" else (11, 1.0)
+        first = 8 if side == "right" else 11
         hip, knee, ankle = self.xy[first : first + 3]
         radius = self.body.limb * 1.25
         trousers = self.doll.bottom_style == "trousers"
-        self.limb(knee, ankle, radius * 0.9, self.bottom if trousers else self.skin)
-        self.limb(hip, knee, radius, self.bottom if trousers else self.skin)
-        self.canvas.circle(knee, radius * 0.86, self.bottom if trousers else self.skin)
+        colour = self.bottom if trousers else self.skin
+        upper: Part = (hip, knee, radius, radius * 0.9, colour)
+        lower: Part = (knee, ankle, radius * 0.9, radius * (0.84 if trousers else 0.72), colour)
+        self.shape(upper, lower)
+        self.shoe(side, knee, ankle)
         if self.doll.bottom_style == "shorts":
-            self.limb(hip, hip + 0.72 * (knee - hip), radius * 1.12, self.bottom)
+            end = hip + 0.72 * (knee - hip)
+            self.tube(hip, end, radius * 1.08, radius * 1.25, self.bottom)
+
+    def shoe(self, side: str, knee: FloatArray, ankle: FloatArray) -> None:
+        """A shoe that points where the body does, with a sole."""
+        outwards = -1.0 if side == "right" else 1.0
+        colour, radius = CLOTH[self.doll.shoe_colour], FOOT * self.size * 0.85
+        sole = shade(colour, 0.55) if self.doll.shoe_colour == "white" else (238, 236, 230)
         toes = outwards * (1 - abs(self.angles.turn)) + self.angles.turn * 1.2
         shin = _unit(ankle - knee)
         foot = ankle + shin * FOOT * self.size * 0.35
-        tip = foot + np.array([toes * 0.035 * self.size, 0.0]) + shin * 0.004 * self.size
-        self.limb(foot, tip, FOOT * self.size * 0.85, CLOTH[self.doll.shoe_colour])
+        tip = foot + np.array([toes * 0.042 * self.size, 0.0]) + shin * 0.006 * self.size
+        self.shape((foot, tip, radius, radius * 0.86, colour))
+        low, back = 0.72 * radius * np.array([0.0, 1.0]), 0.55 * radius * _unit(tip - foot)
+        ends = [foot + low - back, tip + low * 0.9 + 0.7 * back]
+        self.canvas.line(ends, radius * 0.62, shade(sole, OUTLINE))
+        self.canvas.line(ends, radius * 0.34, sole)
 
     def torso(self) -> None:
         neck, hips = self.xy[1], (self.xy[8] + self.xy[11]) / 2
@@ -226,33 +269,36 @@ class _Drawing:
 
         def outline_at(fraction: float, grow: float = 0.0) -> tuple[FloatArray, FloatArray]:
             middle = neck + (hips - neck) * fraction
-            width = width_top + (width_hip - width_top) * fraction + grow
+            width = width_top + (width_hip - width_top) * fraction
+            width *= float(np.interp(fraction, *SHOULDERS))  # rounded above
+            width += grow
             return middle - across * width, middle + across * width
 
         def shape(start: float, end: float, grow: float) -> FloatArray:
-            upper, lower = outline_at(start, grow), outline_at(end, grow)
-            lifted = [p - down * grow for p in upper]
-            lowered = [p + down * grow for p in lower]
-            return np.array([lifted[0], lifted[1], lowered[1], lowered[0]])
+            rows = [outline_at(f, grow) for f in np.linspace(start, end, 9)]
+            sides = [[row[side] for row in rows] for side in (0, 1)]
+            for points in sides:
+                points[0], points[-1] = points[0] - down * grow, points[-1] + down * grow
+            return np.array(sides[0] + sides[1][::-1])
 
         hem = 0.94
         if self.doll.bottom_style == "skirt":
             hem = 0.8
             self.skirt(outline_at(0.76), down, across)
         else:
-            self.canvas.polygon(shape(0.8, 1.12, self.outline), shade(self.bottom, 0.62))
+            self.canvas.polygon(shape(0.8, 1.12, self.outline), shade(self.bottom, OUTLINE))
             self.canvas.polygon(shape(0.8, 1.12, 0.0), self.bottom)
-        self.canvas.polygon(shape(0.02, hem, self.outline), shade(self.top, 0.62))
-        self.canvas.polygon(shape(0.02, hem, 0.0), self.top)
+        self.canvas.polygon(shape(-0.02, hem, self.outline), shade(self.top, OUTLINE))
+        self.canvas.polygon(shape(-0.02, hem, 0.0), self.top)
         if self.doll.top_pattern == "striped":
             for start in (0.18, 0.46, 0.74):
                 self.canvas.polygon(shape(start, min(start + 0.13, hem), 0.0), self.trim)
             return
-        centre = neck + (hips - neck) * 0.5 + self.angles.turn * width_top * 0.3 * across
+        centre = neck + (hips - neck) * 0.53 + self.angles.turn * width_top * 0.3 * across
         if self.doll.top_pattern == "star":
             self.star(centre, width_top * 0.55, across, down)
         elif self.doll.top_pattern in LETTERS:
-            self.letter(centre, width_top * 0.62, across, down)
+            self.letter(centre, width_top * 0.66, across, down)
 
     def star(self, centre: FloatArray, radius: float, across: FloatArray, down: FloatArray) -> None:
         turn = np.arange(10) * np.pi / 5 - np.pi / 2
@@ -265,22 +311,29 @@ class _Drawing:
     def letter(self, centre: FloatArray, half: float, across: FloatArray, down: FloatArray) -> None:
         strokes = LETTERS[self.doll.top_pattern]
         self.canvas.line(
-            [centre + half * (x * across + y * down) for x, y in strokes], half * 0.42, self.trim
+            [centre + half * (x * across + y * down) for x, y in strokes], half * 0.48, self.trim
         )
 
     def skirt(
         self, waist: tuple[FloatArray, FloatArray], down: FloatArray, across: FloatArray
     ) -> None:
+        """A skirt with a curved hem and folds, wider over wide steps."""
         spread = abs(self.xy[12] - self.xy[9]) @ np.abs(across)
         length = self.body.thigh * 0.82
         half = np.linalg.norm(waist[1] - waist[0]) / 2 + max(0.05 * self.size, spread * 0.28)
         middle = (waist[0] + waist[1]) / 2 + down * length
-        for grow, colour in ((self.outline, shade(self.bottom, 0.62)), (0.0, self.bottom)):
-            wide = half + grow
-            hem = [middle + across * wide + down * grow, middle - across * wide + down * grow]
-            self.canvas.polygon(
-                np.array([waist[0] - across * grow, waist[1] + across * grow, *hem]), colour
-            )
+        along = np.linspace(1, -1, 9)
+
+        def hem(at: FloatArray, grow: float = 0.0) -> FloatArray:
+            drop = 0.16 * length * np.sqrt(np.maximum(1 - at**2, 0)) + grow
+            return middle + across * (at * (half + grow))[:, None] + down * drop[:, None]
+
+        for grow, colour in ((self.outline, shade(self.bottom, OUTLINE)), (0.0, self.bottom)):
+            top = np.stack([waist[0] - across * grow, waist[1] + across * grow])
+            self.canvas.polygon(np.concatenate([top, hem(along, grow)]), colour)
+        for fold, end in zip((-0.45, 0.0, 0.45), hem(np.array([-0.5, 0.0, 0.5])), strict=True):
+            start = (waist[0] + waist[1]) / 2 + across * fold * half * 0.7 + down * length * 0.45
+            self.canvas.line([start, end], 0.6 * self.outline, shade(self.bottom, 0.8))
 
     def at(self, x: float, y: float) -> FloatArray:
         """A point on the head in radii: x to the picture's right, y upwards."""
@@ -290,11 +343,16 @@ class _Drawing:
         if self.doll.hair_style != "long":
             return
         radius = self.body.head
-        side = -0.25 * self.angles.turn
-        tips = self.at(side, -1.0)
+        root = self.at(-0.25 * self.angles.turn, 0.1)
         self.canvas.capsule(
-            self.at(side, 0.1), tips, radius * 1.1, radius * 0.72, shade(self.hair, 0.7)
+            root, root + 1.1 * radius * self.hanging, radius * 1.1, radius * 0.72, shade(self.hair, 0.7)
         )
+
+    @property
+    def hanging(self) -> FloatArray:
+        """Where hair hangs: half along the head, half straight down, and outwards in a jump."""
+        outwards = np.array([-self.angles.turn, 0.0]) * (0.4 + 2 * self.angles.lift)
+        return _unit(np.array([0.0, 1.0 - 2 * self.angles.lift]) - self.up + outwards)
 
     def head(self) -> None:
         canvas, radius, turn = self.canvas, self.body.head, self.angles.turn
@@ -312,8 +370,15 @@ class _Drawing:
         for joint in (16, 17):
             away = -1 if joint == 16 else 1
             if np.cos(np.deg2rad(78 * away + 55 * turn)) > -0.3:
-                canvas.circle(self.xy[joint], radius * 0.2, shade(self.skin, 0.8))
-        canvas.circle(self.centre, radius + self.outline, shade(self.skin, 0.62))
+                canvas.circle(
+                    self.xy[joint], radius * 0.2 + self.outline, shade(self.skin, OUTLINE)
+                )
+                canvas.circle(self.xy[joint], radius * 0.2, shade(self.skin, 0.92))
+        canvas.circle(self.centre, radius + self.outline, shade(self.skin, OUTLINE))
+        shift = np.sin(np.deg2rad(YAW_DEG * turn))
+        if abs(shift) >= PROFILE:  # seen from the side the nose stands out
+            bridge, tip = self.at(0.9 * shift, -0.05), self.at(shift + 0.26 * np.sign(shift), -0.2)
+            self.shape((bridge, tip, radius * 0.1, radius * 0.1, self.skin))
         canvas.circle(self.centre, radius, self.skin)
         self.face()
         self.hair_in_front()
@@ -325,18 +390,21 @@ class _Drawing:
             away = -1 if eye == 14 else 1
             narrow = max(np.cos(np.deg2rad(24 * away + 55 * self.angles.turn)), 0.3)
             tilt = float(np.rad2deg(np.arctan2(self.across[1], self.across[0])))
-            spot = self.xy[eye] - self.up * radius * 0.1
-            canvas.ellipse(spot, (radius * 0.13 * narrow, radius * 0.19), INK, tilt)
+            spot = self.xy[eye] - self.up * radius * 0.08
+            canvas.ellipse(spot, (radius * 0.17 * narrow, radius * 0.24), INK, tilt)
             if self.doll.kind == "girl":
-                lash = spot + radius * (0.1 * away * self.across + 0.12 * self.up)
+                lash = spot + radius * (0.13 * away * self.across + 0.14 * self.up)
                 canvas.line(
-                    [lash, lash + radius * (0.14 * away * self.across + 0.08 * self.up)],
-                    radius * 0.07,
+                    [lash, lash + radius * (0.17 * away * self.across + 0.1 * self.up)],
+                    radius * 0.09,
                     INK,
                 )
+            brow = spot + radius * 0.38 * self.up
+            half = radius * (0.16 * narrow * self.across - 0.02 * away * self.up)
+            canvas.line([brow - half, brow + half], radius * 0.07, shade(self.hair, 0.7))
             canvas.circle(
-                spot + radius * (0.04 * self.across + 0.07 * self.up),
-                radius * 0.05,
+                spot + radius * (0.05 * self.across + 0.09 * self.up),
+                radius * 0.075,
                 (255, 255, 255),
             )
         shift = np.sin(np.deg2rad(55 * self.angles.turn))
@@ -346,8 +414,11 @@ class _Drawing:
                 canvas.ellipse(
                     self.at(sideways, -0.33), (radius * 0.15, radius * 0.1), _blush(self.skin)
                 )
-        mouth = [self.at(shift * 0.9 + x, y) for x, y in ((-0.17, -0.4), (0, -0.48), (0.17, -0.4))]
-        canvas.line(mouth, radius * 0.09, shade(self.skin, 0.45))
+        if abs(shift) < PROFILE:
+            nose = self.at(1.05 * shift, -0.18)
+            canvas.ellipse(nose, (radius * 0.09, radius * 0.065), shade(self.skin, 0.84))
+        mouth = [self.at(shift * 0.9 + x, y) for x, y in ((-0.2, -0.42), (0, -0.53), (0.2, -0.42))]
+        canvas.line(mouth, radius * 0.11, shade(self.skin, 0.4))
 
     def hair_in_front(self) -> None:
         canvas, turn = self.canvas, self.angles.turn
@@ -380,12 +451,15 @@ class _Drawing:
                 canvas.polygon(np.array(points), self.hair)
         elif style == "long":
             for away in (-1, 1):
+                if away * turn > PROFILE:  # would hang in front of the face
+                    continue
                 x = 0.95 * away - 0.12 * turn
+                root = self.at(x, 0.15)
                 canvas.capsule(
-                    self.at(x, 0.15),
-                    self.at(x * 1.02, -0.75),
+                    root,
+                    root + 0.9 * self.body.head * self.hanging,
                     0.2 * self.body.head,
-                    0.14 * self.body.head,
+                    0.12 * self.body.head,
                     self.hair,
                 )
         gloss = self.at(-0.35 + 0.3 * turn, 0.72)

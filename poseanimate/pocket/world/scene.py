@@ -18,14 +18,15 @@ from numpy.typing import NDArray
 from poseanimate.pocket.body import Angles, joints
 from poseanimate.pocket.places import WHERE
 from poseanimate.pocket.world.background import PLACES, draw_background
-from poseanimate.pocket.world.canvas import Canvas, View, shade
+from poseanimate.pocket.world.canvas import Canvas, View
 from poseanimate.pocket.world.doll import CLOTH, LETTERS, SKINS, Doll
 from poseanimate.poses.skeleton import Pose
 
-WORLD = 3  # increase when scenes change, so that older rendered sets are not reused
+WORLD = 4  # increase when scenes change, so that older rendered sets are not reused
 SHARE_SMALL, SHARE_AT_EDGE = 0.2, 0.2
 SMALL = 0.52  # of the picture's height: smaller characters are hard cases
 NEAR_EDGE = 0.26  # of its width: hips nearer to a side make a hard case
+SHADOW = 0.45  # how much darker the ground is under the character
 CLOSE_UP = (0.55, 0.98)  # of a close-up's height: the character's
 SPLITS = ("train", "validation", "held-out")
 
@@ -146,9 +147,7 @@ class Scene:
         spread = abs(xy[13, 0] - xy[10, 0]) / 2
         middle = (xy[13, 0] + xy[10, 0]) / 2
         radii = np.array([(0.1 + spread) * size, 0.024 * size]) * (1 - 1.2 * min(angles.lift, 0.4))
-        canvas.ellipse(
-            (foot_x + middle * size, foot_y - 0.008 * size), radii, shade((120, 112, 116), 1.0)
-        )
+        canvas.shadow((foot_x + middle * size, foot_y - 0.008 * size), radii * 1.35, SHADOW)
         canvas.masked = True
         self.doll.draw(canvas, xy * size + np.array([foot_x, foot_y]), angles, size)
         canvas.masked = False
