@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from poseanimate.pocket.body import Angles
 
+SIDE_PX = 512
 SPLIT = "train"  # what is held out stays for measuring
 
 
@@ -21,10 +22,10 @@ def draw_character(seed: int) -> tuple[NDArray[np.uint8], str]:
         seed: from 0.
 
     Returns:
-        The picture (128, 128, 3), uint8 RGB, and its caption.
+        The picture (512, 512, 3), uint8 RGB, and its caption.
     """
     from poseanimate.pocket.world.scene import Scene  # the renderer is loaded for this alone
 
     scenes = (Scene.sample(SPLIT, index) for index in count(seed))
     scene = next(each for each in scenes if not each.kinds)
-    return scene.render(Angles()).picture, scene.caption
+    return scene.render(Angles(), SIDE_PX, SIDE_PX).picture, scene.caption

@@ -19,7 +19,7 @@ def test_a_seed_always_draws_the_same_character(seed: int) -> None:
     picture, prompt = draw_character(seed)
     again, said = draw_character(seed)
     np.testing.assert_array_equal(picture, again)
-    assert said == prompt and picture.shape == (128, 128, 3) and picture.dtype == np.uint8
+    assert said == prompt and picture.shape == (512, 512, 3) and picture.dtype == np.uint8
 
 
 def test_other_seeds_draw_other_characters_that_the_models_have_words_for() -> None:

@@ -12,8 +12,15 @@ from PIL import Image
 
 from poseanimate.errors import MotionError
 from poseanimate.media import read_video
-from poseanimate.pocket.body import Angles, joints
-from poseanimate.pocket.world.assets import CHARACTERS, REPOSITORY, VIDEOS, render_video, write_all
+from poseanimate.pocket.body import joints
+from poseanimate.pocket.world.assets import (
+    CHARACTERS,
+    REPOSITORY,
+    VIDEOS,
+    render_character,
+    render_video,
+    write_all,
+)
 from poseanimate.pocket.world.motions import (
     AVERAGE,
     FPS,
@@ -175,15 +182,14 @@ def test_presets_are_the_motions() -> None:
 
 @pytest.mark.parametrize("name", sorted(CHARACTERS))
 def test_shipped_characters_are_up_to_date(name: str) -> None:
-    split, index = CHARACTERS[name]
-    assert split == "held-out"
-    scene = Scene.sample(split, index)
+    scene = Scene.sample(*CHARACTERS[name])
+    assert CHARACTERS[name][0] == "held-out"
     assert name == f"{scene.place}-{scene.doll.kind}"
     path = REPOSITORY / "examples" / "characters" / f"{name}.png"
     assert path.with_suffix(".txt").read_text().strip() == scene.caption
     with Image.open(path) as picture:
         shipped = np.asarray(picture.convert("RGB"), np.float64)
-    fresh = scene.render(Angles(), 128, 128).picture
+    fresh = render_character(name)
     assert shipped.shape == fresh.shape
     assert np.abs(shipped - fresh).mean() < 0.5
 
@@ -192,6 +198,10 @@ def test_example_characters_cover_every_place_and_kind() -> None:
     scenes = [Scene.sample(*where) for where in CHARACTERS.values()]
     assert {s.place for s in scenes} == {"street", "park", "beach", "room", "snow"}
     assert {s.doll.kind for s in scenes} == {"boy", "girl"}
+    assert {kind for s in scenes for kind in s.kinds} == {"small", "at the edge", "lettered"}
+    assert any(s.doll.bottom_style == "skirt" for s in scenes)
+    assert any(s.doll.hat != "none" for s in scenes)
+    assert len({s.doll.skin for s in scenes}) >= 3
 
 
 @pytest.mark.parametrize("name", sorted(VIDEOS))

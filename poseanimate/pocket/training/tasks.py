@@ -44,7 +44,10 @@ from poseanimate.pocket.training.nets import (
 CHUNK = 500  # pictures encoded at a time
 VALIDATION = 1000  # pictures each in validation and held-out
 EVALUATED = 96  # of them, for the error of the predicted noise
-ON_FIGURE, ON_DETAILS = 1.5, 3.0  # more weight on a character's pixels and, besides, on its face and hands
+ON_FIGURE, ON_DETAILS = (
+    1.5,
+    3.0,
+)  # more weight on a character's pixels and, besides, on its face and hands
 WINDOW = 10  # side of the part that is decoded, in latents
 NEAR = 0.1  # weight of a finished autoencoder's latents staying as they were
 ON_BODIES = 0.4  # share of the diffusion loss that is on the characters

@@ -60,7 +60,10 @@ SHOE_COLOURS = ("black", "white", "red", "blue", "yellow")
 INK: Colour = (48, 36, 40)
 PROFILE = 0.55  # of the nose's way to the side, from which on the face is seen in profile
 OUTLINE = 0.62  # shade of what surrounds each shape
-SHOULDERS = ((-0.02, 0.05, 0.16, 0.3), (0.6, 0.86, 0.99, 1.0))  # of the torso's length: share of its width
+SHOULDERS = (
+    (-0.02, 0.05, 0.16, 0.3),
+    (0.6, 0.86, 0.99, 1.0),
+)  # of the torso's length: share of its width
 Part = tuple[FloatArray, FloatArray, float, float, Colour]  # start, end, their radii, colour
 
 
@@ -345,7 +348,11 @@ class _Drawing:
         radius = self.body.head
         root = self.at(-0.25 * self.angles.turn, 0.1)
         self.canvas.capsule(
-            root, root + 1.1 * radius * self.hanging, radius * 1.1, radius * 0.72, shade(self.hair, 0.7)
+            root,
+            root + 1.1 * radius * self.hanging,
+            radius * 1.1,
+            radius * 0.72,
+            shade(self.hair, 0.7),
         )
 
     @property
