@@ -126,7 +126,9 @@ def test_other_dyes_change_garments_alone() -> None:
         assert set(dyed) == {"top", "trim", "bottom"}
         for what, other in dyed.items():
             off = np.abs(own.picture.astype(int) - other.render(Angles(), SIZE, SIZE).picture)
-            differs = off.max(axis=2) > 1  # a trace of coverage is a grey level, but none of the mask
+            differs = (
+                off.max(axis=2) > 1
+            )  # a trace of coverage is a grey level, but none of the mask
             assert (own.mask[differs] > 0).all()
             assert differs.any() or (what == "trim" and scene.doll.top_pattern == "plain")
 
