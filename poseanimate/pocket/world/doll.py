@@ -59,6 +59,7 @@ BOTTOM_COLOURS = ("blue", "black", "white", "red", "green", "purple")
 SHOE_COLOURS = ("black", "white", "red", "blue", "yellow")
 INK: Colour = (48, 36, 40)
 PROFILE = 0.55  # of the nose's way to the side, from which on the face is seen in profile
+AT_RIM = 0.4  # of its width: eyes narrower than that have no room for lashes
 OUTLINE = 0.62  # shade of what surrounds each shape
 SHOULDERS = (
     (-0.02, 0.05, 0.16, 0.3),
@@ -399,7 +400,7 @@ class _Drawing:
             tilt = float(np.rad2deg(np.arctan2(self.across[1], self.across[0])))
             spot = self.xy[eye] - self.up * radius * 0.08
             canvas.ellipse(spot, (radius * 0.17 * narrow, radius * 0.24), INK, tilt)
-            if self.doll.kind == "girl":
+            if self.doll.kind == "girl" and narrow > AT_RIM:
                 lash = spot + radius * (0.13 * away * self.across + 0.14 * self.up)
                 canvas.line(
                     [lash, lash + radius * (0.17 * away * self.across + 0.1 * self.up)],

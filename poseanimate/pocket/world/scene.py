@@ -22,7 +22,7 @@ from poseanimate.pocket.world.canvas import Canvas, View
 from poseanimate.pocket.world.doll import CLOTH, LETTERS, SKINS, Doll
 from poseanimate.poses.skeleton import Pose
 
-WORLD = 4  # increase when scenes change, so that older rendered sets are not reused
+WORLD = 5  # increase when scenes change, so that older rendered sets are not reused
 SHARE_SMALL, SHARE_AT_EDGE = 0.2, 0.2
 SMALL = 0.52  # of the picture's height: smaller characters are hard cases
 NEAR_EDGE = 0.26  # of its width: hips nearer to a side make a hard case
