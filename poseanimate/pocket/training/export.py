@@ -12,7 +12,7 @@ from diffusers import AutoencoderDC, ControlNetModel, DDIMScheduler, UNet2DCondi
 from transformers import CLIPTextModel
 
 from poseanimate.pocket.perception import PerceptionNet
-from poseanimate.pocket.training.nets import PICTURE_SIZE, build_tokenizer
+from poseanimate.pocket.training.nets import PAINTED_SIZE, PICTURE_SIZE, build_tokenizer
 
 WEIGHTS = Path(__file__).resolve().parents[1] / "weights"
 SUMMARIES = "training.json"
@@ -96,6 +96,7 @@ def write_model_card(summaries: dict[str, dict[str, float]]) -> str:
         "",
         "Tiny networks (Stable Diffusion 1.5's classes and AutoencoderDC) for pictures of",
         f"{PICTURE_SIZE} x {PICTURE_SIZE} px of the pocket world, a world of paper dolls rendered by this package.",
+        f"What they paint has {PAINTED_SIZE} x {PAINTED_SIZE} px, for the decoder has a stage more than the encoder.",
         "They know nothing else: photographs and drawings from elsewhere are outside what they can see or paint.",
         "",
         "- Data: pictures rendered by `poseanimate/pocket` (split `train`); no outside data.",
