@@ -50,7 +50,7 @@ ON_FIGURE, ON_DETAILS = (
 )  # more weight on a character's pixels and, besides, on its face and hands
 WINDOW = 10  # side of the part that is decoded, in latents
 NEAR = 0.1  # weight of a finished autoencoder's latents staying as they were
-ON_BODIES, ON_FACE_AND_HANDS = 0.35, 0.1  # shares of the diffusion loss that are on the characters
+ON_BODIES = 0.4  # share of the diffusion loss that is on the characters
 
 
 def to_tensor(pictures: NDArray[np.uint8], device: str) -> Tensor:
@@ -278,7 +278,7 @@ class DiffusionTask(_Pictures):
         t = torch.from_numpy(
             ((rng.permutation(count) + rng.random(count)) / count * 1000).astype(np.int64)
         )
-        weight = balanced(self._bodies(self.train, rows), self._details(rows))
+        weight = balanced(self._bodies(self.train, rows))
         error = self._error(self.latents[rows], tokens, skeletons, t.to(self.device), None)
         snr = (self.alphas / (1 - self.alphas))[t.to(self.device)]
         per_sample = (weight * error).mean(dim=(1, 2, 3))
@@ -318,11 +318,6 @@ class DiffusionTask(_Pictures):
         """(n, 1, h, w): the fraction of each latent pixel that a character covers."""
         masks = torch.from_numpy(split.masks[rows]).float()[:, None] / 255
         return avg_pool2d(masks, 8).to(self.device)
-
-    def _details(self, rows: NDArray[np.int64]) -> Tensor:
-        """(n, 1, h, w): the same of faces and hands."""
-        discs = torch.from_numpy(self.train.draw_details(rows)).float()[:, None] / 255
-        return avg_pool2d(discs, 8).to(self.device)
 
     def finish(self, runs: Path) -> dict[str, float]:
         networks: dict[str, Any] = dict(self.networks.items())
@@ -373,21 +368,16 @@ class DiffusionTask(_Pictures):
         return splits
 
 
-def balanced(bodies: Tensor, details: Tensor) -> Tensor:
-    """Weights of mean 1, (n, 1, h, w), that put fixed shares of a picture's loss on the pixels that something touches.
+def balanced(bodies: Tensor) -> Tensor:
+    """Weights of mean 1, (n, 1, h, w), that put `ON_BODIES` of a picture's loss on the pixels a character touches.
 
-    Small characters then count as much as large ones, thin limbs as much as the body, and hands are not lost in it.
+    Small characters then count as much as large ones, and thin limbs as much as the body.
 
     Args:
-        bodies, details: fraction of each latent pixel that a character, and that faces and hands cover, (n, 1, h, w)
-            in [0, 1]. A share of which there is nothing in a picture is spread over all of it.
+        bodies: fraction of each latent pixel that a character covers, (n, 1, h, w) in [0, 1]; not all 0 in any picture.
     """
-    weight = torch.ones_like(bodies)
-    for area, share in ((bodies, ON_BODIES), (details, ON_FACE_AND_HANDS)):
-        touched = (area > 0).to(area.dtype)
-        mean = touched.mean(dim=(1, 2, 3), keepdim=True)
-        weight = weight + share * torch.where(mean > 0, touched / mean.clamp(min=1e-8) - 1, 0.0)
-    return weight
+    touched = (bodies > 0).to(bodies.dtype)
+    return 1 - ON_BODIES + ON_BODIES * touched / touched.mean(dim=(1, 2, 3), keepdim=True)
 
 
 def shortened(caption: str, rng: np.random.Generator) -> str:
