@@ -110,7 +110,6 @@ class VaeTask(_Pictures):
     """Reconstruction of pictures from their halves: L1, gradients, pooled L1 and MSE, weighted on the character.
 
     Only a window of the latents is decoded, most often around a joint, which takes 40 % of the time of all.
-
     Latents stay near unit deviation and, if an earlier run finished, near what they were, so that networks trained on
     them need little to follow. A finished decoder with fewer stages grows to that of `build_vae`.
     """
@@ -221,12 +220,11 @@ class DecoderTask(VaeTask):
     def __init__(self, runs: Path, pictures: int, device: str) -> None:
         super().__init__(runs, pictures, device)
         self.networks = nn.ModuleDict({"decoder": self.vae.decoder})
-        self.latents = _encoded(runs, self.train, 1)
 
     def loss(self, indices: NDArray[np.int64], rng: np.random.Generator) -> Tensor:
         x = to_tensor(self.train.pictures[indices], self.device)
-        z = self.latents[indices].to(self.device).float()
-        return self._distance(z, x, indices, rng)
+        assert self.former is not None, "train the autoencoder first"
+        return self._distance(self.former[indices].to(self.device).float(), x, indices, rng)
 
     def finish(self, runs: Path) -> dict[str, float]:
         self.vae.save_pretrained(runs / "vae" / "weights")
