@@ -44,10 +44,8 @@ from poseanimate.pocket.training.nets import (
 CHUNK = 500  # pictures encoded at a time
 VALIDATION = 1000  # pictures each in validation and held-out
 EVALUATED = 96  # of them, for the error of the predicted noise
-ON_FIGURE, ON_DETAILS = (
-    1.5,
-    3.0,
-)  # more weight on a character's pixels and, besides, on its face and hands
+# how much more a character's pixels weigh in the autoencoder's loss and, besides, those of its face and hands
+ON_FIGURE, ON_DETAILS = 1.5, 3.0
 WINDOW = 10  # side of the part that is decoded, in latents
 NEAR = 0.1  # weight of a finished autoencoder's latents staying as they were
 ON_BODIES = 0.4  # share of the diffusion loss that is on the characters
@@ -88,22 +86,6 @@ class _Pictures:
             for split, count in counts.items()
         )
         return train, validation, held_out
-
-
-def choose_windows(
-    split: RenderedSet, indices: NDArray[np.int64], side: int, rng: np.random.Generator
-) -> NDArray[np.int64]:
-    """Top left corners (n, 2), row and column, of windows of `WINDOW` in pictures of `side` latents.
-
-    Four of five hold one of the first person's joints, anywhere in the window.
-    """
-    corners = rng.integers(side - WINDOW + 1, size=(len(indices), 2))
-    for corner, body in zip(corners, split.joints[indices, 0], strict=True):
-        seen = body[body[:, 2] > 0, 1::-1]
-        if len(seen) and rng.random() < 0.8:
-            joint = seen[rng.integers(len(seen))] * side / split.pictures.shape[1]
-            corner[:] = np.clip(joint - rng.uniform(0, WINDOW, 2), 0, side - WINDOW).round()
-    return corners
 
 
 class VaeTask(_Pictures):
@@ -210,6 +192,22 @@ class VaeTask(_Pictures):
         figures = {f"held_out_{k}": v for k, v in self._figures(self.held_out, 512).items()}
         largest_mean = float((z.mean(dim=(0, 2, 3)) / deviation).abs().max())
         return {**figures, "largest_channel_mean": largest_mean}
+
+
+def choose_windows(
+    split: RenderedSet, indices: NDArray[np.int64], side: int, rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """Top left corners (n, 2), row and column, of windows of `WINDOW` in pictures of `side` latents.
+
+    Four of five hold one of the first person's joints, anywhere in the window.
+    """
+    corners = rng.integers(side - WINDOW + 1, size=(len(indices), 2))
+    for corner, body in zip(corners, split.joints[indices, 0], strict=True):
+        seen = body[body[:, 2] > 0, 1::-1]
+        if len(seen) and rng.random() < 0.8:
+            joint = seen[rng.integers(len(seen))] * side / split.pictures.shape[1]
+            corner[:] = np.clip(joint - rng.uniform(0, WINDOW, 2), 0, side - WINDOW).round()
+    return corners
 
 
 class DecoderTask(VaeTask):
