@@ -292,6 +292,55 @@ def assert_unit_deviation(runs: Path) -> None:
     torch.testing.assert_close(z.std(dim=(0, 2, 3)), torch.ones(z.shape[1]), atol=0.02, rtol=0.02)
 
 
+def rendered(folder: Path, count: int = 60) -> data.RenderedSet:
+    return data.render_set("train", count, 128, folder, 1)
+
+
+def test_details_are_faces_and_hands(small: None, tmp_path: Path) -> None:
+    pictures = rendered(tmp_path)
+    discs = pictures.draw_details(np.arange(60))
+    assert discs.shape == (60, 128, 128) and set(np.unique(discs)) == {0, 255}
+    assert not discs[pictures.people == 0].any()
+    for disc, people in zip(discs, pictures.joints, strict=True):
+        for body in people:
+            if body[0, 2] and body[1, 2]:
+                x, y = body[0, :2].astype(int)
+                assert disc[y, x] == 255
+    both = pictures.single[:20]
+    assert 0.005 < (pictures.draw_details(both) > 0).mean() < 0.2
+
+
+def test_windows_are_parts_and_most_hold_a_joint(small: None, tmp_path: Path) -> None:
+    pictures = rendered(tmp_path)
+    indices, side = np.tile(pictures.single, 8), 16
+    corners = tasks.choose_windows(pictures, indices, side, np.random.default_rng(0))
+    assert corners.min() == 0 and corners.max() == side - tasks.WINDOW
+    held = 0
+    for corner, body in zip(corners, pictures.joints[indices, 0], strict=True):
+        joints = body[body[:, 2] > 0, 1::-1] * side / 128 - corner
+        # rounding to whole latents may leave half of one outside
+        held += bool(((joints >= -0.5) & (joints <= tasks.WINDOW + 0.5)).all(axis=1).any())
+    assert held > 0.8 * len(indices)
+    assert len(np.unique(corners, axis=0)) > 20
+
+
+def test_a_finished_autoencoder_stays_near_its_latents(
+    small: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained(monkeypatch, tmp_path, "vae", 1)
+    task = tasks.VaeTask(tmp_path, 24, "cpu")
+    monkeypatch.setattr(task, "_distance", lambda z, *_: 0.0 * z.sum())
+    at, rng = np.arange(8), np.random.default_rng(0)
+    with torch.no_grad():
+        near = float(task.loss(at, rng))
+        task.vae.encoder.conv_out.bias += 1.0
+        off = float(task.loss(at, rng))
+        task.former = None
+        free = float(task.loss(at, rng))
+    assert off - free == pytest.approx(tasks.NEAR, rel=0.02)  # each latent is 1 away
+    assert near < off
+
+
 def test_a_decoder_grows_a_stage_and_keeps_the_others() -> None:
     config = dict(nets.build_vae().config)
     config |= {
