@@ -556,6 +556,24 @@ def test_by_direct_inversion_a_frame_in_the_sources_pose_is_the_source(consisten
     torch.testing.assert_close(frames, latents(T + 1)[:1].expand(2, -1, -1, -1), **CLOSE)
 
 
+@pytest.mark.parametrize("held", [False, True])
+def test_frame_0_attends_plainly_but_for_direct_inversion(held: bool) -> None:
+    """Eqs. 8 and 10 are those of frames 1 … N; literally, against the U-Net's own attention."""
+    eps, ddim, trajectory = denoiser(), DDIM.from_scheduler(build_scheduler(), T), latents(T + 1)
+    pose_cond, mask = eps.embed_poses(drawings(1)), torch.zeros(1, *GRID)
+    mask[:, :, :7] = 1
+    attention = DualConsistency(lambdas=Lambdas(), branches=2)
+    sampler = Sampler(eps, ddim, trajectory[-1:], attention, mask, hold_background=held)
+    embeddings = eps.prompt.expand(T, -1, -1)
+    record = finish(sampler.record_source(trajectory, embeddings, pose_cond))
+    for k in range(T, 0, -1):
+        z_t = trajectory[k : k + 1]
+        with torch.no_grad():
+            plain = ddim.step(z_t, eps.predict(z_t, ddim.timestep(k), eps.prompt, pose_cond), k)
+        off = (trajectory[k - 1 : k] - plain - record.deviation[k - 1]).abs().max()
+        assert (float(off) > 1e-3) is held
+
+
 def test_direct_inversion_adds_what_the_source_misses() -> None:
     """Transcribed literally, source and target side by side."""
     eps, ddim, trajectory = denoiser(), DDIM.from_scheduler(build_scheduler(), T), latents(T + 1)
