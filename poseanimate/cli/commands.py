@@ -228,6 +228,10 @@ def list_figures(done: Done, seconds: dict[str, float], output: Path) -> dict[st
         "source_psnr_db": done.source_psnr_db and round(done.source_psnr_db, 2),
         "inversion_psnr_db": done.inversion_psnr_db and round(done.inversion_psnr_db, 2),
         "cached_stages": done.cached_stages,
+        "lost_attention": {
+            str(tokens): [round(share, 4) for share in shares]
+            for tokens, shares in done.lost_attention.items()
+        },
     }
 
 
@@ -241,5 +245,11 @@ def summarise(done: Done, seconds: dict[str, float], output: Path) -> str:
     ]
     if done.source_psnr_db is not None:
         words.append(f"frame 0 reconstructed at {done.source_psnr_db:.1f} dB")
+    if done.lost_attention:
+        lost = ", ".join(
+            f"{character:.0%} and {background:.0%} at {tokens} tokens"
+            for tokens, (character, background) in done.lost_attention.items()
+        )
+        words.append(f"of the character's attention and the background's Eq. 9 loses {lost}")
     words += [f"from the cache: {', '.join(done.cached_stages)}"] if done.cached_stages else []
     return "; ".join(words)

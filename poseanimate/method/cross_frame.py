@@ -114,6 +114,10 @@ class CrossFrameAttention(ABC):
         """Whether it keeps regions apart."""
         return False
 
+    def lost_attention(self) -> dict[int, tuple[float, float]]:
+        """Of all passes so far, see `LostAttention.shares`; empty where nothing is lost."""
+        return {}
+
     @staticmethod
     @abstractmethod
     def replaces(layer: str) -> bool:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
 import torch
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
+
+MEASURED_QUERIES = 128  # of a layer; all of them would take as long as the attention itself
 
 
 def decoupled_attention(
@@ -14,7 +18,7 @@ def decoupled_attention(
 
     Form "hadamard" multiplies keys and values by the mask as Eq. 9 is written: masked-out keys keep a logit of 0, and
     take their share of the attention to nothing. Form "region", which is not the paper's, takes the softmax over the
-    query's region alone, or over all keys where its region is empty.
+    query's region alone, or over all keys where its region is empty; it is the other one divided by what isn't lost.
 
     Args:
         q, k, v: (frames, heads, tokens, d).
@@ -29,3 +33,36 @@ def decoupled_attention(
     cfa_c = scaled_dot_product_attention(q, k * m, v * m)  # Eq. 9
     cfa_b = scaled_dot_product_attention(q, k * (1 - m), v * (1 - m))
     return torch.where(queries[:, None, :, None], cfa_c, cfa_b)  # Eq. 10
+
+
+@dataclass(frozen=True, eq=False)
+class LostAttention:
+    """The share of attention that Eq. 9 to the letter gives to masked-out keys, and so to nothing.
+
+    Measured at every nth query of a batch's last frame, in each pass; means over heads, layers and passes.
+    """
+
+    _sums: dict[int, Tensor] = field(
+        default_factory=dict
+    )  # by tokens: character, background; lost, all
+
+    @torch.no_grad()
+    def add(self, q: Tensor, k: Tensor, queries: Tensor, keys: Tensor, weight: float) -> None:
+        """Adds one attention of `decoupled_attention`; `weight` is its λ of Eq. 8."""
+        tokens = q.shape[2]
+        some = slice(None, None, -(-tokens // MEASURED_QUERIES))
+        q, k, inside = q[-1, :, some].float(), k[-1].float(), queries[-1, some]
+        other = inside[:, None] != keys[-1]  # (queries, keys)
+        logits = (q @ k.transpose(-1, -2) * q.shape[-1] ** -0.5).masked_fill(other, 0.0)
+        lost = (logits.softmax(-1) * other).sum(-1).mean(0)
+        regions = torch.stack([inside, ~inside]).to(lost.dtype)
+        found = weight * torch.stack([regions @ lost, regions.sum(1)], dim=1)
+        self._sums[tokens] = self._sums[tokens] + found if tokens in self._sums else found
+
+    def shares(self) -> dict[int, tuple[float, float]]:
+        """By tokens of a layer, most first: what the character's queries and the background's lose, 0 to 1.
+
+        0 where there were no such queries.
+        """
+        means = {n: (x[:, 0] / x[:, 1].clamp(min=1e-8)).tolist() for n, x in self._sums.items()}
+        return {n: (means[n][0], means[n][1]) for n in sorted(means, reverse=True)}

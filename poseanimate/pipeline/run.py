@@ -167,6 +167,7 @@ class Run:
             inversion_psnr_db,
             tuple(dict.fromkeys(stages.cached)),
             stages.calls,
+            sampler.attention.lost_attention() if sampler.attention else {},
         )
 
     def _chunk(

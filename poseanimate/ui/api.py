@@ -71,6 +71,7 @@ class ApiFigures(TypedDict):
     model_calls: dict[str, int]
     source_psnr_db: float | None
     inversion_psnr_db: float | None
+    lost_attention: dict[str, list[float]]
     cached_stages: list[str]
     notes: list[ApiNote]
 
@@ -392,6 +393,9 @@ def _figures(run: RunView) -> ApiFigures:
         "model_calls": run.done.model_calls,
         "source_psnr_db": run.done.source_psnr_db,
         "inversion_psnr_db": run.done.inversion_psnr_db,
+        "lost_attention": {
+            str(tokens): list(shares) for tokens, shares in run.done.lost_attention.items()
+        },
         "cached_stages": list(run.done.cached_stages),
         "notes": [{"text": note.text, "warning": note.warning} for note in run.notes],
     }

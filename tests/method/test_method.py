@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import itertools
+import math
 from collections import Counter
 
 import pytest
@@ -17,7 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from poseanimate.method import dcam
+from poseanimate.method import dcam, mgdm
 from poseanimate.method.attention_maps import CrossAttentionMaps
 from poseanimate.method.cross_frame import CrossFrameAttention, FramePass, KeyValueCache
 from poseanimate.method.dcam import DualConsistency, Lambdas
@@ -26,7 +27,7 @@ from poseanimate.method.denoiser import Denoiser
 from poseanimate.method.extras.baselines import CrossFrame, SpatioTemporal
 from poseanimate.method.extras.drafts import start_from_drafts
 from poseanimate.method.extras.sorted_attention import SORTED_FROM, RegionIndex, sorted_attention
-from poseanimate.method.mgdm import decoupled_attention
+from poseanimate.method.mgdm import LostAttention, decoupled_attention
 from poseanimate.method.pacm import (
     PoseOptimisation,
     SourceOptimisation,
@@ -383,6 +384,60 @@ def test_decoupled_attention_is_six_masked_attentions(form: str, seed: int, shar
     )
     expected = dca_literal(q, k, v, lambdas, masks.flatten(1), form)
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)
+
+
+def test_what_eq_9_keeps_renormalised_is_the_softmax_over_the_region() -> None:
+    """Query by query, so that there is no third form between the two."""
+    generator = torch.Generator().manual_seed(3)
+    q, k, v = (torch.randn(3, 2, 16, 5, generator=generator) for _ in range(3))
+    inside = torch.arange(16).expand(3, -1) % torch.tensor([[2], [3], [5]]) == 0
+    literal, kept, region = (
+        decoupled_attention(q, k, values, inside, inside, form)
+        for values, form in ((v, "hadamard"), (torch.ones_like(v), "hadamard"), (v, "region"))
+    )
+    assert float(kept.max()) < 0.95  # something is lost
+    torch.testing.assert_close(literal / kept, region, atol=1e-5, rtol=1e-4)
+
+
+def test_lost_attention_is_what_goes_to_masked_out_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Transcribed literally, query by query; of the last frame, which is the conditional branch's."""
+    monkeypatch.setattr(mgdm, "MEASURED_QUERIES", 4)
+    generator = torch.Generator().manual_seed(4)
+    q, k = (torch.randn(2, 2, 8, 5, generator=generator) for _ in range(2))
+    queries, keys = (torch.rand(2, 8, generator=generator) < 0.5 for _ in range(2))
+    lost = LostAttention()
+    lost.add(q, k, queries, keys, 0.7)
+    lost.add(q, 2 * k, queries, keys, 0.3)
+    seen: dict[bool, list[float]] = {True: [], False: []}
+    for i in range(0, 8, 2):
+        share = 0.0
+        for weight, factor in ((0.7, 1), (0.3, 2)):
+            for head in range(2):
+                logits = [
+                    float(q[1, head, i] @ (factor * k[1, head, j])) / 5**0.5 for j in range(8)
+                ]
+                own = [bool(keys[1, j] == queries[1, i]) for j in range(8)]
+                e = [math.exp(x) if same else 1.0 for x, same in zip(logits, own, strict=True)]
+                away = sum(x for x, same in zip(e, own, strict=True) if not same)
+                share += weight * away / sum(e) / 2
+        seen[bool(queries[1, i])].append(share)
+    assert all(seen.values())
+    expected = tuple(sum(shares) / len(shares) for shares in (seen[True], seen[False]))
+    assert lost.shares() == {8: pytest.approx(expected, rel=1e-4)}
+    assert LostAttention().shares() == {}
+
+
+def test_only_masked_attention_to_the_letter_loses_some() -> None:
+    q, regions = torch.randn(2, 2, 16, 5), ChunkRegions(torch.ones(4, 4, 4), (4, 4), branches=1)
+    for form, masked in (("hadamard", True), ("region", True), (None, True), ("hadamard", False)):
+        attention = DualConsistency(lambdas=Lambdas(), branches=1, mask_form=form)
+        first, last = KeyValueCache(), KeyValueCache()
+        attention.attend(FramePass(0, None, None, first), "layer", q[:1], q[:1], q[:1])
+        frames = FramePass(0, first, first, last, regions if masked else None)
+        attention.attend(frames, "layer", q, q, q)
+        expected = {16: pytest.approx((0.0, 0.0))} if form == "hadamard" and masked else {}
+        assert attention.lost_attention() == expected
+    assert CrossFrame(branches=1).lost_attention() == {}
 
 
 @pytest.mark.parametrize("form", ["region", "hadamard"])
