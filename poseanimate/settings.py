@@ -100,7 +100,9 @@ class Settings:
         choices=("conditional", "unconditional"),
     )
     controlnet_text: str = setting(
-        "optimised", "text that ControlNet receives", choices=("optimised", "prompt")
+        "optimised",
+        "text that ControlNet receives, once for both guidance branches, or each branch's own",
+        choices=("optimised", "prompt", "branch"),
     )
     # MGDM
     mask_form: str = setting(

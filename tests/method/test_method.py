@@ -17,6 +17,7 @@ from helpers.tiny import tiny_networks
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
+from torch.nn.functional import mse_loss
 
 from poseanimate.method import dcam, mgdm
 from poseanimate.method.attention_maps import CrossAttentionMaps
@@ -152,7 +153,7 @@ def test_inversion_asks_for_the_target_timestep() -> None:
 
 
 @pytest.mark.parametrize("role", ["conditional", "unconditional"])
-@pytest.mark.parametrize("text", ["optimised", "prompt"])
+@pytest.mark.parametrize("text", ["optimised", "prompt", "branch"])
 @pytest.mark.parametrize("scale", [1.0, 7.5])
 def test_guidance_is_the_formula(role: str, text: str, scale: float) -> None:
     eps = denoiser(scale, embedding_role=role, controlnet_text=text)
@@ -161,10 +162,10 @@ def test_guidance_is_the_formula(role: str, text: str, scale: float) -> None:
         torch.randn(1, TOKENS, 16, generator=torch.Generator().manual_seed(8)),
     )
     drawing = drawings(1)
-    told = optimised if text == "optimised" else eps.prompt
-    down, mid = eps.controlnet(z, 500, told, controlnet_cond=drawing, return_dict=False)
 
     def branch(embedding: Tensor) -> Tensor:
+        told = {"optimised": optimised, "prompt": eps.prompt, "branch": embedding}[text]
+        down, mid = eps.controlnet(z, 500, told, controlnet_cond=drawing, return_dict=False)
         return eps.unet(
             z,
             500,
@@ -807,6 +808,62 @@ def test_watching_changes_nothing() -> None:
     torch.testing.assert_close(watched, plain, **CLOSE)
     assert maps.maps().shape == (2, 16, 16)
     assert float(maps.maps().min()) == 0 and float(maps.maps().max()) == pytest.approx(1)
+
+
+# --- relatives ---
+
+
+def test_with_the_unconditional_embedding_and_no_controlnet_it_is_null_text_inversion() -> None:
+    """Its published algorithm (arXiv 2211.09794, Alg. 1 and Sec. 4) transcribed literally, in float64."""
+    unet, controlnet = (
+        copy.deepcopy(tiny_networks()[name]).double() for name in ("unet", "controlnet")
+    )
+    steps, inner_steps, w = 50, 2, 7.5
+    ddim = DDIM.from_scheduler(build_scheduler(), steps)
+    eps = dataclasses.replace(
+        denoiser(w, embedding_role="unconditional", controlnet_scale=0.0),
+        unet=unet, controlnet=controlnet, calls=Counter(),
+    )  # fmt: skip
+    generator = torch.Generator().manual_seed(2)
+    noise = torch.randn(1, 3, *GRID, generator=generator, dtype=torch.double)
+    prompt, null = eps.prompt.double(), eps.null.double()
+    with torch.no_grad():
+        inverted = torch.cat(list(invert(ddim, noise, lambda z, t: unet(z, t, prompt).sample)))
+    eps = dataclasses.replace(eps, prompt=prompt, null=null)
+    slack = 2000  # networks with random weights come nowhere near its 1e-5
+    config = SourceOptimisation(inner_steps, 1e-2, tolerance=1e-5 * slack)
+    pose_cond = eps.embed_poses(drawings(1).double())
+    found = finish(pose_aware_inversion(eps, ddim, inverted, pose_cond, config))
+
+    def predicted(z: Tensor, t: int, empty: Tensor) -> Tensor:
+        of_null, of_text = unet(z, t, empty).sample, unet(z, t, prompt).sample
+        return of_null + w * (of_text - of_null)
+
+    z_bar, empty, stopped = inverted[-1:], null.clone(), 0
+    for i, k in enumerate(range(steps, 0, -1)):
+        t = ddim.timestep(k)
+        a_t, a_prev = (float(ddim.alpha_bar[j]) for j in (k, k - 1))
+
+        def step(z: Tensor, e: Tensor, a_t: float = a_t, a_prev: float = a_prev) -> Tensor:
+            z_0 = (z - (1 - a_t) ** 0.5 * e) / a_t**0.5
+            return a_prev**0.5 * z_0 + (1 - a_prev) ** 0.5 * e
+
+        empty = empty.detach().clone().requires_grad_(True)
+        adam = torch.optim.Adam([empty], lr=1e-2 * (1.0 - i / 100.0))
+        for _ in range(inner_steps):
+            loss = mse_loss(step(z_bar, predicted(z_bar, t, empty)), inverted[k - 1 : k])
+            adam.zero_grad()
+            loss.backward()
+            adam.step()
+            if loss.item() < (1e-5 + i * 2e-5) * slack:
+                stopped += 1
+                break
+        empty = empty.detach()
+        with torch.no_grad():
+            z_bar = step(z_bar, predicted(z_bar, t, empty))
+        assert float((found.embeddings[k - 1] - empty[0]).abs().max()) <= 1e-5
+    assert 0 < stopped < steps
+    torch.testing.assert_close(found.trajectory[:1], z_bar, atol=1e-5, rtol=1e-5)
 
 
 # --- half precision, as on a GPU ---
