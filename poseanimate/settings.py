@@ -115,8 +115,17 @@ class Settings:
         "where frame masks come from; draft is not the paper's",
         choices=("attention", "skeleton", "both", "draft"),
     )
+    mask_resolution: int = setting(
+        16,
+        "side of the attention maps for frame masks, in tokens of a square; the nearest that the models have",
+        low=4,
+        high=128,
+    )
     mask_threshold: float = setting(
         0.5, "attention above which a place belongs to the character", low=0, high=1
+    )
+    mask_widening: int = setting(
+        0, "latent pixels by which frame masks are widened (not the paper's)", low=0, high=8
     )
     background: str = setting(
         "sampled",

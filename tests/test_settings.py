@@ -203,10 +203,12 @@ def test_baselines_have_none_of_the_papers_modules(name: str) -> None:
     tuned = ("num_inference_steps", "guidance_scale", "crop", "frames", "inner_steps")
     balanced = Settings.preset("balanced")
     assert all(getattr(baseline, each) == getattr(balanced, each) for each in tuned)
+    assert baseline.controlnet_text == "branch"  # as peers have it
     assert baseline.frame_masks == "skeleton" and baseline.start != "draft"  # drafts are ours
     others = {"baseline": "none", "start": "inverted", **dict.fromkeys(modules, True)}
     others |= {
-        each: getattr(Settings(), each) for each in (*tuned, "frame_masks", "source_learning_rate")
+        each: getattr(Settings(), each)
+        for each in (*tuned, "frame_masks", "source_learning_rate", "controlnet_text")
     }
     assert baseline.changed(others) == Settings()
 
@@ -225,7 +227,7 @@ def test_without_arguments_they_are_the_papers() -> None:
 
 
 def test_there_are_no_more_settings_than_people_can_read() -> None:
-    assert len(SETTINGS) <= 37
+    assert len(SETTINGS) <= 39
 
 
 def test_ip_adapter_takes_the_place_of_the_cross_attention_that_is_recorded() -> None:

@@ -11,9 +11,24 @@ import torch
 from diffusers import UNet2DConditionModel
 from diffusers.models.attention_processor import Attention
 from torch import Tensor
-from torch.nn.functional import scaled_dot_product_attention
+from torch.nn.functional import max_pool2d, scaled_dot_product_attention
 
 from poseanimate.method.processors import is_cross_attention, output, processors, project
+
+
+def choose_grid(
+    unet: UNet2DConditionModel, latents: tuple[int, int], resolution: int
+) -> tuple[int, int]:
+    """(h, w) of the cross-attention layers nearest to `resolution`, the side of a square of as many tokens.
+
+    latents: (h, w) of the latents, which each level of the U-Net halves, rounding up.
+    """
+    grids, grid = [], latents
+    for kind in unet.config.down_block_types:
+        if kind.startswith("CrossAttn"):
+            grids.append(grid)
+        grid = -(-grid[0] // 2), -(-grid[1] // 2)
+    return min(grids, key=lambda each: abs(math.log(math.sqrt(math.prod(each)) / resolution)))
 
 
 @dataclass
@@ -22,12 +37,14 @@ class CrossAttentionMaps:
 
     tokens: positions in the prompt of what stands for the character.
     frames: how many there are; they are the last samples of a batch, the conditional branch.
-    grid: (h, w) of the latents; layers at this resolution count.
+    grid: (h, w) of the layers that count.
+    pooled: whether each place takes the most of its eight neighbours and itself, as prompt-to-prompt does.
     """
 
     tokens: tuple[int, ...]
     frames: int
     grid: tuple[int, int]
+    pooled: bool = False
     total: Tensor | None = None
 
     @contextmanager
@@ -52,8 +69,9 @@ class CrossAttentionMaps:
         """(frames, h, w), each stretched to [0, 1]."""
         if self.total is None:
             raise ValueError("no cross-attention was recorded")
-        low, high = self.total.amin((1, 2), keepdim=True), self.total.amax((1, 2), keepdim=True)
-        return (self.total - low) / (high - low).clamp(min=1e-8)
+        total = max_pool2d(self.total, 3, stride=1, padding=1) if self.pooled else self.total
+        low, high = total.amin((1, 2), keepdim=True), total.amax((1, 2), keepdim=True)
+        return (total - low) / (high - low).clamp(min=1e-8)
 
 
 class _Watcher:

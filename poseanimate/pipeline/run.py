@@ -206,7 +206,10 @@ class Run:
 
     @cached_property
     def frame_masks(self) -> FrameMasks:
-        return FrameMasks(self.character, self.poses[0], self.settings, self.models.device)
+        models = self.models
+        return FrameMasks(
+            self.character, self.poses[0], self.settings, models.device, models.factor
+        )
 
     def _start(self, inverted: Tensor) -> Tensor:
         """Z̃_T, (1, c, h, w)."""

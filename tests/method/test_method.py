@@ -7,6 +7,7 @@ import dataclasses
 import itertools
 import math
 from collections import Counter
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -20,7 +21,7 @@ from torch import Tensor
 from torch.nn.functional import mse_loss
 
 from poseanimate.method import dcam, mgdm
-from poseanimate.method.attention_maps import CrossAttentionMaps
+from poseanimate.method.attention_maps import CrossAttentionMaps, choose_grid
 from poseanimate.method.cross_frame import CrossFrameAttention, FramePass, KeyValueCache
 from poseanimate.method.dcam import DualConsistency, Lambdas
 from poseanimate.method.ddim import DDIM, invert
@@ -792,6 +793,51 @@ def test_maps_are_the_softmax_columns_of_the_characters_tokens() -> None:
             seen += torch.softmax(logits, dim=-1)[:, [1, 3]].sum(-1) / 2
         expected = ((seen - seen.min()) / (seen.max() - seen.min())).reshape(16, 16)
         torch.testing.assert_close(maps.maps()[frame], expected, atol=1e-5, rtol=1e-4)
+
+
+def test_coarse_maps_are_pooled_as_prompt_to_prompt_does() -> None:
+    q, k = (torch.randn(2, 2, n, 5, generator=torch.Generator().manual_seed(n)) for n in (64, 6))
+    plain, pooled = (CrossAttentionMaps((1,), 2, (8, 8), pooled) for pooled in (False, True))
+    for maps in (plain, pooled):
+        maps.add(q, k)
+    whole = plain.total
+    assert whole is not None
+    most = torch.stack(
+        [
+            torch.stack(
+                [
+                    whole[:, max(y - 1, 0) : y + 2, max(x - 1, 0) : x + 2].amax((1, 2))
+                    for x in range(8)
+                ],
+                dim=-1,
+            )
+            for y in range(8)
+        ],
+        dim=1,
+    )
+    low, high = most.amin((1, 2), keepdim=True), most.amax((1, 2), keepdim=True)
+    torch.testing.assert_close(pooled.maps(), (most - low) / (high - low))
+
+
+@pytest.mark.parametrize(
+    ("kinds", "latents", "resolution", "expected"),
+    [
+        ("CCCD", (64, 64), 16, (16, 16)),
+        ("CCCD", (64, 64), 8, (16, 16)),  # no cross-attention at 8 x 8
+        ("CCCD", (64, 64), 128, (64, 64)),
+        ("CCCD", (64, 64), 40, (32, 32)),
+        ("CCCD", (64, 96), 16, (16, 24)),
+        ("DCC", (33, 64), 16, (17, 32)),
+        ("CCC", (16, 16), 16, (16, 16)),
+        ("CCC", (16, 16), 4, (4, 4)),
+    ],
+)
+def test_maps_are_of_the_nearest_layers_that_have_them(
+    kinds: str, latents: tuple[int, int], resolution: int, expected: tuple[int, int]
+) -> None:
+    names = {"C": "CrossAttnDownBlock2D", "D": "DownBlock2D"}
+    config = SimpleNamespace(down_block_types=[names[kind] for kind in kinds])
+    assert choose_grid(SimpleNamespace(config=config), latents, resolution) == expected
 
 
 def test_watching_changes_nothing() -> None:
