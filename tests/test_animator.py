@@ -918,6 +918,19 @@ def test_without_frame_masks_of_attention_a_prompt_needs_no_character(changes: d
     assert not any(isinstance(event, Note) for event in events)
 
 
+def test_guidance_without_a_prompt_is_remarked_on() -> None:
+    plain = fast(pacm_source=False, pacm_pose=False, frame_masks="skeleton")
+    for settings, prompt, expected in (
+        (plain, " ", True),
+        (plain, "a girl", False),
+        (plain.changed({"guidance_scale": 1.0}), "", False),
+        (plain.changed({"pacm_source": True}), "", False),
+    ):
+        events = run(settings, prompt=prompt, motion=walk(2))
+        notes = [event.text for event in events if isinstance(event, Note)]
+        assert any("guidance does nothing" in text for text in notes) is expected
+
+
 def test_the_characters_words_may_be_chosen() -> None:
     events = run(fast(character_words="girl"), prompt="in the park, a girl", motion=walk(2))
     assert not any(isinstance(event, Note) for event in events)

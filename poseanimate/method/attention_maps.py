@@ -27,7 +27,10 @@ def choose_grid(
     for kind in unet.config.down_block_types:
         if kind.startswith("CrossAttn"):
             grids.append(grid)
+        coarsest = grid
         grid = -(-grid[0] // 2), -(-grid[1] // 2)
+    if "CrossAttn" in str(unet.config.mid_block_type):
+        grids.append(coarsest)
     return min(grids, key=lambda each: abs(math.log(math.sqrt(math.prod(each)) / resolution)))
 
 
@@ -38,7 +41,8 @@ class CrossAttentionMaps:
     tokens: positions in the prompt of what stands for the character.
     frames: how many there are; they are the last samples of a batch, the conditional branch.
     grid: (h, w) of the layers that count.
-    pooled: whether each place takes the most of its eight neighbours and itself, as prompt-to-prompt does.
+    pooled: as prompt-to-prompt has it, each place takes the most of its eight neighbours and itself, and maps are
+        shares of their maximum; otherwise they are stretched from their minimum to it.
     """
 
     tokens: tuple[int, ...]
@@ -66,10 +70,13 @@ class CrossAttentionMaps:
         self.total = received if self.total is None else self.total + received
 
     def maps(self) -> Tensor:
-        """(frames, h, w), each stretched to [0, 1]."""
+        """(frames, h, w) in [0, 1]."""
         if self.total is None:
             raise ValueError("no cross-attention was recorded")
-        total = max_pool2d(self.total, 3, stride=1, padding=1) if self.pooled else self.total
+        if self.pooled:
+            total = max_pool2d(self.total, 3, stride=1, padding=1)
+            return total / total.amax((1, 2), keepdim=True).clamp(min=1e-8)
+        total = self.total
         low, high = total.amin((1, 2), keepdim=True), total.amax((1, 2), keepdim=True)
         return (total - low) / (high - low).clamp(min=1e-8)
 

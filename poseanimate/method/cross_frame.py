@@ -88,7 +88,7 @@ class FramePass:
     """One pass through the U-Net.
 
     first, previous: keys and values of frame 0 and of the frame before the chunk; None where the batch is frame 0
-        alone, which is its own first and previous frame (Eq. 8 at i = 0).
+        alone, which is its own first and previous frame.
     last: takes those of the batch's last frame.
     regions: None without masks.
     """

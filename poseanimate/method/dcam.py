@@ -32,7 +32,10 @@ class DualConsistency(CrossFrameAttention):
 
     lambdas: Lambdas
     mask_form: str | None = "hadamard"
-    lost: LostAttention = field(default_factory=LostAttention)
+    lost: LostAttention = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "lost", LostAttention(self.branches))
 
     @property
     def decouples(self) -> bool:
@@ -54,7 +57,7 @@ class DualConsistency(CrossFrameAttention):
             return self._cfa(q, frame, own)
 
         λ = self.lambdas
-        if self.mask_form == "hadamard" and own.region is not None:
+        if self.mask_form == "hadamard" and own.region is not None and first is not own:
             for weight, frame in ((λ.first, first), (λ.prev, previous), (λ.self, own)):
                 assert frame.region is not None
                 self.lost.add(q, frame.k, own.region.inside, frame.region.inside, weight)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
-MEASURED_QUERIES = 128  # of a layer; all of them would take as long as the attention itself
+MEASURED_QUERIES = 16  # of a layer; all of them would take as long as the attention itself
 
 
 def decoupled_attention(
@@ -39,9 +39,11 @@ def decoupled_attention(
 class LostAttention:
     """The share of attention that Eq. 9 to the letter gives to masked-out keys, and so to nothing.
 
-    Measured at every nth query of a batch's last frame, in each pass; means over heads, layers and passes.
+    Measured at `MEASURED_QUERIES` places of each frame's conditional branch; means over heads, layers and passes. A
+    chunk that is done again counts as often as it was begun.
     """
 
+    branches: int
     _sums: dict[int, Tensor] = field(
         default_factory=dict
     )  # by tokens: character, background; lost, all
@@ -50,19 +52,26 @@ class LostAttention:
     def add(self, q: Tensor, k: Tensor, queries: Tensor, keys: Tensor, weight: float) -> None:
         """Adds one attention of `decoupled_attention`; `weight` is its λ of Eq. 8."""
         tokens = q.shape[2]
-        some = slice(None, None, -(-tokens // MEASURED_QUERIES))
-        q, k, inside = q[-1, :, some].float(), k[-1].float(), queries[-1, some]
-        other = inside[:, None] != keys[-1]  # (queries, keys)
-        logits = (q @ k.transpose(-1, -2) * q.shape[-1] ** -0.5).masked_fill(other, 0.0)
-        lost = (logits.softmax(-1) * other).sum(-1).mean(0)
-        regions = torch.stack([inside, ~inside]).to(lost.dtype)
-        found = weight * torch.stack([regions @ lost, regions.sum(1)], dim=1)
+        # an odd stride meets all columns of a layer, whose sides are mostly even
+        some = slice(None, None, max(tokens // MEASURED_QUERIES, 1) | 1)
+        frames = slice(len(q) - len(q) // self.branches, None)
+        q, k, inside = q[frames, :, some].float(), k[frames].float(), queries[frames, some]
+        other = inside[:, :, None] != keys[frames, None, :]  # (frames, queries, keys)
+        logits = (q @ k.transpose(-1, -2) * q.shape[-1] ** -0.5).masked_fill(other[:, None], 0.0)
+        lost = (logits.softmax(-1) * other[:, None]).sum(-1).mean(1)
+        found = weight * torch.stack(
+            [torch.stack([(lost * at).sum(), at.sum()]) for at in (inside, ~inside)]
+        )
         self._sums[tokens] = self._sums[tokens] + found if tokens in self._sums else found
 
     def shares(self) -> dict[int, tuple[float, float]]:
         """By tokens of a layer, most first: what the character's queries and the background's lose, 0 to 1.
 
-        0 where there were no such queries.
+        Layers so coarse that they saw only one of the two are left out.
         """
-        means = {n: (x[:, 0] / x[:, 1].clamp(min=1e-8)).tolist() for n, x in self._sums.items()}
-        return {n: (means[n][0], means[n][1]) for n in sorted(means, reverse=True)}
+        sums = {tokens: self._sums[tokens].tolist() for tokens in sorted(self._sums, reverse=True)}
+        return {
+            tokens: (character / places, background / others)
+            for tokens, ((character, places), (background, others)) in sums.items()
+            if places and others
+        }

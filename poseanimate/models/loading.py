@@ -99,13 +99,12 @@ def load_models(
         ip_adapter = IPAdapter(IP_ADAPTER)
     if name != "pocket" and inputs_device != device:  # else they only look at inputs here
         on_message(_describe_device(found.name, device, half))
-    # one's own training of the pocket family is recognised by its perception network
-    is_pocket = found.perception is not None
+    is_pocket = found.family == "pocket"
     places = tuple(WHERE.values()) if is_pocket else ()
     return Models(
         found.name, identity, found.side, **parts,
         detector=finds, segmenter=cuts, world=world, ip_adapter=ip_adapter, places=places,
-        draw_character=draw_character if is_pocket else None,
+        draw_character=draw_character if is_pocket else None, family=found.family,
     )  # fmt: skip
 
 

@@ -37,10 +37,13 @@ class FrameMasks:
         attention: what the character's words receive, (frames, h, w) in [0, 1]; None where it was not recorded.
         "both" is the silhouette and, within a wider one, what attention adds to it.
         """
+        seen = [self._widened(mask) for mask in self._seen(poses, attention)]
+        return torch.from_numpy(np.stack(seen)).to(self.device)
+
+    def _widened(self, mask: NDArray[np.float32]) -> NDArray[np.float32]:
         reach = self.settings.mask_widening * self.factor
         disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1,) * 2)
-        seen = [cv2.dilate(mask, disc) for mask in self._seen(poses, attention)]
-        return torch.from_numpy(np.stack(seen)).to(self.device)
+        return np.asarray(cv2.dilate(mask, disc))
 
     def _seen(self, poses: tuple[Pose, ...], attention: Tensor | None) -> NDArray[np.float32]:
         settings = self.settings
@@ -78,8 +81,8 @@ class FrameMasks:
         if emphasis == 1:
             return None
         drawn = self._drawn(self._silhouette, (self.source_pose,))[0]
-        before = torch.from_numpy(np.maximum(drawn, self.character.mask)).to(masks)
-        return emphasised(masks, before, emphasis, grid)
+        before = self._widened(np.maximum(drawn, self.character.mask))
+        return emphasised(masks, torch.from_numpy(before).to(masks), emphasis, grid)
 
     @cached_property
     def _silhouette(self) -> Silhouette:

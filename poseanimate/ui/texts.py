@@ -138,10 +138,13 @@ EXPERT = "Expert"
 EXPERT_HEADING = "## Expert"
 FIGURES_HEADING = "### Details"
 SETTINGS_PRESET = "Preset"
-PRESET_HELP = (
+POCKET_PRESETS = (
     "fast: guidance 1, where no embedding needs to be optimised. "
     "balanced: guidance 2, with PACM's first optimisation. Both have direct inversion, and "
     "ControlNet counts more where the character is new. "
+)
+OTHER_PRESETS = "fast and balanced: fewer steps and less guidance than the paper, and PACM for the picture alone. "
+COMMON_PRESETS = (
     "paper: the paper's values, slow. baseline-…: without the paper's modules, to compare with."
 )
 NORMALISE = "Make them add up to 1"
@@ -477,6 +480,11 @@ def compared(clips: int, stopped: bool, trouble: str) -> str:
     if stopped:
         return sentence(f"Stopped: {made}.", "warning")
     return sentence(f"Done: {made}.", "good")
+
+
+def preset_help(family: str) -> str:
+    """What the presets are on a family of models."""
+    return (POCKET_PRESETS if family == "pocket" else OTHER_PRESETS) + COMMON_PRESETS
 
 
 def sentence(text: str, kind: str = "plain") -> str:
