@@ -102,11 +102,11 @@ def find_family(name: str) -> str:
 
 
 def _family(base: Path, unet: Mapping[str, Any]) -> str:
-    # one's own training of the pocket family is recognised by its perception network
-    if (base / PERCEPTION_FOLDER).is_dir():
-        return "pocket"
     published = {"in_channels": 4, "cross_attention_dim": 768}
-    return "sd15" if {each: unet.get(each) for each in published} == published else UNKNOWN
+    if {each: unet.get(each) for each in published} == published:
+        return "sd15"
+    # one's own training of the pocket family is recognised by its perception network
+    return "pocket" if (base / PERCEPTION_FOLDER).is_dir() else UNKNOWN
 
 
 def find_files(

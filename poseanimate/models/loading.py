@@ -99,7 +99,8 @@ def load_models(
         ip_adapter = IPAdapter(IP_ADAPTER)
     if name != "pocket" and inputs_device != device:  # else they only look at inputs here
         on_message(_describe_device(found.name, device, half))
-    is_pocket = found.family == "pocket"
+    # one's own training of the pocket family is recognised by its perception network
+    is_pocket = found.perception is not None
     places = tuple(WHERE.values()) if is_pocket else ()
     return Models(
         found.name, identity, found.side, **parts,
