@@ -56,7 +56,7 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=8)
     options = parser.parse_args()
     animator = Animator(load_models("pocket", "cpu"))
-    settings = Settings.preset(options.preset).changed(
+    settings = Settings.preset(options.preset, "pocket").changed(
         {"pata": False, "transition_frames": 0, "frames": options.frames + 1}
     )
     small: dict[int, bool] = {}

@@ -54,7 +54,7 @@ SIDES_PX = (128, 512, 1024)
 SENT = 100  # events for the time of one
 PICTURES = 4  # that jobs take in turn
 # a job of about a second, and one of a fifth of it
-USUAL = Settings.preset("fast").changed({"frames": 8, "crop": False})
+USUAL = Settings.preset("fast", "pocket").changed({"frames": 8, "crop": False})
 SHORT = USUAL.changed({"frames": 3, "num_inference_steps": 4})
 PROMPT = "a boy in the street"
 

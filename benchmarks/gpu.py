@@ -337,7 +337,7 @@ def case_of(options: argparse.Namespace, models_name: str) -> Case:
         "guidance_scale": options.guidance,
     }
     given = {name: value for name, value in changes.items() if value is not None}
-    settings = Settings.preset(options.preset).changed(given)
+    settings = Settings.preset(options.preset, models.family).changed(given)
     prompt = options.character.with_suffix(".txt").read_text(encoding="utf-8").strip()
     return Case(
         models, load_picture(options.character), load_preset(options.motion), settings, prompt,

@@ -64,6 +64,8 @@ class SixAttentions(DualConsistency):
     def combine(
         self, q: Tensor, first: AttendedFrame, previous: AttendedFrame, own: AttendedFrame
     ) -> Tensor:
+        if own.region is None:  # frame 0 alone
+            return scaled_dot_product_attention(q, own.k, own.v)
         dca_c = dca_b = torch.zeros_like(q)
         lambdas = (self.lambdas.first, self.lambdas.prev, self.lambdas.self)
         for weight, frame in zip(lambdas, (first, previous, own), strict=True):
@@ -109,7 +111,7 @@ class LiteralLoop:
         masks = self._masks(poses)
         attention = self._attention()
         with costs.stage("frame_0", self.calls):
-            first = self._recorded(inverted, source, drawings[0], attention, masks[:1])
+            first = self._recorded(inverted, source, drawings[0], attention)
         previous = first
         for i in range(1, len(poses)):
             of_three = torch.cat([masks[:1], masks[i - 1 : i], masks[i : i + 1]])
@@ -179,15 +181,13 @@ class LiteralLoop:
         source: list[Tensor],
         drawing: Tensor,
         attention: SixAttentions,
-        mask: Tensor,
     ) -> Caches:
-        """Frame 0's keys and values in both guidance branches."""
-        regions = self._regions(mask.expand(3, -1, -1), inverted)
+        """Frame 0's keys and values in both guidance branches; Eqs. 8 to 10 are those of later frames."""
         caches = KeyValueCache(), KeyValueCache()
         with torch.no_grad():
             for k in range(self.ddim.steps, 0, -1):
                 timestep = self.ddim.timestep(k)
-                passes = [FramePass(timestep, None, None, own, regions) for own in caches]
+                passes = [FramePass(timestep, None, None, own) for own in caches]
                 self._guided(inverted[k : k + 1], k, source[k - 1], drawing, attention, passes)
         return caches
 

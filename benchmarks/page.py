@@ -102,7 +102,12 @@ def previews() -> dict[str, float]:
     models = load_models("pocket", "cpu")
     name = example_names()[0]
     picture = load_picture(EXAMPLES / f"{name}.png")
-    job = (picture, load_preset(FIRST_MOTION), Settings.preset(FIRST_PRESET), caption(name))
+    job = (
+        picture,
+        load_preset(FIRST_MOTION),
+        Settings.preset(FIRST_PRESET, "pocket"),
+        caption(name),
+    )
     for _ in Animator(models).animate(*job):
         pass  # warm-up
     runs = [_previews(Animator(models).animate(*job)) for _ in range(RUNS)]

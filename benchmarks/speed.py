@@ -74,7 +74,7 @@ def benchmark(options: argparse.Namespace) -> dict[str, Any]:
     picture = load_picture(options.character)
     prompt = options.character.with_suffix(".txt").read_text(encoding="utf-8").strip()
     motion = load_preset(options.motion)
-    settings = Settings.preset(options.preset).changed({"frames": options.frames})
+    settings = Settings.preset(options.preset, models.family).changed({"frames": options.frames})
     # warm-up
     brief = settings.changed({"num_inference_steps": 2, "inner_steps": 1, "frames": 2})
     measured(Animator(models), picture, motion, brief, prompt)

@@ -78,6 +78,11 @@ class Animator(Aligner):
         return self.models.identity
 
     @property
+    def family(self) -> str:
+        """Of the models, see `Settings.preset`."""
+        return self.models.family
+
+    @property
     def image_prompts(self) -> bool:
         """Whether a picture can be a prompt."""
         return self.models.ip_adapter is not None

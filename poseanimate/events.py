@@ -107,7 +107,8 @@ class Done:
     seconds: by stage. model_calls: samples through each network. source_psnr_db: of frame 0 as PACM's first
     optimisation reconstructs it, against the source picture; None without that. inversion_psnr_db: of the same,
     against what the autoencoder makes of the source picture. stage_calls: samples through all networks
-    together, by stage.
+    together, by stage. lost_attention: by the tokens of a layer, the share of the character's and of the background's
+    attention that Eq. 9 to the letter gives to nothing.
     """
 
     frames: tuple[Picture, ...]
@@ -118,6 +119,7 @@ class Done:
     inversion_psnr_db: float | None = None
     cached_stages: tuple[str, ...] = field(default=())
     stage_calls: dict[str, int] = field(default_factory=dict)
+    lost_attention: dict[int, tuple[float, float]] = field(default_factory=dict)
 
 
 Event = Placed | Stage | Step | Aligned | Preview | Frame | Note | Done

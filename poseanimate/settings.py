@@ -13,6 +13,8 @@ from poseanimate.errors import SettingsError
 from poseanimate.resources import resource_folder
 
 PRESETS = resource_folder("presets") / "settings"
+FAMILIES, UNKNOWN = ("pocket", "sd15"), "unknown"
+"""Families of models that presets have values of their own for; what is unknown has those of sd15."""
 MAX_FRAMES = 240
 MAX_TEXT_CHARACTERS = 200
 LAMBDAS = ("lambda_first", "lambda_prev", "lambda_self")
@@ -100,7 +102,9 @@ class Settings:
         choices=("conditional", "unconditional"),
     )
     controlnet_text: str = setting(
-        "optimised", "text that ControlNet receives", choices=("optimised", "prompt")
+        "optimised",
+        "text that ControlNet receives, once for both guidance branches, or each branch's own",
+        choices=("optimised", "prompt", "branch"),
     )
     # MGDM
     mask_form: str = setting(
@@ -113,8 +117,17 @@ class Settings:
         "where frame masks come from; draft is not the paper's",
         choices=("attention", "skeleton", "both", "draft"),
     )
+    mask_resolution: int = setting(
+        16,
+        "side of the attention maps for frame masks, in tokens of a square; the nearest that the models have",
+        low=4,
+        high=128,
+    )
     mask_threshold: float = setting(
         0.5, "attention above which a place belongs to the character", low=0, high=1
+    )
+    mask_widening: int = setting(
+        0, "latent pixels by which frame masks are widened (not the paper's)", low=0, high=8
     )
     background: str = setting(
         "sampled",
@@ -229,30 +242,60 @@ class Settings:
         return {name: round(rest * old[name] / sum(old.values()), 9) for name in others}
 
     @staticmethod
-    def preset(name: str) -> Settings:
-        """The settings of presets/settings/NAME.json over the defaults.
+    def preset(name: str, family: str) -> Settings:
+        """The settings of presets/settings/NAME.json over the defaults: those of all families, then `family`'s.
 
         Raises:
             SettingsError: there is none of this name, or its file can't be used.
         """
-        if name not in preset_names():
-            raise SettingsError(
-                f"There is no preset {name!r:.80}.", f"Presets are: {', '.join(preset_names())}."
-            )
-        path = PRESETS / f"{name}.json"
-        try:
-            values = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise SettingsError(
-                f"The preset {name!r} can't be read ({type(error).__name__}).",
-                f"Correct or restore {path}.",
-            ) from error
-        if not isinstance(values, dict):
-            raise SettingsError(
-                f"The preset {name!r} is not an object of names and values.",
-                f"Correct or restore {path}.",
-            )
-        return Settings().changed(values)
+        values = _read_preset(name)
+        values.pop(JUDGED, None)
+        overlays = _object(name, values.pop(OVERLAYS, {}))
+        own = _object(name, overlays.get(family if family in FAMILIES else "sd15", {}))
+        return Settings().changed({**values, **own})
+
+
+def is_judged(name: str, family: str) -> bool:
+    """Whether somebody has looked at what a preset makes of this family's models.
+
+    Raises:
+        SettingsError: see `Settings.preset`.
+    """
+    judged = _read_preset(name).get(JUDGED, [family])
+    if not isinstance(judged, list):
+        raise SettingsError(
+            f"The preset {name!r} says {judged!r:.80} where it lists the families it was judged on.",
+            f"Correct or restore {PRESETS / f'{name}.json'}.",
+        )
+    return family in judged
+
+
+NOT_JUDGED = "Nobody has judged this preset by eye on these models yet."
+OVERLAYS, JUDGED = "families", "judged"  # of a preset's file, beside its settings
+
+
+def _read_preset(name: str) -> dict[str, Any]:
+    if name not in preset_names():
+        raise SettingsError(
+            f"There is no preset {name!r:.80}.", f"Presets are: {', '.join(preset_names())}."
+        )
+    path = PRESETS / f"{name}.json"
+    try:
+        return _object(name, json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError) as error:
+        raise SettingsError(
+            f"The preset {name!r} can't be read ({type(error).__name__}).",
+            f"Correct or restore {path}.",
+        ) from error
+
+
+def _object(name: str, values: Any) -> dict[str, Any]:
+    if not isinstance(values, dict):
+        raise SettingsError(
+            f"The preset {name!r} is not an object of names and values.",
+            f"Correct or restore {PRESETS / f'{name}.json'}.",
+        )
+    return dict(values)
 
 
 def preset_names() -> list[str]:

@@ -384,6 +384,8 @@ ALONE, OPTIMISED, EVERYTHING = (False, False, 0), (False, False, -1), (True, Tru
         ({"dcam": False}, ALONE),
         ({"mask_form": "region"}, ALONE),
         ({"mask_threshold": 0.3}, ALONE),
+        ({"mask_widening": 1}, ALONE),
+        ({"mask_resolution": 8}, OPTIMISED),
         ({"controlnet_emphasis": 2.0}, ALONE),
         ({"seed": 5}, ALONE),
         ({"pose_learning_rate": 0.5}, OPTIMISED),
@@ -680,6 +682,9 @@ def test_the_switches_cover_every_pair() -> None:
         {"frame_masks": "draft"},
         {"start": "draft"},
         {"mask_threshold": 0.2},
+        {"mask_resolution": 8},
+        {"mask_widening": 2},
+        {"controlnet_text": "branch"},
         {"pose_steps": 3, "pose_learning_rate": 100.0},
         {"pose_learning_rate": 200.0},
         {"background": "direct"},
@@ -911,6 +916,19 @@ def test_a_prompt_without_a_character_is_remarked_on(prompt: str) -> None:
 def test_without_frame_masks_of_attention_a_prompt_needs_no_character(changes: dict) -> None:
     events = run(fast(pacm_source=False, **changes), prompt="", motion=walk(2))
     assert not any(isinstance(event, Note) for event in events)
+
+
+def test_guidance_without_a_prompt_is_remarked_on() -> None:
+    plain = fast(pacm_source=False, pacm_pose=False, frame_masks="skeleton")
+    for settings, prompt, expected in (
+        (plain, " ", True),
+        (plain, "a girl", False),
+        (plain.changed({"guidance_scale": 1.0}), "", False),
+        (plain.changed({"pacm_source": True}), "", False),
+    ):
+        events = run(settings, prompt=prompt, motion=walk(2))
+        notes = [event.text for event in events if isinstance(event, Note)]
+        assert any("guidance does nothing" in text for text in notes) is expected
 
 
 def test_the_characters_words_may_be_chosen() -> None:

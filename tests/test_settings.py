@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from poseanimate import settings as settings_module
 from poseanimate.errors import SettingsError
-from poseanimate.settings import Settings, allowed, preset_names
+from poseanimate.settings import FAMILIES, Settings, allowed, is_judged, preset_names
 
 SETTINGS = {each.name: each for each in fields(Settings)}
 RANGED = sorted(name for name, each in SETTINGS.items() if each.metadata["low"] is not None)
@@ -188,25 +188,46 @@ def test_the_presets_are_there_and_hold_deviations_alone() -> None:
     assert preset_names() == ["balanced", *BASELINES, "fast", "paper"]
     defaults = asdict(Settings())
     for name in preset_names():
-        values = json.loads((settings_module.PRESETS / f"{name}.json").read_text())
-        assert all(values[setting] != defaults[setting] for setting in values), name
-    assert Settings.preset("paper") == Settings()
+        common = json.loads((settings_module.PRESETS / f"{name}.json").read_text())
+        overlays, judged = common.pop("families"), common.pop("judged")
+        assert set(overlays) == set(FAMILIES) and judged == ["pocket"]
+        for values in (common, *overlays.values()):
+            assert all(values[setting] != defaults[setting] for setting in values), name
+            assert values is common or not set(values) & set(common)
+    assert Settings.preset("paper", "pocket") == Settings()
 
 
+def test_each_family_has_values_of_its_own_and_unknown_ones_have_sd15s() -> None:
+    """Those of sd15 are expected to be good; nobody has looked yet."""
+    expected = {"paper": (7.5, 50), "balanced": (4.5, 30), "fast": (3.0, 20)}
+    for name, (w, steps) in expected.items():
+        sd15, pocket = (Settings.preset(name, family) for family in ("sd15", "pocket"))
+        assert (sd15.guidance_scale, sd15.num_inference_steps) == (w, steps)
+        assert sd15.pacm_source and sd15.pacm_pose == (name == "paper")
+        assert (sd15.inner_steps, sd15.source_learning_rate) == (5, 1e-2)
+        assert sd15.controlnet_emphasis == 1 and sd15.background == "sampled"
+        assert (sd15.crop, sd15.frames) == (pocket.crop, pocket.frames)
+        assert Settings.preset(name, "unknown") == sd15
+        assert is_judged(name, "pocket")
+        assert not is_judged(name, "sd15") and not is_judged(name, "unknown")
+
+
+@pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("name", BASELINES)
-def test_baselines_have_none_of_the_papers_modules(name: str) -> None:
-    baseline = Settings.preset(name)
+def test_baselines_have_none_of_the_papers_modules(name: str, family: str) -> None:
+    baseline = Settings.preset(name, family)
     modules = ("pacm_source", "pacm_pose", "dcam", "mgdm")
     assert not any(getattr(baseline, module) for module in modules)
     assert baseline.follows_source == (name != "baseline-controlnet")
     assert baseline.prompted_by_picture == (name == "baseline-ip-adapter")
-    tuned = ("num_inference_steps", "guidance_scale", "crop", "frames", "inner_steps")
-    balanced = Settings.preset("balanced")
+    tuned = ("num_inference_steps", "guidance_scale", "crop", "frames")
+    balanced = Settings.preset("balanced", family)
     assert all(getattr(baseline, each) == getattr(balanced, each) for each in tuned)
+    assert baseline.controlnet_text == "branch"  # as peers have it
     assert baseline.frame_masks == "skeleton" and baseline.start != "draft"  # drafts are ours
     others = {"baseline": "none", "start": "inverted", **dict.fromkeys(modules, True)}
     others |= {
-        each: getattr(Settings(), each) for each in (*tuned, "frame_masks", "source_learning_rate")
+        each: getattr(Settings(), each) for each in (*tuned, "frame_masks", "controlnet_text")
     }
     assert baseline.changed(others) == Settings()
 
@@ -225,7 +246,7 @@ def test_without_arguments_they_are_the_papers() -> None:
 
 
 def test_there_are_no_more_settings_than_people_can_read() -> None:
-    assert len(SETTINGS) <= 37
+    assert len(SETTINGS) <= 39
 
 
 def test_ip_adapter_takes_the_place_of_the_cross_attention_that_is_recorded() -> None:
@@ -238,14 +259,14 @@ def test_ip_adapter_takes_the_place_of_the_cross_attention_that_is_recorded() ->
 
 def test_an_unknown_preset_is_named_and_the_known_ones_are_listed() -> None:
     with pytest.raises(SettingsError, match="'slow'") as caught:
-        Settings.preset("slow")
+        Settings.preset("slow", "pocket")
     assert ", ".join(preset_names()) in caught.value.remedy
 
 
 @pytest.mark.parametrize("name", ["../settings/fast", "fast.json", ""])
 def test_a_preset_is_a_name_not_a_path(name: str) -> None:
     with pytest.raises(SettingsError, match="no preset"):
-        Settings.preset(name)
+        Settings.preset(name, "pocket")
 
 
 @pytest.mark.parametrize(
@@ -254,6 +275,9 @@ def test_a_preset_is_a_name_not_a_path(name: str) -> None:
         ("{", "can't be read"),
         ("[1, 2]", "not an object"),
         ('"fast"', "not an object"),
+        ('{"families": ["pocket"]}', "not an object"),
+        ('{"families": {"pocket": 1}}', "not an object"),
+        ('{"families": {"pocket": {"speed": 1}}}', "no setting 'speed'"),
         ('{"dcam": {"lambda_first": 0.6}}', "must be true or false"),
         ('{"frames": [16]}', "must be a whole number"),
         ('{"frames": NaN}', "must be a whole number"),
@@ -267,7 +291,7 @@ def test_a_damaged_preset_is_refused(
     (tmp_path / "mine.json").write_text(content, encoding="utf-8", errors="surrogateescape")
     monkeypatch.setattr(settings_module, "PRESETS", tmp_path)
     with pytest.raises(SettingsError, match=words):
-        Settings.preset("mine")
+        Settings.preset("mine", "pocket")
 
 
 def test_settings_come_back_from_a_preset_that_holds_them_all(
@@ -276,7 +300,14 @@ def test_settings_come_back_from_a_preset_that_holds_them_all(
     mine = Settings().changed({"frames": 9, "lambda_first": 0.5, "mgdm": False, "start": "random"})
     (tmp_path / "mine.json").write_text(json.dumps(asdict(mine)))
     monkeypatch.setattr(settings_module, "PRESETS", tmp_path)
-    assert Settings.preset("mine") == mine
+    assert Settings.preset("mine", "pocket") == Settings.preset("mine", "sd15") == mine
+    assert is_judged("mine", "sd15")  # it claims nothing
+    (tmp_path / "mine.json").write_text('{"judged": "pocket"}')
+    with pytest.raises(SettingsError, match="judged on"):
+        is_judged("mine", "pocket")
+    (tmp_path / "mine.json").write_text('{"families": {"sd15": {"frames": 9}}}')
+    found = {f: Settings.preset("mine", f).frames for f in ("pocket", "sd15", "unknown")}
+    assert found == {"pocket": Settings().frames, "sd15": 9, "unknown": 9}
 
 
 @pytest.mark.parametrize(

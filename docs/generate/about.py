@@ -36,7 +36,7 @@ def main() -> None:
     character = animator.character(load_picture(source))
     prompt = source.with_suffix(".txt").read_text().strip()
     motion = load_preset(MOTION)
-    settings = Settings.preset("balanced").changed({"frames": FRAMES, "pacm_pose": True})
+    settings = Settings.preset("balanced", "pocket").changed({"frames": FRAMES, "pacm_pose": True})
 
     def run(**changed: object) -> list[np.ndarray]:
         events = animator.animate(character, motion, settings.changed(changed), prompt)

@@ -99,7 +99,7 @@ def main() -> None:
 def load_or_animate(animator: Animator, loop: Loop, path: Path, row: ClipSet) -> NDArray[np.uint8]:
     """Frames 1 … N, (N, H, W, 3), from the file if it is there."""
     if not path.exists():
-        settings = Settings.preset(row.preset).changed(
+        settings = Settings.preset(row.preset, "pocket").changed(
             {**row.changes, "crop": False, "frames": row.frames + 1}
         )
         done = next(e for e in loop.animate(animator, settings) if isinstance(e, Done))

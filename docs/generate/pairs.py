@@ -47,7 +47,7 @@ def make(folder: Path) -> None:
     for index, motion in PAIRS:
         scene = Scene.sample("held-out", index)
         picture = Image.fromarray(scene.render(Angles(), SIDE_PX, SIDE_PX).picture)
-        settings, prompt = Settings.preset("fast"), scene.caption
+        settings, prompt = Settings.preset("fast", "pocket"), scene.caption
         *_, done = animator.animate(picture, load_preset(motion), settings, prompt)
         assert isinstance(done, Done)
         strip = np.concatenate([done.frames[i] for i in SHOWN], axis=1)

@@ -26,7 +26,7 @@ def main() -> None:
     options = parser.parse_args()
     animator, settings = (
         Animator(load_models("pocket", device="cpu")),
-        Settings.preset(FIRST_PRESET),
+        Settings.preset(FIRST_PRESET, "pocket"),
     )
     for character in options.characters:
         picture = Image.open(EXAMPLES / f"{character}.png").convert("RGB")

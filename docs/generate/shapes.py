@@ -71,7 +71,9 @@ def measure(animator: Animator, index: int, width: int, height: int) -> dict[str
     height, width = source.picture.shape[:2]
     true = [scene.render(angles, width, height) for angles in sample_motion(MOTION, FRAMES)]
     motion = Motion(tuple(t.pose for t in true), width, height, FPS, MOTION)
-    settings = Settings.preset("fast").changed({"pata": False, "crop": False, "frames": FRAMES + 1})
+    settings = Settings.preset("fast", "pocket").changed(
+        {"pata": False, "crop": False, "frames": FRAMES + 1}
+    )
     events = animator.animate(source, motion, settings, scene.caption)
     made = next(event for event in events if isinstance(event, Done)).frames[1:]
     pictures = to_tensor(np.stack([t.picture for t in true]), models.device)

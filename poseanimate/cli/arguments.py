@@ -12,7 +12,7 @@ from poseanimate import __version__
 from poseanimate.media import PICTURE_KINDS
 from poseanimate.models.pose_detection import DETECTORS
 from poseanimate.models.segmentation import SEGMENTERS
-from poseanimate.settings import preset_names
+from poseanimate.settings import FAMILIES, preset_names
 from poseanimate.storage.stage_cache import FOLDER_VARIABLE
 
 SHOWN_SIDE_PX = 512
@@ -79,7 +79,17 @@ def build_parser(
     _add_machine(measure)
 
     _command(commands, motions)
-    _add_preset(_command(commands, settings))
+    listed = _command(commands, settings)
+    _add_preset(listed)
+    listed.add_argument(
+        "--family",
+        choices=FAMILIES,
+        default="pocket",
+        help="of the models that the preset is for; default: pocket",
+    )
+    listed.add_argument(
+        "--json", action="store_true", dest="as_json", help="names and values alone, as JSON"
+    )
     empty = _command(commands, cache)
     empty.add_argument("--cache", type=Path, metavar="FOLDER", help="another folder")
     empty.add_argument("--clear", action="store_true", help="delete all results")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import json
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ from poseanimate.poses import overlay
 from poseanimate.poses.motion import Motion, load_preset
 from poseanimate.poses.motion import preset_names as motion_names
 from poseanimate.poses.pata import Alignment
-from poseanimate.settings import Settings, allowed
+from poseanimate.settings import NOT_JUDGED, Settings, allowed, is_judged
 from poseanimate.settings import preset_names as settings_names
 from poseanimate.storage.stage_cache import StageCache, default_folder, default_size
 
@@ -59,6 +60,8 @@ def animate(options: argparse.Namespace, report: Report) -> None:
     with measure_time(seconds, "models"):
         report.show(Stage("models", 1))
         animator = load_animator(options)
+    if not is_judged(options.preset, animator.family):
+        report.show(Note(NOT_JUDGED, warning=False))
     if not options.anyway:  # before a long video is looked through
         animator.check_paintable(animator.fit_picture(picture), PAINT_ANYWAY)
     with measure_time(seconds, "motion"):
@@ -175,8 +178,15 @@ def motions(options: argparse.Namespace, report: Report) -> None:
 
 def settings(options: argparse.Namespace, report: Report) -> None:
     """List every setting with its value in a preset, what it may be, and what it means."""
-    chosen = Settings.preset(options.preset)
-    print(f"Presets: {', '.join(settings_names())}. Below: {options.preset}.\n")
+    family = options.family
+    chosen = Settings.preset(options.preset, family)
+    if options.as_json:
+        print(json.dumps(asdict(chosen), indent=2))
+        return
+    judged = "" if is_judged(options.preset, family) else f" {NOT_JUDGED}"
+    print(
+        f"Presets: {', '.join(settings_names())}. Below: {options.preset} for {family}.{judged}\n"
+    )
     for each in fields(chosen):
         value = getattr(chosen, each.name)
         shown = str(value).lower() if isinstance(value, bool) else repr(value)
@@ -228,6 +238,10 @@ def list_figures(done: Done, seconds: dict[str, float], output: Path) -> dict[st
         "source_psnr_db": done.source_psnr_db and round(done.source_psnr_db, 2),
         "inversion_psnr_db": done.inversion_psnr_db and round(done.inversion_psnr_db, 2),
         "cached_stages": done.cached_stages,
+        "lost_attention": {
+            str(tokens): [round(share, 4) for share in shares]
+            for tokens, shares in done.lost_attention.items()
+        },
     }
 
 
@@ -241,5 +255,11 @@ def summarise(done: Done, seconds: dict[str, float], output: Path) -> str:
     ]
     if done.source_psnr_db is not None:
         words.append(f"frame 0 reconstructed at {done.source_psnr_db:.1f} dB")
+    if done.lost_attention:
+        lost = ", ".join(
+            f"{character:.0%} and {background:.0%} at {tokens} tokens"
+            for tokens, (character, background) in done.lost_attention.items()
+        )
+        words.append(f"of the character's attention and the background's Eq. 9 loses {lost}")
     words += [f"from the cache: {', '.join(done.cached_stages)}"] if done.cached_stages else []
     return "; ".join(words)

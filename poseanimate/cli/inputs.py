@@ -32,7 +32,7 @@ from poseanimate.inputs.motion import open_motion
 from poseanimate.inputs.prompt import MAX_PROMPT_CHARACTERS
 from poseanimate.media import Sound, Video, check_output
 from poseanimate.media.clips import GIF_MAX_FPS, SOUND_SUFFIXES
-from poseanimate.models.files import default_models, has_gpu
+from poseanimate.models.files import default_models, find_family, has_gpu
 from poseanimate.models.imports import fast_imports
 from poseanimate.models.input_models import check_names, load_input_models
 from poseanimate.poses.keypoints import MAX_PICTURE_CHARACTERS, read_people
@@ -62,7 +62,9 @@ def read_settings(options: argparse.Namespace) -> Settings:
     for name in ("frames", "seed"):
         if getattr(options, name, None) is not None:
             values[name] = getattr(options, name)
-    return Settings.preset(options.preset).changed(values)
+    return Settings.preset(options.preset, find_family(options.models or default_models())).changed(
+        values
+    )
 
 
 def check_output_path(options: argparse.Namespace) -> None:

@@ -22,7 +22,7 @@ from poseanimate.engines.engine import Engine
 from poseanimate.engines.late import LateEngine
 from poseanimate.errors import DeviceError, PoseAnimateError, SettingsError
 from poseanimate.inputs.aligner import check_max_side
-from poseanimate.models.files import default_models, find_files, has_ip_adapter
+from poseanimate.models.files import default_models, find_family, find_files, has_ip_adapter
 from poseanimate.models.imports import fast_imports
 from poseanimate.models.input_models import check_names
 from poseanimate.storage.stage_cache import StageCache, default_folder, default_size
@@ -92,7 +92,7 @@ def run(options: argparse.Namespace) -> None:
     cache = StageCache(default_folder(), default_size())
     fleet = join_cluster(options.engines, print_message)
     places = 1 if fleet is None else fleet.places
-    late = LateEngine(image_prompts=has_ip_adapter(name), places=places)
+    late = LateEngine(find_family(name), has_ip_adapter(name), places)
     engine = create_engine(options, name, cache) if ON_ZERO_GPU else cast(Engine, late)
     demo = create_demo(engine)
     try:

@@ -42,6 +42,10 @@ class Engine(Protocol):
         """Names the models: equal identities make equal clips."""
 
     @property
+    def family(self) -> str:
+        """Of the models: one of `settings.FAMILIES`, or "unknown"."""
+
+    @property
     def image_prompts(self) -> bool:
         """Whether a picture can be a prompt (the baseline with IP-Adapter)."""
 

@@ -15,15 +15,19 @@ class LateEngine:
     """Behaves like an `Engine` that is set later: each request waits for it.
 
     Args:
-        image_prompts, places: see `Engine`; known before.
+        family, image_prompts, places: see `Engine`; known before.
 
     Raises:
         PoseAnimateError: from every request, after loading has failed.
     """
 
-    def __init__(self, image_prompts: bool, places: int = 1) -> None:
-        self._image_prompts, self._places = image_prompts, places
+    def __init__(self, family: str, image_prompts: bool, places: int = 1) -> None:
+        self._family, self._image_prompts, self._places = family, image_prompts, places
         self._loaded: Future[Engine] = Future()
+
+    @property
+    def family(self) -> str:
+        return self._family
 
     @property
     def image_prompts(self) -> bool:

@@ -26,6 +26,8 @@ PAPER: dict[str, object] = {
     "controlnet_emphasis": 1.0,
 }
 NONE: dict[str, object] = {**OFF, **PAPER}
+PEERS: dict[str, object] = {"controlnet_text": "branch"}
+"""As diffusers' pipeline has it, so that baselines are what a peer would run."""
 
 
 @dataclass(frozen=True)
@@ -50,29 +52,32 @@ class Row:
 
 ROWS: dict[str, Row] = {
     "controlnet-random": Row(
-        {**NONE, "start": "random"}, "plain ControlNet per frame from random noise"
+        {**NONE, **PEERS, "start": "random"}, "plain ControlNet per frame from random noise"
     ),
-    "controlnet": Row(NONE, "plain ControlNet per frame from the source's inverted noise"),
+    "controlnet": Row(
+        {**NONE, **PEERS}, "plain ControlNet per frame from the source's inverted noise"
+    ),
     "cross-frame": Row(
-        {**NONE, "baseline": "cross_frame"},
+        {**NONE, **PEERS, "baseline": "cross_frame"},
         "plain ControlNet from the inverted noise, every frame attending to frame 0 alone",
     ),
     "cross-frame-direct": Row(
-        {**NONE, "baseline": "cross_frame", "background": "direct"},
+        {**NONE, **PEERS, "baseline": "cross_frame", "background": "direct"},
         "cross-frame attention with direct inversion, as in the preset `balanced`",
     ),
     "cross-frame-plus": Row(
-        {**OFF, "baseline": "cross_frame"},
+        {**OFF, **PEERS, "baseline": "cross_frame"},
         "cross-frame attention with what the preset adds to the paper: direct inversion and ControlNet's emphasis",
     ),
     "spatio-temporal": Row(
-        {**NONE, "baseline": "spatio_temporal"},
+        {**NONE, **PEERS, "baseline": "spatio_temporal"},
         "plain ControlNet from the inverted noise, every frame attending to frames 0 and i - 1; "
         "for the pocket models it stands in for IP+CtrlN",
     ),
     "ip-adapter": Row(
         {
             **NONE,
+            **PEERS,
             "start": "random",
             "baseline": "ip_adapter",
         },

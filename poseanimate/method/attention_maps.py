@@ -11,9 +11,27 @@ import torch
 from diffusers import UNet2DConditionModel
 from diffusers.models.attention_processor import Attention
 from torch import Tensor
-from torch.nn.functional import scaled_dot_product_attention
+from torch.nn.functional import max_pool2d, scaled_dot_product_attention
 
 from poseanimate.method.processors import is_cross_attention, output, processors, project
+
+
+def choose_grid(
+    unet: UNet2DConditionModel, latents: tuple[int, int], resolution: int
+) -> tuple[int, int]:
+    """(h, w) of the cross-attention layers nearest to `resolution`, the side of a square of as many tokens.
+
+    latents: (h, w) of the latents, which each level of the U-Net halves, rounding up.
+    """
+    grids, grid = [], latents
+    for kind in unet.config.down_block_types:
+        if kind.startswith("CrossAttn"):
+            grids.append(grid)
+        coarsest = grid
+        grid = -(-grid[0] // 2), -(-grid[1] // 2)
+    if "CrossAttn" in str(unet.config.mid_block_type):
+        grids.append(coarsest)
+    return min(grids, key=lambda each: abs(math.log(math.sqrt(math.prod(each)) / resolution)))
 
 
 @dataclass
@@ -22,12 +40,15 @@ class CrossAttentionMaps:
 
     tokens: positions in the prompt of what stands for the character.
     frames: how many there are; they are the last samples of a batch, the conditional branch.
-    grid: (h, w) of the latents; layers at this resolution count.
+    grid: (h, w) of the layers that count.
+    pooled: as prompt-to-prompt has it, each place takes the most of its eight neighbours and itself, and maps are
+        shares of their maximum; otherwise they are stretched from their minimum to it.
     """
 
     tokens: tuple[int, ...]
     frames: int
     grid: tuple[int, int]
+    pooled: bool = False
     total: Tensor | None = None
 
     @contextmanager
@@ -49,11 +70,15 @@ class CrossAttentionMaps:
         self.total = received if self.total is None else self.total + received
 
     def maps(self) -> Tensor:
-        """(frames, h, w), each stretched to [0, 1]."""
+        """(frames, h, w) in [0, 1]."""
         if self.total is None:
             raise ValueError("no cross-attention was recorded")
-        low, high = self.total.amin((1, 2), keepdim=True), self.total.amax((1, 2), keepdim=True)
-        return (self.total - low) / (high - low).clamp(min=1e-8)
+        if self.pooled:
+            total = max_pool2d(self.total, 3, stride=1, padding=1)
+            return total / total.amax((1, 2), keepdim=True).clamp(min=1e-8)
+        total = self.total
+        low, high = total.amin((1, 2), keepdim=True), total.amax((1, 2), keepdim=True)
+        return (total - low) / (high - low).clamp(min=1e-8)
 
 
 class _Watcher:

@@ -88,7 +88,7 @@ class FramePass:
     """One pass through the U-Net.
 
     first, previous: keys and values of frame 0 and of the frame before the chunk; None where the batch is frame 0
-        alone, which is its own first and previous frame (Eq. 8 at i = 0).
+        alone, which is its own first and previous frame.
     last: takes those of the batch's last frame.
     regions: None without masks.
     """
@@ -113,6 +113,10 @@ class CrossFrameAttention(ABC):
     def decouples(self) -> bool:
         """Whether it keeps regions apart."""
         return False
+
+    def lost_attention(self) -> dict[int, tuple[float, float]]:
+        """Of all passes so far, see `LostAttention.shares`; empty where nothing is lost."""
+        return {}
 
     @staticmethod
     @abstractmethod

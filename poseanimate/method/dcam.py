@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
 from poseanimate.method.cross_frame import AttendedFrame, CrossFrameAttention
 from poseanimate.method.extras.sorted_attention import SORTED_FROM, sorted_attention
-from poseanimate.method.mgdm import decoupled_attention
+from poseanimate.method.mgdm import LostAttention, decoupled_attention
 from poseanimate.method.processors import is_self_attention_of_up_blocks
 
 
@@ -27,14 +27,22 @@ class DualConsistency(CrossFrameAttention):
     """DC attention in the U-Net's up blocks (end of Sec. 3.3).
 
     mask_form: see mgdm.decoupled_attention; None without MGDM.
+    lost: takes what its form "hadamard" loses.
     """
 
     lambdas: Lambdas
     mask_form: str | None = "hadamard"
+    lost: LostAttention = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "lost", LostAttention(self.branches))
 
     @property
     def decouples(self) -> bool:
         return self.mask_form is not None
+
+    def lost_attention(self) -> dict[int, tuple[float, float]]:
+        return self.lost.shares()
 
     @staticmethod
     def replaces(layer: str) -> bool:
@@ -49,6 +57,10 @@ class DualConsistency(CrossFrameAttention):
             return self._cfa(q, frame, own)
 
         λ = self.lambdas
+        if self.mask_form == "hadamard" and own.region is not None and first is not own:
+            for weight, frame in ((λ.first, first), (λ.prev, previous), (λ.self, own)):
+                assert frame.region is not None
+                self.lost.add(q, frame.k, own.region.inside, frame.region.inside, weight)
         return λ.first * attend(first) + λ.prev * attend(previous) + λ.self * attend(own)
 
     def _cfa(self, q: Tensor, frame: AttendedFrame, own: AttendedFrame) -> Tensor:

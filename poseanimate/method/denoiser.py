@@ -1,7 +1,8 @@
 """The noise prediction ε_θ(z_t, t, ∅, p, C): U-Net and ControlNet under classifier-free guidance.
 
-Notable: ControlNet runs once per frame and its residuals serve both guidance branches; a pose's conditioning is
-embedded once; function evaluations are counted in samples, so that costs can be compared and tested.
+Notable: ControlNet runs once per frame and its residuals serve both guidance branches, but where each branch tells it
+its own text; a pose's conditioning is embedded once; function evaluations are counted in samples, so that costs can be
+compared and tested.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ class Denoiser:
     guidance_scale: w; at 1 only the conditional branch is computed.
     embedding_role: which branch carries the optimised embedding, "conditional" (Sec. 3.2) or "unconditional"
         (caption of Fig. 2).
-    controlnet_text: what text ControlNet receives, the "optimised" embedding or the "prompt".
+    controlnet_text: what text ControlNet receives: the "optimised" embedding or the "prompt", once for both guidance
+        branches, or that of each "branch", as in diffusers' pipeline.
     image: a picture beside the text, a baseline's.
     calls: function evaluations in samples: "unet", "controlnet" and, backwards, "gradient".
     """
@@ -73,7 +75,7 @@ class Denoiser:
         pose_cond: Tensor,
         control_weights: Tensor | None = None,
     ) -> Tensor:
-        """Guided noise (frames, c, h, w), float32 whatever the networks' precision.
+        """Guided noise (frames, c, h, w), in float32 also where the networks compute in half of it.
 
         Args:
             z_t: latents (frames, c, h, w).
@@ -88,25 +90,34 @@ class Denoiser:
         optimised, prompt, null = (
             e.expand(frames, -1, -1).to(dtype) for e in (embedding, self.prompt, self.null)
         )
-        text = optimised if self.controlnet_text == "optimised" else prompt
-        down, mid = self._residuals(z_t, t, text, pose_cond.expand(frames, -1, -1, -1))
-        if control_weights is not None:
-            down = [_weighted(residual, control_weights) for residual in down]
-            mid = _weighted(mid, control_weights)
         if self.embedding_role == "conditional":
             conditional, unconditional = optimised, null
         else:
             conditional, unconditional = prompt, optimised
+        text = conditional if self.branches == 1 else torch.cat([unconditional, conditional])
+        told = {"optimised": optimised, "prompt": prompt, "branch": text}[self.controlnet_text]
+        times = len(told) // frames
+        down, mid = self._residuals(
+            z_t.repeat(times, 1, 1, 1),
+            t,
+            told,
+            pose_cond.expand(frames, -1, -1, -1).repeat(times, 1, 1, 1),
+        )
+        if control_weights is not None:
+            weights = control_weights.expand(frames, -1, -1, -1).repeat(times, 1, 1, 1)
+            down = [_weighted(residual, weights) for residual in down]
+            mid = _weighted(mid, weights)
         if self.branches == 1:
-            return self._unet(z_t, t, conditional, down, mid).float()
+            return _at_least_float32(self._unet(z_t, t, text, down, mid))
+        shared = 2 // times
         both = self._unet(
             torch.cat([z_t, z_t]),
             t,
-            torch.cat([unconditional, conditional]),
-            [torch.cat([r, r]) for r in down],
-            torch.cat([mid, mid]),
+            text,
+            [r.repeat(shared, 1, 1, 1) for r in down],
+            mid.repeat(shared, 1, 1, 1),
         )
-        eps_null, eps_text = both.float().chunk(2)
+        eps_null, eps_text = _at_least_float32(both).chunk(2)
         return eps_null + self.guidance_scale * (eps_text - eps_null)
 
     def _residuals(
@@ -137,6 +148,10 @@ class Denoiser:
                 mid_block_additional_residual=mid,
             ).sample
         return eps
+
+
+def _at_least_float32(eps: Tensor) -> Tensor:
+    return eps.to(torch.promote_types(eps.dtype, torch.float32))
 
 
 def _weighted(residual: Tensor, weights: Tensor) -> Tensor:

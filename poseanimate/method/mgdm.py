@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
 import torch
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
+
+MEASURED_QUERIES = 16  # of a layer; all of them would take as long as the attention itself
 
 
 def decoupled_attention(
@@ -14,7 +18,7 @@ def decoupled_attention(
 
     Form "hadamard" multiplies keys and values by the mask as Eq. 9 is written: masked-out keys keep a logit of 0, and
     take their share of the attention to nothing. Form "region", which is not the paper's, takes the softmax over the
-    query's region alone, or over all keys where its region is empty.
+    query's region alone, or over all keys where its region is empty; it is the other one divided by what isn't lost.
 
     Args:
         q, k, v: (frames, heads, tokens, d).
@@ -29,3 +33,45 @@ def decoupled_attention(
     cfa_c = scaled_dot_product_attention(q, k * m, v * m)  # Eq. 9
     cfa_b = scaled_dot_product_attention(q, k * (1 - m), v * (1 - m))
     return torch.where(queries[:, None, :, None], cfa_c, cfa_b)  # Eq. 10
+
+
+@dataclass(frozen=True, eq=False)
+class LostAttention:
+    """The share of attention that Eq. 9 to the letter gives to masked-out keys, and so to nothing.
+
+    Measured at `MEASURED_QUERIES` places of each frame's conditional branch; means over heads, layers and passes. A
+    chunk that is done again counts as often as it was begun.
+    """
+
+    branches: int
+    _sums: dict[int, Tensor] = field(
+        default_factory=dict
+    )  # by tokens: character, background; lost, all
+
+    @torch.no_grad()
+    def add(self, q: Tensor, k: Tensor, queries: Tensor, keys: Tensor, weight: float) -> None:
+        """Adds one attention of `decoupled_attention`; `weight` is its λ of Eq. 8."""
+        tokens = q.shape[2]
+        # an odd stride meets all columns of a layer, whose sides are mostly even
+        some = slice(None, None, max(tokens // MEASURED_QUERIES, 1) | 1)
+        frames = slice(len(q) - len(q) // self.branches, None)
+        q, k, inside = q[frames, :, some].float(), k[frames].float(), queries[frames, some]
+        other = inside[:, :, None] != keys[frames, None, :]  # (frames, queries, keys)
+        logits = (q @ k.transpose(-1, -2) * q.shape[-1] ** -0.5).masked_fill(other[:, None], 0.0)
+        lost = (logits.softmax(-1) * other[:, None]).sum(-1).mean(1)
+        found = weight * torch.stack(
+            [torch.stack([(lost * at).sum(), at.sum()]) for at in (inside, ~inside)]
+        )
+        self._sums[tokens] = self._sums[tokens] + found if tokens in self._sums else found
+
+    def shares(self) -> dict[int, tuple[float, float]]:
+        """By tokens of a layer, most first: what the character's queries and the background's lose, 0 to 1.
+
+        Layers so coarse that they saw only one of the two are left out.
+        """
+        sums = {tokens: self._sums[tokens].tolist() for tokens in sorted(self._sums, reverse=True)}
+        return {
+            tokens: (character / places, background / others)
+            for tokens, ((character, places), (background, others)) in sums.items()
+            if places and others
+        }

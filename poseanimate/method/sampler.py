@@ -75,12 +75,18 @@ class Sampler:
     ) -> Generator[Prediction, None, SourceRecord]:
         """Frame 0's own pass: its keys and values at every timestep, and by how much its step misses the next latent.
 
+        Eqs. 8 and 10 begin with frame 1, so frame 0 attends plainly to itself, but where direct inversion holds the
+        background.
+
         Args:
             trajectory: frame 0's latents, (T + 1, c, h, w), Z̄ or Z.
             embeddings: ∅_s, (T, L, d).
             pose_cond: of the source pose, (1, c, h, w).
         """
-        masks = None if self.source_mask is None else self.source_mask.expand(3, -1, -1)
+        masks = None
+        if self.hold_background and self.source_mask is not None:
+            # its deviation is what frames add: both sides need the same attention
+            masks = self.source_mask.expand(3, -1, -1)
         regions, keys_values = self._regions(masks), KeyValueCache()
         deviation = []
         for k in range(self.ddim.steps, 0, -1):

@@ -20,13 +20,15 @@ from poseanimate.models.input_models import InputModels, World
 from poseanimate.models.ip_adapter import IPAdapter
 from poseanimate.models.pose_detection import PoseDetector
 from poseanimate.models.segmentation import Segmenter
+from poseanimate.settings import UNKNOWN
 
 
 @dataclass(frozen=True, eq=False)
 class Models:
     """One family.
 
-    identity: of the weights, for caches. side: of the square pictures that the family was trained on, px.
+    identity: of the weights, for caches. family: one of `settings.FAMILIES`, or "unknown".
+    side: of the square pictures that the family was trained on, px.
     world: see `InputModels`.
     ip_adapter: of the baseline IP+CtrlN; None where the family has none.
     places: the phrases that tell where a character is, for a family whose cross-attention spreads the character over
@@ -50,6 +52,7 @@ class Models:
     ip_adapter: IPAdapter | None = None
     places: tuple[str, ...] = ()
     draw_character: Callable[[int], tuple[NDArray[np.uint8], str]] | None = None
+    family: str = UNKNOWN
 
     @property
     def device(self) -> torch.device:

@@ -20,6 +20,7 @@ from typing import Any
 
 from poseanimate.errors import ModelsError, first_line
 from poseanimate.models.hub import OnMessage, Repository, fetch, network_files
+from poseanimate.settings import FAMILIES, UNKNOWN
 
 POCKET = Path(__file__).resolve().parents[1] / "pocket" / "weights"
 SD15 = Repository(
@@ -46,12 +47,14 @@ REMEDY = "Name 'pocket', 'sd15', a folder in diffusers' layout (model_index.json
 class ModelFiles:
     """The folders of a family.
 
-    name: of the family, for people. base: the folder of the family. parts: the folders of its networks, tokenizer and
-    scheduler by name. side: of the square pictures that the family was trained on, px. factor: how many pixels a side
-    of a latent covers. scale: how many times as wide a decoded picture is as an encoded one.
+    name: of the family, for people. family: one of `settings.FAMILIES`, or "unknown". base: the folder of the family.
+    parts: the folders of its networks, tokenizer and scheduler by name. side: of the square pictures that the family
+    was trained on, px. factor: how many pixels a side of a latent covers. scale: how many times as wide a decoded
+    picture is as an encoded one.
     """
 
     name: str
+    family: str
     base: Path
     parts: Mapping[str, Path]
     side: int
@@ -84,6 +87,26 @@ def has_ip_adapter(name: str) -> bool:
     if name == "pocket":
         return False
     return not os.path.isdir(name) or os.path.isdir(Path(name) / IP_ADAPTER_FOLDER)
+
+
+def find_family(name: str) -> str:
+    """The family of a name, as `load_models` takes it: one of `settings.FAMILIES`, or "unknown"; nothing is fetched."""
+    if name in FAMILIES:
+        return name
+    if not os.path.isdir(name):
+        return "sd15"  # the loader takes no other kind from the hub
+    try:
+        return _family(Path(name), read_config(Path(name) / "unet"))
+    except UNUSABLE:
+        return UNKNOWN
+
+
+def _family(base: Path, unet: Mapping[str, Any]) -> str:
+    published = {"in_channels": 4, "cross_attention_dim": 768}
+    if {each: unet.get(each) for each in published} == published:
+        return "sd15"
+    # one's own training of the pocket family is recognised by its perception network
+    return "pocket" if (base / PERCEPTION_FOLDER).is_dir() else UNKNOWN
 
 
 def find_files(
@@ -125,7 +148,7 @@ def find_files(
             f"The models {name!r} can't be loaded ({first_line(error)}).", REMEDY
         ) from error
     shown = Path(name).resolve().name if os.path.isdir(name) else name
-    return ModelFiles(shown, base, parts, side, factor, scale)
+    return ModelFiles(shown, _family(base, unet), base, parts, side, factor, scale)
 
 
 def latent_factor(config: Mapping[str, Any]) -> int:

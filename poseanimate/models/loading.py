@@ -105,7 +105,7 @@ def load_models(
     return Models(
         found.name, identity, found.side, **parts,
         detector=finds, segmenter=cuts, world=world, ip_adapter=ip_adapter, places=places,
-        draw_character=draw_character if is_pocket else None,
+        draw_character=draw_character if is_pocket else None, family=found.family,
     )  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from poseanimate.puppet.puppet import PUPPET_VERSION
 from poseanimate.settings import Settings
 from poseanimate.storage.stage_cache import content_key
 
-CACHE_VERSION = "2"
+CACHE_VERSION = "3"
 
 
 class StageKeys:
@@ -44,7 +44,7 @@ class StageKeys:
             config.learning_rate if config.steps else None,
             settings.seed if settings.start == "random" else None,
             *((PUPPET_VERSION, character.mask) if settings.start == "draft" else ()),
-            records_attention(settings, tokens), tokens,
+            *((tokens, settings.mask_resolution) if records_attention(settings, tokens) else ()),
         )  # fmt: skip
 
         self._draft = content_key("draft", self.inversion, PUPPET_VERSION, character.mask)

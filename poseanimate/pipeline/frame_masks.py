@@ -29,6 +29,7 @@ class FrameMasks:
     source_pose: Pose
     settings: Settings
     device: torch.device
+    factor: int  # pixels of a latent pixel
 
     def masks(self, poses: tuple[Pose, ...], attention: Tensor | None) -> Tensor:
         """M_i of some frames, (frames, H, W) in {0, 1}.
@@ -36,13 +37,21 @@ class FrameMasks:
         attention: what the character's words receive, (frames, h, w) in [0, 1]; None where it was not recorded.
         "both" is the silhouette and, within a wider one, what attention adds to it.
         """
+        seen = [self._widened(mask) for mask in self._seen(poses, attention)]
+        return torch.from_numpy(np.stack(seen)).to(self.device)
+
+    def _widened(self, mask: NDArray[np.float32]) -> NDArray[np.float32]:
+        reach = self.settings.mask_widening * self.factor
+        disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1,) * 2)
+        return np.asarray(cv2.dilate(mask, disc))
+
+    def _seen(self, poses: tuple[Pose, ...], attention: Tensor | None) -> NDArray[np.float32]:
         settings = self.settings
         if settings.frame_masks == "draft":
-            drawn = np.stack([self.puppet.silhouette(pose) for pose in poses])
-            return torch.from_numpy(drawn.round()).to(self.device)
+            return np.stack([self.puppet.silhouette(pose) for pose in poses]).round()
         drawn = self._drawn(self._silhouette, poses)
         if attention is None or settings.frame_masks == "skeleton":
-            return torch.from_numpy(drawn).to(self.device)
+            return drawn
         height, width = drawn.shape[1:]
         maps = attention.cpu().numpy().astype(np.float32)
         large = np.stack(
@@ -52,7 +61,7 @@ class FrameMasks:
         if settings.frame_masks == "both":
             near = self._drawn(self._silhouette.widened(REACH), poses) > 0
             seen = (seen & near) | (drawn > 0)
-        return torch.from_numpy(seen.astype(np.float32)).to(self.device)
+        return seen.astype(np.float32)
 
     def trusted(self, poses: tuple[Pose, ...]) -> Tensor:
         """Where the drafts of some frames are believed, (frames, H, W) in [0, 1]."""
@@ -72,8 +81,8 @@ class FrameMasks:
         if emphasis == 1:
             return None
         drawn = self._drawn(self._silhouette, (self.source_pose,))[0]
-        before = torch.from_numpy(np.maximum(drawn, self.character.mask)).to(masks)
-        return emphasised(masks, before, emphasis, grid)
+        before = self._widened(np.maximum(drawn, self.character.mask))
+        return emphasised(masks, torch.from_numpy(before).to(masks), emphasis, grid)
 
     @cached_property
     def _silhouette(self) -> Silhouette:

@@ -119,6 +119,10 @@ class Run:
             yield Note(
                 f"The prompt is too long for the models, which ignore its end: {unread!r:.80}."
             )
+        optimised = settings.pacm_source or settings.pacm_pose
+        told = self.prompt.strip() or optimised or settings.prompted_by_picture
+        if settings.guidance_scale != 1 and not told:
+            yield Note("The prompt is empty, so guidance does nothing: say who is in the picture.")
         pose_cond = stages.embed_poses(self.poses[:1])
         inverted = yield from stages.inversion(pose_cond)
         embeddings = yield from stages.source_embeddings(inverted, pose_cond)
@@ -167,6 +171,7 @@ class Run:
             inversion_psnr_db,
             tuple(dict.fromkeys(stages.cached)),
             stages.calls,
+            sampler.attention.lost_attention() if sampler.attention else {},
         )
 
     def _chunk(
@@ -205,7 +210,10 @@ class Run:
 
     @cached_property
     def frame_masks(self) -> FrameMasks:
-        return FrameMasks(self.character, self.poses[0], self.settings, self.models.device)
+        models = self.models
+        return FrameMasks(
+            self.character, self.poses[0], self.settings, models.device, models.factor
+        )
 
     def _start(self, inverted: Tensor) -> Tensor:
         """Z̃_T, (1, c, h, w)."""

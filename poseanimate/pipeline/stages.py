@@ -18,7 +18,7 @@ from torch import Tensor
 from poseanimate.errors import CacheError, DeviceError
 from poseanimate.events import Event, Note, Preview, Returning, Stage, Step
 from poseanimate.inputs.character import Character
-from poseanimate.method.attention_maps import CrossAttentionMaps
+from poseanimate.method.attention_maps import CrossAttentionMaps, choose_grid
 from poseanimate.method.ddim import DDIM, invert
 from poseanimate.method.denoiser import Denoiser
 from poseanimate.method.pacm import (
@@ -166,8 +166,9 @@ class Stages:
         if missing:
             maps = None
             if with_maps:
-                grid = (start.shape[2], start.shape[3])
-                maps = CrossAttentionMaps(self.tokens, len(missing), grid)
+                latents = (start.shape[2], start.shape[3])
+                grid = choose_grid(self.models.unet, latents, self.settings.mask_resolution)
+                maps = CrossAttentionMaps(self.tokens, len(missing), grid, pooled=grid != latents)
             config = pose_optimisation(self.settings)
             begin = start.expand(len(poses), -1, -1, -1)[missing]
             steps = optimise_embeddings(

@@ -71,6 +71,7 @@ class ApiFigures(TypedDict):
     model_calls: dict[str, int]
     source_psnr_db: float | None
     inversion_psnr_db: float | None
+    lost_attention: dict[str, list[float]]
     cached_stages: list[str]
     notes: list[ApiNote]
 
@@ -145,7 +146,7 @@ class Api:
         if message := self.handlers.rate_limit.count(request):
             raise _error(message)
         with _sentences():
-            how = _settings(preset, settings)
+            how = _settings(preset, self.handlers.engine.family, settings)
             choice = _choice(motion, motion_file, start_s, end_s, stride, fps, rotate)
             choice = replace(choice, repair=repair is True, sound=sound is True)
             choice = replace(choice, more=_paths(more_files, motion_file))
@@ -205,7 +206,7 @@ class Api:
             skeletons over the picture (GIF), and findings; while people are detected in a video, neither.
         """
         with _sentences():
-            how = _settings(preset, settings)
+            how = _settings(preset, self.handlers.engine.family, settings)
             choice = _choice(motion, motion_file, start_s, end_s, stride, fps, rotate)
             choice = replace(choice, repair=repair is True, more=_paths(more_files, motion_file))
             character = self.handlers.inputs.load_character(_path("picture", picture), joints)
@@ -254,7 +255,7 @@ class Api:
             the draft (MP4) and findings; no draft while people are detected, nor for a motion with errors.
         """
         with _sentences():
-            how = _settings(preset, settings)
+            how = _settings(preset, self.handlers.engine.family, settings)
             choice = _choice(motion, motion_file, start_s, end_s, stride, fps, rotate)
             choice = replace(choice, repair=repair is True, more=_paths(more_files, motion_file))
             path, inputs = _path("picture", picture), self.handlers.inputs
@@ -362,12 +363,12 @@ def _number(name: str, value: Any, least: int = 0) -> float:
     raise MotionError(f"{name} is {value!r:.80}.", f"Give a number from {least} to {MAX_NUMBER}.")
 
 
-def _settings(preset: Any, changed: Any) -> Settings:
+def _settings(preset: Any, family: str, changed: Any) -> Settings:
     if not isinstance(changed, dict):
         raise SettingsError(
             f"The settings are {changed!r:.80}.", 'Give names and values, such as {"frames": 24}.'
         )
-    return Settings.preset(_text("preset", preset)).changed(changed)
+    return Settings.preset(_text("preset", preset), family).changed(changed)
 
 
 # answers ------------------------------------------------------------------------------------
@@ -392,6 +393,9 @@ def _figures(run: RunView) -> ApiFigures:
         "model_calls": run.done.model_calls,
         "source_psnr_db": run.done.source_psnr_db,
         "inversion_psnr_db": run.done.inversion_psnr_db,
+        "lost_attention": {
+            str(tokens): list(shares) for tokens, shares in run.done.lost_attention.items()
+        },
         "cached_stages": list(run.done.cached_stages),
         "notes": [{"text": note.text, "warning": note.warning} for note in run.notes],
     }

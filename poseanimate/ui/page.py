@@ -39,7 +39,7 @@ from poseanimate.ui.sections.run import (
     connect_forecast,
     connect_run,
 )
-from poseanimate.ui.sections.settings import add_quality, add_settings
+from poseanimate.ui.sections.settings import Presets, add_quality, add_settings
 from poseanimate.ui.sections.sharing import (
     SharingHandlers,
     add_sharing,
@@ -93,7 +93,8 @@ def create_demo(
             with gr.Column(scale=9, min_width=320, elem_id="inputs"):
                 source = add_character()
                 motion, found = add_motion()
-                part = add_quality()
+                settings_of = Presets(engine.family)
+                part = add_quality(settings_of)
                 run = add_run()
             with gr.Column(scale=11, min_width=320, elem_id="stage"):
                 with gr.Tabs(elem_id="views") as tabs:
@@ -119,7 +120,7 @@ def create_demo(
         with gr.Sidebar(texts.EXPERT, open=False, position="right", width=440, elem_id="expert"):
             gr.Markdown(texts.EXPERT_HEADING)
             described = add_description()
-            settings = add_settings(part, engine.image_prompts)
+            settings = add_settings(part, settings_of, engine.image_prompts)
             gr.Markdown(texts.FIGURES_HEADING)
             figures, review = gr.HTML(elem_id="report"), gr.HTML(elem_id="review")
         bundle = add_opening()

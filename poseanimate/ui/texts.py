@@ -138,10 +138,13 @@ EXPERT = "Expert"
 EXPERT_HEADING = "## Expert"
 FIGURES_HEADING = "### Details"
 SETTINGS_PRESET = "Preset"
-PRESET_HELP = (
+POCKET_PRESETS = (
     "fast: guidance 1, where no embedding needs to be optimised. "
     "balanced: guidance 2, with PACM's first optimisation. Both have direct inversion, and "
     "ControlNet counts more where the character is new. "
+)
+OTHER_PRESETS = "fast and balanced: fewer steps and less guidance than the paper, and PACM for the picture alone. "
+COMMON_PRESETS = (
     "paper: the paper's values, slow. baseline-…: without the paper's modules, to compare with."
 )
 NORMALISE = "Make them add up to 1"
@@ -479,6 +482,11 @@ def compared(clips: int, stopped: bool, trouble: str) -> str:
     return sentence(f"Done: {made}.", "good")
 
 
+def preset_help(family: str) -> str:
+    """What the presets are on a family of models."""
+    return (POCKET_PRESETS if family == "pocket" else OTHER_PRESETS) + COMMON_PRESETS
+
+
 def sentence(text: str, kind: str = "plain") -> str:
     """One sentence; kind: plain, note, good, warning or error."""
     role = ' role="alert"' if kind == "error" else ""
@@ -645,8 +653,16 @@ def figures(done: Done) -> str:
     cached = ", ".join(stage(name).lower() for name in done.cached_stages)
     psnr = done.source_psnr_db
     reconstruction = {} if psnr is None else {"Frame 0, as reconstructed": f"{psnr:.1f} dB PSNR"}
+    lost = ", ".join(
+        f"{character:.0%} and {background:.0%} at {tokens} tokens"
+        for tokens, (character, background) in done.lost_attention.items()
+    )
+    by_eq_9 = (
+        {"Lost by Eq. 9, of the character's attention and the background's": lost} if lost else {}
+    )
     rows: Mapping[str, str] = {
         **reconstruction,
+        **by_eq_9,
         f"Time, {sum(done.seconds.values()):.1f} s": stages,
         "NFE (number of function evaluations)": calls,
         "Taken from the cache": cached or "nothing",

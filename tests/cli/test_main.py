@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,7 @@ from poseanimate.models.family import Models
 from poseanimate.poses.motion import load_preset
 from poseanimate.poses.motion import preset_names as motion_names
 from poseanimate.poses.skeleton import Pose
-from poseanimate.settings import Settings
+from poseanimate.settings import NOT_JUDGED, Settings
 from poseanimate.storage.stage_cache import FOLDER_VARIABLE, StageCache
 
 FRAMES = 3
@@ -466,6 +466,14 @@ def test_settings_lists_every_knob_with_the_presets_value(
         assert f"\n{name} = " in text
         assert about.metadata["help"] in text
     assert "num_inference_steps = 50  (2 to 200)" in text
+
+
+def test_settings_are_those_of_a_family(capsys: pytest.CaptureFixture[str]) -> None:
+    for family, judged in (("pocket", True), ("sd15", False)):
+        assert cli.main(["settings", "--preset", "fast", "--family", family]) == 0
+        assert (NOT_JUDGED in capsys.readouterr().out) is not judged
+        assert cli.main(["settings", "--preset", "fast", "--family", family, "--json"]) == 0
+        assert json.loads(capsys.readouterr().out) == asdict(Settings.preset("fast", family))
 
 
 def test_the_cache_is_measured_and_emptied(place: Path, capsys: pytest.CaptureFixture[str]) -> None:

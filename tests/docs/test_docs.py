@@ -55,7 +55,8 @@ def test_the_readme_is_short() -> None:
 def test_the_python_of_the_readme_animates_a_picture(tmp_path: Path) -> None:
     [code] = re.findall(r"^```python\n(.*?)^```", README.read_text(encoding="utf-8"), re.M | re.S)
     code = code.replace('"examples/', f'"{REPOSITORY}/examples/').replace(
-        'preset("fast")', 'preset("fast").changed({"frames": 2, "num_inference_steps": 2})'
+        'preset("fast", models.family)',
+        'preset("fast", models.family).changed({"frames": 2, "num_inference_steps": 2})',
     )
     run = [sys.executable, "-c", code]
     printed = subprocess.run(run, cwd=tmp_path, check=True, capture_output=True, text=True).stdout

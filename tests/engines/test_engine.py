@@ -111,5 +111,5 @@ def test_the_page_works_with_an_engine_on_another_machine(picture: str, tmp_path
     models = replace(tiny_models(), draw_character=draw_character)
     remote = Remote(Animator(models))
     assert session(remote, picture, video) == session(Animator(models), picture, video)
-    told = {"image_prompts", "answering"}  # which the page itself asks for, and /metrics
+    told = {"family", "image_prompts", "answering"}  # which the page itself asks for, and /metrics
     assert sorted(remote.used | told) == MEMBERS

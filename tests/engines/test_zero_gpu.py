@@ -172,10 +172,10 @@ def test_spaces_own_code_counts_no_more_than_is_meant(
     zero_gpu._card()  # it is asked once, with a warning where there is no driver
     card = {**spaces_config.get_config(), "duration_factor": factor}
     monkeypatch.setattr(spaces_config, "get_config", lambda: card)
-    for preset in ("fast", "balanced"):
+    for preset, family in (("fast", "pocket"), ("balanced", "pocket"), ("fast", "sd15")):
         engine = ZeroGPU(tiny_models())
         character, motion, _, prompt = job()
-        asked = (character, motion, Settings.preset(preset), prompt)
+        asked = (character, motion, Settings.preset(preset, family), prompt)
         needed_s = engine.needed_s(*asked)
         duration = timedelta(seconds=borrowed_s(*asked))
         counted_s = client.get_duration_seconds(duration, "large")
@@ -187,7 +187,7 @@ def test_a_first_run_that_may_not_fit_is_told_so_before_the_click_and_not_begun(
 ) -> None:
     engine = ZeroGPU(tiny_models())
     character, motion, _, prompt = job()
-    paper = character, motion, Settings.preset("paper"), prompt
+    paper = character, motion, Settings.preset("paper", "pocket"), prompt
     told = engine.forecast(*paper)
     assert told is not None and told.seconds is told.memory_bytes is None, "a guess isn't told"
     assert told.remark.startswith(
@@ -237,7 +237,7 @@ def test_what_is_proposed_fits(pace_s: float, frames: int, preset: str) -> None:
     engine = ZeroGPU(tiny_models())
     engine.cost_model = CostModel(pace_s, 0, 0)
     character, motion, _, prompt = job()
-    asked = character, motion, replace(Settings.preset(preset), frames=frames), prompt
+    asked = character, motion, replace(Settings.preset(preset, "pocket"), frames=frames), prompt
     told = engine.forecast(*asked)
     assert told is not None
     needed_s = engine.needed_s(*asked)

@@ -250,7 +250,10 @@ def test_the_full_method_has_all_modules_whatever_the_preset_leaves_out() -> Non
 
 
 def test_the_fast_row_is_the_preset() -> None:
-    fast, request = ROWS["fast"].settings(Settings.preset("balanced")), Settings.preset("fast")
+    fast, request = (
+        ROWS["fast"].settings(Settings.preset("balanced", "pocket")),
+        Settings.preset("fast", "pocket"),
+    )
     unused = ("source_start", "source_learning_rate", "inner_steps")  # nothing is optimised
     own = ("crop", "frames", "pata", "transition_frames", *unused)
     same = {name: getattr(request, name) for name in own}

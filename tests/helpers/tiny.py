@@ -90,4 +90,6 @@ class OtherWorld:
 def tiny_models(rendered: Rendered | None = None) -> Models:
     rendered = rendered or scene_at_ease()
     eyes = ToldEyes((rendered.pose,), rendered.mask)
-    return Models("tiny", "tiny-0", SIDE, **tiny_networks(), detector=eyes, segmenter=eyes)
+    return Models(
+        "tiny", "tiny-0", SIDE, **tiny_networks(), detector=eyes, segmenter=eyes, family="pocket"
+    )

@@ -93,7 +93,7 @@ def test_a_bundle_of_format_1_opens() -> None:
         "start": "inverted",
         "frame_masks": "skeleton",
     }
-    assert found.settings == Settings.preset("balanced").changed(expected)
+    assert found.settings == Settings.preset("balanced", "pocket").changed(expected)
     assert found.lost == ()
     assert found.picture.shape == (128, 128, 3) and len(found.motion.poses) == 16
     assert found.prompt == "a boy in a white shirt, on the street"

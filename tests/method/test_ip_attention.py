@@ -116,7 +116,7 @@ def test_the_baseline_animates_what_the_picture_shows(
     small = {"num_inference_steps": 2, "frames": 3, "transition_frames": 0, "crop": False}
     # attention to frame 0 is off: nothing but the prompt can carry the picture into a clip that starts from noise
     monkeypatch.setattr(build, "build_attention", lambda *_: None)
-    baseline = Settings.preset("baseline-ip-adapter").changed(small)
+    baseline = Settings.preset("baseline-ip-adapter", "pocket").changed(small)
     unseen = baseline.changed({"baseline": "none"})
 
     def clip(settings: Settings, shown: int = 0) -> np.ndarray:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import copy
 import dataclasses
 import itertools
+import math
 from collections import Counter
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -16,9 +18,10 @@ from helpers.tiny import tiny_networks
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
+from torch.nn.functional import mse_loss
 
-from poseanimate.method import dcam
-from poseanimate.method.attention_maps import CrossAttentionMaps
+from poseanimate.method import dcam, mgdm
+from poseanimate.method.attention_maps import CrossAttentionMaps, choose_grid
 from poseanimate.method.cross_frame import CrossFrameAttention, FramePass, KeyValueCache
 from poseanimate.method.dcam import DualConsistency, Lambdas
 from poseanimate.method.ddim import DDIM, invert
@@ -26,7 +29,7 @@ from poseanimate.method.denoiser import Denoiser
 from poseanimate.method.extras.baselines import CrossFrame, SpatioTemporal
 from poseanimate.method.extras.drafts import start_from_drafts
 from poseanimate.method.extras.sorted_attention import SORTED_FROM, RegionIndex, sorted_attention
-from poseanimate.method.mgdm import decoupled_attention
+from poseanimate.method.mgdm import LostAttention, decoupled_attention
 from poseanimate.method.pacm import (
     PoseOptimisation,
     SourceOptimisation,
@@ -151,7 +154,7 @@ def test_inversion_asks_for_the_target_timestep() -> None:
 
 
 @pytest.mark.parametrize("role", ["conditional", "unconditional"])
-@pytest.mark.parametrize("text", ["optimised", "prompt"])
+@pytest.mark.parametrize("text", ["optimised", "prompt", "branch"])
 @pytest.mark.parametrize("scale", [1.0, 7.5])
 def test_guidance_is_the_formula(role: str, text: str, scale: float) -> None:
     eps = denoiser(scale, embedding_role=role, controlnet_text=text)
@@ -160,10 +163,10 @@ def test_guidance_is_the_formula(role: str, text: str, scale: float) -> None:
         torch.randn(1, TOKENS, 16, generator=torch.Generator().manual_seed(8)),
     )
     drawing = drawings(1)
-    told = optimised if text == "optimised" else eps.prompt
-    down, mid = eps.controlnet(z, 500, told, controlnet_cond=drawing, return_dict=False)
 
     def branch(embedding: Tensor) -> Tensor:
+        told = {"optimised": optimised, "prompt": eps.prompt, "branch": embedding}[text]
+        down, mid = eps.controlnet(z, 500, told, controlnet_cond=drawing, return_dict=False)
         return eps.unet(
             z,
             500,
@@ -385,6 +388,64 @@ def test_decoupled_attention_is_six_masked_attentions(form: str, seed: int, shar
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)
 
 
+def test_what_eq_9_keeps_renormalised_is_the_softmax_over_the_region() -> None:
+    """Query by query, so that there is no third form between the two."""
+    generator = torch.Generator().manual_seed(3)
+    q, k, v = (torch.randn(3, 2, 16, 5, generator=generator) for _ in range(3))
+    inside = torch.arange(16).expand(3, -1) % torch.tensor([[2], [3], [5]]) == 0
+    literal, kept, region = (
+        decoupled_attention(q, k, values, inside, inside, form)
+        for values, form in ((v, "hadamard"), (torch.ones_like(v), "hadamard"), (v, "region"))
+    )
+    assert float(kept.max()) < 0.95  # something is lost
+    torch.testing.assert_close(literal / kept, region, atol=1e-5, rtol=1e-4)
+
+
+def test_lost_attention_is_what_goes_to_masked_out_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Transcribed literally, query by query; of the last of two branches, the conditional one."""
+    monkeypatch.setattr(mgdm, "MEASURED_QUERIES", 3)
+    generator = torch.Generator().manual_seed(4)
+    q, k = (torch.randn(4, 2, 9, 5, generator=generator) for _ in range(2))
+    queries, keys = torch.arange(36).view(4, 9) % 4 < 2, torch.arange(36).view(4, 9) % 5 < 2
+    lost = LostAttention(branches=2)
+    lost.add(q, k, queries, keys, 0.7)
+    lost.add(q, 2 * k, queries, keys, 0.3)
+    seen: dict[bool, list[float]] = {True: [], False: []}
+    for frame, i in itertools.product((2, 3), range(0, 9, 3)):
+        share = 0.0
+        for weight, factor in ((0.7, 1), (0.3, 2)):
+            for head in range(2):
+                logits = [
+                    float(q[frame, head, i] @ (factor * k[frame, head, j])) / 5**0.5
+                    for j in range(9)
+                ]
+                own = [bool(keys[frame, j] == queries[frame, i]) for j in range(9)]
+                e = [math.exp(x) if same else 1.0 for x, same in zip(logits, own, strict=True)]
+                away = sum(x for x, same in zip(e, own, strict=True) if not same)
+                share += weight * away / sum(e) / 2
+        seen[bool(queries[frame, i])].append(share)
+    assert all(seen.values())
+    expected = tuple(sum(shares) / len(shares) for shares in (seen[True], seen[False]))
+    assert lost.shares() == {9: pytest.approx(expected, rel=1e-4)}
+    assert LostAttention(1).shares() == {}
+
+
+def test_only_masked_attention_to_the_letter_loses_some() -> None:
+    q, halves = torch.randn(2, 2, 16, 5), (torch.arange(16) < 8).view(4, 4).float().expand(4, 4, 4)
+    regions = ChunkRegions(halves, (4, 4), branches=1)
+    for form, masked in (("hadamard", True), ("region", True), (None, True), ("hadamard", False)):
+        attention = DualConsistency(lambdas=Lambdas(), branches=1, mask_form=form)
+        first, last = KeyValueCache(), KeyValueCache()
+        alone = ChunkRegions(halves[:3], (4, 4), branches=1)
+        attention.attend(FramePass(0, None, None, first, alone), "layer", q[:1], q[:1], q[:1])
+        assert attention.lost_attention() == {}  # frame 0's own pass doesn't count
+        frames = FramePass(0, first, first, last, regions if masked else None)
+        attention.attend(frames, "layer", q, q, q)
+        assert bool(attention.lost_attention()) == (form == "hadamard" and masked)
+        assert all(0 < x < 1 for pair in attention.lost_attention().values() for x in pair)
+    assert CrossFrame(branches=1).lost_attention() == {}
+
+
 @pytest.mark.parametrize("form", ["region", "hadamard"])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
 def test_sorting_large_layers_changes_nothing(form: str, dtype: torch.dtype) -> None:
@@ -556,6 +617,24 @@ def test_by_direct_inversion_a_frame_in_the_sources_pose_is_the_source(consisten
     torch.testing.assert_close(frames, latents(T + 1)[:1].expand(2, -1, -1, -1), **CLOSE)
 
 
+@pytest.mark.parametrize("held", [False, True])
+def test_frame_0_attends_plainly_but_for_direct_inversion(held: bool) -> None:
+    """Eqs. 8 and 10 are those of frames 1 … N; literally, against the U-Net's own attention."""
+    eps, ddim, trajectory = denoiser(), DDIM.from_scheduler(build_scheduler(), T), latents(T + 1)
+    pose_cond, mask = eps.embed_poses(drawings(1)), torch.zeros(1, *GRID)
+    mask[:, :, :7] = 1
+    attention = DualConsistency(lambdas=Lambdas(), branches=2)
+    sampler = Sampler(eps, ddim, trajectory[-1:], attention, mask, hold_background=held)
+    embeddings = eps.prompt.expand(T, -1, -1)
+    record = finish(sampler.record_source(trajectory, embeddings, pose_cond))
+    for k in range(T, 0, -1):
+        z_t = trajectory[k : k + 1]
+        with torch.no_grad():
+            plain = ddim.step(z_t, eps.predict(z_t, ddim.timestep(k), eps.prompt, pose_cond), k)
+        off = (trajectory[k - 1 : k] - plain - record.deviation[k - 1]).abs().max()
+        assert (float(off) > 1e-3) is held
+
+
 def test_direct_inversion_adds_what_the_source_misses() -> None:
     """Transcribed literally, source and target side by side."""
     eps, ddim, trajectory = denoiser(), DDIM.from_scheduler(build_scheduler(), T), latents(T + 1)
@@ -720,6 +799,55 @@ def test_maps_are_the_softmax_columns_of_the_characters_tokens() -> None:
         torch.testing.assert_close(maps.maps()[frame], expected, atol=1e-5, rtol=1e-4)
 
 
+def test_coarse_maps_are_pooled_as_prompt_to_prompt_does() -> None:
+    q, k = (torch.randn(2, 2, n, 5, generator=torch.Generator().manual_seed(n)) for n in (64, 6))
+    plain, pooled = (CrossAttentionMaps((1,), 2, (8, 8), pooled) for pooled in (False, True))
+    for maps in (plain, pooled):
+        maps.add(q, k)
+    whole = plain.total
+    assert whole is not None
+    most = torch.stack(
+        [
+            torch.stack(
+                [
+                    whole[:, max(y - 1, 0) : y + 2, max(x - 1, 0) : x + 2].amax((1, 2))
+                    for x in range(8)
+                ],
+                dim=-1,
+            )
+            for y in range(8)
+        ],
+        dim=1,
+    )
+    torch.testing.assert_close(pooled.maps(), most / most.amax((1, 2), keepdim=True))
+
+
+@pytest.mark.parametrize(
+    ("kinds", "latents", "resolution", "expected"),
+    [
+        ("CCCD", (64, 64), 16, (16, 16)),
+        ("CCCD", (64, 64), 8, (16, 16)),  # no cross-attention at 8 x 8
+        ("CCCDM", (64, 64), 8, (8, 8)),  # but in the middle, as Stable Diffusion 1.5
+        ("CCCDM", (64, 64), 16, (16, 16)),
+        ("CCCD", (64, 64), 128, (64, 64)),
+        ("CCCD", (64, 64), 40, (32, 32)),
+        ("CCCD", (64, 96), 16, (16, 24)),
+        ("DCC", (33, 64), 16, (9, 16)),
+        ("CCC", (16, 16), 16, (16, 16)),
+        ("CCC", (16, 16), 4, (4, 4)),
+    ],
+)
+def test_maps_are_of_the_nearest_layers_that_have_them(
+    kinds: str, latents: tuple[int, int], resolution: int, expected: tuple[int, int]
+) -> None:
+    names = {"C": "CrossAttnDownBlock2D", "D": "DownBlock2D"}
+    config = SimpleNamespace(
+        down_block_types=[names[kind] for kind in kinds.removesuffix("M")],
+        mid_block_type="UNetMidBlock2DCrossAttn" if kinds.endswith("M") else None,
+    )
+    assert choose_grid(SimpleNamespace(config=config), latents, resolution) == expected
+
+
 def test_watching_changes_nothing() -> None:
     eps, ddim = denoiser(), DDIM.from_scheduler(build_scheduler(), T)
     inverted, pose_cond = latents(T + 1), eps.embed_poses(drawings(2))
@@ -734,6 +862,62 @@ def test_watching_changes_nothing() -> None:
     torch.testing.assert_close(watched, plain, **CLOSE)
     assert maps.maps().shape == (2, 16, 16)
     assert float(maps.maps().min()) == 0 and float(maps.maps().max()) == pytest.approx(1)
+
+
+# --- relatives ---
+
+
+def test_with_the_unconditional_embedding_and_no_controlnet_it_is_null_text_inversion() -> None:
+    """Its published algorithm (arXiv 2211.09794, Alg. 1 and Sec. 4) transcribed literally, in float64."""
+    unet, controlnet = (
+        copy.deepcopy(tiny_networks()[name]).double() for name in ("unet", "controlnet")
+    )
+    steps, inner_steps, w = 50, 2, 7.5
+    ddim = DDIM.from_scheduler(build_scheduler(), steps)
+    eps = dataclasses.replace(
+        denoiser(w, embedding_role="unconditional", controlnet_scale=0.0),
+        unet=unet, controlnet=controlnet, calls=Counter(),
+    )  # fmt: skip
+    generator = torch.Generator().manual_seed(2)
+    noise = torch.randn(1, 3, *GRID, generator=generator, dtype=torch.double)
+    prompt, null = eps.prompt.double(), eps.null.double()
+    with torch.no_grad():
+        inverted = torch.cat(list(invert(ddim, noise, lambda z, t: unet(z, t, prompt).sample)))
+    eps = dataclasses.replace(eps, prompt=prompt, null=null)
+    slack = 2000  # networks with random weights come nowhere near its 1e-5
+    config = SourceOptimisation(inner_steps, 1e-2, tolerance=1e-5 * slack)
+    pose_cond = eps.embed_poses(drawings(1).double())
+    found = finish(pose_aware_inversion(eps, ddim, inverted, pose_cond, config))
+
+    def predicted(z: Tensor, t: int, empty: Tensor) -> Tensor:
+        of_null, of_text = unet(z, t, empty).sample, unet(z, t, prompt).sample
+        return of_null + w * (of_text - of_null)
+
+    z_bar, empty, stopped = inverted[-1:], null.clone(), 0
+    for i, k in enumerate(range(steps, 0, -1)):
+        t = ddim.timestep(k)
+        a_t, a_prev = (float(ddim.alpha_bar[j]) for j in (k, k - 1))
+
+        def step(z: Tensor, e: Tensor, a_t: float = a_t, a_prev: float = a_prev) -> Tensor:
+            z_0 = (z - (1 - a_t) ** 0.5 * e) / a_t**0.5
+            return a_prev**0.5 * z_0 + (1 - a_prev) ** 0.5 * e
+
+        empty = empty.detach().clone().requires_grad_(True)
+        adam = torch.optim.Adam([empty], lr=1e-2 * (1.0 - i / 100.0))
+        for _ in range(inner_steps):
+            loss = mse_loss(step(z_bar, predicted(z_bar, t, empty)), inverted[k - 1 : k])
+            adam.zero_grad()
+            loss.backward()
+            adam.step()
+            if loss.item() < (1e-5 + i * 2e-5) * slack:
+                stopped += 1
+                break
+        empty = empty.detach()
+        with torch.no_grad():
+            z_bar = step(z_bar, predicted(z_bar, t, empty))
+        assert float((found.embeddings[k - 1] - empty[0]).abs().max()) <= 1e-5
+    assert 0 < stopped < steps
+    torch.testing.assert_close(found.trajectory[:1], z_bar, atol=1e-5, rtol=1e-5)
 
 
 # --- half precision, as on a GPU ---

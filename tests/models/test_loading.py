@@ -19,7 +19,7 @@ from poseanimate.errors import ModelsError
 from poseanimate.models import files, input_models, loading
 from poseanimate.models.dwpose import FILES
 from poseanimate.models.eyes import Eyes
-from poseanimate.models.files import SD15, SD15_CONTROLNET, has_ip_adapter
+from poseanimate.models.files import POCKET, SD15, SD15_CONTROLNET, find_family, has_ip_adapter
 from poseanimate.models.hub import Repository, fetch, network_files, weights_variant
 from poseanimate.models.input_models import load_input_models
 from poseanimate.models.loading import load_models
@@ -100,6 +100,23 @@ def test_stable_diffusion_is_fetched_at_half_the_bytes_and_only_once(hub: Hub) -
     assert again.identity == models.identity
 
 
+def test_the_family_is_known_before_anything_is_loaded(tmp_path: Path) -> None:
+    assert [find_family(name) for name in ("pocket", "sd15", OTHER)] == ["pocket", "sd15", "sd15"]
+    assert find_family(str(POCKET)) == "pocket"
+    for number, (config, family) in enumerate(
+        (
+            ('{"in_channels": 4, "cross_attention_dim": 768}', "sd15"),
+            ('{"in_channels": 4, "cross_attention_dim": 1024}', "unknown"),
+            ("[", "unknown"),
+        )
+    ):
+        folder = tmp_path / str(number)
+        (folder / "unet").mkdir(parents=True)
+        (folder / "unet" / "config.json").write_text(config)
+        assert find_family(str(folder)) == family
+    assert find_family(str(tmp_path)) == "unknown"
+
+
 def test_pinned_commits_are_what_is_asked_for(hub: Hub, tmp_path: Path) -> None:
     load_models("sd15", "cpu")
     for repository in (SD15, SD15_CONTROLNET):
@@ -112,7 +129,7 @@ def test_a_fine_tune_is_named_by_owner_and_name_and_takes_the_ordinary_controlne
     hub: Hub, tmp_path: Path
 ) -> None:
     models = load_models(OTHER, "cpu")
-    assert models.name == OTHER
+    assert models.name == OTHER and models.family == "unknown"  # of its own widths
     weights = tiny_networks(1)["unet"].state_dict()
     for key, weight in models.unet.state_dict().items():
         torch.testing.assert_close(weight, weights[key], atol=0, rtol=0)

@@ -87,7 +87,7 @@ def test_the_loader_reads_the_hubs_layout(models: Models, folder: Path) -> None:
     assert isinstance(models.controlnet, ControlNetModel)
     assert isinstance(models.vae, AutoencoderKL)
     assert isinstance(models.text_encoder, CLIPTextModel)
-    assert (models.side, models.factor) == (SIDE, 8)
+    assert (models.side, models.factor, models.family) == (SIDE, 8, "sd15")
     assert {models.unet.dtype, models.vae.dtype, models.text_encoder.dtype} == {torch.float32}
     config = json.loads((folder / "scheduler" / "scheduler_config.json").read_text())
     ddim = DDIM.from_scheduler(models.scheduler, 50)

@@ -52,7 +52,7 @@ from poseanimate.ui.sections.draft import ALIGNMENT_OUTPUTS, DraftHandlers
 from poseanimate.ui.sections.motion import FIXABLE
 from poseanimate.ui.sections.opening import RESTORE_OUTPUTS, OpeningHandlers
 from poseanimate.ui.sections.run import RESULT_OUTPUTS, Handlers
-from poseanimate.ui.sections.settings import control, normalise, preset_values, weigh
+from poseanimate.ui.sections.settings import Presets, control, normalise, weigh
 from poseanimate.ui.sections.stage import StageHandlers
 from poseanimate.ui.widgets import player
 from poseanimate.ui.widgets.contact_sheet import (
@@ -466,8 +466,10 @@ def test_a_form_is_split_into_its_motion_and_its_settings() -> None:
 
 def test_presets_fill_all_settings(scripted: Scripted) -> None:
     for name in preset_names():
-        filled = preset_values(name)
-        assert Settings(**dict(zip(SETTING_NAMES, filled, strict=True))) == Settings.preset(name)
+        filled = Presets("pocket").preset_values(name)
+        assert Settings(**dict(zip(SETTING_NAMES, filled, strict=True))) == Settings.preset(
+            name, "pocket"
+        )
 
 
 def test_the_sum_of_lambdas_is_shown() -> None:

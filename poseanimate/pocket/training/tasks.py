@@ -137,13 +137,12 @@ class VaeTask(_Pictures):
         self, z: Tensor, x: Tensor, indices: NDArray[np.int64], rng: np.random.Generator
     ) -> Tensor:
         """How far decoded windows of latents are from the pictures."""
-        weight = 1 + sum(
-            share * torch.from_numpy(area).to(self.device).float()[:, None] / 255
-            for share, area in (
-                (ON_FIGURE, self.train.masks[indices]),
-                (ON_DETAILS, self.train.draw_details(indices)),
-            )
-        )
+        weight = torch.ones_like(x[:, :1])
+        for share, area in (
+            (ON_FIGURE, self.train.masks[indices]),
+            (ON_DETAILS, self.train.draw_details(indices)),
+        ):
+            weight += share * torch.from_numpy(area).to(x)[:, None] / 255
         corners = choose_windows(self.train, indices, z.shape[-1], rng)
         scale = x.shape[-1] // z.shape[-1]
         z, x, weight = (

@@ -10,7 +10,14 @@ from typing import Any, cast
 import gradio as gr
 
 from poseanimate.errors import SettingsError
-from poseanimate.settings import LAMBDA_TOLERANCE, MAX_TEXT_CHARACTERS, Settings, preset_names
+from poseanimate.settings import (
+    LAMBDA_TOLERANCE,
+    MAX_TEXT_CHARACTERS,
+    NOT_JUDGED,
+    Settings,
+    is_judged,
+    preset_names,
+)
 from poseanimate.ui import texts
 from poseanimate.ui.event_options import CHOSEN, QUIET
 from poseanimate.ui.input_cache import ALIGNMENT_SETTINGS, SETTING_NAMES
@@ -40,7 +47,7 @@ class Choice:
     reset: gr.Button
 
 
-def add_quality() -> tuple[Choice, Controls]:
+def add_quality(presets: Presets) -> tuple[Choice, Controls]:
     """Part 3: quality and length."""
     with gr.Accordion(texts.CLIP_PART, elem_id="clip-part", elem_classes="pa-part"):
         quality = gr.Radio(
@@ -52,7 +59,9 @@ def add_quality() -> tuple[Choice, Controls]:
             elem_id="quality",
         )
         choice = _add_changed(quality)
-        controls = _controls(LENGTH)
+        controls = presets.controls(LENGTH)
+        if not is_judged(FIRST_PRESET, presets.family):
+            gr.HTML(texts.sentence(NOT_JUDGED, "note"), elem_id="not-judged")
     return choice, controls
 
 
@@ -65,7 +74,7 @@ def _add_changed(preset: gr.Radio) -> Choice:
     return Choice(preset, changed, reset)
 
 
-def add_settings(part: tuple[Choice, Controls], image_prompts: bool) -> Controls:
+def add_settings(part: tuple[Choice, Controls], presets: Presets, image_prompts: bool) -> Controls:
     """What experts set; all settings, including the length, in the order of `Settings`.
 
     Args:
@@ -76,21 +85,21 @@ def add_settings(part: tuple[Choice, Controls], image_prompts: bool) -> Controls
     names = [
         name
         for name in preset_names()
-        if image_prompts or not Settings.preset(name).prompted_by_picture
+        if image_prompts or not presets.get(name).prompted_by_picture
     ]
     preset = gr.Radio(
         names,
         value=FIRST_PRESET,
         label=texts.SETTINGS_PRESET,
-        info=texts.PRESET_HELP,
+        info=texts.preset_help(presets.family),
         elem_id="preset",
     )
     by_preset = _add_changed(preset)
     with gr.Row(elem_classes="pa-grid pa-wide"):
-        controls |= _controls(NUMBERS)
+        controls |= presets.controls(NUMBERS)
     with gr.Group():
         with gr.Row(elem_classes="pa-grid"):
-            controls |= _controls(LAMBDAS)
+            controls |= presets.controls(LAMBDAS)
         lambdas = [controls[name] for name in LAMBDAS]
         with gr.Row(equal_height=True):
             total = gr.HTML(
@@ -102,11 +111,11 @@ def add_settings(part: tuple[Choice, Controls], image_prompts: bool) -> Controls
                 texts.NORMALISE, size="sm", scale=0, min_width=180, elem_id="normalise"
             )
     with gr.Group(), gr.Row(elem_classes="pa-grid"):
-        controls |= _controls(SWITCHES)
+        controls |= presets.controls(SWITCHES)
     with gr.Accordion(texts.ADJUST, open=False), gr.Row(elem_classes="pa-grid pa-wide"):
-        controls |= _controls(ADJUSTMENTS)
+        controls |= presets.controls(ADJUSTMENTS)
     with gr.Accordion(texts.ADVANCED, open=False), gr.Row(elem_classes="pa-grid pa-wide"):
-        controls |= _controls([name for name in SETTING_FIELDS if name not in controls])
+        controls |= presets.controls([name for name in SETTING_FIELDS if name not in controls])
     controls = {name: controls[name] for name in SETTING_FIELDS}
     every: list[Any] = list(controls.values())
     _add_settings_text(every)
@@ -114,10 +123,12 @@ def add_settings(part: tuple[Choice, Controls], image_prompts: bool) -> Controls
     untouched = [each for name, each in controls.items() if name not in ALIGNMENT_SETTINGS]
     # a radio button that is chosen already can't be chosen again
     chosen = [
-        gr.on([preset.input, by_preset.reset.click], preset_values, preset, every, **CHOSEN),
+        gr.on(
+            [preset.input, by_preset.reset.click], presets.preset_values, preset, every, **CHOSEN
+        ),
         gr.on(
             [quality.input, by_quality.reset.click],
-            quality_values,
+            presets.quality_values,
             [quality, preset],
             untouched,
             **CHOSEN,
@@ -127,8 +138,8 @@ def add_settings(part: tuple[Choice, Controls], image_prompts: bool) -> Controls
     quality.input(lambda name: name, quality, preset, **CHOSEN)
     choices, said = [quality, preset, *every], [by_quality.changed, by_preset.changed]
     for event in chosen:  # once their settings are there
-        event.then(tell_changed, choices, said, **CHOSEN)
-    gr.on([each.change for each in every], tell_changed, choices, said, **CHOSEN)
+        event.then(presets.tell_changed, choices, said, **CHOSEN)
+    gr.on([each.change for each in every], presets.tell_changed, choices, said, **CHOSEN)
     gr.on([each.change for each in lambdas], weigh, lambdas, total, **QUIET)
     fill_up.click(normalise, lambdas[:2], lambdas, **QUIET)
     return controls
@@ -180,38 +191,53 @@ def read_settings(text: str) -> list[Any]:
     return [*values, texts.sentence(texts.SETTINGS_USED, "good")]
 
 
-def preset_values(name: str | None) -> list[Any]:
-    """A preset's values, by default the first's, in the order of `SETTING_NAMES`."""
-    settings = Settings.preset(name or FIRST_PRESET)
-    return [getattr(settings, each) for each in SETTING_NAMES]
+@dataclass(frozen=True)
+class Presets:
+    """What presets hold for a family of models."""
 
+    family: str
 
-def quality_values(name: str | None, preset: str | None = None) -> list[Any]:
-    """The same but for the length and the alignment; of `preset` where there is no quality."""
-    settings = Settings.preset(name or preset or FIRST_PRESET)
-    return [getattr(settings, each) for each in SETTING_NAMES if each not in ALIGNMENT_SETTINGS]
+    def get(self, name: str | None) -> Settings:
+        """A preset's settings, by default the first's."""
+        return Settings.preset(name or FIRST_PRESET, self.family)
 
+    def preset_values(self, name: str | None) -> list[Any]:
+        """A preset's values, by default the first's, in the order of `SETTING_NAMES`."""
+        settings = self.get(name)
+        return [getattr(settings, each) for each in SETTING_NAMES]
 
-def tell_changed(quality: str | None, preset: str | None, *values: Any) -> tuple[str, str]:
-    """What was changed since quality and preset were chosen; quality leaves length and alignment alone.
+    def quality_values(self, name: str | None, preset: str | None = None) -> list[Any]:
+        """The same but for the length and the alignment; of `preset` where there is no quality."""
+        settings = self.get(name or preset)
+        return [getattr(settings, each) for each in SETTING_NAMES if each not in ALIGNMENT_SETTINGS]
 
-    Args:
-        values: of `SETTING_NAMES`.
-    """
-    given = dict(zip(SETTING_NAMES, values, strict=True))
-    by_preset, by_quality = (
-        [
-            name
-            for name, usual in zip(SETTING_NAMES, preset_values(of), strict=True)
-            if given[name] != usual
-        ]
-        for of in (preset, quality or preset)
-    )
-    said = texts.changed([name for name in by_quality if name not in ALIGNMENT_SETTINGS])
-    total = sum(given[name] or 0 for name in LAMBDAS)
-    if abs(total - 1) > LAMBDA_TOLERANCE:
-        said += texts.sentence(texts.WRONG_SUM, "warning")
-    return said, texts.changed(by_preset)
+    def tell_changed(
+        self, quality: str | None, preset: str | None, *values: Any
+    ) -> tuple[str, str]:
+        """What was changed since quality and preset were chosen; quality leaves length and alignment alone.
+
+        Args:
+            values: of `SETTING_NAMES`.
+        """
+        given = dict(zip(SETTING_NAMES, values, strict=True))
+        by_preset, by_quality = (
+            [
+                name
+                for name, usual in zip(SETTING_NAMES, self.preset_values(of), strict=True)
+                if given[name] != usual
+            ]
+            for of in (preset, quality or preset)
+        )
+        said = texts.changed([name for name in by_quality if name not in ALIGNMENT_SETTINGS])
+        total = sum(given[name] or 0 for name in LAMBDAS)
+        if abs(total - 1) > LAMBDA_TOLERANCE:
+            said += texts.sentence(texts.WRONG_SUM, "warning")
+        return said, texts.changed(by_preset)
+
+    def controls(self, names: Sequence[str]) -> Controls:
+        """The components for settings, with the first preset's values."""
+        first = self.get(None)
+        return {name: control(SETTING_FIELDS[name], getattr(first, name)) for name in names}
 
 
 def weigh(*lambdas: float) -> str:
@@ -224,11 +250,6 @@ def normalise(first: float, prev: float) -> tuple[float, float, float]:
     first = min(round(first or 0, 2), 1.0)
     prev = min(round(prev or 0, 2), round(1 - first, 2))
     return first, prev, round(1 - first - prev, 2)
-
-
-def _controls(names: Sequence[str]) -> Controls:
-    first = Settings.preset(FIRST_PRESET)
-    return {name: control(SETTING_FIELDS[name], getattr(first, name)) for name in names}
 
 
 def control(about: Field[Any], value: Any) -> Control:

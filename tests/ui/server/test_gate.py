@@ -200,6 +200,8 @@ WAYS = ["queue/join", "run/echo", "api/echo", "run/predict", "call/echo", "call/
 WAYS += ["call/v2/shout", "cancel", "reset", "run/\0", "component_server", "stream/a", "upload"]
 
 
+# the server's thread uses `random` at any time, which Hypothesis takes for the strategies doing so
+@pytest.mark.filterwarnings("ignore:Do not use the `random` module inside strategies")
 @settings(max_examples=300)
 @given(way=st.sampled_from(WAYS), body=bodies, raw=st.none() | st.binary(max_size=20))
 def test_any_request_is_answered_without_a_fault(

@@ -66,7 +66,7 @@ def end_run(queue: RunQueue, clock: Clock, session: str, how: str, frames: int, 
 
 
 def test_a_server_is_alive_before_it_is_ready() -> None:
-    late = LateEngine(image_prompts=False)
+    late = LateEngine("pocket", image_prompts=False)
     client = served(late)
     assert client.get("/health").json() == {"status": "ok"}
     answer = client.get("/ready")
@@ -79,7 +79,7 @@ def test_a_server_is_alive_before_it_is_ready() -> None:
 
 
 def test_a_server_whose_models_fail_says_why_it_is_not_ready() -> None:
-    late = LateEngine(image_prompts=False)
+    late = LateEngine("pocket", image_prompts=False)
     late.fail(DeviceError("The models aren't loaded.", "Start the program again."))
     answer = served(late).get("/ready")
     assert answer.status_code == 503 and late.answering == 0
