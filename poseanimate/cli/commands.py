@@ -255,11 +255,7 @@ def summarise(done: Done, seconds: dict[str, float], output: Path) -> str:
     ]
     if done.source_psnr_db is not None:
         words.append(f"frame 0 reconstructed at {done.source_psnr_db:.1f} dB")
-    if done.lost_attention:
-        lost = ", ".join(
-            f"{character:.0%} and {background:.0%} at {tokens} tokens"
-            for tokens, (character, background) in done.lost_attention.items()
-        )
+    if lost := done.lost_in_words:
         words.append(f"of the character's attention and the background's Eq. 9 loses {lost}")
     words += [f"from the cache: {', '.join(done.cached_stages)}"] if done.cached_stages else []
     return "; ".join(words)

@@ -44,9 +44,8 @@ class LostAttention:
     """
 
     branches: int
-    _sums: dict[int, Tensor] = field(
-        default_factory=dict
-    )  # by tokens: character, background; lost, all
+    # by tokens: rows character and background; columns lost and all
+    _sums: dict[int, Tensor] = field(default_factory=dict)
 
     @torch.no_grad()
     def add(self, q: Tensor, k: Tensor, queries: Tensor, keys: Tensor, weight: float) -> None:

@@ -653,10 +653,7 @@ def figures(done: Done) -> str:
     cached = ", ".join(stage(name).lower() for name in done.cached_stages)
     psnr = done.source_psnr_db
     reconstruction = {} if psnr is None else {"Frame 0, as reconstructed": f"{psnr:.1f} dB PSNR"}
-    lost = ", ".join(
-        f"{character:.0%} and {background:.0%} at {tokens} tokens"
-        for tokens, (character, background) in done.lost_attention.items()
-    )
+    lost = done.lost_in_words
     by_eq_9 = (
         {"Lost by Eq. 9, of the character's attention and the background's": lost} if lost else {}
     )
