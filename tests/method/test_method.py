@@ -404,6 +404,7 @@ def test_what_eq_9_keeps_renormalised_is_the_softmax_over_the_region() -> None:
 def test_lost_attention_is_what_goes_to_masked_out_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     """Transcribed literally, query by query; of the last of two branches, the conditional one."""
     monkeypatch.setattr(mgdm, "MEASURED_QUERIES", 3)
+    monkeypatch.setattr(mgdm, "MEASURED_EVERY", 1)
     generator = torch.Generator().manual_seed(4)
     q, k = (torch.randn(4, 2, 9, 5, generator=generator) for _ in range(2))
     queries, keys = torch.arange(36).view(4, 9) % 4 < 2, torch.arange(36).view(4, 9) % 5 < 2
