@@ -93,7 +93,9 @@ class LiteralLoop:
 
     def __post_init__(self) -> None:
         self.text, self.null = self.models.embed(self.prompt), self.models.embed("")
-        self.ddim = DDIM.from_scheduler(self.models.scheduler, self.settings.num_inference_steps)
+        self.ddim = DDIM.from_scheduler(
+            self.models.scheduler, self.settings.num_inference_steps, self.settings.timestep_spacing
+        )
 
     def run(self, poses: tuple[Pose, ...]) -> Costs:
         """Computes the frames of `poses` (the source's first) and returns what each stage took."""

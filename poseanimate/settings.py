@@ -44,6 +44,11 @@ class Settings:
 
     # sampling
     num_inference_steps: int = setting(50, "T, DDIM steps", low=2, high=200)
+    timestep_spacing: str = setting(
+        "leading",
+        "which T timesteps; trailing begins at the noisiest, for LoRA that need few steps (not the paper's)",
+        choices=("leading", "trailing"),
+    )
     guidance_scale: float = setting(7.5, "w, classifier-free guidance", low=1, high=20)
     controlnet_emphasis: float = setting(
         1.0, "ControlNet's weight where the character is new (not the paper's)", low=0, high=3
@@ -246,13 +251,18 @@ class Settings:
         """The settings of presets/settings/NAME.json over the defaults: those of all families, then `family`'s.
 
         Raises:
-            SettingsError: there is none of this name, or its file can't be used.
+            SettingsError: there is none of this name for the family, or its file can't be used.
         """
         values = _read_preset(name)
         values.pop(JUDGED, None)
         overlays = _object(name, values.pop(OVERLAYS, {}))
-        own = _object(name, overlays.get(family if family in FAMILIES else "sd15", {}))
-        return Settings().changed({**values, **own})
+        own = overlays.get(_known(family), None if overlays else {})
+        if own is None:
+            raise SettingsError(
+                f"The preset {name!r} is for the models {' and '.join(overlays)}.",
+                f"Presets of these models are: {', '.join(preset_names(family))}.",
+            )
+        return Settings().changed({**values, **_object(name, own)})
 
 
 def is_judged(name: str, family: str) -> bool:
@@ -298,9 +308,24 @@ def _object(name: str, values: Any) -> dict[str, Any]:
     return dict(values)
 
 
-def preset_names() -> list[str]:
-    """The names of the presets of settings, in alphabetical order."""
-    return sorted(path.stem for path in PRESETS.glob("*.json"))
+def preset_names(family: str = "") -> list[str]:
+    """The names of the presets of settings, in alphabetical order; where a family is given, of those for it.
+
+    Raises:
+        SettingsError: see `Settings.preset`.
+    """
+    names = sorted(path.stem for path in PRESETS.glob("*.json"))
+    if not family:
+        return names
+    known = _known(family)
+    overlays = {
+        name: _object(name, _read_preset(name).get(OVERLAYS, {known: {}})) for name in names
+    }
+    return [name for name in names if known in overlays[name]]
+
+
+def _known(family: str) -> str:
+    return family if family in FAMILIES else "sd15"
 
 
 def is_text(text: str) -> bool:

@@ -396,6 +396,7 @@ ALONE, OPTIMISED, EVERYTHING = (False, False, 0), (False, False, -1), (True, Tru
         ({"guidance_scale": 1.0}, (False, True, -1)),
         ({"embedding_role": "unconditional"}, (False, True, -1)),
         ({"num_inference_steps": 3}, EVERYTHING),
+        ({"timestep_spacing": "trailing"}, EVERYTHING),
     ],
     ids=lambda value: "-".join(map(str, value)) if isinstance(value, dict) else "",
 )
@@ -674,6 +675,7 @@ def test_the_switches_cover_every_pair() -> None:
     [
         {"embedding_role": "unconditional"},
         {"controlnet_text": "prompt"},
+        {"timestep_spacing": "trailing"},
         {"controlnet_emphasis": 3.0},
         {"guidance_scale": 1.0},
         {"mask_form": "region"},

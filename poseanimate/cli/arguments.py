@@ -327,8 +327,9 @@ def _add_machine(parser: argparse.ArgumentParser) -> None:
 
 
 _MODELS = {
-    "models": "pocket, sd15, a folder in diffusers' layout, or OWNER/NAME[@REVISION] of a fine-tune of Stable "
-    "Diffusion 1.5 on the Hugging Face hub; default: sd15 where there is a GPU, else pocket",
+    "models": "pocket, sd15, or a fine-tune of Stable Diffusion 1.5: a folder in diffusers' layout, a .safetensors, or "
+    "OWNER/NAME[@REVISION][/FILE] of the Hugging Face hub; default: sd15 where there is a GPU, else pocket",
+    "lora": "a LoRA's .safetensors, here or OWNER/NAME/FILE, with :WEIGHT if not 1; several with commas",
     "controlnet": "folder or OWNER/NAME of another OpenPose ControlNet",
     "vae": "folder or OWNER/NAME of another autoencoder",
     "detector": f"what finds poses: {'; '.join(f'{name}: {what}' for name, what in DETECTORS.items())}; "

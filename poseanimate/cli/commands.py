@@ -185,7 +185,7 @@ def settings(options: argparse.Namespace, report: Report) -> None:
         return
     judged = "" if is_judged(options.preset, family) else f" {NOT_JUDGED}"
     print(
-        f"Presets: {', '.join(settings_names())}. Below: {options.preset} for {family}.{judged}\n"
+        f"Presets: {', '.join(settings_names(family))}. Below: {options.preset} for {family}.{judged}\n"
     )
     for each in fields(chosen):
         value = getattr(chosen, each.name)

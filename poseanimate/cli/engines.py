@@ -68,7 +68,7 @@ def create_cluster(
         open_cache = worker.open_own_cache
     load = partial(
         worker.load_animator,
-        str(Path(name).absolute()) if Path(name).is_dir() else name,
+        str(Path(name).absolute()) if Path(name).exists() else name,
         "cuda" if on_gpus else "cpu",
         open_cache,
         max_side,

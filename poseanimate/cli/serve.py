@@ -25,6 +25,7 @@ from poseanimate.inputs.aligner import check_max_side
 from poseanimate.models.files import default_models, find_family, find_files, has_ip_adapter
 from poseanimate.models.imports import fast_imports
 from poseanimate.models.input_models import check_names
+from poseanimate.models.weight_files import parse_loras
 from poseanimate.storage.stage_cache import StageCache, default_folder, default_size
 from poseanimate.ui.page import create_demo
 from poseanimate.ui.server import launch
@@ -49,6 +50,7 @@ def check(options: argparse.Namespace) -> str:
     files = find_files(
         name, controlnet=options.controlnet, vae=options.vae, on_message=print_message
     )
+    parse_loras(options.lora, print_message)
     check_max_side(options.max_side, files.side)
     return name
 

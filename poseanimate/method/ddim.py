@@ -26,9 +26,16 @@ class DDIM:
     alpha_bar: Tensor
 
     @staticmethod
-    def from_scheduler(scheduler: DDIMScheduler, num_inference_steps: int) -> DDIM:
-        """Reads the noise schedule of a model family for T = num_inference_steps."""
-        scheduler = DDIMScheduler.from_config(scheduler.config)
+    def from_scheduler(
+        scheduler: DDIMScheduler, num_inference_steps: int, spacing: str = "leading"
+    ) -> DDIM:
+        """Reads the noise schedule of a model family for T = num_inference_steps.
+
+        Args:
+            spacing: "leading" as Stable Diffusion has it, or "trailing", which begins at the last timestep, as
+                networks distilled to few steps were trained (Lin et al. 2024, Table 2).
+        """
+        scheduler = DDIMScheduler.from_config(scheduler.config, timestep_spacing=spacing)
         scheduler.set_timesteps(num_inference_steps)
         timesteps = scheduler.timesteps.flip(0)
         first = scheduler.final_alpha_cumprod.double().reshape(1)

@@ -2,7 +2,8 @@
 
 All families are diffusers folders of Stable Diffusion 1.5's shape and are read by the same code: `pocket`, tiny,
 shipped with the package; `sd15`, Stable Diffusion 1.5 with an OpenPose ControlNet; any folder or repository of that
-layout, such as a fine-tune, with its own ControlNet or sd15's.
+layout, such as a fine-tune, with its own ControlNet or sd15's. A fine-tune may also be one file in the layout of
+Stable Diffusion's authors; what is not in it, such as the vocabulary, is sd15's.
 
 Notable: torch isn't imported here, so a wrong name is refused at once.
 """
@@ -19,7 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from poseanimate.errors import ModelsError, first_line
-from poseanimate.models.hub import OnMessage, Repository, fetch, network_files
+from poseanimate.models.hub import SMALL, OnMessage, Repository, fetch, network_files
+from poseanimate.models.weight_files import Checkpoint, find_checkpoint, is_weight_file
 from poseanimate.settings import FAMILIES, UNKNOWN
 
 POCKET = Path(__file__).resolve().parents[1] / "pocket" / "weights"
@@ -40,7 +42,10 @@ VOCABULARIES = (("tokenizer.json",), ("vocab.json", "merges.txt"))
 AUTOENCODERS = ("AutoencoderKL", "AutoencoderDC", "AutoencoderTiny")
 WITHOUT_WEIGHTS = ("tokenizer", "scheduler")
 UNUSABLE = (OSError, ValueError, LookupError, TypeError)
-REMEDY = "Name 'pocket', 'sd15', a folder in diffusers' layout (model_index.json, unet/, …), or OWNER/NAME of the hub."
+REMEDY = (
+    "Name 'pocket', 'sd15', a folder in diffusers' layout (model_index.json, unet/, …), a checkpoint's .safetensors, "
+    "or OWNER/NAME of the hub."
+)
 
 
 @dataclass(frozen=True)
@@ -48,9 +53,10 @@ class ModelFiles:
     """The folders of a family.
 
     name: of the family, for people. family: one of `settings.FAMILIES`, or "unknown". base: the folder of the family.
-    parts: the folders of its networks, tokenizer and scheduler by name. side: of the square pictures that the family
-    was trained on, px. factor: how many pixels a side of a latent covers. scale: how many times as wide a decoded
-    picture is as an encoded one.
+    parts: the folders of its networks, tokenizer and scheduler by name. checkpoint: the file that holds the weights
+    of the networks whose folders hold none, if there is one. side: of the square pictures that the family was trained
+    on, px. factor: how many pixels a side of a latent covers. scale: how many times as wide a decoded picture is as an
+    encoded one.
     """
 
     name: str
@@ -60,6 +66,7 @@ class ModelFiles:
     side: int
     factor: int
     scale: int
+    checkpoint: Checkpoint | None = None
 
     @property
     def perception(self) -> Path | None:
@@ -127,15 +134,22 @@ def find_files(
     Raises:
         ModelsError: there are no such models, they are incomplete, or they can't be downloaded.
     """
-    base = _find_base(name, weights, on_message)
+    checkpoint: Checkpoint | None = None
+    elsewhere: tuple[str, ...] = WITHOUT_WEIGHTS
+    if is_weight_file(name):
+        checkpoint = find_checkpoint(name, not vae, on_message)
+        base = fetch(SD15, _choose_small, on_message)
+        elsewhere += ("unet", "text_encoder") if vae else ("unet", "text_encoder", "vae")
+    else:
+        base = _find_base(name, weights, on_message)
     _check_index(base / INDEX, name)
     parts = {part: base / part for part in PARTS}
     if vae:
         parts["vae"] = _find_network(vae, "vae", on_message)
     if weights:
-        _check_complete(parts, name)
+        _check_complete(parts, name, elsewhere)
         parts["controlnet"] = _find_controlnet(name, base, controlnet, on_message)
-        _check_complete(parts, name)
+        _check_complete(parts, name, elsewhere)
     try:
         unet, autoencoder = (read_config(parts[part]) for part in ("unet", "vae"))
         kind = autoencoder["_class_name"]
@@ -148,7 +162,15 @@ def find_files(
             f"The models {name!r} can't be loaded ({first_line(error)}).", REMEDY
         ) from error
     shown = Path(name).resolve().name if os.path.isdir(name) else name
-    return ModelFiles(shown, _family(base, unet), base, parts, side, factor, scale)
+    if checkpoint is not None:
+        shown = checkpoint.path.stem
+        if checkpoint.channels != unet["in_channels"]:
+            raise ModelsError(
+                f"{checkpoint.path.name!r} takes latents of {checkpoint.channels} channels: it is for inpainting or "
+                "editing.",
+                "Choose the ordinary version of the checkpoint.",
+            )
+    return ModelFiles(shown, _family(base, unet), base, parts, side, factor, scale, checkpoint)
 
 
 def latent_factor(config: Mapping[str, Any]) -> int:
@@ -196,6 +218,13 @@ def _find_base(name: str, weights: bool, on_message: OnMessage) -> Path:
     return fetch(repository, choose, on_message)
 
 
+def _choose_small(names: list[str]) -> list[str]:
+    """What a checkpoint's own file lacks: configurations and the vocabulary."""
+    return [INDEX] + [
+        file for part in PARTS for file in network_files(names, part) if file.endswith(SMALL)
+    ]
+
+
 def _find_controlnet(name: str, base: Path, other: str, on_message: OnMessage) -> Path:
     """The folder of the ControlNet: another one, the family's own, or sd15's."""
     if other:
@@ -236,11 +265,13 @@ def _check_index(index: Path, name: str) -> None:
         )
 
 
-def _check_complete(folders: dict[str, Path], name: str) -> None:
+def _check_complete(
+    folders: Mapping[str, Path], name: str, without_weights: tuple[str, ...]
+) -> None:
     for part, folder in folders.items():
         if not folder.is_dir():
             raise ModelsError(f"The models {name!r} are incomplete: {part}/ is missing.", REMEDY)
-        if part not in WITHOUT_WEIGHTS and not list(folder.glob("*.safetensors")):
+        if part not in without_weights and not list(folder.glob("*.safetensors")):
             raise ModelsError(
                 f"The models {name!r} are incomplete: {part}/ holds no safetensors.",
                 "Start again with a connection to go on fetching; pickled weights aren't read: convert them.",

@@ -9,13 +9,19 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import diffusers
 import torch
-from diffusers import ControlNetModel, DDIMScheduler, UNet2DConditionModel
+from diffusers import (
+    AutoencoderKL,
+    ControlNetModel,
+    DDIMScheduler,
+    StableDiffusionPipeline,
+    UNet2DConditionModel,
+)
 from safetensors import SafetensorError
 from torch import nn
 from transformers import CLIPTextModel, CLIPTokenizer
@@ -29,6 +35,7 @@ from poseanimate.models.files import (
     IP_ADAPTER_FOLDER,
     PERCEPTION_FOLDER,
     REMEDY,
+    ModelFiles,
     find_files,
     has_ip_adapter,
     read_config,
@@ -36,6 +43,8 @@ from poseanimate.models.files import (
 from poseanimate.models.hub import OnMessage, weights_variant
 from poseanimate.models.input_models import check_names, load_eyes
 from poseanimate.models.ip_adapter import IPAdapter
+from poseanimate.models.lora import fuse_loras
+from poseanimate.models.weight_files import Checkpoint, Lora, parse_loras
 from poseanimate.pocket.characters import draw_character
 from poseanimate.pocket.places import WHERE
 
@@ -53,13 +62,15 @@ def load_models(
     detector: str = "",
     segmenter: str = "",
     precision: str = "",
+    lora: str = "",
     weights: bool = True,
     on_message: OnMessage = lambda _: None,
 ) -> Models:
     """Loads a family.
 
     Args:
-        name: "pocket", "sd15", the path of a folder in diffusers' layout, or OWNER/NAME[@REVISION] of the hub.
+        name: "pocket", "sd15", the path of a folder in diffusers' layout or of a checkpoint's .safetensors, or
+            OWNER/NAME[@REVISION][/FILE] of the hub.
         device: "cpu" or "cuda"; by default CUDA where there is a GPU. inputs_device: of detector and segmenter; by
             default the same.
         controlnet, vae: folder or repository of one to use instead of the family's own. A family without a
@@ -68,6 +79,7 @@ def load_models(
             see `input_models.load_eyes`.
         precision: "half" or "full"; by default half on a GPU. The pocket networks are always in full: they are so
             small that half gains nothing.
+        lora: FILE[:WEIGHT] of LoRA that are added to the weights, several with commas.
         weights: whether the networks that only a run needs get their weights. Without, they know their shapes alone,
             which a forecast needs: they are on torch's meta device. The autoencoder is always loaded.
         on_message: receives sentences about downloads and about what the models run on.
@@ -78,16 +90,18 @@ def load_models(
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     found = find_files(name, controlnet=controlnet, vae=vae, on_message=on_message)
     check_names(detector, segmenter, precision)
+    loras = parse_loras(lora, on_message)
     half = name != "pocket" and (precision or ("half" if device == "cuda" else "full")) == "half"
     try:
         dtype = torch.float16 if half else torch.float32
-        parts = _load_parts(found.parts, dtype, device, weights)
+        parts = _load_parts(found, dtype, device, weights)
         _check_fit(parts)
+        if weights:
+            fuse_loras(parts, loras)
         finds, cuts, world = load_eyes(
             found, inputs_device or device, detector, segmenter, on_message
         )
-        seen = (*found.parts.values(), found.base / PERCEPTION_FOLDER)
-        identity = f"{_fingerprint(seen)}{'-half' if half else ''}"
+        identity = f"{_fingerprint(found, loras)}{'-half' if half else ''}"
     except UNUSABLE as error:
         raise ModelsError(
             f"The models {name!r} can't be loaded ({first_line(error)}).", REMEDY
@@ -110,40 +124,77 @@ def load_models(
 
 
 def _load_parts(
-    folders: Mapping[str, Path], dtype: torch.dtype, device: str, weights: bool
+    found: ModelFiles, dtype: torch.dtype, device: str, weights: bool
 ) -> dict[str, Any]:
-    vae_class = getattr(diffusers, read_config(folders["vae"])["_class_name"])
+    folders = found.parts
     diffusers.utils.logging.disable_progress_bar()
     disable_progress_bar()
-    load = _load_network if weights else _load_shapes
-    networks = {
-        "vae": _load_network(vae_class, folders["vae"], dtype, device),
-        "unet": load(UNet2DConditionModel, folders["unet"], dtype, device),
-        "controlnet": load(ControlNetModel, folders["controlnet"], dtype, device),
-        "text_encoder": load(CLIPTextModel, folders["text_encoder"], dtype, device),
-    }
+    networks: dict[str, Any] = {}
+    if found.checkpoint is not None:
+        networks = _load_checkpoint(found.checkpoint, found, dtype, weights)
+    vae_class = getattr(diffusers, read_config(folders["vae"])["_class_name"])
+    for name, kind in (
+        ("vae", vae_class),
+        ("unet", UNet2DConditionModel),
+        ("controlnet", ControlNetModel),
+        ("text_encoder", CLIPTextModel),
+    ):
+        if name not in networks:
+            load = _load_network if weights or name == "vae" else _load_shapes
+            networks[name] = load(kind, folders[name], dtype)
     for network in networks.values():
         network.eval().requires_grad_(False)
+        if weights or network is networks["vae"]:
+            network.to(device)
     return networks | {
         "tokenizer": CLIPTokenizer.from_pretrained(folders["tokenizer"]),
         "scheduler": DDIMScheduler.from_pretrained(folders["scheduler"]),
     }
 
 
-def _load_shapes(kind: Any, folder: Path, dtype: torch.dtype, _: str) -> Any:
+def _load_checkpoint(
+    checkpoint: Checkpoint, found: ModelFiles, dtype: torch.dtype, weights: bool
+) -> dict[str, Any]:
+    """The networks whose weights are in a checkpoint; without weights its autoencoder alone."""
+    file, own_vae = checkpoint.path, found.parts["vae"] == found.base / "vae"
+    options: dict[str, Any] = {
+        "config": str(found.base),
+        "local_files_only": True,
+        # without accelerate diffusers loads that way anyhow, but says so at every network
+        "low_cpu_mem_usage": False,
+    }
+    networks: dict[str, Any] = {}
+    if own_vae:
+        networks["vae"] = AutoencoderKL.from_single_file(str(file), subfolder="vae", **options)
+    if weights:
+        left_out = ("vae", "tokenizer", "scheduler", "safety_checker", "feature_extractor")
+        pipeline = StableDiffusionPipeline.from_single_file(
+            str(file), **options, **dict.fromkeys(left_out), requires_safety_checker=False
+        )
+        networks |= {"unet": pipeline.unet, "text_encoder": pipeline.text_encoder}
+    for name, network in networks.items():
+        if (
+            missing := len(network.state_dict()) - checkpoint.tensors[name]
+        ) > 0:  # they would be random
+            raise ValueError(f"the checkpoint lacks {missing} tensors of the {name}")
+        nn.Module.to(network, dtype)  # their own warns of what it leaves alone
+    return networks
+
+
+def _load_shapes(kind: Any, folder: Path, dtype: torch.dtype) -> Any:
     """A network without weights, which take no memory and can't be computed with."""
     with torch.device("meta"):
         if kind is CLIPTextModel:
             network = kind(kind.config_class.from_pretrained(folder))
         else:
             network = kind.from_config(kind.load_config(folder))
-        return nn.Module.to(network, dtype)  # their own warns of what it leaves alone
+        return nn.Module.to(network, dtype)  # as above
 
 
-def _load_network(kind: Any, folder: Path, dtype: torch.dtype, device: str) -> Any:
+def _load_network(kind: Any, folder: Path, dtype: torch.dtype) -> Any:
     options = {"use_safetensors": True, "dtype": dtype}
     if kind is not CLIPTextModel:
-        # without accelerate diffusers loads that way anyhow, but says so at every network
+        # as above
         options["low_cpu_mem_usage"] = False
     network, found = kind.from_pretrained(
         folder,
@@ -155,7 +206,7 @@ def _load_network(kind: Any, folder: Path, dtype: torch.dtype, device: str) -> A
         raise ValueError(
             f"the weights of {kind.__name__} lack {len(missing)} of its tensors, {missing[0]} for one"
         )
-    return network.to(device)
+    return network
 
 
 def _check_fit(parts: dict[str, Any]) -> None:
@@ -184,18 +235,25 @@ def _check_fit(parts: dict[str, Any]) -> None:
         )
 
 
-def _fingerprint(folders: Iterable[Path]) -> str:
+def _fingerprint(found: ModelFiles, loras: Iterable[Lora]) -> str:
     """Digest of every file's name, size, beginning and end: weights of gigabytes are not read whole."""
     digest = hashlib.sha256()
-    for folder in folders:
-        files = folder.iterdir() if folder.is_dir() else ()
-        for path in sorted(p for p in files if p.suffix in (".json", ".safetensors", ".txt")):
-            size = path.stat().st_size
-            with path.open("rb") as file:
-                digest.update(f"{folder.name}/{path.name}:{size}".encode())
-                digest.update(file.read(FINGERPRINT_BYTES))
-                file.seek(max(size - FINGERPRINT_BYTES, 0))
-                digest.update(file.read())
+    paths: list[Path] = []
+    for folder in (*found.parts.values(), found.base / PERCEPTION_FOLDER):
+        inside = folder.iterdir() if folder.is_dir() else ()
+        paths += sorted(p for p in inside if p.suffix in (".json", ".safetensors", ".txt"))
+    if found.checkpoint is not None:
+        paths.append(found.checkpoint.path)
+    for lora in loras:
+        digest.update(f"{lora.weight:g} of the next".encode())
+        paths.append(lora.path)
+    for path in paths:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            digest.update(f"{path.parent.name}/{path.name}:{size}".encode())
+            digest.update(file.read(FINGERPRINT_BYTES))
+            file.seek(max(size - FINGERPRINT_BYTES, 0))
+            digest.update(file.read())
     return digest.hexdigest()
 
 

@@ -143,7 +143,10 @@ POCKET_PRESETS = (
     "balanced: guidance 2, with PACM's first optimisation. Both have direct inversion, and "
     "ControlNet counts more where the character is new. "
 )
-OTHER_PRESETS = "fast and balanced: fewer steps and less guidance than the paper, and PACM for the picture alone. "
+OTHER_PRESETS = (
+    "fast and balanced: fewer steps and less guidance than the paper, and PACM for the picture alone. "
+    "few-step: eight steps, for models with a LoRA that was trained for so few. "
+)
 COMMON_PRESETS = (
     "paper: the paper's values, slow. baseline-…: without the paper's modules, to compare with."
 )

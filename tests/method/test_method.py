@@ -11,7 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from diffusers import ControlNetModel, UNet2DConditionModel
+from diffusers import ControlNetModel, DDIMScheduler, UNet2DConditionModel
 from diffusers.models.attention import BasicTransformerBlock
 from diffusers.models.transformers.transformer_2d import Transformer2DModel
 from helpers.tiny import tiny_networks
@@ -89,10 +89,12 @@ def test_a_step_is_eq_4(steps: int, seed: int) -> None:
     torch.testing.assert_close(ddim.predict_z0(z_t, eps, k), z_0)
 
 
-def test_the_schedule_is_diffusers_own() -> None:
-    scheduler = build_scheduler()
+@pytest.mark.parametrize("spacing", ["leading", "trailing"])
+def test_the_schedule_is_diffusers_own(spacing: str) -> None:
+    scheduler = DDIMScheduler.from_config(build_scheduler().config, timestep_spacing=spacing)
     scheduler.set_timesteps(10)
-    ddim = DDIM.from_scheduler(scheduler, 10)
+    ddim = DDIM.from_scheduler(build_scheduler(), 10, spacing)
+    assert (ddim.timestep(10) == 999) == (spacing == "trailing")
     z, eps = latents(1), latents(1, seed=9)
     for k in range(10, 0, -1):
         assert ddim.timestep(k) == int(scheduler.timesteps[10 - k])

@@ -11,6 +11,8 @@ import pytest
 import torch
 from helpers.dwpose import no_boxes, save_detector, save_points
 from helpers.hub import NEWEST, Hub, served
+from helpers.ldm import save_checkpoint
+from helpers.lora import ALPHA, RANK, lora_change, save_lora
 from helpers.tiny import scene_at_ease, tiny_networks
 from huggingface_hub import constants
 from safetensors.torch import load_file, save_file
@@ -27,6 +29,7 @@ from poseanimate.pocket.perception import PerceptionNet
 
 SHARED = ("tokenizer", "scheduler")
 OTHER = "someone/fine-tune"
+MERGED = "someone/merged"
 
 
 def save(network: object, home: Path, variant: str | None) -> None:
@@ -41,7 +44,16 @@ def pipeline(home: Path, variant: str | None = None, seed: int = 0) -> Path:
             save(part, home / name, variant)
     torch.manual_seed(0)
     PerceptionNet((8, 8, 8, 8)).save(home / "perception")
-    index = {"_class_name": "StableDiffusionPipeline", "vae": ["diffusers", "AutoencoderKL"]}
+    index = {  # as published
+        "_class_name": "StableDiffusionPipeline",
+        "feature_extractor": ["transformers", "CLIPImageProcessor"],
+        "safety_checker": ["stable_diffusion", "StableDiffusionSafetyChecker"],
+        "scheduler": ["diffusers", "PNDMScheduler"],
+        "text_encoder": ["transformers", "CLIPTextModel"],
+        "tokenizer": ["transformers", "CLIPTokenizer"],
+        "unet": ["diffusers", "UNet2DConditionModel"],
+        "vae": ["diffusers", "AutoencoderKL"],
+    }
     (home / "model_index.json").write_text(json.dumps(index))
     return home
 
@@ -61,6 +73,9 @@ def repositories(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for file in pickled:
         file.write_bytes(b"large")
     pipeline(folder / OTHER, seed=1)
+    (folder / MERGED).mkdir()
+    save_checkpoint(tiny_networks(2), folder / MERGED / "merged-v1.safetensors")
+    save_lora(tiny_networks(), folder / MERGED / "style.safetensors")
     return folder
 
 
@@ -207,6 +222,115 @@ def test_fp16_is_taken_where_there_is_one() -> None:
 )
 def test_what_names_a_repository(text: str, meant: Repository | None) -> None:
     assert Repository.parse(text) == meant
+
+
+# --- checkpoints of one file, and LoRA ---
+
+
+@pytest.mark.parametrize("from_hub", [True, False])
+def test_a_checkpoint_of_one_file_is_a_family(hub: Hub, repositories: Path, from_hub: bool) -> None:
+    name = f"{MERGED}/merged-v1.safetensors"
+    told: list[str] = []
+    models = load_models(
+        name if from_hub else str(repositories / name), "cpu", on_message=told.append
+    )
+    assert models.name == "merged-v1"
+    own, others = tiny_networks(2), tiny_networks()
+    for part in ("unet", "vae", "text_encoder", "controlnet"):
+        network = getattr(models, part)
+        expected = (others if part == "controlnet" else own)[part].state_dict()
+        assert network.state_dict().keys() == expected.keys()
+        for key, weight in network.state_dict().items():
+            torch.testing.assert_close(weight, expected[key], atol=0, rtol=0)
+        assert not network.training and not any(p.requires_grad for p in network.parameters())
+    asked = {name.removeprefix(f"{SD15.id}/") for name in hub.asked if name.startswith(SD15.id)}
+    assert asked >= {"unet/config.json", "tokenizer/tokenizer.json"}
+    assert not any(name.endswith(".safetensors") for name in asked)  # sd15's own weights
+    assert any(f"{MERGED}/" in name for name in hub.asked) == from_hub
+    hub.asked.clear()
+    again = load_models(str(repositories / name), "cpu", precision="half")
+    assert hub.asked == [] and again.unet.dtype == again.vae.dtype == torch.float16
+    assert again.identity != models.identity
+
+
+def test_the_parts_of_a_checkpoint_are_known_without_its_weights(
+    hub: Hub, repositories: Path
+) -> None:
+    name = str(repositories / MERGED / "merged-v1.safetensors")
+    whole, light = load_models(name, "cpu"), load_models(name, "cpu", weights=False)
+    assert light.unet.device.type == light.text_encoder.device.type == "meta"
+    for key, weight in light.vae.state_dict().items():
+        torch.testing.assert_close(weight, whole.vae.state_dict()[key], atol=0, rtol=0)
+    assert light.identity == whole.identity
+    looking = load_input_models(name, "cpu")
+    assert (looking.side, looking.factor) == (whole.side, whole.factor)
+
+
+def test_a_checkpoint_without_an_autoencoder_takes_another(hub: Hub, tmp_path: Path) -> None:
+    name = str(save_checkpoint(tiny_networks(2), tmp_path / "pruned.safetensors", vae=False))
+    assert "holds no autoencoder" in refused(name).message
+    models = load_models(name, "cpu", vae=OTHER)
+    expected = tiny_networks(1)["vae"].state_dict()
+    for key, weight in models.vae.state_dict().items():
+        torch.testing.assert_close(weight, expected[key], atol=0, rtol=0)
+
+
+def test_a_checkpoint_that_lacks_tensors_is_refused(
+    hub: Hub, repositories: Path, tmp_path: Path
+) -> None:
+    whole = load_file(repositories / MERGED / "merged-v1.safetensors")
+    for left_out in (
+        "model.diffusion_model.out.2.bias",
+        "first_stage_model.decoder.conv_out.bias",
+        "cond_stage_model.transformer.text_model.final_layer_norm.bias",
+    ):
+        path = tmp_path / "part.safetensors"
+        save_file({key: tensor for key, tensor in whole.items() if key != left_out}, path)
+        assert "part" in refused(str(path)).message
+
+
+def test_lora_are_added_to_the_weights(hub: Hub, repositories: Path, tmp_path: Path) -> None:
+    plain = load_models("sd15", "cpu")
+    file = repositories / MERGED / "style.safetensors"
+    models = load_models("sd15", "cpu", lora=f"{file}:0.5, {MERGED}/style.safetensors:-0.25")
+    changed = 0
+    for part in ("unet", "text_encoder"):
+        before = getattr(plain, part).state_dict()
+        after = getattr(models, part).state_dict()
+        assert before.keys() == after.keys()
+        for key, weight in after.items():
+            change = lora_change(file, part, key)
+            expected = before[key] if change is None else before[key] + (0.5 - 0.25) * change
+            changed += change is not None
+            torch.testing.assert_close(weight, expected, atol=1e-6, rtol=1e-5)
+    assert changed == len(load_file(file)) // 3  # down, up and alpha
+    # diffusers' layout scales by nothing, kohya-ss's by alpha / rank
+    other = save_lora(tiny_networks(), tmp_path / "style.safetensors", "diffusers")
+    same = load_models("sd15", "cpu", lora=f"{other}:{0.25 * ALPHA / RANK}")
+    for key, weight in same.unet.state_dict().items():
+        torch.testing.assert_close(weight, models.unet.state_dict()[key], atol=1e-6, rtol=1e-5)
+    again = load_models("sd15", "cpu", lora=f"{file}:0.6")
+    assert len({plain.identity, models.identity, again.identity}) == 3
+    light = load_models("sd15", "cpu", lora=f"{file}:0.6", weights=False)
+    assert light.identity == again.identity
+
+
+def test_a_lora_for_other_networks_is_refused(
+    hub: Hub, repositories: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = load_file(repositories / MERGED / "style.safetensors")
+    wide = {
+        key: torch.cat([tensor] * 2, -1) if "lora_down" in key else tensor
+        for key, tensor in whole.items()
+    }
+    elsewhere = {key.replace("down_blocks_0", "down_blocks_7"): t for key, t in whole.items()}
+    for tensors in (wide, elsewhere):
+        save_file(tensors, tmp_path / "other.safetensors")
+        error = refused("sd15", lora=str(tmp_path / "other.safetensors"))
+        assert "can't be added to these models" in error.message
+    monkeypatch.setattr("poseanimate.models.lora.find_spec", lambda _: None)
+    error = refused("sd15", lora=f"{MERGED}/style.safetensors")
+    assert error.message == "LoRA need the package peft." and "pip install peft" in error.remedy
 
 
 # --- when it can't be ---
