@@ -163,7 +163,7 @@ class LiteralLoop:
         for k in range(self.ddim.steps, 0, -1):
             embedding = source[k - 1].clone().requires_grad_(True)
             loss, z = self._loss(inverted, z, embedding, drawing, k)
-            gradient = self._gradient(loss, embedding, inverted)
+            (gradient,) = torch.autograd.grad(loss, embedding)
             self.calls["gradient"] += 1
             optimised.append(embedding.detach() - self.settings.pose_learning_rate * gradient)
         return optimised[::-1]
@@ -226,7 +226,7 @@ class LiteralLoop:
 
     @staticmethod
     def _gradient(loss: Tensor, embedding: Tensor, inverted: Tensor) -> Tensor:
-        """The mean's gradient, whose factor is applied after it as in the engine: half precision would lose it."""
+        """Of Eq. 6's mean, whose factor is applied after it as in the engine: half precision would lose it."""
         (gradient,) = torch.autograd.grad(loss, embedding)
         return gradient / inverted[0].numel()
 

@@ -99,7 +99,10 @@ class Settings:
         1, "gradient steps per timestep of the second optimisation", low=1, high=20
     )
     pose_learning_rate: float = setting(
-        1.0, "η of the second optimisation (the paper gives none)", low=0, high=1e4
+        3e-4,
+        "η of the second optimisation, on the loss's sum (the paper gives none)",
+        low=0,
+        high=1,
     )
     embedding_role: str = setting(
         "conditional",

@@ -1,4 +1,4 @@
-"""Settings of a bundle of format 1 (before version 0.2), in today's terms."""
+"""Settings of bundles of older formats, in today's terms. Format 1 is from before version 0.2."""
 
 from __future__ import annotations
 
@@ -26,10 +26,38 @@ REMOVED = {
     "mask_reach": 1.5,
 }
 MACHINES = "chunk_frames"  # changed speed and memory, not results
+DEMO_LATENTS = (
+    12 * 16 * 16
+)  # of the demo models: until format 3 η belonged to the loss's mean over them
 
 
-def migrate_settings(settings: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """Today's settings, and what they can no longer say, as "name=value"."""
+def migrate_settings(
+    settings: Mapping[str, Any], number: int
+) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Today's settings, and what they can no longer say, as "name=value".
+
+    Args:
+        number: of the bundle's format.
+    """
+    lost: tuple[str, ...] = ()
+    if number == 1:
+        settings, lost = _from_format_1(settings)
+    if number <= 2:
+        settings = _from_format_2(settings)
+    return dict(settings), lost
+
+
+def _from_format_2(settings: Mapping[str, Any]) -> dict[str, Any]:
+    found = dict(settings)
+    eta = found.get("pose_learning_rate")
+    if isinstance(eta, int | float) and not isinstance(eta, bool):
+        found["pose_learning_rate"] = eta / DEMO_LATENTS
+    if eta == 1:  # the default, whatever the models
+        del found["pose_learning_rate"]
+    return found
+
+
+def _from_format_1(settings: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
     found = {**DEFAULTS, **settings}
     found.pop(MACHINES, None)
     lost = []
