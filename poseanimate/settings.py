@@ -13,8 +13,8 @@ from poseanimate.errors import SettingsError
 from poseanimate.resources import resource_folder
 
 PRESETS = resource_folder("presets") / "settings"
-FAMILIES, UNKNOWN = ("pocket", "sd15"), "unknown"
-"""Families of models that presets have values of their own for; what is unknown has those of sd15."""
+FAMILIES, UNKNOWN = ("pocket", "sd15", "sdxl"), "unknown"
+"""Families of models; presets that have no values for one, and for what is unknown, give it those of sd15."""
 MAX_FRAMES = 240
 MAX_TEXT_CHARACTERS = 200
 LAMBDAS = ("lambda_first", "lambda_prev", "lambda_self")
@@ -259,13 +259,13 @@ class Settings:
         values = _read_preset(name)
         values.pop(JUDGED, None)
         overlays = _object(name, values.pop(OVERLAYS, {}))
-        own = overlays.get(_known(family), None if overlays else {})
-        if own is None:
+        chosen = _choose(family, overlays)
+        if overlays and chosen is None:
             raise SettingsError(
                 f"The preset {name!r} is for the models {' and '.join(overlays)}.",
                 f"Presets of these models are: {', '.join(preset_names(family))}.",
             )
-        return Settings().changed({**values, **_object(name, own)})
+        return Settings().changed({**values, **_object(name, overlays.get(chosen or "", {}))})
 
 
 def is_judged(name: str, family: str) -> bool:
@@ -320,15 +320,16 @@ def preset_names(family: str = "") -> list[str]:
     names = sorted(path.stem for path in PRESETS.glob("*.json"))
     if not family:
         return names
-    known = _known(family)
-    overlays = {
-        name: _object(name, _read_preset(name).get(OVERLAYS, {known: {}})) for name in names
-    }
-    return [name for name in names if known in overlays[name]]
+    overlays = {name: _object(name, _read_preset(name).get(OVERLAYS, {})) for name in names}
+    return [name for name in names if not overlays[name] or _choose(family, overlays[name])]
 
 
-def _known(family: str) -> str:
-    return family if family in FAMILIES else "sd15"
+def _choose(family: str, overlays: Mapping[str, Any]) -> str | None:
+    """Whose values a family has: its own; where there are none sd15's, but for the pocket models."""
+    for each in (family,) if family == "pocket" else (family, "sd15"):
+        if each in overlays:
+            return each
+    return None
 
 
 def is_text(text: str) -> bool:

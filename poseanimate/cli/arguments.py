@@ -327,7 +327,7 @@ def _add_machine(parser: argparse.ArgumentParser) -> None:
 
 
 _MODELS = {
-    "models": "pocket, sd15, or a fine-tune of Stable Diffusion 1.5: a folder in diffusers' layout, a .safetensors, or "
+    "models": "pocket, sd15, sdxl, or a fine-tune: a folder in diffusers' layout, a .safetensors of 1.5, or "
     "OWNER/NAME[@REVISION][/FILE] of the Hugging Face hub; default: sd15 where there is a GPU, else pocket",
     "lora": "a LoRA's .safetensors, here or OWNER/NAME/FILE, with :WEIGHT if not 1; several with commas",
     "controlnet": "folder or OWNER/NAME of another OpenPose ControlNet",

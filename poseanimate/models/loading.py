@@ -24,7 +24,7 @@ from diffusers import (
 )
 from safetensors import SafetensorError
 from torch import nn
-from transformers import CLIPTextModel, CLIPTokenizer
+from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 from transformers.utils.logging import disable_progress_bar
 
 from poseanimate.errors import ModelsError, first_line
@@ -37,7 +37,6 @@ from poseanimate.models.files import (
     REMEDY,
     ModelFiles,
     find_files,
-    has_ip_adapter,
     read_config,
 )
 from poseanimate.models.hub import OnMessage, weights_variant
@@ -50,6 +49,7 @@ from poseanimate.pocket.places import WHERE
 
 UNUSABLE = (*files.UNUSABLE, RuntimeError, SafetensorError)
 FINGERPRINT_BYTES = 16 << 20
+TEXT_ENCODERS = (CLIPTextModel, CLIPTextModelWithProjection)
 
 
 def load_models(
@@ -69,12 +69,12 @@ def load_models(
     """Loads a family.
 
     Args:
-        name: "pocket", "sd15", the path of a folder in diffusers' layout or of a checkpoint's .safetensors, or
+        name: "pocket", "sd15", "sdxl", the path of a folder in diffusers' layout or of a checkpoint's .safetensors, or
             OWNER/NAME[@REVISION][/FILE] of the hub.
         device: "cpu" or "cuda"; by default CUDA where there is a GPU. inputs_device: of detector and segmenter; by
             default the same.
         controlnet, vae: folder or repository of one to use instead of the family's own. A family without a
-            ControlNet takes sd15's.
+            ControlNet takes that of sd15 or sdxl.
         detector, segmenter: keys of `pose_detection.DETECTORS` and of `segmentation.SEGMENTERS`; by default
             see `input_models.load_eyes`.
         precision: "half" or "full"; by default half on a GPU. The pocket networks are always in full: they are so
@@ -109,7 +109,7 @@ def load_models(
     ip_adapter = None
     if (found.base / IP_ADAPTER_FOLDER).is_dir():
         ip_adapter = IPAdapter(found.base / IP_ADAPTER_FOLDER)
-    elif has_ip_adapter(name):
+    elif not os.path.isdir(name) and found.family not in ("pocket", "sdxl"):
         ip_adapter = IPAdapter(IP_ADAPTER)
     if name != "pocket" and inputs_device != device:  # else they only look at inputs here
         on_message(_describe_device(found.name, device, half))
@@ -120,6 +120,7 @@ def load_models(
         found.name, identity, found.side, **parts,
         detector=finds, segmenter=cuts, world=world, ip_adapter=ip_adapter, places=places,
         draw_character=draw_character if is_pocket else None, family=found.family,
+        zero_when_empty=found.zero_when_empty, thick_skeletons=found.family == "sdxl",
     )  # fmt: skip
 
 
@@ -138,18 +139,22 @@ def _load_parts(
         ("unet", UNet2DConditionModel),
         ("controlnet", ControlNetModel),
         ("text_encoder", CLIPTextModel),
+        ("text_encoder_2", CLIPTextModelWithProjection),
     ):
-        if name not in networks:
+        if name not in networks and name in folders:
             load = _load_network if weights or name == "vae" else _load_shapes
             networks[name] = load(kind, folders[name], dtype)
     for network in networks.values():
         network.eval().requires_grad_(False)
         if weights or network is networks["vae"]:
             network.to(device)
-    return networks | {
-        "tokenizer": CLIPTokenizer.from_pretrained(folders["tokenizer"]),
-        "scheduler": DDIMScheduler.from_pretrained(folders["scheduler"]),
+    tokenizers = {
+        name: CLIPTokenizer.from_pretrained(folders[name])
+        for name in ("tokenizer", "tokenizer_2")
+        if name in folders
     }
+    scheduler = DDIMScheduler.from_pretrained(folders["scheduler"])
+    return networks | tokenizers | {"scheduler": scheduler}
 
 
 def _load_checkpoint(
@@ -184,7 +189,7 @@ def _load_checkpoint(
 def _load_shapes(kind: Any, folder: Path, dtype: torch.dtype) -> Any:
     """A network without weights, which take no memory and can't be computed with."""
     with torch.device("meta"):
-        if kind is CLIPTextModel:
+        if kind in TEXT_ENCODERS:
             network = kind(kind.config_class.from_pretrained(folder))
         else:
             network = kind.from_config(kind.load_config(folder))
@@ -193,7 +198,7 @@ def _load_shapes(kind: Any, folder: Path, dtype: torch.dtype) -> Any:
 
 def _load_network(kind: Any, folder: Path, dtype: torch.dtype) -> Any:
     options = {"use_safetensors": True, "dtype": dtype}
-    if kind is not CLIPTextModel:
+    if kind not in TEXT_ENCODERS:
         # as above
         options["low_cpu_mem_usage"] = False
     network, found = kind.from_pretrained(
@@ -217,14 +222,18 @@ def _check_fit(parts: dict[str, Any]) -> None:
         raise ValueError(
             f"they predict {predicts!r}, but the method needs models that predict noise"
         )
-    text = parts["text_encoder"].config.hidden_size
+    text = sum(
+        parts[name].config.hidden_size
+        for name in ("text_encoder", "text_encoder_2")
+        if name in parts
+    )
     for name, width in (
         ("U-Net", unet.cross_attention_dim),
         ("ControlNet", control.cross_attention_dim),
     ):
         if width != text:
             raise ValueError(
-                f"the {name} takes text of {width} channels, the text encoder gives {text}"
+                f"the {name} takes text of {width} channels, the text encoders give {text}"
             )
     if tuple(control.block_out_channels) != tuple(unet.block_out_channels):
         raise ValueError("the ControlNet is for another U-Net")

@@ -27,6 +27,10 @@ def fuse_loras(networks: dict[str, Any], loras: Iterable[Lora]) -> None:
         ModelsError: the package peft is missing, or a LoRA is for other networks.
     """
     for lora in loras:
+        if "text_encoder_2" in networks:
+            raise ModelsError(
+                "LoRA are read for Stable Diffusion 1.5 alone, not for XL.", "Leave --lora out."
+            )
         if find_spec("peft") is None:
             raise ModelsError("LoRA need the package peft.", "Install it: pip install peft.")
         pipeline = StableDiffusionPipeline(

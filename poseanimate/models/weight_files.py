@@ -108,7 +108,7 @@ def find_checkpoint(name: str, vae: bool, on_message: OnMessage = lambda _: None
         if any(tensor.startswith(prefix) for tensor in shapes):
             raise ModelsError(
                 f"{path.name!r} is for {kind}, not of Stable Diffusion 1.5's kind.",
-                "Choose a checkpoint whose page says Stable Diffusion 1.5.",
+                "Choose one for Stable Diffusion 1.5; XL is read from folders in diffusers' layout and from the hub.",
             )
     if any("lora" in tensor for tensor in shapes):
         raise ModelsError(

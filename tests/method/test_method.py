@@ -10,6 +10,7 @@ from collections import Counter
 from types import SimpleNamespace
 
 import pytest
+import sdxl_random
 import torch
 from diffusers import ControlNetModel, DDIMScheduler, UNet2DConditionModel
 from diffusers.models.attention import BasicTransformerBlock
@@ -513,6 +514,7 @@ FAMILIES = {
     "tiny": lambda: tiny_networks()["unet"].config,
     "pocket": lambda: UNet2DConditionModel.load_config(POCKET / "unet"),
     "sd15": lambda: {"cross_attention_dim": 768},  # else diffusers' defaults are its
+    "sdxl": lambda: sdxl_random.unet(sdxl_random.NARROW).config,
 }
 LATENTS = ((64, 96), (80, 80), (52, 78), (20, 13), (9, 15), (8, 32))
 
@@ -538,8 +540,11 @@ def test_layers_have_the_grid_that_is_taken_for_theirs(family: str) -> None:
             z = torch.zeros(2, unet.config.in_channels, *grid)
             text = torch.zeros(2, TOKENS, unet.config.cross_attention_dim)
             drawing = torch.zeros(2, 3, 8 * grid[0], 8 * grid[1])
-            down, mid = controlnet(z, 0, text, drawing, return_dict=False)
-            eps = unet(z, 0, text, None, None, None, None, None, down, mid).sample
+            added = {"text_embeds": torch.zeros(2, 1280), "time_ids": torch.zeros(2, 6)}
+            down, mid = controlnet(z, 0, text, drawing, added_cond_kwargs=added, return_dict=False)
+            eps = unet(
+                z, 0, text, None, None, None, None, added, down, mid
+            ).sample  # fmt: skip
             assert eps.shape == z.shape
             assert len(set(layers)) > 1
             for tokens, expected in layers:

@@ -115,13 +115,21 @@ def test_stable_diffusion_is_fetched_at_half_the_bytes_and_only_once(hub: Hub) -
     assert again.identity == models.identity
 
 
-def test_the_family_is_known_before_anything_is_loaded(tmp_path: Path) -> None:
-    assert [find_family(name) for name in ("pocket", "sd15", OTHER)] == ["pocket", "sd15", "sd15"]
+def test_the_family_is_known_before_anything_is_loaded(hub: Hub, tmp_path: Path) -> None:
+    for name in ("pocket", "sd15", "sdxl"):
+        assert find_family(name) == name and hub.asked == []
     assert find_family(str(POCKET)) == "pocket"
+    assert find_family(OTHER) == "unknown"  # of its own widths
+    assert {name.rpartition(".")[2] for name in hub.asked} == {"json"}
     for number, (config, family) in enumerate(
         (
             ('{"in_channels": 4, "cross_attention_dim": 768}', "sd15"),
             ('{"in_channels": 4, "cross_attention_dim": 1024}', "unknown"),
+            ('{"in_channels": 4, "cross_attention_dim": 2048}', "unknown"),
+            (
+                '{"in_channels": 4, "cross_attention_dim": 2048, "addition_embed_type": "text_time"}',
+                "sdxl",
+            ),
             ("[", "unknown"),
         )
     ):
@@ -417,7 +425,8 @@ def test_a_full_disk_is_told(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    "pipeline_class", ["StableDiffusionXLPipeline", "FluxPipeline", "StableDiffusion3Pipeline"]
+    "pipeline_class",
+    ["StableDiffusionXLImg2ImgPipeline", "FluxPipeline", "StableDiffusion3Pipeline"],
 )
 def test_other_kinds_of_models_are_refused(tmp_path: Path, pipeline_class: str, hub: Hub) -> None:
     folder = pipeline(tmp_path / "other")
