@@ -279,8 +279,8 @@ ABOUT_REST = (
     "brings the same picture. Where runs are limited they are counted by address, for an hour. Nothing is sent "
     "elsewhere, and nothing is shared until you click Share.\n\n"
     "**Licences.** This program and the pocket models: MIT. Stable Diffusion 1.5: CreativeML Open RAIL-M, XL: "
-    "RAIL++-M, with their restrictions on use. OpenPose, which finds poses for them: for non-commercial research only; DWPose, which "
-    "may take its place: Apache 2.0. rembg: MIT, with U²-Net (Apache 2.0)."
+    "RAIL++-M, with their restrictions on use. OpenPose, which finds poses for them: for non-commercial research "
+    "only; DWPose, which may take its place: Apache 2.0. rembg: MIT, with U²-Net (Apache 2.0)."
 )
 
 LAST_MINUTE = "Waiting: a run whose page was closed goes on for some seconds"
