@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
+from poseanimate.errors import ModelsError
 from poseanimate.inputs.character import Character
 from poseanimate.method.cross_frame import AttendedFrame, FramePass, KeyValueCache
 from poseanimate.method.dcam import DualConsistency, Lambdas
@@ -92,6 +93,8 @@ class LiteralLoop:
     calls: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
+        if self.models.text_encoder_2 is not None:
+            raise ModelsError("The literal loop isn't for Stable Diffusion XL.", "Leave it out.")
         self.text, self.null = self.models.embed(self.prompt), self.models.embed("")
         self.ddim = DDIM.from_scheduler(
             self.models.scheduler, self.settings.num_inference_steps, self.settings.timestep_spacing
@@ -271,7 +274,8 @@ class LiteralLoop:
 
     def _drawing(self, pose: Pose) -> Tensor:
         height, width = self.character.picture.shape[:2]
-        return to_tensor(draw_pose(pose, width, height)[None], self.models.device)
+        drawn = draw_pose(pose, width, height, self.models.thick_skeletons)
+        return to_tensor(drawn[None], self.models.device)
 
     def _masks(self, poses: tuple[Pose, ...]) -> Tensor:
         """M_0 … M_N, (frames, H, W): the source's mask, then the skeletons' silhouettes."""

@@ -45,9 +45,10 @@ class Settings:
     # sampling
     num_inference_steps: int = setting(50, "T, DDIM steps", low=2, high=200)
     timestep_spacing: str = setting(
-        "leading",
-        "which T timesteps; trailing begins at the noisiest, for LoRA that need few steps (not the paper's)",
-        choices=("leading", "trailing"),
+        "own",
+        "which T timesteps: the models' own way, or trailing, from the noisiest on, for LoRA that need few (not the "
+        "paper's)",
+        choices=("own", "trailing"),
     )
     guidance_scale: float = setting(7.5, "w, classifier-free guidance", low=1, high=20)
     controlnet_emphasis: float = setting(
@@ -102,7 +103,7 @@ class Settings:
         3e-4,
         "η of the second optimisation, on the loss's sum (the paper gives none)",
         low=0,
-        high=1,
+        high=0.5,
     )
     embedding_role: str = setting(
         "conditional",

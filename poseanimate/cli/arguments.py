@@ -26,6 +26,8 @@ def build_parser(
     settings: Callable[..., None],
     cache: Callable[..., None],
     evaluate: Callable[..., None],
+    doctor: Callable[..., None],
+    judge: Callable[..., None],
     serve: Callable[..., None],
 ) -> argparse.ArgumentParser:
     """The parser of `poseanimate`; the function that runs a command is in the attribute `command`."""
@@ -77,6 +79,36 @@ def build_parser(
     _add_engines(measure)
     _add_settings(measure)
     _add_machine(measure)
+
+    check = _command(commands, doctor)
+    add_models(check)
+    check.add_argument("--json", action="store_true", help="print the checks as JSON")
+    look = _command(commands, judge)
+    look.add_argument(
+        "pictures",
+        type=Path,
+        nargs="*",
+        metavar="PICTURE",
+        help="up to 8, each with its prompt in the .txt of its name; default: two that are installed",
+    )
+    look.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="FOLDER", help="judge.html, judge.json"
+    )
+    look.add_argument(
+        "--minutes",
+        type=float,
+        default=30.0,
+        metavar="M",
+        help="begin nothing that would end later; default: 30",
+    )
+    look.add_argument(
+        "--steps",
+        type=int,
+        metavar="T",
+        help="DDIM steps of every row instead of the presets', to see quickly that all of it runs",
+    )
+    _add_machine(look)
+    look.set_defaults(engines="")  # its figures are of this machine
 
     _command(commands, motions)
     listed = _command(commands, settings)

@@ -25,12 +25,13 @@ from poseanimate.cli.inputs import (
 )
 from poseanimate.cli.own_process import ends_when_told, temporary_folder
 from poseanimate.cli.reports import Report, show_all
-from poseanimate.errors import MotionError, OutputError
+from poseanimate.errors import ModelsError, MotionError, OutputError
 from poseanimate.events import Aligned, Done, Note, Stage, Step
 from poseanimate.inputs.aligner import DRAFT_COMMENT, MAX_FULL_SIDE, Aligner, full_side
 from poseanimate.inputs.character import Character
 from poseanimate.inputs.motion import iter_motion
 from poseanimate.media import Video, load_picture, write_clip
+from poseanimate.models.files import default_models
 from poseanimate.poses import overlay
 from poseanimate.poses.motion import Motion, load_preset
 from poseanimate.poses.motion import preset_names as motion_names
@@ -204,6 +205,28 @@ def cache(options: argparse.Namespace, report: Report) -> None:
     else:
         bound = f"at most {store.max_bytes / 1e6:.0f} MB are kept"
         print(f"{store.folder}: {len(store.entries())} results, {size_mb:.1f} MB ({bound})")
+
+
+def doctor(options: argparse.Namespace, report: Report) -> None:
+    """Check whether this machine has what the models need."""
+    from poseanimate.cli.doctor import BAD, check_machine, line
+
+    name = options.models or default_models()
+    checks = list(check_machine(name))
+    bad = [check.name for check in checks if check.state == BAD]
+    report.result({"checks": [asdict(check) for check in checks]}, "\n".join(map(line, checks)))
+    if bad:
+        raise ModelsError(
+            f"{', '.join(bad)}: the models {name} won't run here.", "See the lines marked BAD."
+        )
+
+
+def judge(options: argparse.Namespace, report: Report) -> None:
+    """See in half an hour what a family of models makes of the method: clips, figures, curves on one page."""
+    from poseanimate.cli.judge import run  # imports torch
+
+    with ends_when_told(), temporary_folder():
+        run(options, report)
 
 
 def serve(options: argparse.Namespace, report: Report) -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any
+
+from poseanimate.settings import Settings
 
 # Defaults that have changed since: a bundle may be older than a setting.
 DEFAULTS = {
@@ -26,9 +29,9 @@ REMOVED = {
     "mask_reach": 1.5,
 }
 MACHINES = "chunk_frames"  # changed speed and memory, not results
-DEMO_LATENTS = (
-    12 * 16 * 16
-)  # of the demo models: until format 3 η belonged to the loss's mean over them
+# Of the demo models: until format 3 η belonged to the loss's mean over them.
+DEMO_LATENTS = 12 * 16 * 16
+MOST_ETA = next(e.metadata["high"] for e in fields(Settings) if e.name == "pose_learning_rate")
 
 
 def migrate_settings(
@@ -39,22 +42,25 @@ def migrate_settings(
     Args:
         number: of the bundle's format.
     """
+    found = dict(settings)
     lost: tuple[str, ...] = ()
     if number == 1:
-        settings, lost = _from_format_1(settings)
+        found, lost = _from_format_1(found)
     if number <= 2:
-        settings = _from_format_2(settings)
-    return dict(settings), lost
+        found, more = _from_format_2(found)
+        lost += more
+    return found, lost
 
 
-def _from_format_2(settings: Mapping[str, Any]) -> dict[str, Any]:
-    found = dict(settings)
-    eta = found.get("pose_learning_rate")
-    if isinstance(eta, int | float) and not isinstance(eta, bool):
-        found["pose_learning_rate"] = eta / DEMO_LATENTS
-    if eta == 1:  # the default, whatever the models
-        del found["pose_learning_rate"]
-    return found
+def _from_format_2(settings: dict[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """η of the loss's sum for one of its mean: exact for the demo models, too large for others' more latents."""
+    eta = settings.get("pose_learning_rate")
+    if isinstance(eta, bool) or not isinstance(eta, int | float):
+        return settings, ()
+    # 1 was the default, whatever the models
+    today = Settings().pose_learning_rate if eta == 1 else eta / DEMO_LATENTS
+    lost = (f"pose_learning_rate={eta!r:.40}",) if today > MOST_ETA else ()
+    return settings | {"pose_learning_rate": min(today, MOST_ETA)}, lost
 
 
 def _from_format_1(settings: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:

@@ -68,7 +68,8 @@ class ModelFiles:
     parts: the folders of its networks, tokenizer and scheduler by name. checkpoint: the file that holds the weights
     of the networks whose folders hold none, if there is one. side: of the square pictures that the family was trained
     on, px. factor: how many pixels a side of a latent covers. scale: how many times as wide a decoded picture is as an
-    encoded one. zero_when_empty: whether the empty prompt's embedding is zero.
+    encoded one. zero_when_empty: whether the empty prompt's embedding is zero. ip_adapter: where the family's
+    IP-Adapter is, if it has one.
     """
 
     name: str
@@ -80,6 +81,7 @@ class ModelFiles:
     scale: int
     checkpoint: Checkpoint | None = None
     zero_when_empty: bool = False
+    ip_adapter: Path | Repository | None = None
 
     @property
     def perception(self) -> Path | None:
@@ -102,17 +104,6 @@ def has_gpu() -> bool:
     return torch.cuda.is_available()
 
 
-def has_ip_adapter(name: str) -> bool:
-    """Whether the models of a name, as `load_models` takes it, have an IP-Adapter; without loading them.
-
-    Raises:
-        ModelsError: see `find_family`.
-    """
-    if os.path.isdir(name):
-        return os.path.isdir(Path(name) / IP_ADAPTER_FOLDER)
-    return find_family(name) not in ("pocket", "sdxl")
-
-
 def find_family(name: str) -> str:
     """The family of a name, as `load_models` takes it: one of `settings.FAMILIES`, or "unknown".
 
@@ -123,10 +114,11 @@ def find_family(name: str) -> str:
         return name
     if is_weight_file(name):
         return "sd15"  # other checkpoints are refused
-    if not os.path.isdir(name):
-        return find_files(name, weights=False).family
+    base = Path(name)
+    if not os.path.isdir(name):  # whatever its autoencoder is
+        base = _find_base(name, weights=False, other_vae=True, on_message=lambda _: None)
     try:
-        return _family(Path(name), read_config(Path(name) / "unet"))
+        return _family(base, read_config(base / "unet"))
     except UNUSABLE:
         return UNKNOWN
 
@@ -162,9 +154,10 @@ def find_files(
     checkpoint: Checkpoint | None = None
     elsewhere: tuple[str, ...] = WITHOUT_WEIGHTS
     if is_weight_file(name):
-        checkpoint = find_checkpoint(name, not vae, on_message)
+        if weights:
+            checkpoint = find_checkpoint(name, not vae, on_message)
+            elsewhere += checkpoint.parts
         base = fetch(SD15, _choose_small, on_message)
-        elsewhere += ("unet", "text_encoder") if vae else ("unet", "text_encoder", "vae")
     else:
         vae = vae or (SDXL_VAE if name == "sdxl" else "")
         base = _find_base(name, weights, bool(vae), on_message)
@@ -190,18 +183,27 @@ def find_files(
             f"The models {name!r} can't be loaded ({first_line(error)}).", REMEDY
         ) from error
     shown = Path(name).resolve().name if os.path.isdir(name) else name
-    if checkpoint is not None:
-        shown = checkpoint.path.stem
-        if checkpoint.channels != unet["in_channels"]:
-            raise ModelsError(
-                f"{checkpoint.path.name!r} takes latents of {checkpoint.channels} channels: it is for inpainting or "
-                "editing.",
-                "Choose the ordinary version of the checkpoint.",
-            )
+    if is_weight_file(name):
+        shown = Path(name).stem
+    if checkpoint is not None and checkpoint.channels != unet["in_channels"]:
+        raise ModelsError(
+            f"{checkpoint.path.name!r} takes latents of {checkpoint.channels} channels: it is for inpainting or "
+            "editing.",
+            "Choose the ordinary version of the checkpoint.",
+        )
     empty = bool(is_xl and index.get("force_zeros_for_empty_prompt", True))  # diffusers' default
+    family = _family(base, unet)
     return ModelFiles(
-        shown, _family(base, unet), base, parts, side, factor, scale, checkpoint, empty
-    )
+        shown, family, base, parts, side, factor, scale, checkpoint, empty,
+        _find_ip_adapter(name, base, family),
+    )  # fmt: skip
+
+
+def _find_ip_adapter(name: str, base: Path, family: str) -> Path | Repository | None:
+    if (base / IP_ADAPTER_FOLDER).is_dir():
+        return base / IP_ADAPTER_FOLDER
+    is_folder = name not in FAMILIES and os.path.isdir(name)
+    return None if is_folder or family in ("pocket", "sdxl") else IP_ADAPTER
 
 
 def latent_factor(config: Mapping[str, Any]) -> int:

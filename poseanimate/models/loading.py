@@ -9,20 +9,19 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import diffusers
 import torch
-from diffusers import (
-    AutoencoderKL,
-    ControlNetModel,
-    DDIMScheduler,
-    StableDiffusionPipeline,
-    UNet2DConditionModel,
+from diffusers import ControlNetModel, DDIMScheduler, UNet2DConditionModel
+from diffusers.loaders.single_file_utils import (
+    convert_ldm_clip_checkpoint,
+    convert_ldm_unet_checkpoint,
+    convert_ldm_vae_checkpoint,
 )
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from torch import nn
 from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 from transformers.utils.logging import disable_progress_bar
@@ -31,8 +30,6 @@ from poseanimate.errors import ModelsError, first_line
 from poseanimate.models import files
 from poseanimate.models.family import Models
 from poseanimate.models.files import (
-    IP_ADAPTER,
-    IP_ADAPTER_FOLDER,
     PERCEPTION_FOLDER,
     REMEDY,
     ModelFiles,
@@ -43,12 +40,13 @@ from poseanimate.models.hub import OnMessage, weights_variant
 from poseanimate.models.input_models import check_names, load_eyes
 from poseanimate.models.ip_adapter import IPAdapter
 from poseanimate.models.lora import fuse_loras
-from poseanimate.models.weight_files import Checkpoint, Lora, parse_loras
+from poseanimate.models.weight_files import PREFIXES, Checkpoint, Lora, parse_loras
 from poseanimate.pocket.characters import draw_character
 from poseanimate.pocket.places import WHERE
 
 UNUSABLE = (*files.UNUSABLE, RuntimeError, SafetensorError)
 FINGERPRINT_BYTES = 16 << 20
+CHANGED_BY_LORA = ("unet", "text_encoder")
 TEXT_ENCODERS = (CLIPTextModel, CLIPTextModelWithProjection)
 
 
@@ -88,16 +86,15 @@ def load_models(
         ModelsError: there are no such models, they can't be downloaded or loaded, or they don't fit together.
     """
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    found = find_files(name, controlnet=controlnet, vae=vae, on_message=on_message)
     check_names(detector, segmenter, precision)
     loras = parse_loras(lora, on_message)
+    found = find_files(name, controlnet=controlnet, vae=vae, on_message=on_message)
+    check_loras(loras, found)
     half = name != "pocket" and (precision or ("half" if device == "cuda" else "full")) == "half"
     try:
         dtype = torch.float16 if half else torch.float32
-        parts = _load_parts(found, dtype, device, weights)
+        parts = _load_parts(found, loras, dtype, device, weights)
         _check_fit(parts)
-        if weights:
-            fuse_loras(parts, loras)
         finds, cuts, world = load_eyes(
             found, inputs_device or device, detector, segmenter, on_message
         )
@@ -106,11 +103,7 @@ def load_models(
         raise ModelsError(
             f"The models {name!r} can't be loaded ({first_line(error)}).", REMEDY
         ) from error
-    ip_adapter = None
-    if (found.base / IP_ADAPTER_FOLDER).is_dir():
-        ip_adapter = IPAdapter(found.base / IP_ADAPTER_FOLDER)
-    elif not os.path.isdir(name) and found.family not in ("pocket", "sdxl"):
-        ip_adapter = IPAdapter(IP_ADAPTER)
+    ip_adapter = None if found.ip_adapter is None else IPAdapter(found.ip_adapter)
     if name != "pocket" and inputs_device != device:  # else they only look at inputs here
         on_message(_describe_device(found.name, device, half))
     # one's own training of the pocket family is recognised by its perception network
@@ -124,30 +117,46 @@ def load_models(
     )  # fmt: skip
 
 
+def check_loras(loras: Sequence[Lora], found: ModelFiles) -> None:
+    """Raises ModelsError where a family takes no LoRA."""
+    if loras and "text_encoder_2" in found.parts:
+        raise ModelsError(
+            "LoRA are read for Stable Diffusion 1.5 alone, not for XL.", "Leave --lora out."
+        )
+
+
 def _load_parts(
-    found: ModelFiles, dtype: torch.dtype, device: str, weights: bool
+    found: ModelFiles, loras: Sequence[Lora], dtype: torch.dtype, device: str, weights: bool
 ) -> dict[str, Any]:
-    folders = found.parts
+    folders, checkpoint = found.parts, found.checkpoint
     diffusers.utils.logging.disable_progress_bar()
     disable_progress_bar()
+    kinds = {
+        "vae": getattr(diffusers, read_config(folders["vae"])["_class_name"]),
+        "unet": UNet2DConditionModel,
+        "text_encoder": CLIPTextModel,
+        "text_encoder_2": CLIPTextModelWithProjection,
+        "controlnet": ControlNetModel,
+    }
     networks: dict[str, Any] = {}
-    if found.checkpoint is not None:
-        networks = _load_checkpoint(found.checkpoint, found, dtype, weights)
-    vae_class = getattr(diffusers, read_config(folders["vae"])["_class_name"])
-    for name, kind in (
-        ("vae", vae_class),
-        ("unet", UNet2DConditionModel),
-        ("controlnet", ControlNetModel),
-        ("text_encoder", CLIPTextModel),
-        ("text_encoder_2", CLIPTextModelWithProjection),
-    ):
-        if name not in networks and name in folders:
-            load = _load_network if weights or name == "vae" else _load_shapes
-            networks[name] = load(kind, folders[name], dtype)
+    for name, kind in kinds.items():
+        if name not in folders:
+            continue
+        if not weights and name != "vae":
+            networks[name] = _load_shapes(kind, folders[name], dtype)
+            continue
+        if checkpoint is not None and name in checkpoint.parts:
+            networks[name] = _load_from_checkpoint(checkpoint, name, kind, folders[name], dtype)
+        else:
+            networks[name] = _load_network(kind, folders[name], dtype)
+        if not (loras and name in CHANGED_BY_LORA):  # at once, so that main memory holds one
+            networks[name].to(device)
+    if weights and loras:
+        fuse_loras(networks, loras)
+        for name in CHANGED_BY_LORA:
+            networks[name].to(device)
     for network in networks.values():
         network.eval().requires_grad_(False)
-        if weights or network is networks["vae"]:
-            network.to(device)
     tokenizers = {
         name: CLIPTokenizer.from_pretrained(folders[name])
         for name in ("tokenizer", "tokenizer_2")
@@ -157,33 +166,40 @@ def _load_parts(
     return networks | tokenizers | {"scheduler": scheduler}
 
 
-def _load_checkpoint(
-    checkpoint: Checkpoint, found: ModelFiles, dtype: torch.dtype, weights: bool
-) -> dict[str, Any]:
-    """The networks whose weights are in a checkpoint; without weights its autoencoder alone."""
-    file, own_vae = checkpoint.path, found.parts["vae"] == found.base / "vae"
-    options: dict[str, Any] = {
-        "config": str(found.base),
-        "local_files_only": True,
-        # without accelerate diffusers loads that way anyhow, but says so at every network
-        "low_cpu_mem_usage": False,
-    }
-    networks: dict[str, Any] = {}
-    if own_vae:
-        networks["vae"] = AutoencoderKL.from_single_file(str(file), subfolder="vae", **options)
-    if weights:
-        left_out = ("vae", "tokenizer", "scheduler", "safety_checker", "feature_extractor")
-        pipeline = StableDiffusionPipeline.from_single_file(
-            str(file), **options, **dict.fromkeys(left_out), requires_safety_checker=False
+def _load_from_checkpoint(
+    checkpoint: Checkpoint, name: str, kind: Any, folder: Path, dtype: torch.dtype
+) -> Any:
+    """A network out of a file in the layout of Stable Diffusion's authors.
+
+    By the conversions of diffusers' `from_single_file`, which itself leaves random numbers where a tensor is missing.
+    """
+    with safe_open(checkpoint.path, framework="pt") as file:
+        own = [key for key in file.keys() if key.startswith(PREFIXES[name])]  # noqa: SIM118
+        tensors = {_current_name(key): file.get_tensor(key) for key in own}
+    if name == "text_encoder":
+        network = kind(kind.config_class.from_pretrained(folder))
+        converted = convert_ldm_clip_checkpoint(tensors)
+        if not hasattr(network, "text_model"):  # which newer versions of transformers do without
+            converted = {key.removeprefix("text_model."): each for key, each in converted.items()}
+    else:
+        config = kind.load_config(folder)
+        network = kind.from_config(config)
+        convert = convert_ldm_unet_checkpoint if name == "unet" else convert_ldm_vae_checkpoint
+        converted = convert(tensors, config)
+    missing, _ = network.load_state_dict(converted, strict=False)
+    if missing:
+        raise ValueError(
+            f"the checkpoint lacks {len(missing)} tensors of the {name}, {missing[0]} for one"
         )
-        networks |= {"unet": pipeline.unet, "text_encoder": pipeline.text_encoder}
-    for name, network in networks.items():
-        if (
-            missing := len(network.state_dict()) - checkpoint.tensors[name]
-        ) > 0:  # they would be random
-            raise ValueError(f"the checkpoint lacks {missing} tensors of the {name}")
-        nn.Module.to(network, dtype)  # their own warns of what it leaves alone
-    return networks
+    return nn.Module.to(network, dtype)  # their own warns of what it leaves alone
+
+
+def _current_name(key: str) -> str:
+    """A tensor's name; some checkpoints name the text encoder's as an older transformers did."""
+    prefix = PREFIXES["text_encoder"]
+    if key.startswith(prefix) and not key.startswith(f"{prefix}text_model."):
+        return f"{prefix}text_model.{key.removeprefix(prefix)}"
+    return key
 
 
 def _load_shapes(kind: Any, folder: Path, dtype: torch.dtype) -> Any:
@@ -193,13 +209,13 @@ def _load_shapes(kind: Any, folder: Path, dtype: torch.dtype) -> Any:
             network = kind(kind.config_class.from_pretrained(folder))
         else:
             network = kind.from_config(kind.load_config(folder))
-        return nn.Module.to(network, dtype)  # as above
+        return nn.Module.to(network, dtype)  # their own warns of what it leaves alone
 
 
 def _load_network(kind: Any, folder: Path, dtype: torch.dtype) -> Any:
     options = {"use_safetensors": True, "dtype": dtype}
     if kind not in TEXT_ENCODERS:
-        # as above
+        # the other way needs accelerate, and says so at every network where it is missing
         options["low_cpu_mem_usage"] = False
     network, found = kind.from_pretrained(
         folder,
@@ -247,10 +263,16 @@ def _check_fit(parts: dict[str, Any]) -> None:
 def _fingerprint(found: ModelFiles, loras: Iterable[Lora]) -> str:
     """Digest of every file's name, size, beginning and end: weights of gigabytes are not read whole."""
     digest = hashlib.sha256()
+    if found.zero_when_empty:
+        digest.update(b"zero when empty")
     paths: list[Path] = []
-    for folder in (*found.parts.values(), found.base / PERCEPTION_FOLDER):
+    folders = {**found.parts, PERCEPTION_FOLDER: found.base / PERCEPTION_FOLDER}
+    for name, folder in folders.items():
         inside = folder.iterdir() if folder.is_dir() else ()
-        paths += sorted(p for p in inside if p.suffix in (".json", ".safetensors", ".txt"))
+        read = [".json", ".txt", ".safetensors"]
+        if found.checkpoint is not None and name in found.checkpoint.parts:
+            read.pop()  # others' weights may lie there
+        paths += sorted(path for path in inside if path.suffix in read)
     if found.checkpoint is not None:
         paths.append(found.checkpoint.path)
     for lora in loras:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
@@ -37,11 +37,11 @@ _OTHER_ADAPTERS = {"hada_w": "a LoHa", "lokr_": "a LoKr", "dora_scale": "a DoRA"
 class Checkpoint:
     """A file with a whole Stable Diffusion in its authors' layout.
 
-    tensors: how many it holds of each network. channels: of the latents that its U-Net takes.
+    parts: the networks that are taken from it. channels: of the latents that its U-Net takes.
     """
 
     path: Path
-    tensors: Mapping[str, int]
+    parts: tuple[str, ...]
     channels: int
 
 
@@ -97,7 +97,7 @@ def find_checkpoint(name: str, vae: bool, on_message: OnMessage = lambda _: None
     """A checkpoint by its name, as `find_weight_file` takes it.
 
     Args:
-        vae: whether it must hold an autoencoder.
+        vae: whether its autoencoder is used.
 
     Raises:
         ModelsError: there is none, it is none of Stable Diffusion 1.5's kind, is incomplete, or can't be read.
@@ -115,28 +115,38 @@ def find_checkpoint(name: str, vae: bool, on_message: OnMessage = lambda _: None
             f"{path.name!r} is a LoRA, which changes models and is none by itself.",
             f"Give it as --lora {path.name} beside --models sd15.",
         )
-    tensors = {
-        part: sum(tensor.startswith(prefix) for tensor in shapes)
-        for part, prefix in PREFIXES.items()
-    }
-    for part, count in tensors.items():
-        if not count and (vae or part != "vae"):
+    if "v_pred" in shapes:
+        raise ModelsError(
+            f"{path.name!r} predicts v, but the method needs models that predict noise.",
+            "Choose another checkpoint.",
+        )
+    parts = tuple(part for part in PREFIXES if vae or part != "vae")
+    for part in parts:
+        if not any(tensor.startswith(PREFIXES[part]) for tensor in shapes):
             raise ModelsError(
                 f"{path.name!r} is no whole checkpoint: it holds no {_PARTS[part]}.",
                 "Name one with --vae, for instance stabilityai/sd-vae-ft-mse."
                 if part == "vae"
                 else "Choose one that holds U-Net, autoencoder and text encoder.",
             )
-    return Checkpoint(path, tensors, shapes.get(_FIRST_CONVOLUTION, (0, 0))[1])
+    if _FIRST_CONVOLUTION not in shapes:
+        raise ModelsError(
+            f"{path.name!r} lacks {_FIRST_CONVOLUTION}.",
+            "Choose a checkpoint of Stable Diffusion 1.5.",
+        )
+    return Checkpoint(path, parts, shapes[_FIRST_CONVOLUTION][1])
 
 
 def parse_loras(text: str, on_message: OnMessage = lambda _: None) -> tuple[Lora, ...]:
     """Reads FILE[:WEIGHT], several with commas, and downloads those of the hub.
 
     Raises:
-        ModelsError: a file can't be found or is no LoRA, or a weight is no number from -4 to 4.
+        ModelsError: the package peft is missing, a file can't be found or is no LoRA, or a weight is no number from -4
+            to 4.
     """
-    loras = []
+    loras: list[Lora] = []
+    if text.strip(" ,") and find_spec("peft") is None:
+        raise ModelsError("LoRA need the package peft.", "Install it: pip install 'peft>=0.20'.")
     for each in filter(None, (part.strip() for part in text.split(","))):
         name, _, tail = each.rpartition(":")
         weight = 1.0
@@ -151,6 +161,14 @@ def parse_loras(text: str, on_message: OnMessage = lambda _: None) -> tuple[Lora
     if len(loras) > MAX_LORAS:
         raise ModelsError(f"{len(loras)} LoRA are too many.", f"Give at most {MAX_LORAS}.")
     return tuple(loras)
+
+
+def make_absolute(text: str) -> str:
+    """The same LoRA for a process in another folder: paths are absolute, names of the hub stay."""
+    return ",".join(
+        f"{lora.path if os.path.isfile(lora.name) else lora.name}:{lora.weight!r}"
+        for lora in parse_loras(text)
+    )
 
 
 def _parse_weight(text: str, whole: str) -> float:
@@ -181,7 +199,7 @@ def _check_lora(path: Path) -> None:
     if not any("lora" in name for name in names):
         raise ModelsError(
             f"{path.name!r} is no LoRA.",
-            "Give a whole checkpoint as --models, an autoencoder as --vae, a ControlNet as --controlnet.",
+            "Give a whole checkpoint as --models; --vae and --controlnet take folders or OWNER/NAME of the hub.",
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 
+import numpy as np
 import psutil
 import torch
 from diffusers import UNet2DConditionModel
@@ -31,7 +32,7 @@ def free_bytes(device: torch.device) -> int:
 def frame_bytes(unet: UNet2DConditionModel, pixels: int) -> int:
     """Memory that a frame of so many pixels takes while its embedding is optimised."""
     channels: int = unet.config.block_out_channels[0]
-    is_deep = unet.config.transformer_layers_per_block not in (1, None)
+    is_deep = bool(np.max(unet.config.transformer_layers_per_block or 1) > 1)
     kept = DEEP_GRADIENT_BYTES if is_deep else GRADIENT_BYTES
     return kept * channels * pixels * unet.dtype.itemsize // 4
 

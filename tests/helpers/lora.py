@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-RANK, ALPHA = 2, 1.0
+RANK = 2
 PREFIXES = {"unet": "lora_unet_", "text_encoder": "lora_te_text_model_"}
 LAYERS = (
     "to_q", "to_k", "to_v", "to_out.0", "ff.net.0.proj", "ff.net.2", "proj_in", "proj_out",
@@ -30,12 +30,15 @@ def save_lora(networks: dict[str, Any], path: Path, layout: str = "kohya") -> Pa
         for name, layer in networks[part].named_modules():
             if name.endswith(LAYERS) and isinstance(layer, nn.Linear | nn.Conv2d):
                 rows, columns, *kernel = layer.weight.shape
-                down = torch.randn(RANK, columns, *kernel) / 10
-                up = torch.randn(rows, RANK, *[1 for _ in kernel]) / 10
+                rank = RANK
+                if layout == "kohya":  # each layer its own, and its own alpha
+                    rank, alpha = 1 + len(tensors) % 4, 0.5 + len(tensors) % 5
+                down = torch.randn(rank, columns, *kernel) / 10
+                up = torch.randn(rows, rank, *[1 for _ in kernel]) / 10
                 if layout == "kohya":
                     key = _kohya_name(part, name)
                     tensors |= {f"{key}.lora_down.weight": down, f"{key}.lora_up.weight": up}
-                    tensors[f"{key}.alpha"] = torch.tensor(ALPHA)
+                    tensors[f"{key}.alpha"] = torch.tensor(alpha)
                 else:
                     own = "text_model." if part == "text_encoder" else ""
                     key = f"{part}.{own}{name.removeprefix('text_model.')}"
@@ -51,7 +54,7 @@ def lora_change(path: Path, part: str, weight: str) -> Tensor | None:
     if f"{key}.alpha" not in tensors or not weight.endswith(".weight"):
         return None
     down, up = tensors[f"{key}.lora_down.weight"], tensors[f"{key}.lora_up.weight"]
-    change = tensors[f"{key}.alpha"] / RANK * (up.flatten(1) @ down.flatten(1))
+    change = tensors[f"{key}.alpha"] / len(down) * (up.flatten(1) @ down.flatten(1))
     return change.reshape(*up.shape[:1], *down.shape[1:])
 
 

@@ -154,6 +154,10 @@ def test_until_format_3_eta_belonged_to_the_mean(eta: float, expected: float) ->
         old = job(format=number, settings={"pose_learning_rate": eta})
         found = Bundle.from_bytes(packed(parts(job_json=old)))
         assert found.settings.pose_learning_rate == pytest.approx(expected)
+    huge = job(format=2, settings={"pose_learning_rate": 1e4})
+    found = Bundle.from_bytes(packed(parts(job_json=huge)))
+    assert found.lost == ("pose_learning_rate=10000.0",)
+    assert found.settings.pose_learning_rate == 0.5
     today = job(format=3, settings={"pose_learning_rate": expected})
     assert Bundle.from_bytes(packed(parts(job_json=today))).settings.pose_learning_rate == expected
 

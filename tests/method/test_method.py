@@ -90,9 +90,11 @@ def test_a_step_is_eq_4(steps: int, seed: int) -> None:
     torch.testing.assert_close(ddim.predict_z0(z_t, eps, k), z_0)
 
 
-@pytest.mark.parametrize("spacing", ["leading", "trailing"])
+@pytest.mark.parametrize("spacing", ["own", "trailing"])
 def test_the_schedule_is_diffusers_own(spacing: str) -> None:
-    scheduler = DDIMScheduler.from_config(build_scheduler().config, timestep_spacing=spacing)
+    own = build_scheduler().config
+    chosen = own.timestep_spacing if spacing == "own" else spacing
+    scheduler = DDIMScheduler.from_config(own, timestep_spacing=chosen)
     scheduler.set_timesteps(10)
     ddim = DDIM.from_scheduler(build_scheduler(), 10, spacing)
     assert (ddim.timestep(10) == 999) == (spacing == "trailing")
@@ -101,6 +103,17 @@ def test_the_schedule_is_diffusers_own(spacing: str) -> None:
         assert ddim.timestep(k) == int(scheduler.timesteps[10 - k])
         expected = scheduler.step(eps, scheduler.timesteps[10 - k], z).prev_sample
         torch.testing.assert_close(ddim.step(z, eps, k), expected, atol=1e-5, rtol=1e-5)
+
+
+def test_timesteps_are_as_many_as_asked_for() -> None:
+    """Of some T, 61 for one, diffusers gives one more when they trail: -1, which is none."""
+    for steps in range(2, 201):
+        for spacing in ("own", "trailing"):
+            found = DDIM.from_scheduler(build_scheduler(), steps, spacing)
+            assert found.steps == steps and len(found.alpha_bar) == steps + 1
+            assert found.timestep(1) >= 0 and bool((found.timesteps.diff() > 0).all())
+    other = DDIMScheduler.from_config(build_scheduler().config, timestep_spacing="trailing")
+    assert DDIM.from_scheduler(other, 10).timestep(10) == 999
 
 
 def test_inversion_is_undone_by_sampling() -> None:

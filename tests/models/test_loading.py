@@ -12,7 +12,7 @@ import torch
 from helpers.dwpose import no_boxes, save_detector, save_points
 from helpers.hub import NEWEST, Hub, served
 from helpers.ldm import save_checkpoint
-from helpers.lora import ALPHA, RANK, lora_change, save_lora
+from helpers.lora import RANK, lora_change, save_lora
 from helpers.tiny import scene_at_ease, tiny_networks
 from huggingface_hub import constants
 from safetensors.torch import load_file, save_file
@@ -21,7 +21,7 @@ from poseanimate.errors import ModelsError
 from poseanimate.models import files, input_models, loading
 from poseanimate.models.dwpose import FILES
 from poseanimate.models.eyes import Eyes
-from poseanimate.models.files import POCKET, SD15, SD15_CONTROLNET, find_family, has_ip_adapter
+from poseanimate.models.files import POCKET, SD15, SD15_CONTROLNET, find_family, find_files
 from poseanimate.models.hub import Repository, fetch, network_files, weights_variant
 from poseanimate.models.input_models import load_input_models
 from poseanimate.models.loading import load_models
@@ -157,7 +157,8 @@ def test_a_fine_tune_is_named_by_owner_and_name_and_takes_the_ordinary_controlne
     for key, weight in models.unet.state_dict().items():
         torch.testing.assert_close(weight, weights[key], atol=0, rtol=0)
     assert any(SD15_CONTROLNET.id in name for name in hub.asked)
-    assert has_ip_adapter(OTHER) and has_ip_adapter("sd15") and not has_ip_adapter("pocket")
+    for name, expected in ((OTHER, files.IP_ADAPTER), ("sd15", files.IP_ADAPTER), ("pocket", None)):
+        assert find_files(name).ip_adapter == expected
     kept = tmp_path / "cache" / "models--someone--fine-tune" / "snapshots"
     assert [path.name for path in kept.iterdir()] == [NEWEST]
     load_models(f"{OTHER}@{'1' * 40}", "cpu")
@@ -287,17 +288,79 @@ def test_a_checkpoint_that_lacks_tensors_is_refused(
     hub: Hub, repositories: Path, tmp_path: Path
 ) -> None:
     whole = load_file(repositories / MERGED / "merged-v1.safetensors")
-    for left_out in (
-        "model.diffusion_model.out.2.bias",
-        "first_stage_model.decoder.conv_out.bias",
-        "cond_stage_model.transformer.text_model.final_layer_norm.bias",
+    text = "cond_stage_model.transformer.text_model."
+    whole[f"{text}embeddings.position_ids"] = torch.arange(4)  # which published ones have, too
+    path = tmp_path / "cut.safetensors"
+    for part, left_out in (
+        ("unet", "model.diffusion_model.out.2.bias"),
+        ("vae", "first_stage_model.decoder.conv_out.bias"),
+        ("text_encoder", f"{text}final_layer_norm.bias"),
     ):
-        path = tmp_path / "part.safetensors"
         save_file({key: tensor for key, tensor in whole.items() if key != left_out}, path)
-        assert "part" in refused(str(path)).message
+        assert f"lacks 1 tensors of the {part}" in refused(str(path)).message
+    save_file(whole, path)
+    load_models(str(path), "cpu")
 
 
-def test_lora_are_added_to_the_weights(hub: Hub, repositories: Path, tmp_path: Path) -> None:
+def test_a_checkpoint_may_have_older_names(hub: Hub, repositories: Path, tmp_path: Path) -> None:
+    """Those of transformers before 4.31, without "text_model"."""
+    whole = load_file(repositories / MERGED / "merged-v1.safetensors")
+    older = {
+        key.replace(".transformer.text_model.", ".transformer."): t for key, t in whole.items()
+    }
+    save_file(older, tmp_path / "older.safetensors")
+    models = load_models(str(tmp_path / "older.safetensors"), "cpu")
+    expected = tiny_networks(2)["text_encoder"].state_dict()
+    for key, weight in models.text_encoder.state_dict().items():
+        torch.testing.assert_close(weight, expected[key], atol=0, rtol=0)
+
+
+def test_a_checkpoint_is_the_same_whatever_else_is_cached(hub: Hub, repositories: Path) -> None:
+    name = str(repositories / MERGED / "merged-v1.safetensors")
+    before = load_models(name, "cpu")
+    plain = load_models("sd15", "cpu")  # now its weights lie in the same folders
+    assert load_models(name, "cpu").identity == before.identity
+    other = load_models(name, "cpu", vae=f"{SD15.id}@{SD15.revision}")
+    for key, weight in other.vae.state_dict().items():
+        torch.testing.assert_close(weight, plain.vae.state_dict()[key], atol=0, rtol=0)
+    assert other.identity != before.identity
+
+
+def test_to_look_at_pictures_no_checkpoint_is_fetched(hub: Hub) -> None:
+    assert load_input_models(f"{MERGED}/merged-v1.safetensors", "cpu").factor == 4
+    assert not any(name.startswith(MERGED) for name in hub.asked)
+
+
+def test_what_diffusers_trainers_say_of_alphas_counts(hub: Hub, tmp_path: Path) -> None:
+    """Their files keep it in the header."""
+    plain = load_models("sd15", "cpu")
+    path = save_lora(tiny_networks(), tmp_path / "own.safetensors", "diffusers")
+    full = load_models("sd15", "cpu", lora=str(path))
+    about = {"r": RANK, "lora_alpha": RANK / 2, "target_modules": ["to_q", "to_k"]}
+    said = {
+        f"{part}.{key}": value for part in ("unet", "text_encoder") for key, value in about.items()
+    }
+    said["text_encoder.target_modules"] = ["q_proj"]
+    tensors = {
+        key: tensor
+        for key, tensor in load_file(path).items()
+        if (".to_q." in key or ".to_k." in key or ".q_proj." in key)
+    }
+    save_file(tensors, path, {"lora_adapter_metadata": json.dumps(said)})
+    half = load_models("sd15", "cpu", lora=str(path))
+    changed = 0
+    for part, ends in (("unet", ("to_q.weight", "to_k.weight")), ("text_encoder", "q_proj.weight")):
+        before, after = (getattr(models, part).state_dict() for models in (plain, half))
+        whole = getattr(full, part).state_dict()
+        for key, weight in after.items():
+            expected = (before[key] + whole[key]) / 2 if key.endswith(ends) else before[key]
+            changed += key.endswith(ends)
+            torch.testing.assert_close(weight, expected, atol=1e-6, rtol=1e-5)
+    assert changed == len(tensors) // 2
+
+
+def test_lora_are_added_to_the_weights(hub: Hub, repositories: Path) -> None:
+    """Every layer with a rank and an alpha of its own, as resized ones have."""
     plain = load_models("sd15", "cpu")
     file = repositories / MERGED / "style.safetensors"
     models = load_models("sd15", "cpu", lora=f"{file}:0.5, {MERGED}/style.safetensors:-0.25")
@@ -312,20 +375,13 @@ def test_lora_are_added_to_the_weights(hub: Hub, repositories: Path, tmp_path: P
             changed += change is not None
             torch.testing.assert_close(weight, expected, atol=1e-6, rtol=1e-5)
     assert changed == len(load_file(file)) // 3  # down, up and alpha
-    # diffusers' layout scales by nothing, kohya-ss's by alpha / rank
-    other = save_lora(tiny_networks(), tmp_path / "style.safetensors", "diffusers")
-    same = load_models("sd15", "cpu", lora=f"{other}:{0.25 * ALPHA / RANK}")
-    for key, weight in same.unet.state_dict().items():
-        torch.testing.assert_close(weight, models.unet.state_dict()[key], atol=1e-6, rtol=1e-5)
     again = load_models("sd15", "cpu", lora=f"{file}:0.6")
     assert len({plain.identity, models.identity, again.identity}) == 3
     light = load_models("sd15", "cpu", lora=f"{file}:0.6", weights=False)
     assert light.identity == again.identity
 
 
-def test_a_lora_for_other_networks_is_refused(
-    hub: Hub, repositories: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_lora_for_other_networks_is_refused(hub: Hub, repositories: Path, tmp_path: Path) -> None:
     whole = load_file(repositories / MERGED / "style.safetensors")
     wide = {
         key: torch.cat([tensor] * 2, -1) if "lora_down" in key else tensor
@@ -336,9 +392,6 @@ def test_a_lora_for_other_networks_is_refused(
         save_file(tensors, tmp_path / "other.safetensors")
         error = refused("sd15", lora=str(tmp_path / "other.safetensors"))
         assert "can't be added to these models" in error.message
-    monkeypatch.setattr("poseanimate.models.lora.find_spec", lambda _: None)
-    error = refused("sd15", lora=f"{MERGED}/style.safetensors")
-    assert error.message == "LoRA need the package peft." and "pip install peft" in error.remedy
 
 
 # --- when it can't be ---

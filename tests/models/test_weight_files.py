@@ -14,6 +14,7 @@ from poseanimate.models.weight_files import (
     find_checkpoint,
     find_weight_file,
     is_weight_file,
+    make_absolute,
     parse_loras,
 )
 
@@ -47,9 +48,9 @@ def test_what_names_a_file_of_weights(tmp_path: Path) -> None:
 
 def test_a_checkpoint_tells_what_it_holds(tmp_path: Path) -> None:
     found = find_checkpoint(str(write(tmp_path / "a.safetensors", UNET, TEXT, VAE)), True)
-    assert found.tensors == {"unet": 1, "vae": 1, "text_encoder": 1} and found.channels == 4
+    assert found.parts == ("unet", "vae", "text_encoder") and found.channels == 4
     path = write(tmp_path / "b.safetensors", UNET, TEXT)
-    assert find_checkpoint(str(path), False).tensors["vae"] == 0
+    assert find_checkpoint(str(path), False).parts == ("unet", "text_encoder")
     error = refused(find_checkpoint, str(path), True)
     assert "holds no autoencoder" in error.message and "--vae" in error.remedy
 
@@ -64,11 +65,20 @@ def test_a_checkpoint_tells_what_it_holds(tmp_path: Path) -> None:
         ("lora_unet_mid_block_attentions_0_proj_in.lora_down.weight", "is a LoRA"),
         ("first_stage_model.quant_conv.bias", "holds no U-Net"),
         ("nothing.at.all", "holds no U-Net"),
+        ("model.diffusion_model.out.2.bias", "holds no autoencoder"),
+        ("v_pred", "predicts v"),
     ],
 )
 def test_other_files_are_refused_by_what_they_are(tmp_path: Path, tensor: str, words: str) -> None:
     path = write(tmp_path / "other.safetensors", {tensor: ONE})
     assert words in refused(find_checkpoint, str(path), True).message
+
+
+def test_a_checkpoint_without_its_first_layer_is_incomplete(tmp_path: Path) -> None:
+    path = write(
+        tmp_path / "part.safetensors", TEXT, VAE, {"model.diffusion_model.out.2.bias": ONE}
+    )
+    assert "lacks model.diffusion_model.input" in refused(find_checkpoint, str(path), True).message
 
 
 def test_pickled_missing_and_damaged_files_are_told(tmp_path: Path) -> None:
@@ -89,7 +99,17 @@ def test_several_lora_have_weights(tmp_path: Path) -> None:
     assert parse_loras("") == parse_loras(" , ") == ()
     found = parse_loras(f"{a}:0.5, {b},{a}:-1")
     assert [(lora.path, lora.weight) for lora in found] == [(a, 0.5), (b, 1.0), (a, -1.0)]
+    assert make_absolute(f"{a}:0.5, {b}") == f"{a}:0.5,{b}:1.0"
     assert "are too many" in refused(parse_loras, ",".join([str(a)] * 9)).message
+
+
+def test_lora_need_a_package_that_may_be_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("poseanimate.models.weight_files.find_spec", lambda _: None)
+    error = refused(parse_loras, str(write(tmp_path / "a.safetensors", LORA)))
+    assert error.message == "LoRA need the package peft." and "pip install" in error.remedy
+    assert parse_loras(" ,") == ()
 
 
 @pytest.mark.parametrize("weight", ["", "much", "nan", "inf", "5", "-4.1", "0.5:0.5"])
