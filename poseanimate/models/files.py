@@ -17,7 +17,7 @@ import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from poseanimate.errors import ModelsError, first_line
@@ -52,6 +52,11 @@ SECOND_PARTS = ("text_encoder_2", "tokenizer_2")  # of Stable Diffusion XL
 SDXL_PIPELINE = "StableDiffusionXLPipeline"
 VOCABULARIES = (("tokenizer.json",), ("vocab.json", "merges.txt"))
 AUTOENCODERS = ("AutoencoderKL", "AutoencoderDC", "AutoencoderTiny")
+# what published names say of ControlNets for other things than poses
+_OTHER_CONTROLNET = re.compile(
+    r"(?:^|[-_])(canny|depth|hed|inpaint|ip2p|lineart|lineart_anime|mlsd|normal|normalbae|qrcode|scribble|seg|shuffle|"
+    r"softedge|tile|union)(?:[-_.]|$)"
+)
 WITHOUT_WEIGHTS = ("tokenizer", "tokenizer_2", "scheduler")
 UNUSABLE = (OSError, ValueError, LookupError, TypeError)
 REMEDY = (
@@ -265,6 +270,12 @@ def _find_controlnet(
 ) -> Path:
     """The folder of the ControlNet: another one, the family's own, or the usual one of its kind."""
     if other:
+        kind = _OTHER_CONTROLNET.search(PurePosixPath(other.partition("@")[0]).name.lower())
+        if kind:
+            raise ModelsError(
+                f"{other!r} is a ControlNet for {kind[1]}, and would read skeletons as that.",
+                "Name one for OpenPose.",
+            )
         return _find_network(other, "controlnet", True, on_message)
     if name not in HUB and (base / "controlnet").is_dir():
         return base / "controlnet"

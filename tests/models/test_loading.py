@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,7 @@ from poseanimate.models.dwpose import FILES
 from poseanimate.models.eyes import Eyes
 from poseanimate.models.files import POCKET, SD15, SD15_CONTROLNET, find_family, find_files
 from poseanimate.models.hub import Repository, fetch, network_files, weights_variant
-from poseanimate.models.input_models import load_input_models
+from poseanimate.models.input_models import load_eyes, load_input_models
 from poseanimate.models.loading import load_models
 from poseanimate.pocket.perception import PerceptionNet
 
@@ -627,6 +628,43 @@ def test_eyes_are_auto_unless_others_are_named(
         error = refused(str(folder), detector="kinect")
         assert "'kinect'" in error.message and "openpose-whole" in error.remedy
     assert "'scissors'" in refused("pocket", segmenter="scissors").message
+
+
+def test_dwpose_finds_poses_for_stable_diffusion_where_it_is_downloaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, told = tmp_path / "hub" / files.DWPOSE.id, []
+    home.mkdir(parents=True)
+    save_detector(home / FILES[0], no_boxes())
+    save_points(home / FILES[1])
+    choose = input_models._default_detector
+    with served(tmp_path / "hub", tmp_path / "cache", monkeypatch) as hub:
+        assert choose("sd15", told.append) == "auto" and told == [] and hub.requests == 0
+        fetch(files.DWPOSE, input_models._choose_dwpose)
+        hub.requests = 0
+        assert choose("sd15", told.append) == choose("sdxl", told.append) == "dwpose"
+        assert choose("pocket", print) == choose("unknown", print) == "auto" and hub.requests == 0
+        (sentence,) = set(told)
+        assert "--detector auto" in sentence
+        own = replace(find_files("pocket"), family="sd15")
+        finds, cuts, _ = load_eyes(own, "cpu", "", "", print)
+        assert finds.identity.startswith("dwpose") and isinstance(cuts, Eyes)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("lllyasviel/control_v11p_sd15_canny", "canny"),
+        ("lllyasviel/control_v11f1p_sd15_depth", "depth"),
+        ("lllyasviel/sd-controlnet-hed", "hed"),
+        ("diffusers/controlnet-depth-sdxl-1.0@main", "depth"),
+        ("xinsir/controlnet-union-sdxl-1.0", "union"),
+    ],
+)
+def test_controlnets_for_other_things_are_refused(hub: Hub, name: str, kind: str) -> None:
+    assert f"is a ControlNet for {kind}" in refused("sd15", controlnet=name).message
+    for pose in ("control_v11p_sd15_openpose", "controlnet-openpose-sdxl-1.0", "my-segue"):
+        assert not files._OTHER_CONTROLNET.search(pose)
 
 
 @pytest.mark.parametrize(("gpu", "family"), [(True, "sd15"), (False, "pocket")])

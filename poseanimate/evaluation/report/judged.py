@@ -79,10 +79,14 @@ def _draw_curves(results: Sequence[CaseResult]) -> Iterator[str]:
             {r.row for r in results if r.row.startswith(f"{setting}=")},
             key=lambda row: float(row.partition("=")[2]),
         )
+        if len(rows) < 2:
+            continue
         summary = summarise([result for result in results if result.row in rows])
+        yield f"<h3>{html.escape(setting)}</h3>"
         for name in metrics:
-            if len(rows) > 1 and all(name in summary[row] for row in rows):
-                yield plots.draw_intervals({row: summary[row] for row in rows}, name)
+            if all(name in summary[row] for row in rows):
+                values = {row.partition("=")[2]: summary[row] for row in rows}
+                yield plots.draw_intervals(values, name)
 
 
 def _draw_sheets(
