@@ -34,7 +34,8 @@ from poseanimate.settings import Settings
 
 MOTIONS = ("walk", "wave")
 FRAMES = 5
-PRESETS = ("balanced", "fast", "paper")
+FIRST = "balanced"  # which the others change
+PRESETS = (FIRST, "fast", "paper")
 ETAS = (0.0, 3e-3, 3e-2, 0.3)
 RATES = (1e-3, 3e-3, 3e-2)
 MATMUL_ROWS = {"cpu": 1024, "cuda": 8192}
@@ -72,7 +73,7 @@ def list_rows(family: str) -> dict[str, Row]:
 
 def plan_settings(family: str) -> Settings:
     """What every row starts from."""
-    return replace(Settings.preset("balanced", family), frames=FRAMES)
+    return replace(Settings.preset(FIRST, family), frames=FRAMES)
 
 
 def _difference(base: Settings, other: Settings) -> dict[str, object]:
@@ -195,39 +196,43 @@ class Sitting:
         return Evaluation(protocol, rows, self.settings, Networks())
 
 
-def measure_speed(models: Models, seconds: float, calls: int) -> dict[str, float]:
-    """How fast a stage was, beside what the device can do.
+def measure_speed(models: Models, seconds: float, frames: int, branches: int) -> dict[str, float]:
+    """How fast predictions were, beside what the device can do.
 
     Args:
-        seconds, calls: of the stage; function evaluations as samples through U-Net and ControlNet together.
+        seconds: that they took. frames: how many, each at one timestep. branches: of guidance, which share one pass
+            through ControlNet.
 
     Returns:
-        tflop_per_s: of the stage. matmul_tflop_per_s: of a large matrix product in the networks' precision.
+        tflop_per_s: of the predictions. matmul_tflop_per_s: of a large matrix product in the networks' precision.
         share: of one in the other; the forecasts of docs/sd15.md assume 0.4 of the card's published rate.
     """
-    both = count_flop(models)
-    rate = both / 2 * calls / seconds / 1e12
+    unet, controlnet = count_flop(models)
+    rate = frames * (branches * unet + controlnet) / seconds / 1e12
     whole = _matmul_rate(models.device, models.unet.dtype) / 1e12
     return {"tflop_per_s": rate, "matmul_tflop_per_s": whole, "share": rate / whole}
 
 
-def count_flop(models: Models) -> int:
-    """Of one sample through the U-Net and one through ControlNet, at the models' own size; nothing is computed."""
+def count_flop(models: Models) -> tuple[int, int]:
+    """Of one sample through the U-Net and of one through ControlNet, at the models' own size; nothing is computed."""
     side = models.side // models.factor
+    added = models.added("", models.side, models.side)
+    counts = []
     with torch.device("meta"), torch.no_grad():
         unet = UNet2DConditionModel.from_config(models.unet.config)
         controlnet = ControlNetModel.from_config(models.controlnet.config)
         z, t = torch.zeros(1, unet.config.in_channels, side, side), torch.ones(1)
         text = torch.zeros(1, models.tokenizer.model_max_length, unet.config.cross_attention_dim)
-        added = {
-            name: torch.zeros(value.shape, device="meta")
-            for name, value in models.added("", models.side, models.side).items()
-        }
+        more = {name: torch.zeros(value.shape) for name, value in added.items()} or None
         pose = torch.zeros(1, 3, models.side, models.side)
-        with FlopCounterMode(display=False) as counter:
-            controlnet(z, t, text, pose, added_cond_kwargs=added or None, return_dict=False)
-            unet(z, t, text, added_cond_kwargs=added or None)
-    return int(counter.get_total_flops())
+        for run in (
+            lambda: unet(z, t, text, added_cond_kwargs=more),
+            lambda: controlnet(z, t, text, pose, added_cond_kwargs=more, return_dict=False),
+        ):
+            with FlopCounterMode(display=False) as counter:
+                run()
+            counts.append(int(counter.get_total_flops()))
+    return counts[0], counts[1]
 
 
 def _matmul_rate(device: torch.device, dtype: torch.dtype) -> float:
@@ -251,10 +256,11 @@ def describe(sitting: Sitting, checks: Sequence[Mapping[str, str]], on: str) -> 
     results = store.load_results()
     family = sitting.animator.family
     models = sitting.animator.models
-    timed = [r for r in results if r.row == "balanced" and "generation" in r.seconds]
-    seconds, calls = (
-        sum(getattr(r, what)["generation"] for r in timed) for what in ("seconds", "nfe")
-    )
+    timed = [r for r in results if r.row == FIRST and "generation" in r.seconds]
+    seconds = sum(result.seconds["generation"] for result in timed)
+    both = branches(sitting.settings.guidance_scale)
+    # a frame at a timestep takes a sample for each branch, and one through ControlNet
+    frames = sum(result.nfe["generation"] for result in timed) // (both + 1)
     return {
         "on": on,
         "family": family,
@@ -262,12 +268,12 @@ def describe(sitting: Sitting, checks: Sequence[Mapping[str, str]], on: str) -> 
         "device": models.device.type,
         "precision": str(models.unet.dtype).removeprefix("torch."),
         "side": models.side,
-        "branches": branches(sitting.settings.guidance_scale),
+        "branches": both,
         "settings": asdict(sitting.settings),
         "rows": {name: dict(row.changes) for name, row in sitting.rows.items()},
         "skipped": sitting.skipped,
         "checks": list(checks),
-        "speed": measure_speed(models, seconds, calls) if seconds else {},
+        "speed": measure_speed(models, seconds, frames, both) if seconds else {},
         "results": [
             {
                 "picture": r.character, "motion": r.motion, "row": r.row,

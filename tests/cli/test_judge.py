@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.tiny import tiny_models
 from PIL import Image
 
 from poseanimate.cli import doctor
@@ -169,3 +170,13 @@ def test_without_pictures_installed_ones_are_taken() -> None:
         assert len(pictures) == 2
         for picture, prompt in pictures:
             assert picture.mode == "RGB" and min(picture.size) >= least and len(prompt) > 10
+
+
+def test_speed_counts_what_the_networks_do() -> None:
+    """Of a convolution and a matrix product FLOP are known; here, that both networks are counted, and in proportion."""
+    models = tiny_models()
+    unet, controlnet = sitting.count_flop(models)
+    assert unet > controlnet > 0
+    one, two = (sitting.measure_speed(models, 2.0, 10, branches) for branches in (1, 2))
+    assert one["tflop_per_s"] == pytest.approx(10 * (unet + controlnet) / 2e12)
+    assert two["tflop_per_s"] == pytest.approx(10 * (2 * unet + controlnet) / 2e12)
