@@ -1,7 +1,8 @@
 """Makes every table and picture of the docs anew that the models' weights decide, one after the other.
 
-`python docs/generate/all.py [NAME …]` goes on where it was stopped: evaluations keep their results in build/docs. All
-of it takes two CPU cores hours; names choose some. Each table says when, at which commit and of which weights it is.
+`python docs/generate/all.py [NAME …]` goes on where it was stopped: evaluations keep their results in build/docs,
+which is to be deleted where the code has changed. All of it takes two CPU cores hours; names choose some. Each table
+says when, at which commit and of which weights it is.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tables import write_tables
+from tables import COMMIT, find_commit, write_tables
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 BUILD = REPOSITORY / "build" / "docs"
@@ -28,7 +29,16 @@ EVALUATIONS = {  # the options of `evaluate pocket` whose results a table of doc
     "negative-prompt,cross-frame-plus,cross-frame-direct,cross-frame,controlnet",
 }
 SCRIPTS = {  # what draws pictures by itself
-    "samples": [*EVALUATE, "samples", "--characters", "100", "-o", "docs/results"],
+    "samples": [
+        *EVALUATE,
+        "samples",
+        "--models",
+        "pocket",
+        "--characters",
+        "100",
+        "-o",
+        "docs/results",
+    ],
     "about": [sys.executable, str(GENERATE / "about.py")],
     "ready-made": [sys.executable, str(GENERATE / "ready_made.py")],
     "contact-sheets": [str(GENERATE / "contact-sheets")],
@@ -51,7 +61,11 @@ def main() -> None:
             subprocess.run(SCRIPTS[name], cwd=REPOSITORY, check=True)
             continue
         folder = BUILD / name
-        command = [*EVALUATE, "pocket", "-o", str(folder), *EVALUATIONS[name].split()]
+        folder.mkdir(parents=True, exist_ok=True)
+        if not (folder / COMMIT).exists():  # results are of the code that began them
+            (folder / COMMIT).write_text(find_commit())
+        chosen = ["pocket", "--models", "pocket", "-o", str(folder)]
+        command = [*EVALUATE, *chosen, *EVALUATIONS[name].split()]
         subprocess.run(command, cwd=REPOSITORY, check=True)
         write_tables(name, folder)
 

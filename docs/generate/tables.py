@@ -55,6 +55,7 @@ ROWS = {
     "driven-without-pata": "without PATA",
 }
 
+COMMIT = "commit"  # a file in an evaluation's folder, where `all.py` made it
 Writer = Callable[[Sequence[CaseResult]], Iterator[str]]
 
 
@@ -160,16 +161,17 @@ def write_tables(evaluation: str, home: Path) -> None:
         (PICTURES / "trade.svg").write_text(standalone_svg(draw_trade(summary)))
 
 
+def find_commit() -> str:
+    """This checkout's, with "-dirty" where files have changed since."""
+    command = ["git", "describe", "--always", "--abbrev=8", "--exclude=*", "--dirty"]
+    ended = subprocess.run(command, cwd=DOCS, capture_output=True, text=True, check=True)
+    return ended.stdout.strip()
+
+
 def describe_origin(home: Path) -> dict[str, str]:
-    """When an evaluation's folder was last added to, this checkout's commit, and the models' digest."""
+    """When an evaluation's folder was last added to, the commit that began it, and the models' digest."""
     written = max(path.stat().st_mtime for path in (home / "results").glob("*.json"))
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short=8", "HEAD"],
-        cwd=DOCS,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout.strip()
+    commit = (home / COMMIT).read_text() if (home / COMMIT).exists() else find_commit()
     request = json.loads((home / REQUEST).read_text())
     return {
         "on": datetime.fromtimestamp(written, UTC).date().isoformat(),

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from poseanimate.cli.arguments import SHOWN_SIDE_PX
+from poseanimate.cli.arguments import SHOWN_SIDE_PX, chosen_models
 from poseanimate.cli.inputs import (
     check_output_path,
     find_character,
@@ -212,7 +212,7 @@ def doctor(options: argparse.Namespace, report: Report) -> None:
     from poseanimate.cli.doctor import BAD, check_machine, line
 
     name = options.models or default_models()
-    checks = list(check_machine(name))
+    checks = list(check_machine(name, chosen_models(options)))
     bad = [check.name for check in checks if check.state == BAD]
     report.result({"checks": [asdict(check) for check in checks]}, "\n".join(map(line, checks)))
     if bad:
@@ -223,9 +223,9 @@ def doctor(options: argparse.Namespace, report: Report) -> None:
 
 def judge(options: argparse.Namespace, report: Report) -> None:
     """See in half an hour what a family of models makes of the method: clips, figures, curves on one page."""
-    from poseanimate.cli.judge import run  # imports torch
-
     with ends_when_told(), temporary_folder():
+        from poseanimate.cli.judge import run  # imports torch
+
         run(options, report)
 
 

@@ -7,7 +7,7 @@ import platform
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -20,15 +20,17 @@ from poseanimate.errors import ModelsError, PoseAnimateError, first_line
 from poseanimate.models.blazepose.files import MEDIAPIPE
 from poseanimate.models.files import SD15, find_family, find_files, has_gpu
 from poseanimate.models.hub import TIMEOUT_S
+from poseanimate.models.input_models import check_names
+from poseanimate.models.weight_files import parse_loras
 from poseanimate.models.wheel import default_folder as wheel_folder
 from poseanimate.settings import UNKNOWN
 from poseanimate.storage.stage_cache import default_folder
 
 GOOD, NOTE, BAD = "good", "note", "bad"
-NEEDS = {  # main memory, a GPU's memory and disk, GB: computed from the networks (docs/sd15.md)
+NEEDS = {  # main memory (with what `paper` moves there), a GPU's memory and disk, GB: computed (docs/sd15.md)
     "pocket": (2, 0, 1),
-    "sd15": (8, 8, 8),
-    "sdxl": (24, 24, 24),
+    "sd15": (16, 6, 4),
+    "sdxl": (80, 22, 12),
 }
 OPTIONAL = {"peft": "--lora", "ray": "--engines", "torchmetrics": "evaluate --networks"}
 ENCODERS = ("libx264", "libvpx-vp9")
@@ -48,11 +50,12 @@ class Check:
     remedy: str = ""
 
 
-def check_machine(models: str) -> Iterator[Check]:
+def check_machine(models: str, chosen: Mapping[str, str] | None = None) -> Iterator[Check]:
     """Looks at Python, GPU, memory, disk, ffmpeg, the models' files and optional packages; loads no network.
 
     Args:
         models: a name as `load_models` takes it; those that can't be found are taken for sd15's kind.
+        chosen: other arguments of `load_models`, as `arguments.chosen_models` gives them.
     """
     try:
         family = find_family(models)
@@ -67,11 +70,11 @@ def check_machine(models: str) -> Iterator[Check]:
     free = psutil.virtual_memory().available / 1e9
     words = f"{free:.0f} GB free, {os.cpu_count()} cores"
     yield _least(
-        "memory", free, memory_gb, words, "Close other programs, or take a larger machine."
+        "memory", free, memory_gb, words, "Fewer steps need less; or take a larger machine.", NOTE
     )
     yield from _check_disks(disk_gb)
     yield _check_ffmpeg()
-    yield _check_models(models)
+    yield _check_models(models, chosen or {})
     kept = wheel_folder(MEDIAPIPE)
     if all((kept / name).is_file() for name in MEDIAPIPE.members):
         yield Check("pose detector", GOOD, "BlazePose's networks are here")
@@ -91,10 +94,12 @@ def line(check: Check) -> str:
     return f"{mark} {check.name}: {check.found.rstrip('.')}. {check.remedy}".rstrip()
 
 
-def _least(name: str, found: float, least: float, words: str, remedy: str) -> Check:
+def _least(
+    name: str, found: float, least: float, words: str, remedy: str, otherwise: str = BAD
+) -> Check:
     if found >= least:
         return Check(name, GOOD, words)
-    return Check(name, BAD, f"{words}; about {least} GB are needed", remedy)
+    return Check(name, otherwise, f"{words}; about {least} GB are needed", remedy)
 
 
 def _check_gpu(least_gb: float) -> Check:
@@ -105,8 +110,12 @@ def _check_gpu(least_gb: float) -> Check:
         return Check("GPU", BAD, "none that torch finds; clips take hours on a CPU", remedy)
     import torch
 
-    free, whole = (each / 1e9 for each in torch.cuda.mem_get_info())
-    words = f"{torch.cuda.get_device_name()}, {free:.0f} of {whole:.0f} GB free, CUDA {torch.version.cuda}"
+    try:
+        free, whole = (each / 1e9 for each in torch.cuda.mem_get_info())
+    except RuntimeError as error:
+        return Check("GPU", BAD, f"it can't be used ({first_line(error)})", "Free it, or restart.")
+    by = f"CUDA {torch.version.cuda}" if torch.version.cuda else f"ROCm {torch.version.hip}"
+    words = f"{torch.cuda.get_device_name()}, {free:.0f} of {whole:.0f} GB free, {by}"
     return _least("GPU", free, least_gb, words, "Free its memory, or choose smaller models.")
 
 
@@ -121,7 +130,8 @@ def _check_disks(least_gb: float) -> Iterator[Check]:
         free = shutil.disk_usage(there).free / 1e9
         try:
             with tempfile.TemporaryFile(dir=there):
-                yield _least(name, free, least_gb, f"{free:.0f} GB free", remedy)
+                words = f"{free:.0f} GB free"  # the models may be here already
+                yield _least(name, free, least_gb, words, remedy, NOTE)
         except OSError as error:
             yield Check(name, BAD, f"can't be written to ({error.strerror})", remedy)
 
@@ -141,10 +151,12 @@ def _check_ffmpeg() -> Check:
     return Check("ffmpeg", GOOD, f"writes {' and '.join(ENCODERS)}")
 
 
-def _check_models(name: str) -> Check:
+def _check_models(name: str, chosen: Mapping[str, str]) -> Check:
     """Whether the models' small files are here or can be fetched, which shows that the hub answers."""
     try:
-        found = find_files(name, weights=False)
+        check_names(*(chosen.get(each, "") for each in ("detector", "segmenter", "precision")))
+        parse_loras(chosen.get("lora", ""))
+        found = find_files(name, vae=chosen.get("vae", ""), weights=False)
     except PoseAnimateError as error:
         return Check("models", BAD, error.message, error.remedy)
     words = f"{found.name}, of the family {found.family}, for pictures of {found.side} px"

@@ -58,7 +58,7 @@ def _from_format_2(settings: dict[str, Any]) -> tuple[dict[str, Any], tuple[str,
     if isinstance(eta, bool) or not isinstance(eta, int | float):
         return settings, ()
     # 1 was the default, whatever the models
-    today = Settings().pose_learning_rate if eta == 1 else eta / DEMO_LATENTS
+    today = Settings().pose_learning_rate if eta == 1 else min(eta, DEMO_LATENTS) / DEMO_LATENTS
     lost = (f"pose_learning_rate={eta!r:.40}",) if today > MOST_ETA else ()
     return settings | {"pose_learning_rate": min(today, MOST_ETA)}, lost
 

@@ -22,7 +22,7 @@ from typing import Any
 
 from poseanimate.errors import ModelsError, first_line
 from poseanimate.models.hub import SMALL, OnMessage, Repository, fetch, network_files
-from poseanimate.models.weight_files import Checkpoint, find_checkpoint, is_weight_file
+from poseanimate.models.weight_files import Checkpoint, find_checkpoint, is_hub_file, is_weight_file
 from poseanimate.settings import FAMILIES, UNKNOWN
 
 POCKET = Path(__file__).resolve().parents[1] / "pocket" / "weights"
@@ -159,7 +159,8 @@ def find_files(
     checkpoint: Checkpoint | None = None
     elsewhere: tuple[str, ...] = WITHOUT_WEIGHTS
     if is_weight_file(name):
-        if weights:
+        # of the hub's it is fetched when it is needed
+        if weights or not is_hub_file(name):
             checkpoint = find_checkpoint(name, not vae, on_message)
             elsewhere += checkpoint.parts
         base = fetch(SD15, _choose_small, on_message)

@@ -107,9 +107,11 @@ def find_complete(repository: Repository, choose: Callable[[list[str]], list[str
     Args:
         choose: see `fetch`.
     """
-    # imported here: older clients lack them, and still load models from folders
-    from huggingface_hub import get_cached_repo_tree, snapshot_download
-    from huggingface_hub.errors import CachedRepoTreeNotFoundError, LocalEntryNotFoundError
+    try:  # older clients lack them, and still load models from folders
+        from huggingface_hub import get_cached_repo_tree, snapshot_download
+        from huggingface_hub.errors import CachedRepoTreeNotFoundError, LocalEntryNotFoundError
+    except ImportError:
+        return None
 
     id_, revision = repository.id, repository.revision
     if revision is None or not _COMMIT.fullmatch(revision):

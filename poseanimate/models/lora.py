@@ -53,7 +53,9 @@ def fuse_loras(networks: dict[str, Any], loras: Iterable[Lora]) -> None:
 
 def _fuse(pipeline: Any, lora: Lora) -> None:
     """Raises ValueError where a change fits no layer."""
-    weights, _ = pipeline.lora_state_dict(_scale_by_alpha(load_file(lora.path)))
+    weights, _ = pipeline.lora_state_dict(
+        _scale_by_alpha(load_file(lora.path)), unet_config=pipeline.unet.config
+    )
     wanted = sum(name.endswith(DOWN) for name in weights)
     given = {"network_alphas": None, "metadata": _read_metadata(lora)}
     pipeline.load_lora_into_unet(weights, unet=pipeline.unet, **given)
@@ -85,7 +87,9 @@ def _read_metadata(lora: Lora) -> dict[str, Any] | None:
     """What diffusers' trainers say of ranks and alphas in a file's header; None where they don't."""
     with safe_open(lora.path, framework="pt") as file:
         text = (file.metadata() or {}).get(METADATA)
-    found: dict[str, Any] | None = json.loads(text) if text else None
+    found = json.loads(text) if text else None
+    if found is not None and not isinstance(found, dict):
+        raise ValueError(f"its {METADATA} is no object")
     return found
 
 

@@ -30,7 +30,13 @@ _OTHERS = {  # what a tensor's name tells of checkpoints that are none of Stable
     "model.diffusion_model.joint_blocks.": "Stable Diffusion 3",
     "model.diffusion_model.double_blocks.": "Flux",
 }
-_OTHER_ADAPTERS = {"hada_w": "a LoHa", "lokr_": "a LoKr", "dora_scale": "a DoRA", "oft_": "an OFT"}
+_OTHER_ADAPTERS = {
+    "hada_w": "a LoHa",
+    "lokr_": "a LoKr",
+    "dora_scale": "a DoRA",
+    "lora_magnitude": "a DoRA",
+    "oft_": "an OFT",
+}
 
 
 @dataclass(frozen=True)
@@ -60,6 +66,11 @@ class Lora:
 def is_weight_file(name: str) -> bool:
     """Whether a name is that of one file of weights, here or on the hub."""
     return name.lower().endswith((SUFFIX, *PICKLED)) and not os.path.isdir(name)
+
+
+def is_hub_file(name: str) -> bool:
+    """Whether a name can only be that of a file on the hub, OWNER/NAME[@REVISION]/FILE."""
+    return not os.path.exists(name) and _HUB_FILE.fullmatch(name) is not None
 
 
 def find_weight_file(name: str, on_message: OnMessage = lambda _: None) -> Path:

@@ -58,7 +58,9 @@ def test_tables_are_written_between_their_marks(tables: ModuleType) -> None:
     kept = json.loads((tables.PICTURES / "brief.json").read_text())
     assert kept["rows"]["full"]["psnr"]["mean"] == 26.5
     made = kept["made"]
-    assert made["models"] == "pocket 01234567" and re.fullmatch(r"[0-9a-f]{8,}", made["commit"])
+    assert made["models"] == "pocket 01234567" and re.fullmatch(
+        r"[0-9a-f]{8,}(-dirty)?", made["commit"]
+    )
     assert (
         once.count(f"*Made on {made['on']}, commit {made['commit']}, models pocket 01234567.*") == 2
     )
@@ -109,12 +111,15 @@ def test_one_command_makes_every_table_that_the_page_has(
     for command in everything.SCRIPTS.values():
         script = Path(command[-1])
         assert script.parent != SCRIPTS or script.is_file()
+    monkeypatch.setattr(everything, "BUILD", tables.PICTURES / "build")
     run: list[list[object]] = []
+    monkeypatch.setattr(everything, "find_commit", lambda: "01234567")
     monkeypatch.setattr(everything.subprocess, "run", lambda given, **_: run.append(given))
     monkeypatch.setattr(everything, "write_tables", lambda *given: run.append(list(given)))
     monkeypatch.setattr(sys, "argv", ["all", "brief", "about"])
     everything.main()
     assert run[0][3:5] == ["evaluate", "pocket"] and "brief" in run[0]
+    assert (everything.BUILD / "brief" / "commit").read_text()
     assert run[1] == ["brief", everything.BUILD / "brief"]
     assert str(run[2][-1]).endswith("about.py")
     monkeypatch.setattr(sys, "argv", ["all", "everything"])

@@ -36,8 +36,9 @@ def build_judged_page(
         found: what `sitting.describe` returns. store: of the clips. skeletons: over the picture, the frames side by
             side, by character and motion.
     """
-    results = store.load_results()
-    order = (*REFERENCES, *found["rows"])
+    shown = {result["picture"] for result in found["results"]}
+    order = [*REFERENCES, *found["rows"]]
+    results = [r for r in store.load_results() if r.character in shown and r.row in order]
     results.sort(key=lambda result: order.index(result.row))
     summary = summarise(results)
     speed = found["speed"]
@@ -55,12 +56,24 @@ def build_judged_page(
     ]
     if speed:
         parts.append(
-            f"<p>Generation ran at {speed['tflop_per_s']:.2f} TFLOP/s, {speed['share']:.0%} of what a large matrix "
-            f"product reaches here ({speed['matmul_tflop_per_s']:.2f}).</p>"
+            f"<p>A prediction with guidance takes {speed['seconds']:.3g} s: {speed['tflop_per_s']:.2f} TFLOP/s, "
+            f"{speed['share']:.0%} of what a large matrix product reaches here ({speed['matmul_tflop_per_s']:.2f}).</p>"
         )
-    if found["skipped"]:
-        parts.append(f"<p>Not run: {html.escape(', '.join(found['skipped']))}.</p>")
-    parts += ["<h2>Figures</h2>", build_table(summary, list_measured(summary))]
+    if found["missing"]:
+        parts.append(f"<p>Not run, or not whole: {html.escape(', '.join(found['missing']))}.</p>")
+    if found["failures"]:
+        lines = [
+            f"<li>{html.escape(each['row'])}, {each['picture']} in {each['motion']}: "
+            f"{html.escape(each['message'] or each['kind'])}</li>"
+            for each in found["failures"]
+        ]
+        parts += ["<h2>What failed</h2><ul>", *lines, "</ul>"]
+    parts += ["<h2>Figures</h2>", build_table(summary, list_measured(summary)), "<ul>"]
+    parts += [
+        f"<li><b>{html.escape(name)}</b>: {html.escape(row['about'])}</li>"
+        for name, row in found["rows"].items()
+    ]
+    parts.append("</ul>")
     if curves := list(_draw_curves(results)):
         parts += ["<h2>Curves</h2>", *curves]
     parts += ["<h2>Clips</h2>", *_draw_sheets(store, results, skeletons)]
@@ -68,7 +81,7 @@ def build_judged_page(
 
 
 def _check_row(check: Mapping[str, str]) -> str:
-    said = " ".join(html.escape(check[part]) for part in ("found", "remedy") if check[part])
+    said = " ".join(html.escape(check[part]) for part in ("found", "remedy") if check.get(part))
     return f"<tr><td>{MARKS[check['state']]} {html.escape(check['name'])}</td><td>{said}</td></tr>"
 
 
