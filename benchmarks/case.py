@@ -85,7 +85,8 @@ class Case:
     def drawings(self, poses: tuple[Pose, ...]) -> Tensor:
         """Skeletons (frames, 3, H, W) in [0, 1]."""
         height, width = self.character.picture.shape[:2]
-        drawn = np.stack([draw_pose(pose, width, height) for pose in poses])
+        thick = self.models.thick_skeletons
+        drawn = np.stack([draw_pose(pose, width, height, thick) for pose in poses])
         return to_tensor(drawn, self.device)
 
     @cached_property

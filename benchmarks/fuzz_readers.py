@@ -33,7 +33,7 @@ from numpy.random import Generator
 from PIL import Image
 from pillow_heif import from_pillow
 
-from poseanimate.inputs.bundle import PICTURE, Bundle
+from poseanimate.inputs.bundle import FORMAT, PICTURE, Bundle
 from poseanimate.inputs.pose_files import read_pose_archive, read_pose_source
 from poseanimate.media import (
     PictureLimits,
@@ -215,7 +215,7 @@ def bundles() -> Reader:
         people_json(motion.poses[:1], SIDE, SIDE),
     )
     whole = Bundle(pixels, motion, Settings(frames=7), "a girl", "models", text, b"clip")
-    older = whole.to_bytes().replace(b'"format": 2', b'"format": 1')
+    older = whole.to_bytes().replace(b'"format": %d' % FORMAT, b'"format": 1')
     seeds = [whole.to_bytes(), older]
 
     def damage(rng: Generator, name: str, content: bytes) -> bytes:

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
+from poseanimate.errors import ModelsError
 from poseanimate.inputs.character import Character
 from poseanimate.method.cross_frame import AttendedFrame, FramePass, KeyValueCache
 from poseanimate.method.dcam import DualConsistency, Lambdas
@@ -92,8 +93,12 @@ class LiteralLoop:
     calls: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
+        if self.models.text_encoder_2 is not None:
+            raise ModelsError("The literal loop isn't for Stable Diffusion XL.", "Leave it out.")
         self.text, self.null = self.models.embed(self.prompt), self.models.embed("")
-        self.ddim = DDIM.from_scheduler(self.models.scheduler, self.settings.num_inference_steps)
+        self.ddim = DDIM.from_scheduler(
+            self.models.scheduler, self.settings.num_inference_steps, self.settings.timestep_spacing
+        )
 
     def run(self, poses: tuple[Pose, ...]) -> Costs:
         """Computes the frames of `poses` (the source's first) and returns what each stage took."""
@@ -161,7 +166,7 @@ class LiteralLoop:
         for k in range(self.ddim.steps, 0, -1):
             embedding = source[k - 1].clone().requires_grad_(True)
             loss, z = self._loss(inverted, z, embedding, drawing, k)
-            gradient = self._gradient(loss, embedding, inverted)
+            (gradient,) = torch.autograd.grad(loss, embedding)
             self.calls["gradient"] += 1
             optimised.append(embedding.detach() - self.settings.pose_learning_rate * gradient)
         return optimised[::-1]
@@ -224,7 +229,7 @@ class LiteralLoop:
 
     @staticmethod
     def _gradient(loss: Tensor, embedding: Tensor, inverted: Tensor) -> Tensor:
-        """The mean's gradient, whose factor is applied after it as in the engine: half precision would lose it."""
+        """Of Eq. 6's mean, whose factor is applied after it as in the engine: half precision would lose it."""
         (gradient,) = torch.autograd.grad(loss, embedding)
         return gradient / inverted[0].numel()
 
@@ -269,7 +274,8 @@ class LiteralLoop:
 
     def _drawing(self, pose: Pose) -> Tensor:
         height, width = self.character.picture.shape[:2]
-        return to_tensor(draw_pose(pose, width, height)[None], self.models.device)
+        drawn = draw_pose(pose, width, height, self.models.thick_skeletons)
+        return to_tensor(drawn[None], self.models.device)
 
     def _masks(self, poses: tuple[Pose, ...]) -> Tensor:
         """M_0 … M_N, (frames, H, W): the source's mask, then the skeletons' silhouettes."""

@@ -121,6 +121,14 @@ class Done:
     stage_calls: dict[str, int] = field(default_factory=dict)
     lost_attention: dict[int, tuple[float, float]] = field(default_factory=dict)
 
+    @property
+    def lost_in_words(self) -> str:
+        """Such as "52% and 4% at 256 tokens", the character's and the background's; empty where nothing is lost."""
+        return ", ".join(
+            f"{character:.0%} and {background:.0%} at {tokens} tokens"
+            for tokens, (character, background) in self.lost_attention.items()
+        )
+
 
 Event = Placed | Stage | Step | Aligned | Preview | Frame | Note | Done
 

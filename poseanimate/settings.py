@@ -13,8 +13,8 @@ from poseanimate.errors import SettingsError
 from poseanimate.resources import resource_folder
 
 PRESETS = resource_folder("presets") / "settings"
-FAMILIES, UNKNOWN = ("pocket", "sd15"), "unknown"
-"""Families of models that presets have values of their own for; what is unknown has those of sd15."""
+FAMILIES, UNKNOWN = ("pocket", "sd15", "sdxl"), "unknown"
+"""Families of models; presets that have no values for one, and for what is unknown, give it those of sd15."""
 MAX_FRAMES = 240
 MAX_TEXT_CHARACTERS = 200
 LAMBDAS = ("lambda_first", "lambda_prev", "lambda_self")
@@ -44,6 +44,12 @@ class Settings:
 
     # sampling
     num_inference_steps: int = setting(50, "T, DDIM steps", low=2, high=200)
+    timestep_spacing: str = setting(
+        "own",
+        "which T timesteps: the models' own way, or trailing, from the noisiest on, for LoRA that need few (not the "
+        "paper's)",
+        choices=("own", "trailing"),
+    )
     guidance_scale: float = setting(7.5, "w, classifier-free guidance", low=1, high=20)
     controlnet_emphasis: float = setting(
         1.0, "ControlNet's weight where the character is new (not the paper's)", low=0, high=3
@@ -94,7 +100,10 @@ class Settings:
         1, "gradient steps per timestep of the second optimisation", low=1, high=20
     )
     pose_learning_rate: float = setting(
-        1.0, "η of the second optimisation (the paper gives none)", low=0, high=1e4
+        3e-4,
+        "η of the second optimisation, on the loss's sum (the paper gives none)",
+        low=0,
+        high=0.5,
     )
     embedding_role: str = setting(
         "conditional",
@@ -246,13 +255,18 @@ class Settings:
         """The settings of presets/settings/NAME.json over the defaults: those of all families, then `family`'s.
 
         Raises:
-            SettingsError: there is none of this name, or its file can't be used.
+            SettingsError: there is none of this name for the family, or its file can't be used.
         """
         values = _read_preset(name)
         values.pop(JUDGED, None)
         overlays = _object(name, values.pop(OVERLAYS, {}))
-        own = _object(name, overlays.get(family if family in FAMILIES else "sd15", {}))
-        return Settings().changed({**values, **own})
+        chosen = _choose(family, overlays)
+        if overlays and chosen is None:
+            raise SettingsError(
+                f"The preset {name!r} is for the models {' and '.join(overlays)}.",
+                f"Presets of these models are: {', '.join(preset_names(family))}.",
+            )
+        return Settings().changed({**values, **_object(name, overlays.get(chosen or "", {}))})
 
 
 def is_judged(name: str, family: str) -> bool:
@@ -298,9 +312,25 @@ def _object(name: str, values: Any) -> dict[str, Any]:
     return dict(values)
 
 
-def preset_names() -> list[str]:
-    """The names of the presets of settings, in alphabetical order."""
-    return sorted(path.stem for path in PRESETS.glob("*.json"))
+def preset_names(family: str = "") -> list[str]:
+    """The names of the presets of settings, in alphabetical order; where a family is given, of those for it.
+
+    Raises:
+        SettingsError: see `Settings.preset`.
+    """
+    names = sorted(path.stem for path in PRESETS.glob("*.json"))
+    if not family:
+        return names
+    overlays = {name: _object(name, _read_preset(name).get(OVERLAYS, {})) for name in names}
+    return [name for name in names if not overlays[name] or _choose(family, overlays[name])]
+
+
+def _choose(family: str, overlays: Mapping[str, Any]) -> str | None:
+    """Whose values a family has: its own; where there are none sd15's, but for the pocket models."""
+    for each in (family,) if family == "pocket" else (family, "sd15"):
+        if each in overlays:
+            return each
+    return None
 
 
 def is_text(text: str) -> bool:

@@ -185,12 +185,15 @@ def test_lambdas_that_do_not_sum_to_one_are_refused(values: dict[str, Any], tota
 
 
 def test_the_presets_are_there_and_hold_deviations_alone() -> None:
-    assert preset_names() == ["balanced", *BASELINES, "fast", "paper"]
+    assert preset_names() == ["balanced", *BASELINES, "fast", "few-step", "paper"]
     defaults = asdict(Settings())
     for name in preset_names():
         common = json.loads((settings_module.PRESETS / f"{name}.json").read_text())
         overlays, judged = common.pop("families"), common.pop("judged")
-        assert set(overlays) == set(FAMILIES) and judged == ["pocket"]
+        # sdxl has sd15's
+        assert set(overlays) == {"sd15"} | ({"pocket"} if name != "few-step" else set())
+        # the pocket models have no IP-Adapter; nobody has looked at baselines since they tell each branch's text
+        assert judged == ([] if name in (*BASELINES, "few-step") else ["pocket"])
         for values in (common, *overlays.values()):
             assert all(values[setting] != defaults[setting] for setting in values), name
             assert values is common or not set(values) & set(common)
@@ -210,6 +213,18 @@ def test_each_family_has_values_of_its_own_and_unknown_ones_have_sd15s() -> None
         assert Settings.preset(name, "unknown") == sd15
         assert is_judged(name, "pocket")
         assert not is_judged(name, "sd15") and not is_judged(name, "unknown")
+
+
+def test_a_preset_may_be_for_some_families_alone() -> None:
+    """LoRA for few steps keep guidance (Hyper-SD's "CFG" ones take 5 to 8) and start at the noisiest timestep."""
+    few = Settings.preset("few-step", "sd15")
+    assert few.num_inference_steps == 8 and few.timestep_spacing == "trailing"
+    assert 5 <= few.guidance_scale <= 8
+    assert preset_names("sd15") == preset_names("unknown") == preset_names()
+    assert preset_names("pocket") == [each for each in preset_names() if each != "few-step"]
+    with pytest.raises(SettingsError, match="'few-step' is for the models sd15") as caught:
+        Settings.preset("few-step", "pocket")
+    assert "few-step" not in caught.value.remedy and "balanced" in caught.value.remedy
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -246,7 +261,7 @@ def test_without_arguments_they_are_the_papers() -> None:
 
 
 def test_there_are_no_more_settings_than_people_can_read() -> None:
-    assert len(SETTINGS) <= 39
+    assert len(SETTINGS) <= 40
 
 
 def test_ip_adapter_takes_the_place_of_the_cross_attention_that_is_recorded() -> None:
@@ -306,8 +321,8 @@ def test_settings_come_back_from_a_preset_that_holds_them_all(
     with pytest.raises(SettingsError, match="judged on"):
         is_judged("mine", "pocket")
     (tmp_path / "mine.json").write_text('{"families": {"sd15": {"frames": 9}}}')
-    found = {f: Settings.preset("mine", f).frames for f in ("pocket", "sd15", "unknown")}
-    assert found == {"pocket": Settings().frames, "sd15": 9, "unknown": 9}
+    assert Settings.preset("mine", "sd15").frames == Settings.preset("mine", "unknown").frames == 9
+    assert preset_names("sd15") == ["mine"] and preset_names("pocket") == []
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 from markers import replace_section
@@ -53,6 +55,7 @@ ROWS = {
     "driven-without-pata": "without PATA",
 }
 
+COMMIT = "commit"  # a file in an evaluation's folder, where `all.py` made it
 Writer = Callable[[Sequence[CaseResult]], Iterator[str]]
 
 
@@ -134,21 +137,47 @@ def main() -> None:
     parser.add_argument("evaluation", choices=TABLES, help="whose tables")
     parser.add_argument("folder", type=Path, help="that `evaluate pocket -o` filled")
     args = parser.parse_args()
-    evaluation, home = args.evaluation, args.folder
-    if not (home / REQUEST).exists():
-        parser.error(f"{home} holds no evaluation.")
+    if not (args.folder / REQUEST).exists():
+        parser.error(f"{args.folder} holds no evaluation.")
+    write_tables(args.evaluation, args.folder)
+
+
+def write_tables(evaluation: str, home: Path) -> None:
+    """Writes an evaluation's tables into the page, its means into docs/results, and of what they are into both."""
     results = Store(home, json.loads((home / REQUEST).read_text())).load_results()
     order = [*REFERENCES, *ROWS]
     results = sorted((r for r in results if r.row in ROWS), key=lambda r: order.index(r.row))
+    about = describe_origin(home)
     page = PAGE.read_text()
     for name, lines in TABLES[evaluation].items():
-        page = replace_section(page, "tables", name, lines(results))
+        stamp = ("", "*Made on {on}, commit {commit}, models {models}.*".format(**about))
+        page = replace_section(page, "tables", name, (*lines(results), *stamp))
     PAGE.write_text(page)
     summary = summarise(results)
     plain = {row: {name: vars(own) for name, own in of.items()} for row, of in summary.items()}
-    (PICTURES / f"{evaluation}.json").write_text(json.dumps(plain, indent=1) + "\n")
+    told = {"made": about, "rows": plain}
+    (PICTURES / f"{evaluation}.json").write_text(json.dumps(told, indent=1) + "\n")
     if evaluation == "faster":
         (PICTURES / "trade.svg").write_text(standalone_svg(draw_trade(summary)))
+
+
+def find_commit() -> str:
+    """This checkout's, with "-dirty" where files have changed since."""
+    command = ["git", "describe", "--always", "--abbrev=8", "--exclude=*", "--dirty"]
+    ended = subprocess.run(command, cwd=DOCS, capture_output=True, text=True, check=True)
+    return ended.stdout.strip()
+
+
+def describe_origin(home: Path) -> dict[str, str]:
+    """When an evaluation's folder was last added to, the commit that began it, and the models' digest."""
+    written = max(path.stat().st_mtime for path in (home / "results").glob("*.json"))
+    commit = (home / COMMIT).read_text() if (home / COMMIT).exists() else find_commit()
+    request = json.loads((home / REQUEST).read_text())
+    return {
+        "on": datetime.fromtimestamp(written, UTC).date().isoformat(),
+        "commit": commit,
+        "models": f"{request['models']} {request['identity'][:8]}",
+    }
 
 
 def _format_header(first: str, figures: Sequence[str]) -> Iterator[str]:

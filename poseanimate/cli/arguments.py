@@ -26,6 +26,8 @@ def build_parser(
     settings: Callable[..., None],
     cache: Callable[..., None],
     evaluate: Callable[..., None],
+    doctor: Callable[..., None],
+    judge: Callable[..., None],
     serve: Callable[..., None],
 ) -> argparse.ArgumentParser:
     """The parser of `poseanimate`; the function that runs a command is in the attribute `command`."""
@@ -77,6 +79,36 @@ def build_parser(
     _add_engines(measure)
     _add_settings(measure)
     _add_machine(measure)
+
+    check = _command(commands, doctor)
+    add_models(check)
+    check.add_argument("--json", action="store_true", help="print the checks as JSON")
+    look = _command(commands, judge)
+    look.add_argument(
+        "pictures",
+        type=Path,
+        nargs="*",
+        metavar="PICTURE",
+        help="up to 8, each with its prompt in the .txt of its name; default: two that are installed",
+    )
+    look.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="FOLDER", help="judge.html, judge.json"
+    )
+    look.add_argument(
+        "--minutes",
+        type=float,
+        default=30.0,
+        metavar="M",
+        help="begin nothing that would end later; default: 30",
+    )
+    look.add_argument(
+        "--steps",
+        type=int,
+        metavar="T",
+        help="DDIM steps of every row instead of the presets', to see quickly that all of it runs",
+    )
+    _add_machine(look)
+    look.set_defaults(engines="")  # its figures are of this machine
 
     _command(commands, motions)
     listed = _command(commands, settings)
@@ -327,8 +359,9 @@ def _add_machine(parser: argparse.ArgumentParser) -> None:
 
 
 _MODELS = {
-    "models": "pocket, sd15, a folder in diffusers' layout, or OWNER/NAME[@REVISION] of a fine-tune of Stable "
-    "Diffusion 1.5 on the Hugging Face hub; default: sd15 where there is a GPU, else pocket",
+    "models": "pocket, sd15, sdxl, or a fine-tune: a folder in diffusers' layout, a .safetensors of 1.5, or "
+    "OWNER/NAME[@REVISION][/FILE] of the Hugging Face hub; default: sd15 where there is a GPU, else pocket",
+    "lora": "a LoRA's .safetensors, here or OWNER/NAME/FILE, with :WEIGHT if not 1; several with commas",
     "controlnet": "folder or OWNER/NAME of another OpenPose ControlNet",
     "vae": "folder or OWNER/NAME of another autoencoder",
     "detector": f"what finds poses: {'; '.join(f'{name}: {what}' for name, what in DETECTORS.items())}; "

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from poseanimate.cli.arguments import SHOWN_SIDE_PX
+from poseanimate.cli.arguments import SHOWN_SIDE_PX, chosen_models
 from poseanimate.cli.inputs import (
     check_output_path,
     find_character,
@@ -25,12 +25,13 @@ from poseanimate.cli.inputs import (
 )
 from poseanimate.cli.own_process import ends_when_told, temporary_folder
 from poseanimate.cli.reports import Report, show_all
-from poseanimate.errors import MotionError, OutputError
+from poseanimate.errors import ModelsError, MotionError, OutputError
 from poseanimate.events import Aligned, Done, Note, Stage, Step
 from poseanimate.inputs.aligner import DRAFT_COMMENT, MAX_FULL_SIDE, Aligner, full_side
 from poseanimate.inputs.character import Character
 from poseanimate.inputs.motion import iter_motion
 from poseanimate.media import Video, load_picture, write_clip
+from poseanimate.models.files import default_models
 from poseanimate.poses import overlay
 from poseanimate.poses.motion import Motion, load_preset
 from poseanimate.poses.motion import preset_names as motion_names
@@ -185,7 +186,7 @@ def settings(options: argparse.Namespace, report: Report) -> None:
         return
     judged = "" if is_judged(options.preset, family) else f" {NOT_JUDGED}"
     print(
-        f"Presets: {', '.join(settings_names())}. Below: {options.preset} for {family}.{judged}\n"
+        f"Presets: {', '.join(settings_names(family))}. Below: {options.preset} for {family}.{judged}\n"
     )
     for each in fields(chosen):
         value = getattr(chosen, each.name)
@@ -204,6 +205,28 @@ def cache(options: argparse.Namespace, report: Report) -> None:
     else:
         bound = f"at most {store.max_bytes / 1e6:.0f} MB are kept"
         print(f"{store.folder}: {len(store.entries())} results, {size_mb:.1f} MB ({bound})")
+
+
+def doctor(options: argparse.Namespace, report: Report) -> None:
+    """Check whether this machine has what the models need."""
+    from poseanimate.cli.doctor import BAD, check_machine, line
+
+    name = options.models or default_models()
+    checks = list(check_machine(name, chosen_models(options)))
+    bad = [check.name for check in checks if check.state == BAD]
+    report.result({"checks": [asdict(check) for check in checks]}, "\n".join(map(line, checks)))
+    if bad:
+        raise ModelsError(
+            f"{', '.join(bad)}: the models {name} won't run here.", "See the lines marked BAD."
+        )
+
+
+def judge(options: argparse.Namespace, report: Report) -> None:
+    """See in half an hour what a family of models makes of the method: clips, figures, curves on one page."""
+    with ends_when_told(), temporary_folder():
+        from poseanimate.cli.judge import run  # imports torch
+
+        run(options, report)
 
 
 def serve(options: argparse.Namespace, report: Report) -> None:
@@ -255,11 +278,7 @@ def summarise(done: Done, seconds: dict[str, float], output: Path) -> str:
     ]
     if done.source_psnr_db is not None:
         words.append(f"frame 0 reconstructed at {done.source_psnr_db:.1f} dB")
-    if done.lost_attention:
-        lost = ", ".join(
-            f"{character:.0%} and {background:.0%} at {tokens} tokens"
-            for tokens, (character, background) in done.lost_attention.items()
-        )
+    if lost := done.lost_in_words:
         words.append(f"of the character's attention and the background's Eq. 9 loses {lost}")
     words += [f"from the cache: {', '.join(done.cached_stages)}"] if done.cached_stages else []
     return "; ".join(words)

@@ -12,6 +12,7 @@ from poseanimate.cli.arguments import chosen_models
 from poseanimate.engines.address import ClusterAddress
 from poseanimate.models.hub import OnMessage
 from poseanimate.models.imports import fast_imports
+from poseanimate.models.weight_files import make_absolute
 from poseanimate.storage.stage_cache import StageCache
 
 if TYPE_CHECKING:
@@ -66,9 +67,10 @@ def create_cluster(
         open_cache = partial(StageCache, cache.folder, cache.max_bytes)
     else:
         open_cache = worker.open_own_cache
+    chosen["lora"] = make_absolute(chosen["lora"])
     load = partial(
         worker.load_animator,
-        str(Path(name).absolute()) if Path(name).is_dir() else name,
+        str(Path(name).absolute()) if Path(name).exists() else name,
         "cuda" if on_gpus else "cpu",
         open_cache,
         max_side,

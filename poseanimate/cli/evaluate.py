@@ -12,7 +12,7 @@ from poseanimate.evaluation.metrics.networks import Networks
 from poseanimate.evaluation.plan import plan
 from poseanimate.evaluation.protocols.samples import write_samples
 from poseanimate.events import Stage
-from poseanimate.models.files import has_ip_adapter
+from poseanimate.models.files import find_files
 
 
 def run(options: argparse.Namespace, report: Report) -> None:
@@ -30,7 +30,8 @@ def run(options: argparse.Namespace, report: Report) -> None:
         rows=options.rows,
         sweep=options.sweep,
         networks=_load_networks(options),
-        image_prompts=has_ip_adapter(options.models),
+        image_prompts=find_files(options.models, vae=options.vae, weights=False).ip_adapter
+        is not None,
     )
     if options.protocol == "samples":
         if options.captions != "full":
@@ -49,8 +50,8 @@ def run(options: argparse.Namespace, report: Report) -> None:
     options.cache = options.cache or options.output / "cache"
     report.show(Stage("models", 1))
     animator = load_animator(options)
-    measuring = (options.detector, options.segmenter)
-    identity = " ".join([animator.identity, *filter(None, measuring)])
+    models = animator.models
+    identity = " ".join((animator.identity, models.detector.identity, models.segmenter.identity))
     store = evaluation.open_store(options.output, options.models, identity)
     report.show(Stage("evaluation", evaluation.clips))
     for event in evaluation.run(animator, store):

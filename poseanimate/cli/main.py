@@ -31,6 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         commands.settings,
         commands.cache,
         commands.evaluate,
+        commands.doctor,
+        commands.judge,
         commands.serve,
     )
     options = parser.parse_args(arguments)

@@ -22,17 +22,18 @@ from poseanimate.engines.engine import Engine
 from poseanimate.engines.late import LateEngine
 from poseanimate.errors import DeviceError, PoseAnimateError, SettingsError
 from poseanimate.inputs.aligner import check_max_side
-from poseanimate.models.files import default_models, find_family, find_files, has_ip_adapter
+from poseanimate.models.files import ModelFiles, default_models, find_files
 from poseanimate.models.imports import fast_imports
 from poseanimate.models.input_models import check_names
+from poseanimate.models.weight_files import parse_loras
 from poseanimate.storage.stage_cache import StageCache, default_folder, default_size
 from poseanimate.ui.page import create_demo
 from poseanimate.ui.server import launch
 from poseanimate.ui.server.log_format import write_json_lines
 
 
-def check(options: argparse.Namespace) -> str:
-    """Checks what can be checked without loading a network, and downloads what is missing; returns the family's name.
+def check(options: argparse.Namespace) -> ModelFiles:
+    """Checks what can be checked without loading a network, and downloads what is missing; returns the models' files.
 
     Args:
         options: see `arguments.add_serving`.
@@ -46,11 +47,16 @@ def check(options: argparse.Namespace) -> str:
         launch.check_mcp(auth=bool(options.auth))
     name: str = options.models or default_models()
     check_names(options.detector, options.segmenter, options.precision)
+    loras = parse_loras(options.lora, print_message)
     files = find_files(
         name, controlnet=options.controlnet, vae=options.vae, on_message=print_message
     )
     check_max_side(options.max_side, files.side)
-    return name
+    if loras:
+        from poseanimate.models.loading import check_loras  # imports torch
+
+        check_loras(loras, files)
+    return files
 
 
 def create_engine(options: argparse.Namespace, name: str, cache: StageCache) -> Engine:
@@ -88,11 +94,11 @@ def run(options: argparse.Namespace) -> None:
     """
     if options.json_log:
         write_json_lines()
-    name = check(options)
+    files, name = check(options), options.models or default_models()
     cache = StageCache(default_folder(), default_size())
     fleet = join_cluster(options.engines, print_message)
     places = 1 if fleet is None else fleet.places
-    late = LateEngine(find_family(name), has_ip_adapter(name), places)
+    late = LateEngine(files.family, files.ip_adapter is not None, places)
     engine = create_engine(options, name, cache) if ON_ZERO_GPU else cast(Engine, late)
     demo = create_demo(engine)
     try:

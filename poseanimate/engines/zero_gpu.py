@@ -132,10 +132,8 @@ class ZeroGPU(Animator):
         self, character: Character, motion: Motion, settings: Settings, prompt: str
     ) -> str:
         """A job like this one that asks for no more than a run may, and visitors without an account have."""
-        frames, quick = (
-            settings.frames,
-            replace(Settings.preset("fast", self.family), loop=settings.loop),
-        )
+        frames = settings.frames
+        quick = replace(Settings.preset("fast", self.family), loop=settings.loop)
         while frames >= SHORTEST:
             shorter = replace(quick, frames=frames)
             needed_s = self.needed_s(character, motion, shorter, prompt)

@@ -82,10 +82,18 @@ def make_references(models: Models, case: EvaluationCase) -> dict[str, tuple[Pic
     return clips
 
 
-def measure_clip(models: Models, case: EvaluationCase, clip: Sequence[Picture]) -> dict[str, float]:
+def measure_clip(
+    models: Models,
+    case: EvaluationCase,
+    clip: Sequence[Picture],
+    frame_masks: Sequence[Mask | None] = (),
+) -> dict[str, float]:
     """Metrics of a clip's frames 1 … N (without the source), each the mean over frames.
 
     Where the truth is unknown, the character is where the segmenter finds it in the clip itself.
+
+    Args:
+        frame_masks: MGDM's, of the same frames; only compared where the truth is unknown (else see `measure_run`).
     """
     detector, segmenter = (
         choose_eyes(eyes, case.source.picture) for eyes in (models.detector, models.segmenter)
@@ -108,6 +116,8 @@ def measure_clip(models: Models, case: EvaluationCase, clip: Sequence[Picture]) 
         for i in range(1, len(frames))
     ]
     metrics = _means(per_frame) | {"flicker": float(np.mean(flicker))}
+    if not case.truth:
+        metrics |= _compare_masks(frame_masks, segmented)
     if case.truth:
         metrics["dynamics"] = dynamics(clip, [t.picture for t in case.truth])
     else:
@@ -116,15 +126,30 @@ def measure_clip(models: Models, case: EvaluationCase, clip: Sequence[Picture]) 
 
 
 def measure_run(case: EvaluationCase, masks: Sequence[Mask | None], done: Done) -> dict[str, float]:
-    """Metrics of a run itself: frame 0's reconstruction, and the IoU of MGDM's masks of frames 1 … N."""
-    values = {"source_psnr": done.source_psnr_db, "inversion_psnr": done.inversion_psnr_db}
+    """Metrics of a run itself: frame 0's reconstruction, and the IoU of frames 1 … N's masks with the true ones.
+
+    The share of attention that Eq. 9 loses, in percent, as a mean and by the tokens of a layer.
+    """
+    values: dict[str, float | None] = {
+        "source_psnr": done.source_psnr_db,
+        "inversion_psnr": done.inversion_psnr_db,
+    }
+    for i, name in enumerate(("lost_character", "lost_background")):
+        shares = {tokens: 100 * lost[i] for tokens, lost in done.lost_attention.items()}
+        values[name] = float(np.mean(list(shares.values()))) if shares else None
+        values |= {f"{name}_{tokens}": share for tokens, share in shares.items()}
+    found = {name: value for name, value in values.items() if value is not None}
+    return found | _compare_masks(masks, [true.mask for true in case.truth])
+
+
+def _compare_masks(ours: Sequence[Mask | None], others: Sequence[Mask]) -> dict[str, float]:
+    """Their mean IoU, where there are any."""
     overlaps = [
-        iou(mask > 0.5, true.mask > 0.5)
-        for mask, true in zip(masks, case.truth, strict=False)
+        iou(mask > 0.5, other > 0.5)
+        for mask, other in zip(ours, others, strict=False)
         if mask is not None
     ]
-    values["frame_mask_iou"] = float(np.mean(overlaps)) if overlaps else None
-    return {name: value for name, value in values.items() if value is not None}
+    return {"frame_mask_iou": float(np.mean(overlaps))} if overlaps else {}
 
 
 def _measure_pose(detector: PoseDetector, made: Picture, pose: Pose) -> dict[str, float]:

@@ -102,12 +102,13 @@ class Evaluation:
                 truth = CaseResult(character, motion, TRUTH, "own", {})
                 store.save_features(truth, self.networks.extract_features(true_frames))
         for row in missing:
+            masks: list[Mask | None] = []
             if row in references:
                 clip, result = references[row], CaseResult(character, motion, row, "own", {})
             else:
-                clip, result = self._make_clip(animator, case, character, row)
+                clip, result, masks = self._make_clip(animator, case, character, row)
             with desk:
-                metrics = measure_clip(animator.models, case, clip) | result.metrics
+                metrics = measure_clip(animator.models, case, clip, masks) | result.metrics
                 metrics |= self.networks.measure(clip, case.source.picture, true_frames)
                 if true_frames:
                     store.save_features(result, self.networks.extract_features(clip))
@@ -120,12 +121,12 @@ class Evaluation:
 
     def _make_clip(
         self, animator: Animator, case: EvaluationCase, character: str, row_name: str
-    ) -> tuple[tuple[Picture, ...], CaseResult]:
-        """Frames 1 … N of a row, loaded or animated, and their result without the clip's own metrics."""
+    ) -> tuple[tuple[Picture, ...], CaseResult, list[Mask | None]]:
+        """Frames 1 … N of a row, loaded or animated, their result without the clip's own metrics, and their masks."""
         row = self.rows[row_name]
         loaded = self.protocol.load_clip(animator, case, character, row_name)
         if loaded is not None:
-            return loaded, CaseResult(character, case.motion, row_name, row.driver, {})
+            return loaded, CaseResult(character, case.motion, row_name, row.driver, {}), []
         motion = case.another if row.driver == "another" and case.another else case.own
         masks: list[Mask | None] = []
         for event in animator.animate(
@@ -139,7 +140,7 @@ class Evaluation:
             character, case.motion, row_name, row.driver, measure_run(case, masks, done),
             dict(done.seconds), done.cached_stages, dict(done.stage_calls),
         )  # fmt: skip
-        return done.frames[1:], result
+        return done.frames[1:], result, masks
 
     @property
     def _row_names(self) -> tuple[str, ...]:

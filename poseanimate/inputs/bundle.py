@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from poseanimate.errors import BundleError, MotionError
-from poseanimate.inputs.bundle_format_1 import migrate_settings
+from poseanimate.inputs.older_bundles import migrate_settings
 from poseanimate.inputs.prompt import MAX_PROMPT_CHARACTERS
 from poseanimate.media import load_picture
 from poseanimate.poses.keypoints import read_people
@@ -27,7 +27,7 @@ from poseanimate.poses.motion import Motion
 from poseanimate.settings import Settings, is_text
 from poseanimate.storage.zips import ZIP_ERRORS, ZIP_METHODS
 
-FORMAT = 2
+FORMAT = 3
 MAX_BYTES = 80_000_000  # of the file, and of all that is in it
 JOB, PICTURE, MOTION, CLIP = "job.json", "picture.png", "motion.json", "clip.mp4"
 NEEDED = (JOB, PICTURE, MOTION)
@@ -112,9 +112,7 @@ class Bundle:
             motion = Motion.from_json(parts[MOTION].decode("utf-8"), name[:80] or "motion")
         except UnicodeDecodeError as error:
             raise MotionError("The bundle's motion is no text.", _REMEDY) from error
-        lost: tuple[str, ...] = ()
-        if job["format"] == 1:
-            settings, lost = migrate_settings(settings)
+        settings, lost = migrate_settings(settings, job["format"])
         known = Settings().changed(settings)
         clip, draft = parts.get(CLIP, b""), job.get("draft") is True
         return Bundle(picture, motion, known, prompt, models, joints, clip, lost, draft)

@@ -26,11 +26,20 @@ class DDIM:
     alpha_bar: Tensor
 
     @staticmethod
-    def from_scheduler(scheduler: DDIMScheduler, num_inference_steps: int) -> DDIM:
-        """Reads the noise schedule of a model family for T = num_inference_steps."""
-        scheduler = DDIMScheduler.from_config(scheduler.config)
+    def from_scheduler(
+        scheduler: DDIMScheduler, num_inference_steps: int, spacing: str = "own"
+    ) -> DDIM:
+        """Reads the noise schedule of a model family for T = num_inference_steps.
+
+        Args:
+            spacing: the family's "own", or "trailing", which begins at the last timestep, as networks distilled to few
+                steps were trained (Lin et al. 2024, Table 2).
+        """
+        changes = {} if spacing == "own" else {"timestep_spacing": spacing}
+        scheduler = DDIMScheduler.from_config(scheduler.config, **changes)
         scheduler.set_timesteps(num_inference_steps)
-        timesteps = scheduler.timesteps.flip(0)
+        # of some T, 61 for one, diffusers gives one more when they trail
+        timesteps = scheduler.timesteps[:num_inference_steps].flip(0)
         first = scheduler.final_alpha_cumprod.double().reshape(1)
         return DDIM(timesteps, torch.cat([first, scheduler.alphas_cumprod.double()[timesteps]]))
 

@@ -8,7 +8,7 @@ compared and tested.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 
@@ -35,6 +35,8 @@ class Denoiser:
         (caption of Fig. 2).
     controlnet_text: what text ControlNet receives: the "optimised" embedding or the "prompt", once for both guidance
         branches, or that of each "branch", as in diffusers' pipeline.
+    added: what some networks take beside the embeddings (diffusers' `added_cond_kwargs`), by name: a row for the empty
+        prompt, one for the prompt (2, …).
     image: a picture beside the text, a baseline's.
     calls: function evaluations in samples: "unet", "controlnet" and, backwards, "gradient".
     """
@@ -47,6 +49,7 @@ class Denoiser:
     embedding_role: str = "conditional"
     controlnet_text: str = "optimised"
     controlnet_scale: float = 1.0
+    added: Mapping[str, Tensor] = field(default_factory=dict)
     image: ImagePrompt | None = None
     calls: Counter[str] = field(default_factory=Counter)
 
@@ -94,21 +97,28 @@ class Denoiser:
             conditional, unconditional = optimised, null
         else:
             conditional, unconditional = prompt, optimised
-        text = conditional if self.branches == 1 else torch.cat([unconditional, conditional])
-        told = {"optimised": optimised, "prompt": prompt, "branch": text}[self.controlnet_text]
+        text, rows = conditional, [1]
+        if self.branches == 2:
+            text, rows = torch.cat([unconditional, conditional]), [0, 1]
+        told, told_rows = {
+            "optimised": (optimised, [int(self.embedding_role == "conditional")]),
+            "prompt": (prompt, [1]),
+            "branch": (text, rows),
+        }[self.controlnet_text]
         times = len(told) // frames
         down, mid = self._residuals(
             z_t.repeat(times, 1, 1, 1),
             t,
             told,
             pose_cond.expand(frames, -1, -1, -1).repeat(times, 1, 1, 1),
+            self._added(told_rows, frames),
         )
         if control_weights is not None:
             weights = control_weights.expand(frames, -1, -1, -1).repeat(times, 1, 1, 1)
             down = [_weighted(residual, weights) for residual in down]
             mid = _weighted(mid, weights)
         if self.branches == 1:
-            return _at_least_float32(self._unet(z_t, t, text, down, mid))
+            return _at_least_float32(self._unet(z_t, t, text, down, mid, self._added(rows, frames)))
         shared = 2 // times
         both = self._unet(
             torch.cat([z_t, z_t]),
@@ -116,12 +126,27 @@ class Denoiser:
             text,
             [r.repeat(shared, 1, 1, 1) for r in down],
             mid.repeat(shared, 1, 1, 1),
+            self._added(rows, frames),
         )
         eps_null, eps_text = _at_least_float32(both).chunk(2)
         return eps_null + self.guidance_scale * (eps_text - eps_null)
 
+    def _added(self, rows: Sequence[int], frames: int) -> dict[str, Tensor] | None:
+        """`added` of the branches that have these rows, for as many frames each."""
+        if not self.added:
+            return None
+        return {
+            name: value[list(rows)].repeat_interleave(frames, 0).to(self.unet.dtype)
+            for name, value in self.added.items()
+        }
+
     def _residuals(
-        self, z_t: Tensor, timestep: Tensor, text: Tensor, pose_cond: Tensor
+        self,
+        z_t: Tensor,
+        timestep: Tensor,
+        text: Tensor,
+        pose_cond: Tensor,
+        added: dict[str, Tensor] | None,
     ) -> tuple[list[Tensor], Tensor]:
         self.calls["controlnet"] += len(z_t)
         with _embedded_poses(self.controlnet):
@@ -131,12 +156,19 @@ class Denoiser:
                 text,
                 controlnet_cond=pose_cond,
                 conditioning_scale=self.controlnet_scale,
+                added_cond_kwargs=added,
                 return_dict=False,
             )
         return down, mid
 
     def _unet(
-        self, z_t: Tensor, timestep: Tensor, text: Tensor, down: list[Tensor], mid: Tensor
+        self,
+        z_t: Tensor,
+        timestep: Tensor,
+        text: Tensor,
+        down: list[Tensor],
+        mid: Tensor,
+        added: dict[str, Tensor] | None,
     ) -> Tensor:
         self.calls["unet"] += len(z_t)
         with self.image.installed(self.unet, self.branches) if self.image else nullcontext():
@@ -146,6 +178,7 @@ class Denoiser:
                 text,
                 down_block_additional_residuals=tuple(down),
                 mid_block_additional_residual=mid,
+                added_cond_kwargs=added,
             ).sample
         return eps
 

@@ -48,11 +48,12 @@ class PoseOptimisation:
     """How Alg. 1, line 7 is done.
 
     steps: gradient steps per timestep (Alg. 1: one); 0 keeps the source embeddings.
-    learning_rate: η.
+    learning_rate: η, of the squared error's sum over a frame's latents. Alg. 1 writes their mean, whose η would be as
+        many times larger as there are latents, and so mean less the larger the pictures.
     """
 
     steps: int = 1
-    learning_rate: float = 1.0
+    learning_rate: float = 3e-4
 
     @property
     def passes(self) -> int:
@@ -175,8 +176,6 @@ def optimise_embeddings(
             if config.steps:
                 (gradient,) = torch.autograd.grad(loss, embedding)
                 denoiser.calls["gradient"] += denoiser.branches * frames
-                # the mean's factor comes after the gradient: half precision would lose it
-                gradient = gradient / target.numel()
                 embedding = embedding.detach() - config.learning_rate * gradient  # line 7
             yield Prediction(k, sampled[1])
         assert sampled is not None

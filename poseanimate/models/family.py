@@ -11,7 +11,7 @@ import torch
 from diffusers import ControlNetModel, DDIMScheduler, UNet2DConditionModel
 from numpy.typing import NDArray
 from torch import Tensor
-from transformers import CLIPTextModel, CLIPTokenizer
+from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
 from poseanimate.errors import ModelsError
 from poseanimate.method.extras.ip_attention import ImagePrompt
@@ -33,6 +33,9 @@ class Models:
     ip_adapter: of the baseline IP+CtrlN; None where the family has none.
     places: the phrases that tell where a character is, for a family whose cross-attention spreads the character over
         all else that a prompt says; empty where it lies on the noun.
+    text_encoder_2, tokenizer_2: of Stable Diffusion XL, whose embeddings join the first's, channel by channel.
+    zero_when_empty: whether the empty prompt's embedding is zero, as Stable Diffusion XL was trained.
+    thick_skeletons: see `skeleton.draw_pose`.
     draw_character: draws a picture of the only world that the family paints, by a seed, with its prompt; None where
         nothing can.
     """
@@ -53,6 +56,10 @@ class Models:
     places: tuple[str, ...] = ()
     draw_character: Callable[[int], tuple[NDArray[np.uint8], str]] | None = None
     family: str = UNKNOWN
+    text_encoder_2: CLIPTextModelWithProjection | None = None
+    tokenizer_2: CLIPTokenizer | None = None
+    zero_when_empty: bool = False
+    thick_skeletons: bool = False
 
     @property
     def device(self) -> torch.device:
@@ -101,15 +108,45 @@ class Models:
     @torch.no_grad()
     def embed(self, text: str) -> Tensor:
         """Text embedding (1, L, d)."""
-        ids = self.tokenizer(
+        if self.text_encoder_2 is None:
+            ids = self._ids(self.tokenizer, text)
+            embedding: Tensor = self.text_encoder(ids).last_hidden_state.float()
+            return embedding
+        return self._embed_twice(text)[0]
+
+    def added(self, text: str, height: int, width: int) -> dict[str, Tensor]:
+        """What the networks take beside a text's embedding (diffusers' `added_cond_kwargs`), (1, …) by name.
+
+        Args:
+            height, width: of the picture, px.
+        """
+        if self.text_encoder_2 is None:
+            return {}
+        sizes = (height, width, 0, 0, height, width)  # original, where it was cropped, wanted
+        pooled = self._embed_twice(text)[1]
+        return {"text_embeds": pooled, "time_ids": torch.tensor([sizes]).to(pooled)}
+
+    @torch.no_grad()
+    def _embed_twice(self, text: str) -> tuple[Tensor, Tensor]:
+        """Both encoders' last layers but one (1, L, d), and the second's summary of the text (1, d)."""
+        assert self.text_encoder_2 is not None and self.tokenizer_2 is not None
+        first = self.text_encoder(self._ids(self.tokenizer, text), output_hidden_states=True)
+        second = self.text_encoder_2(self._ids(self.tokenizer_2, text), output_hidden_states=True)
+        hidden = torch.cat([first.hidden_states[-2], second.hidden_states[-2]], dim=-1)
+        pooled: Tensor = second.text_embeds
+        if not text and self.zero_when_empty:
+            hidden, pooled = torch.zeros_like(hidden), torch.zeros_like(pooled)
+        return hidden.float(), pooled.float()
+
+    def _ids(self, tokenizer: CLIPTokenizer, text: str) -> Tensor:
+        ids: Tensor = tokenizer(
             text,
             padding="max_length",
-            max_length=self.tokenizer.model_max_length,
+            max_length=tokenizer.model_max_length,
             truncation=True,
             return_tensors="pt",
         ).input_ids
-        embedding: Tensor = self.text_encoder(ids.to(self.device)).last_hidden_state.float()
-        return embedding
+        return ids.to(self.device)
 
     def image_prompt(self, picture: NDArray[np.uint8], scale: float = 1.0) -> ImagePrompt:
         """A picture (H, W, 3) as a prompt beside the text.

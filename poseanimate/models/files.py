@@ -1,8 +1,9 @@
 """Where a model family's files are: every repository id and revision, and checks that need no network.
 
-All families are diffusers folders of Stable Diffusion 1.5's shape and are read by the same code: `pocket`, tiny,
-shipped with the package; `sd15`, Stable Diffusion 1.5 with an OpenPose ControlNet; any folder or repository of that
-layout, such as a fine-tune, with its own ControlNet or sd15's.
+All families are diffusers folders and are read by the same code: `pocket`, tiny, shipped with the package; `sd15` and
+`sdxl`, Stable Diffusion 1.5 and XL with an OpenPose ControlNet; any folder or repository of their layouts, such as a
+fine-tune, with its own ControlNet or theirs. A fine-tune of 1.5 may also be one file in the layout of Stable
+Diffusion's authors; what is not in it, such as the vocabulary, is sd15's.
 
 Notable: torch isn't imported here, so a wrong name is refused at once.
 """
@@ -12,14 +13,16 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from poseanimate.errors import ModelsError, first_line
-from poseanimate.models.hub import OnMessage, Repository, fetch, network_files
+from poseanimate.models.hub import SMALL, OnMessage, Repository, fetch, network_files
+from poseanimate.models.weight_files import Checkpoint, find_checkpoint, is_hub_file, is_weight_file
 from poseanimate.settings import FAMILIES, UNKNOWN
 
 POCKET = Path(__file__).resolve().parents[1] / "pocket" / "weights"
@@ -29,6 +32,15 @@ SD15 = Repository(
 SD15_CONTROLNET = Repository(
     "lllyasviel/control_v11p_sd15_openpose", "9ae9f970358db89e211b87c915f9535c6686d5ba"
 )
+SDXL = Repository(
+    "stabilityai/stable-diffusion-xl-base-1.0", "462165984030d82259a11f4367a4eed129e94a7b"
+)
+SDXL_CONTROLNET = Repository(
+    "xinsir/controlnet-openpose-sdxl-1.0", "23f966cd5cfdd3f7729c903e243d87152162d2b7"
+)
+# the autoencoder of the base overflows in half precision
+SDXL_VAE = "madebyollin/sdxl-vae-fp16-fix@207b116dae70ace3637169f1ddd2434b91b3a8cd"
+HUB = {"sd15": SD15, "sdxl": SDXL}
 OPENPOSE = Repository("lllyasviel/Annotators", "982e7edaec38759d914a963c48c4726685de7d96")
 OPENPOSE_FILES = ["body_pose_model.pth", "hand_pose_model.pth", "facenet.pth"]
 DWPOSE = Repository("yzd-v/DWPose", "1a7144101628d69ee7a3768d1ee3a094070dc388")
@@ -36,11 +48,21 @@ IP_ADAPTER = Repository("h94/IP-Adapter", "018e402774aeeddd60609b4ecdb7e298259dc
 IP_ADAPTER_FOLDER, PERCEPTION_FOLDER = "ip_adapter", "perception"  # of a models folder
 INDEX = "model_index.json"
 PARTS = ("unet", "vae", "text_encoder", "tokenizer", "scheduler")
+SECOND_PARTS = ("text_encoder_2", "tokenizer_2")  # of Stable Diffusion XL
+SDXL_PIPELINE = "StableDiffusionXLPipeline"
 VOCABULARIES = (("tokenizer.json",), ("vocab.json", "merges.txt"))
 AUTOENCODERS = ("AutoencoderKL", "AutoencoderDC", "AutoencoderTiny")
-WITHOUT_WEIGHTS = ("tokenizer", "scheduler")
+# what published names say of ControlNets for other things than poses
+_OTHER_CONTROLNET = re.compile(
+    r"(?:^|[-_])(canny|depth|hed|inpaint|ip2p|lineart|lineart_anime|mlsd|normal|normalbae|qrcode|scribble|seg|shuffle|"
+    r"softedge|tile|union)(?:[-_.]|$)"
+)
+WITHOUT_WEIGHTS = ("tokenizer", "tokenizer_2", "scheduler")
 UNUSABLE = (OSError, ValueError, LookupError, TypeError)
-REMEDY = "Name 'pocket', 'sd15', a folder in diffusers' layout (model_index.json, unet/, …), or OWNER/NAME of the hub."
+REMEDY = (
+    "Name 'pocket', 'sd15', 'sdxl', a folder in diffusers' layout (model_index.json, unet/, …), a checkpoint's "
+    ".safetensors, or OWNER/NAME of the hub."
+)
 
 
 @dataclass(frozen=True)
@@ -48,9 +70,11 @@ class ModelFiles:
     """The folders of a family.
 
     name: of the family, for people. family: one of `settings.FAMILIES`, or "unknown". base: the folder of the family.
-    parts: the folders of its networks, tokenizer and scheduler by name. side: of the square pictures that the family
-    was trained on, px. factor: how many pixels a side of a latent covers. scale: how many times as wide a decoded
-    picture is as an encoded one.
+    parts: the folders of its networks, tokenizer and scheduler by name. checkpoint: the file that holds the weights
+    of the networks whose folders hold none, if there is one. side: of the square pictures that the family was trained
+    on, px. factor: how many pixels a side of a latent covers. scale: how many times as wide a decoded picture is as an
+    encoded one. zero_when_empty: whether the empty prompt's embedding is zero. ip_adapter: where the family's
+    IP-Adapter is, if it has one.
     """
 
     name: str
@@ -60,6 +84,9 @@ class ModelFiles:
     side: int
     factor: int
     scale: int
+    checkpoint: Checkpoint | None = None
+    zero_when_empty: bool = False
+    ip_adapter: Path | Repository | None = None
 
     @property
     def perception(self) -> Path | None:
@@ -82,29 +109,31 @@ def has_gpu() -> bool:
     return torch.cuda.is_available()
 
 
-def has_ip_adapter(name: str) -> bool:
-    """Whether the models of a name, as `load_models` takes it, have an IP-Adapter; without loading them."""
-    if name == "pocket":
-        return False
-    return not os.path.isdir(name) or os.path.isdir(Path(name) / IP_ADAPTER_FOLDER)
-
-
 def find_family(name: str) -> str:
-    """The family of a name, as `load_models` takes it: one of `settings.FAMILIES`, or "unknown"; nothing is fetched."""
+    """The family of a name, as `load_models` takes it: one of `settings.FAMILIES`, or "unknown".
+
+    Raises:
+        ModelsError: a repository of the hub can't be used; its small files are fetched.
+    """
     if name in FAMILIES:
         return name
-    if not os.path.isdir(name):
-        return "sd15"  # the loader takes no other kind from the hub
+    if is_weight_file(name):
+        return "sd15"  # other checkpoints are refused
+    base = Path(name)
+    if not os.path.isdir(name):  # whatever its autoencoder is
+        base = _find_base(name, weights=False, other_vae=True, on_message=lambda _: None)
     try:
-        return _family(Path(name), read_config(Path(name) / "unet"))
+        return _family(base, read_config(base / "unet"))
     except UNUSABLE:
         return UNKNOWN
 
 
 def _family(base: Path, unet: Mapping[str, Any]) -> str:
-    published = {"in_channels": 4, "cross_attention_dim": 768}
-    if {each: unet.get(each) for each in published} == published:
+    width = unet.get("cross_attention_dim") if unet.get("in_channels") == 4 else None
+    if width == 768:
         return "sd15"
+    if width == 2048 and unet.get("addition_embed_type") == "text_time":
+        return "sdxl"
     # one's own training of the pocket family is recognised by its perception network
     return "pocket" if (base / PERCEPTION_FOLDER).is_dir() else UNKNOWN
 
@@ -127,15 +156,27 @@ def find_files(
     Raises:
         ModelsError: there are no such models, they are incomplete, or they can't be downloaded.
     """
-    base = _find_base(name, weights, on_message)
-    _check_index(base / INDEX, name)
-    parts = {part: base / part for part in PARTS}
+    checkpoint: Checkpoint | None = None
+    elsewhere: tuple[str, ...] = WITHOUT_WEIGHTS
+    if is_weight_file(name):
+        # of the hub's it is fetched when it is needed
+        if weights or not is_hub_file(name):
+            checkpoint = find_checkpoint(name, not vae, on_message)
+            elsewhere += checkpoint.parts
+        base = fetch(SD15, _choose_small, on_message)
+    else:
+        vae = vae or (SDXL_VAE if name == "sdxl" else "")
+        base = _find_base(name, weights, bool(vae), on_message)
+    index = _read_index(base / INDEX, name)
+    is_xl = index["_class_name"] == SDXL_PIPELINE
+    parts = {part: base / part for part in (*PARTS, *(SECOND_PARTS if is_xl else ()))}
     if vae:
-        parts["vae"] = _find_network(vae, "vae", on_message)
+        parts["vae"] = _find_network(vae, "vae", weights, on_message)
     if weights:
-        _check_complete(parts, name)
-        parts["controlnet"] = _find_controlnet(name, base, controlnet, on_message)
-        _check_complete(parts, name)
+        _check_complete(parts, name, elsewhere)
+        usual = SDXL_CONTROLNET if is_xl else SD15_CONTROLNET
+        parts["controlnet"] = _find_controlnet(name, base, controlnet, usual, on_message)
+        _check_complete(parts, name, elsewhere)
     try:
         unet, autoencoder = (read_config(parts[part]) for part in ("unet", "vae"))
         kind = autoencoder["_class_name"]
@@ -148,7 +189,27 @@ def find_files(
             f"The models {name!r} can't be loaded ({first_line(error)}).", REMEDY
         ) from error
     shown = Path(name).resolve().name if os.path.isdir(name) else name
-    return ModelFiles(shown, _family(base, unet), base, parts, side, factor, scale)
+    if is_weight_file(name):
+        shown = Path(name).stem
+    if checkpoint is not None and checkpoint.channels != unet["in_channels"]:
+        raise ModelsError(
+            f"{checkpoint.path.name!r} takes latents of {checkpoint.channels} channels: it is for inpainting or "
+            "editing.",
+            "Choose the ordinary version of the checkpoint.",
+        )
+    empty = bool(is_xl and index.get("force_zeros_for_empty_prompt", True))  # diffusers' default
+    family = _family(base, unet)
+    return ModelFiles(
+        shown, family, base, parts, side, factor, scale, checkpoint, empty,
+        _find_ip_adapter(name, base, family),
+    )  # fmt: skip
+
+
+def _find_ip_adapter(name: str, base: Path, family: str) -> Path | Repository | None:
+    if (base / IP_ADAPTER_FOLDER).is_dir():
+        return base / IP_ADAPTER_FOLDER
+    is_folder = name not in FAMILIES and os.path.isdir(name)
+    return None if is_folder or family in ("pocket", "sdxl") else IP_ADAPTER
 
 
 def latent_factor(config: Mapping[str, Any]) -> int:
@@ -177,35 +238,52 @@ def _has_gpu_driver() -> bool:
     return False
 
 
-def _find_base(name: str, weights: bool, on_message: OnMessage) -> Path:
+def _find_base(name: str, weights: bool, other_vae: bool, on_message: OnMessage) -> Path:
     """The folder that holds a family's networks."""
     if name == "pocket":
         return POCKET
-    if name != "sd15" and os.path.isfile(Path(name) / INDEX):  # whatever the name's characters
+    if name not in HUB and os.path.isfile(Path(name) / INDEX):  # whatever the name's characters
         return Path(name)
-    repository = SD15 if name == "sd15" else Repository.parse(name)
+    repository = HUB.get(name) or Repository.parse(name)
     if repository is None or os.path.exists(name):
         raise ModelsError(f"{name!r} is no models folder: it holds no {INDEX}.", REMEDY)
 
     def choose(names: list[str]) -> list[str]:
         if not weights:
-            return [INDEX, "unet/config.json", "vae/config.json"]
-        folders = (*PARTS, "controlnet")
+            return [INDEX, "unet/config.json", *(() if other_vae else ("vae/config.json",))]
+        folders = [*PARTS, *SECOND_PARTS, "controlnet"]
+        if other_vae:
+            folders.remove("vae")
         return [INDEX] + [file for part in folders for file in network_files(names, part)]
 
     return fetch(repository, choose, on_message)
 
 
-def _find_controlnet(name: str, base: Path, other: str, on_message: OnMessage) -> Path:
-    """The folder of the ControlNet: another one, the family's own, or sd15's."""
+def _choose_small(names: list[str]) -> list[str]:
+    """What a checkpoint's own file lacks: configurations and the vocabulary."""
+    return [INDEX] + [
+        file for part in PARTS for file in network_files(names, part) if file.endswith(SMALL)
+    ]
+
+
+def _find_controlnet(
+    name: str, base: Path, other: str, usual: Repository, on_message: OnMessage
+) -> Path:
+    """The folder of the ControlNet: another one, the family's own, or the usual one of its kind."""
     if other:
-        return _find_network(other, "controlnet", on_message)
-    if name != "sd15" and (base / "controlnet").is_dir():
+        kind = _OTHER_CONTROLNET.search(PurePosixPath(other.partition("@")[0]).name.lower())
+        if kind:
+            raise ModelsError(
+                f"{other!r} is a ControlNet for {kind[1]}, and would read skeletons as that.",
+                "Name one for OpenPose.",
+            )
+        return _find_network(other, "controlnet", True, on_message)
+    if name not in HUB and (base / "controlnet").is_dir():
         return base / "controlnet"
-    return fetch(SD15_CONTROLNET, lambda names: network_files(names, ""), on_message)
+    return fetch(usual, lambda names: network_files(names, ""), on_message)
 
 
-def _find_network(name: str, part: str, on_message: OnMessage) -> Path:
+def _find_network(name: str, part: str, weights: bool, on_message: OnMessage) -> Path:
     """The folder of one network: named itself, or as part of a family."""
     folder = Path(name)
     if not os.path.isdir(name):
@@ -215,42 +293,51 @@ def _find_network(name: str, part: str, on_message: OnMessage) -> Path:
                 f"{name!r} is neither a folder nor a repository.",
                 f"Name a folder with the network's config.json, or OWNER/NAME of the hub, for {part}.",
             )
-        folder = fetch(
-            repository,
-            lambda names: network_files(names, part) or network_files(names, ""),
-            on_message,
-        )
+
+        def choose(names: list[str]) -> list[str]:
+            found = network_files(names, part) or network_files(names, "")
+            return [file for file in found if weights or file.endswith(SMALL)]
+
+        folder = fetch(repository, choose, on_message)
     return folder / part if (folder / part).is_dir() else folder
 
 
-def _check_index(index: Path, name: str) -> None:
+def _read_index(index: Path, name: str) -> dict[str, Any]:
+    """What a family says of itself, and of diffusers' pipeline that it is for, "_class_name"."""
     try:
-        pipeline = str(json.loads(index.read_text(encoding="utf-8"))["_class_name"])
+        found: dict[str, Any] = json.loads(index.read_text(encoding="utf-8"))
+        pipeline = str(found["_class_name"])
     except UNUSABLE as error:
         raise ModelsError(
             f"The models {name!r} can't be loaded: {INDEX} isn't readable.", REMEDY
         ) from error
-    if not pipeline.startswith("StableDiffusion") or "XL" in pipeline or "3" in pipeline:
+    ordinary = pipeline.startswith("StableDiffusion") and not re.search("XL|3", pipeline)
+    if not ordinary and pipeline != SDXL_PIPELINE:
         raise ModelsError(
-            f"The models {name!r} are for {pipeline}, not of Stable Diffusion 1.5's kind.", REMEDY
+            f"The models {name!r} are for {pipeline}, not of the kind of Stable Diffusion 1.5 or XL.",
+            REMEDY,
         )
+    return found
 
 
-def _check_complete(folders: dict[str, Path], name: str) -> None:
+def _check_complete(
+    folders: Mapping[str, Path], name: str, without_weights: tuple[str, ...]
+) -> None:
     for part, folder in folders.items():
         if not folder.is_dir():
             raise ModelsError(f"The models {name!r} are incomplete: {part}/ is missing.", REMEDY)
-        if part not in WITHOUT_WEIGHTS and not list(folder.glob("*.safetensors")):
+        if part not in without_weights and not list(folder.glob("*.safetensors")):
             raise ModelsError(
                 f"The models {name!r} are incomplete: {part}/ holds no safetensors.",
                 "Start again with a connection to go on fetching; pickled weights aren't read: convert them.",
             )
-    tokenizer = folders["tokenizer"]
-    if not any(all((tokenizer / file).is_file() for file in files) for files in VOCABULARIES):
-        raise ModelsError(
-            f"The models {name!r} are incomplete: tokenizer/ holds no vocabulary.",
-            "Start again with a connection to go on fetching; it is tokenizer.json, or vocab.json and merges.txt.",
-        )
+        if part.startswith("tokenizer") and not any(
+            all((folder / file).is_file() for file in files) for files in VOCABULARIES
+        ):
+            raise ModelsError(
+                f"The models {name!r} are incomplete: {part}/ holds no vocabulary.",
+                "Start again with a connection to go on fetching; it is tokenizer.json, or vocab.json and merges.txt.",
+            )
 
 
 def read_config(folder: Path) -> dict[str, Any]:

@@ -73,7 +73,7 @@ def fetch(
 
     id_, revision = repository.id, repository.revision
     try:
-        complete = _find_complete(repository, choose)
+        complete = find_complete(repository, choose)
         if complete is not None:
             return complete
         try:
@@ -101,11 +101,17 @@ def fetch(
         raise ModelsError(*_explain(repository, error)) from error
 
 
-def _find_complete(repository: Repository, choose: Callable[[list[str]], list[str]]) -> Path | None:
-    """The cached snapshot of a pinned commit, if it has all chosen files; without asking the hub."""
-    # imported here: older clients lack them, and still load models from folders
-    from huggingface_hub import get_cached_repo_tree, snapshot_download
-    from huggingface_hub.errors import CachedRepoTreeNotFoundError, LocalEntryNotFoundError
+def find_complete(repository: Repository, choose: Callable[[list[str]], list[str]]) -> Path | None:
+    """The cached snapshot of a pinned commit, if it has all chosen files; without asking the hub.
+
+    Args:
+        choose: see `fetch`.
+    """
+    try:  # older clients lack them, and still load models from folders
+        from huggingface_hub import get_cached_repo_tree, snapshot_download
+        from huggingface_hub.errors import CachedRepoTreeNotFoundError, LocalEntryNotFoundError
+    except ImportError:
+        return None
 
     id_, revision = repository.id, repository.revision
     if revision is None or not _COMMIT.fullmatch(revision):

@@ -25,7 +25,7 @@ from poseanimate.models.files import (
     find_files,
     has_gpu,
 )
-from poseanimate.models.hub import OnMessage, fetch
+from poseanimate.models.hub import OnMessage, fetch, find_complete
 from poseanimate.models.pose_detection import DETECTORS, OpenPoseDetector, PoseDetector
 from poseanimate.models.segmentation import (
     EYES,
@@ -108,9 +108,10 @@ def load_eyes(
 ) -> tuple[PoseDetector, Segmenter, World | None]:
     """The detector and segmenter that are named, else auto; what finds also cuts out, where it can. The family's world.
 
-    Without BlazePose's networks auto goes on, and says so.
+    Without BlazePose's networks auto goes on, and says so. For Stable Diffusion DWPose takes auto's place as detector
+    where it has been downloaded, and that is said, too.
     """
-    detector = detector or "auto"
+    detector = detector or _default_detector(files.family, on_message)
     segmenter = segmenter or (detector if detector in EYES else "auto")
 
     @cache
@@ -144,10 +145,21 @@ def load_eyes(
     return load_one(detector), load_one(segmenter), world
 
 
+def _default_detector(family: str, on_message: OnMessage) -> str:
+    if family not in ("sd15", "sdxl") or find_complete(DWPOSE, _choose_dwpose) is None:
+        return "auto"
+    on_message("DWPose finds poses, as it is here; --detector auto chooses BlazePose.")
+    return "dwpose"
+
+
+def _choose_dwpose(names: list[str]) -> list[str]:
+    return [name for name in names if name in DWPOSE_FILES]
+
+
 def _load_detector(name: str, device: str, on_message: OnMessage) -> PoseDetector:
     family, _, whole = name.partition("-")
     if family == "dwpose":
-        folder = fetch(DWPOSE, lambda names: [f for f in names if f in DWPOSE_FILES], on_message)
+        folder = fetch(DWPOSE, _choose_dwpose, on_message)
         return DWPoseDetector.load(folder, bool(whole), bool(whole))
     folder = fetch(OPENPOSE, lambda names: [f for f in names if f in OPENPOSE_FILES], on_message)
     return OpenPoseDetector.load(str(folder), device, hands=bool(whole), face=bool(whole))

@@ -9,38 +9,45 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import diffusers
 import torch
 from diffusers import ControlNetModel, DDIMScheduler, UNet2DConditionModel
-from safetensors import SafetensorError
+from diffusers.loaders.single_file_utils import (
+    convert_ldm_clip_checkpoint,
+    convert_ldm_unet_checkpoint,
+    convert_ldm_vae_checkpoint,
+)
+from safetensors import SafetensorError, safe_open
 from torch import nn
-from transformers import CLIPTextModel, CLIPTokenizer
+from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 from transformers.utils.logging import disable_progress_bar
 
 from poseanimate.errors import ModelsError, first_line
 from poseanimate.models import files
 from poseanimate.models.family import Models
 from poseanimate.models.files import (
-    IP_ADAPTER,
-    IP_ADAPTER_FOLDER,
     PERCEPTION_FOLDER,
     REMEDY,
+    ModelFiles,
     find_files,
-    has_ip_adapter,
     read_config,
 )
 from poseanimate.models.hub import OnMessage, weights_variant
 from poseanimate.models.input_models import check_names, load_eyes
 from poseanimate.models.ip_adapter import IPAdapter
+from poseanimate.models.lora import fuse_loras
+from poseanimate.models.weight_files import PREFIXES, Checkpoint, Lora, parse_loras
 from poseanimate.pocket.characters import draw_character
 from poseanimate.pocket.places import WHERE
 
 UNUSABLE = (*files.UNUSABLE, RuntimeError, SafetensorError)
 FINGERPRINT_BYTES = 16 << 20
+CHANGED_BY_LORA = ("unet", "text_encoder")
+TEXT_ENCODERS = (CLIPTextModel, CLIPTextModelWithProjection)
 
 
 def load_models(
@@ -53,21 +60,24 @@ def load_models(
     detector: str = "",
     segmenter: str = "",
     precision: str = "",
+    lora: str = "",
     weights: bool = True,
     on_message: OnMessage = lambda _: None,
 ) -> Models:
     """Loads a family.
 
     Args:
-        name: "pocket", "sd15", the path of a folder in diffusers' layout, or OWNER/NAME[@REVISION] of the hub.
+        name: "pocket", "sd15", "sdxl", the path of a folder in diffusers' layout or of a checkpoint's .safetensors, or
+            OWNER/NAME[@REVISION][/FILE] of the hub.
         device: "cpu" or "cuda"; by default CUDA where there is a GPU. inputs_device: of detector and segmenter; by
             default the same.
         controlnet, vae: folder or repository of one to use instead of the family's own. A family without a
-            ControlNet takes sd15's.
+            ControlNet takes that of sd15 or sdxl.
         detector, segmenter: keys of `pose_detection.DETECTORS` and of `segmentation.SEGMENTERS`; by default
             see `input_models.load_eyes`.
         precision: "half" or "full"; by default half on a GPU. The pocket networks are always in full: they are so
             small that half gains nothing.
+        lora: FILE[:WEIGHT] of LoRA that are added to the weights, several with commas.
         weights: whether the networks that only a run needs get their weights. Without, they know their shapes alone,
             which a forecast needs: they are on torch's meta device. The autoencoder is always loaded.
         on_message: receives sentences about downloads and about what the models run on.
@@ -76,27 +86,24 @@ def load_models(
         ModelsError: there are no such models, they can't be downloaded or loaded, or they don't fit together.
     """
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    found = find_files(name, controlnet=controlnet, vae=vae, on_message=on_message)
     check_names(detector, segmenter, precision)
+    loras = parse_loras(lora, on_message)
+    found = find_files(name, controlnet=controlnet, vae=vae, on_message=on_message)
+    check_loras(loras, found)
     half = name != "pocket" and (precision or ("half" if device == "cuda" else "full")) == "half"
     try:
         dtype = torch.float16 if half else torch.float32
-        parts = _load_parts(found.parts, dtype, device, weights)
+        parts = _load_parts(found, loras, dtype, device, weights)
         _check_fit(parts)
         finds, cuts, world = load_eyes(
             found, inputs_device or device, detector, segmenter, on_message
         )
-        seen = (*found.parts.values(), found.base / PERCEPTION_FOLDER)
-        identity = f"{_fingerprint(seen)}{'-half' if half else ''}"
+        identity = f"{_fingerprint(found, loras)}{'-half' if half else ''}"
     except UNUSABLE as error:
         raise ModelsError(
             f"The models {name!r} can't be loaded ({first_line(error)}).", REMEDY
         ) from error
-    ip_adapter = None
-    if (found.base / IP_ADAPTER_FOLDER).is_dir():
-        ip_adapter = IPAdapter(found.base / IP_ADAPTER_FOLDER)
-    elif has_ip_adapter(name):
-        ip_adapter = IPAdapter(IP_ADAPTER)
+    ip_adapter = None if found.ip_adapter is None else IPAdapter(found.ip_adapter)
     if name != "pocket" and inputs_device != device:  # else they only look at inputs here
         on_message(_describe_device(found.name, device, half))
     # one's own training of the pocket family is recognised by its perception network
@@ -106,44 +113,109 @@ def load_models(
         found.name, identity, found.side, **parts,
         detector=finds, segmenter=cuts, world=world, ip_adapter=ip_adapter, places=places,
         draw_character=draw_character if is_pocket else None, family=found.family,
+        zero_when_empty=found.zero_when_empty, thick_skeletons=found.family == "sdxl",
     )  # fmt: skip
 
 
+def check_loras(loras: Sequence[Lora], found: ModelFiles) -> None:
+    """Raises ModelsError where a family takes no LoRA."""
+    if loras and "text_encoder_2" in found.parts:
+        raise ModelsError(
+            "LoRA are read for Stable Diffusion 1.5 alone, not for XL.", "Leave --lora out."
+        )
+
+
 def _load_parts(
-    folders: Mapping[str, Path], dtype: torch.dtype, device: str, weights: bool
+    found: ModelFiles, loras: Sequence[Lora], dtype: torch.dtype, device: str, weights: bool
 ) -> dict[str, Any]:
-    vae_class = getattr(diffusers, read_config(folders["vae"])["_class_name"])
+    folders, checkpoint = found.parts, found.checkpoint
     diffusers.utils.logging.disable_progress_bar()
     disable_progress_bar()
-    load = _load_network if weights else _load_shapes
-    networks = {
-        "vae": _load_network(vae_class, folders["vae"], dtype, device),
-        "unet": load(UNet2DConditionModel, folders["unet"], dtype, device),
-        "controlnet": load(ControlNetModel, folders["controlnet"], dtype, device),
-        "text_encoder": load(CLIPTextModel, folders["text_encoder"], dtype, device),
+    kinds = {
+        "vae": getattr(diffusers, read_config(folders["vae"])["_class_name"]),
+        "unet": UNet2DConditionModel,
+        "text_encoder": CLIPTextModel,
+        "text_encoder_2": CLIPTextModelWithProjection,
+        "controlnet": ControlNetModel,
     }
+    networks: dict[str, Any] = {}
+    for name, kind in kinds.items():
+        if name not in folders:
+            continue
+        if not weights and name != "vae":
+            networks[name] = _load_shapes(kind, folders[name], dtype)
+            continue
+        if checkpoint is not None and name in checkpoint.parts:
+            networks[name] = _load_from_checkpoint(checkpoint, name, kind, folders[name], dtype)
+        else:
+            networks[name] = _load_network(kind, folders[name], dtype)
+        if not (loras and name in CHANGED_BY_LORA):  # at once, so that main memory holds one
+            networks[name].to(device)
+    if weights and loras:
+        fuse_loras(networks, loras)
+        for name in CHANGED_BY_LORA:
+            networks[name].to(device)
     for network in networks.values():
         network.eval().requires_grad_(False)
-    return networks | {
-        "tokenizer": CLIPTokenizer.from_pretrained(folders["tokenizer"]),
-        "scheduler": DDIMScheduler.from_pretrained(folders["scheduler"]),
+    tokenizers = {
+        name: CLIPTokenizer.from_pretrained(folders[name])
+        for name in ("tokenizer", "tokenizer_2")
+        if name in folders
     }
+    scheduler = DDIMScheduler.from_pretrained(folders["scheduler"])
+    return networks | tokenizers | {"scheduler": scheduler}
 
 
-def _load_shapes(kind: Any, folder: Path, dtype: torch.dtype, _: str) -> Any:
+def _load_from_checkpoint(
+    checkpoint: Checkpoint, name: str, kind: Any, folder: Path, dtype: torch.dtype
+) -> Any:
+    """A network out of a file in the layout of Stable Diffusion's authors.
+
+    By the conversions of diffusers' `from_single_file`, which itself leaves random numbers where a tensor is missing.
+    """
+    with safe_open(checkpoint.path, framework="pt") as file:
+        own = [key for key in file.keys() if key.startswith(PREFIXES[name])]  # noqa: SIM118
+        tensors = {_current_name(key): file.get_tensor(key) for key in own}
+    if name == "text_encoder":
+        network = kind(kind.config_class.from_pretrained(folder))
+        converted = convert_ldm_clip_checkpoint(tensors)
+        if not hasattr(network, "text_model"):  # which newer versions of transformers do without
+            converted = {key.removeprefix("text_model."): each for key, each in converted.items()}
+    else:
+        config = kind.load_config(folder)
+        network = kind.from_config(config)
+        convert = convert_ldm_unet_checkpoint if name == "unet" else convert_ldm_vae_checkpoint
+        converted = convert(tensors, config)
+    missing, _ = network.load_state_dict(converted, strict=False)
+    if missing:
+        raise ValueError(
+            f"the checkpoint lacks {len(missing)} tensors of the {name}, {missing[0]} for one"
+        )
+    return nn.Module.to(network, dtype)  # their own warns of what it leaves alone
+
+
+def _current_name(key: str) -> str:
+    """A tensor's name; some checkpoints name the text encoder's as an older transformers did."""
+    prefix = PREFIXES["text_encoder"]
+    if key.startswith(prefix) and not key.startswith(f"{prefix}text_model."):
+        return f"{prefix}text_model.{key.removeprefix(prefix)}"
+    return key
+
+
+def _load_shapes(kind: Any, folder: Path, dtype: torch.dtype) -> Any:
     """A network without weights, which take no memory and can't be computed with."""
     with torch.device("meta"):
-        if kind is CLIPTextModel:
+        if kind in TEXT_ENCODERS:
             network = kind(kind.config_class.from_pretrained(folder))
         else:
             network = kind.from_config(kind.load_config(folder))
         return nn.Module.to(network, dtype)  # their own warns of what it leaves alone
 
 
-def _load_network(kind: Any, folder: Path, dtype: torch.dtype, device: str) -> Any:
+def _load_network(kind: Any, folder: Path, dtype: torch.dtype) -> Any:
     options = {"use_safetensors": True, "dtype": dtype}
-    if kind is not CLIPTextModel:
-        # without accelerate diffusers loads that way anyhow, but says so at every network
+    if kind not in TEXT_ENCODERS:
+        # the other way needs accelerate, and says so at every network where it is missing
         options["low_cpu_mem_usage"] = False
     network, found = kind.from_pretrained(
         folder,
@@ -155,7 +227,7 @@ def _load_network(kind: Any, folder: Path, dtype: torch.dtype, device: str) -> A
         raise ValueError(
             f"the weights of {kind.__name__} lack {len(missing)} of its tensors, {missing[0]} for one"
         )
-    return network.to(device)
+    return network
 
 
 def _check_fit(parts: dict[str, Any]) -> None:
@@ -166,14 +238,18 @@ def _check_fit(parts: dict[str, Any]) -> None:
         raise ValueError(
             f"they predict {predicts!r}, but the method needs models that predict noise"
         )
-    text = parts["text_encoder"].config.hidden_size
+    text = sum(
+        parts[name].config.hidden_size
+        for name in ("text_encoder", "text_encoder_2")
+        if name in parts
+    )
     for name, width in (
         ("U-Net", unet.cross_attention_dim),
         ("ControlNet", control.cross_attention_dim),
     ):
         if width != text:
             raise ValueError(
-                f"the {name} takes text of {width} channels, the text encoder gives {text}"
+                f"the {name} takes text of {width} channels, the text encoders give {text}"
             )
     if tuple(control.block_out_channels) != tuple(unet.block_out_channels):
         raise ValueError("the ControlNet is for another U-Net")
@@ -184,18 +260,31 @@ def _check_fit(parts: dict[str, Any]) -> None:
         )
 
 
-def _fingerprint(folders: Iterable[Path]) -> str:
+def _fingerprint(found: ModelFiles, loras: Iterable[Lora]) -> str:
     """Digest of every file's name, size, beginning and end: weights of gigabytes are not read whole."""
     digest = hashlib.sha256()
-    for folder in folders:
-        files = folder.iterdir() if folder.is_dir() else ()
-        for path in sorted(p for p in files if p.suffix in (".json", ".safetensors", ".txt")):
-            size = path.stat().st_size
-            with path.open("rb") as file:
-                digest.update(f"{folder.name}/{path.name}:{size}".encode())
-                digest.update(file.read(FINGERPRINT_BYTES))
-                file.seek(max(size - FINGERPRINT_BYTES, 0))
-                digest.update(file.read())
+    if found.zero_when_empty:
+        digest.update(b"zero when empty")
+    paths: list[Path] = []
+    folders = {**found.parts, PERCEPTION_FOLDER: found.base / PERCEPTION_FOLDER}
+    for name, folder in folders.items():
+        inside = folder.iterdir() if folder.is_dir() else ()
+        read = [".json", ".txt", ".safetensors"]
+        if found.checkpoint is not None and name in found.checkpoint.parts:
+            read.pop()  # others' weights may lie there
+        paths += sorted(path for path in inside if path.suffix in read)
+    if found.checkpoint is not None:
+        paths.append(found.checkpoint.path)
+    for lora in loras:
+        digest.update(f"{lora.weight:g} of the next".encode())
+        paths.append(lora.path)
+    for path in paths:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            digest.update(f"{path.parent.name}/{path.name}:{size}".encode())
+            digest.update(file.read(FINGERPRINT_BYTES))
+            file.seek(max(size - FINGERPRINT_BYTES, 0))
+            digest.update(file.read())
     return digest.hexdigest()
 
 

@@ -43,6 +43,7 @@ def build_denoiser(
     picture_prompt = None
     if settings.prompted_by_picture:
         picture_prompt = models.image_prompt(character.picture)
+    empty, told = (models.added(text, *character.picture.shape[:2]) for text in ("", prompt))
     return Denoiser(
         models.unet,
         models.controlnet,
@@ -51,6 +52,7 @@ def build_denoiser(
         settings.guidance_scale,
         settings.embedding_role,
         settings.controlnet_text,
+        added={name: torch.cat([empty[name], told[name]]) for name in told},
         image=picture_prompt,
     )
 

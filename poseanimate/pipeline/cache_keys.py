@@ -30,7 +30,8 @@ class StageKeys:
     ) -> None:
         self.inversion = content_key(
             CACHE_VERSION, "inversion", models, character.picture, prompt,
-            *_arrays(character.pose), settings.num_inference_steps, settings.prompted_by_picture,
+            *_arrays(character.pose), settings.num_inference_steps, settings.timestep_spacing,
+            settings.prompted_by_picture,
         )  # fmt: skip
         self.source = content_key(
             "source", self.inversion, settings.guidance_scale, settings.embedding_role,

@@ -75,7 +75,9 @@ class Run:
         check_prompt(self.prompt)
         settings, models = self.settings, self.models
         self.poses = self.alignment.poses
-        self.ddim = DDIM.from_scheduler(models.scheduler, settings.num_inference_steps)
+        self.ddim = DDIM.from_scheduler(
+            models.scheduler, settings.num_inference_steps, settings.timestep_spacing
+        )
         self.tokens = find_character_positions(models, self.prompt, settings.character_words)
         self.keys = StageKeys(models.identity, self.character, self.prompt, self.tokens, settings)
         height, width = self.character.picture.shape[:2]

@@ -77,7 +77,8 @@ class Stages:
     def embed_poses(self, poses: tuple[Pose, ...]) -> Tensor:
         """Pose conditioning (frames, c, h, w)."""
         height, width = self.character.picture.shape[:2]
-        drawings = np.stack([draw_pose(pose, width, height) for pose in poses])
+        thick = self.models.thick_skeletons
+        drawings = np.stack([draw_pose(pose, width, height, thick) for pose in poses])
         with torch.no_grad():
             return self.denoiser.embed_poses(to_tensor(drawings, self.models.device))
 

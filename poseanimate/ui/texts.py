@@ -143,7 +143,10 @@ POCKET_PRESETS = (
     "balanced: guidance 2, with PACM's first optimisation. Both have direct inversion, and "
     "ControlNet counts more where the character is new. "
 )
-OTHER_PRESETS = "fast and balanced: fewer steps and less guidance than the paper, and PACM for the picture alone. "
+OTHER_PRESETS = (
+    "fast and balanced: fewer steps and less guidance than the paper, and PACM for the picture alone. "
+    "few-step: eight steps, for models with a LoRA that was trained for so few. "
+)
 COMMON_PRESETS = (
     "paper: the paper's values, slow. baseline-…: without the paper's modules, to compare with."
 )
@@ -275,9 +278,9 @@ ABOUT_REST = (
     "results of stages, numbers without your name, in a cache of limited size, found again only by whoever "
     "brings the same picture. Where runs are limited they are counted by address, for an hour. Nothing is sent "
     "elsewhere, and nothing is shared until you click Share.\n\n"
-    "**Licences.** This program and the pocket models: MIT. Stable Diffusion 1.5: CreativeML Open RAIL-M, with "
-    "its restrictions on use. OpenPose, which finds poses for it: for non-commercial research only; DWPose, which "
-    "may take its place: Apache 2.0. rembg: MIT, with U²-Net (Apache 2.0)."
+    "**Licences.** This program and the pocket models: MIT. Stable Diffusion 1.5: CreativeML Open RAIL-M, XL: "
+    "RAIL++-M, with their restrictions on use. OpenPose, which finds poses for them: for non-commercial research "
+    "only; DWPose, which may take its place: Apache 2.0. rembg: MIT, with U²-Net (Apache 2.0)."
 )
 
 LAST_MINUTE = "Waiting: a run whose page was closed goes on for some seconds"
@@ -653,10 +656,7 @@ def figures(done: Done) -> str:
     cached = ", ".join(stage(name).lower() for name in done.cached_stages)
     psnr = done.source_psnr_db
     reconstruction = {} if psnr is None else {"Frame 0, as reconstructed": f"{psnr:.1f} dB PSNR"}
-    lost = ", ".join(
-        f"{character:.0%} and {background:.0%} at {tokens} tokens"
-        for tokens, (character, background) in done.lost_attention.items()
-    )
+    lost = done.lost_in_words
     by_eq_9 = (
         {"Lost by Eq. 9, of the character's attention and the background's": lost} if lost else {}
     )

@@ -28,7 +28,7 @@ def tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.setattr(module, "PAGE", tmp_path / "results.md")
     monkeypatch.setattr(module, "PICTURES", tmp_path)
     monkeypatch.setattr(sys, "argv", ["tables", "brief", str(tmp_path / "brief")])
-    store = Store(tmp_path / "brief", {})
+    store = Store(tmp_path / "brief", {"models": "pocket", "identity": "0123456789"})
     for row, values in PSNR.items():
         for number, psnr in enumerate(values):
             seconds = {} if row == "vae-bound" else {"generation": 1.0 + len(row)}
@@ -56,7 +56,14 @@ def test_tables_are_written_between_their_marks(tables: ModuleType) -> None:
     # the characters' own differences are 1 and 2 dB
     assert any(row.startswith("| `controlnet` | +1.50 (+1.00 to +2.00) |") for row in rows)
     kept = json.loads((tables.PICTURES / "brief.json").read_text())
-    assert kept["full"]["psnr"]["mean"] == 26.5
+    assert kept["rows"]["full"]["psnr"]["mean"] == 26.5
+    made = kept["made"]
+    assert made["models"] == "pocket 01234567" and re.fullmatch(
+        r"[0-9a-f]{8,}(-dirty)?", made["commit"]
+    )
+    assert (
+        once.count(f"*Made on {made['on']}, commit {made['commit']}, models pocket 01234567.*") == 2
+    )
     tables.main()
     assert tables.PAGE.read_text() == once
 
@@ -91,6 +98,34 @@ def test_leads_want_the_row_that_leads(tables: ModuleType) -> None:
     with pytest.raises(SystemExit, match="no row full"):
         tables.main()
     assert tables.PAGE.read_text() == told
+
+
+def test_one_command_makes_every_table_that_the_page_has(
+    tables: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    everything = importlib.import_module("all")
+    assert everything.EVALUATIONS.keys() == tables.TABLES.keys()
+    for options in everything.EVALUATIONS.values():
+        (rows,) = re.findall(r"--rows (\S+)$", options)
+        assert set(rows.split(",")) <= set(tables.ROWS)
+    for command in everything.SCRIPTS.values():
+        script = Path(command[-1])
+        assert script.parent != SCRIPTS or script.is_file()
+    monkeypatch.setattr(everything, "BUILD", tables.PICTURES / "build")
+    run: list[list[object]] = []
+    monkeypatch.setattr(everything, "find_commit", lambda: "01234567")
+    monkeypatch.setattr(everything.subprocess, "run", lambda given, **_: run.append(given))
+    monkeypatch.setattr(everything, "write_tables", lambda *given: run.append(list(given)))
+    monkeypatch.setattr(sys, "argv", ["all", "brief", "about"])
+    everything.main()
+    assert run[0][3:5] == ["evaluate", "pocket"] and "brief" in run[0]
+    assert (everything.BUILD / "brief" / "commit").read_text()
+    assert run[1] == ["brief", everything.BUILD / "brief"]
+    assert str(run[2][-1]).endswith("about.py")
+    monkeypatch.setattr(sys, "argv", ["all", "everything"])
+    with pytest.raises(SystemExit):
+        everything.main()
+    assert "nothing called everything" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("page", ["results.md", "long-clips.md"])

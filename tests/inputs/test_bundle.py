@@ -148,6 +148,20 @@ def test_settings_of_format_1_are_migrated_and_what_is_lost_is_named(
     assert found.settings == Settings().changed(before | expected)
 
 
+@pytest.mark.parametrize(("eta", "expected"), [(1.0, 3e-4), (0, 0), (307.2, 0.1)])
+def test_until_format_3_eta_belonged_to_the_mean(eta: float, expected: float) -> None:
+    for number in (1, 2):
+        old = job(format=number, settings={"pose_learning_rate": eta})
+        found = Bundle.from_bytes(packed(parts(job_json=old)))
+        assert found.settings.pose_learning_rate == pytest.approx(expected)
+    huge = job(format=2, settings={"pose_learning_rate": 1e4})
+    found = Bundle.from_bytes(packed(parts(job_json=huge)))
+    assert found.lost == ("pose_learning_rate=10000.0",)
+    assert found.settings.pose_learning_rate == 0.5
+    today = job(format=3, settings={"pose_learning_rate": expected})
+    assert Bundle.from_bytes(packed(parts(job_json=today))).settings.pose_learning_rate == expected
+
+
 def big_picture() -> bytes:
     made = io.BytesIO()
     Image.new("1", (12_000, 12_000)).save(made, "PNG")

@@ -10,8 +10,9 @@ from collections import Counter
 from types import SimpleNamespace
 
 import pytest
+import sdxl_random
 import torch
-from diffusers import ControlNetModel, UNet2DConditionModel
+from diffusers import ControlNetModel, DDIMScheduler, UNet2DConditionModel
 from diffusers.models.attention import BasicTransformerBlock
 from diffusers.models.transformers.transformer_2d import Transformer2DModel
 from helpers.tiny import tiny_networks
@@ -89,15 +90,30 @@ def test_a_step_is_eq_4(steps: int, seed: int) -> None:
     torch.testing.assert_close(ddim.predict_z0(z_t, eps, k), z_0)
 
 
-def test_the_schedule_is_diffusers_own() -> None:
-    scheduler = build_scheduler()
+@pytest.mark.parametrize("spacing", ["own", "trailing"])
+def test_the_schedule_is_diffusers_own(spacing: str) -> None:
+    own = build_scheduler().config
+    chosen = own.timestep_spacing if spacing == "own" else spacing
+    scheduler = DDIMScheduler.from_config(own, timestep_spacing=chosen)
     scheduler.set_timesteps(10)
-    ddim = DDIM.from_scheduler(scheduler, 10)
+    ddim = DDIM.from_scheduler(build_scheduler(), 10, spacing)
+    assert (ddim.timestep(10) == 999) == (spacing == "trailing")
     z, eps = latents(1), latents(1, seed=9)
     for k in range(10, 0, -1):
         assert ddim.timestep(k) == int(scheduler.timesteps[10 - k])
         expected = scheduler.step(eps, scheduler.timesteps[10 - k], z).prev_sample
         torch.testing.assert_close(ddim.step(z, eps, k), expected, atol=1e-5, rtol=1e-5)
+
+
+def test_timesteps_are_as_many_as_asked_for() -> None:
+    """Of some T, 61 for one, diffusers gives one more when they trail: -1, which is none."""
+    for steps in range(2, 201):
+        for spacing in ("own", "trailing"):
+            found = DDIM.from_scheduler(build_scheduler(), steps, spacing)
+            assert found.steps == steps and len(found.alpha_bar) == steps + 1
+            assert found.timestep(1) >= 0 and bool((found.timesteps.diff() > 0).all())
+    other = DDIMScheduler.from_config(build_scheduler().config, timestep_spacing="trailing")
+    assert DDIM.from_scheduler(other, 10).timestep(10) == 999
 
 
 def test_inversion_is_undone_by_sampling() -> None:
@@ -249,7 +265,7 @@ def test_embedding_optimisation_of_many_frames_is_alg_1_frame_by_frame() -> None
     eps, ddim = denoiser(), DDIM.from_scheduler(build_scheduler(), T)
     inverted, pose_cond = latents(T + 1), eps.embed_poses(drawings(3))
     source = torch.randn(T, TOKENS, 16, generator=torch.Generator().manual_seed(4))
-    eta = 2.0
+    eta = 3e-3
     found = finish(
         optimise_embeddings(
             eps,
@@ -269,7 +285,7 @@ def test_embedding_optimisation_of_many_frames_is_alg_1_frame_by_frame() -> None
             z_prev = ddim.step(
                 z_tilde, eps.predict(z_tilde, ddim.timestep(k), embedding, pose_cond[i : i + 1]), k
             )
-            torch.nn.functional.mse_loss(z_prev, inverted[k - 1 : k]).backward()
+            torch.nn.functional.mse_loss(z_prev, inverted[k - 1 : k], reduction="sum").backward()
             updated = embedding.detach() - eta * embedding.grad
             torch.testing.assert_close(found[i, k - 1 : k], updated, **CLOSE)
             z_tilde = z_prev.detach()
@@ -290,7 +306,7 @@ def test_without_steps_the_source_embeddings_stay() -> None:
 
 def test_gradient_steps_start_from_the_sample_of_the_embedding_as_it_was() -> None:
     """Transcribed literally: Alg. 1 samples before it updates, so the first prediction leads to the next timestep."""
-    eps, ddim, eta = denoiser(), DDIM.from_scheduler(build_scheduler(), T), 2.0
+    eps, ddim, eta = denoiser(), DDIM.from_scheduler(build_scheduler(), T), 3e-3
     inverted, pose_cond = latents(T + 1), eps.embed_poses(drawings(1))
     source = torch.randn(T, TOKENS, 16, generator=torch.Generator().manual_seed(4))
     config = PoseOptimisation(steps=3, learning_rate=eta)
@@ -307,7 +323,7 @@ def test_gradient_steps_start_from_the_sample_of_the_embedding_as_it_was() -> No
             descent.zero_grad()
             again = eps.predict(z_tilde, ddim.timestep(k), embedding, pose_cond)
             z_prev = ddim.step(z_tilde, again, k)
-            torch.nn.functional.mse_loss(z_prev, inverted[k - 1 : k]).backward()
+            torch.nn.functional.mse_loss(z_prev, inverted[k - 1 : k], reduction="sum").backward()
             descent.step()
             expected.append((k, ddim.predict_z0(z_tilde, noise, k)))
         torch.testing.assert_close(found[:, k - 1], embedding.detach(), **CLOSE)
@@ -404,6 +420,7 @@ def test_what_eq_9_keeps_renormalised_is_the_softmax_over_the_region() -> None:
 def test_lost_attention_is_what_goes_to_masked_out_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     """Transcribed literally, query by query; of the last of two branches, the conditional one."""
     monkeypatch.setattr(mgdm, "MEASURED_QUERIES", 3)
+    monkeypatch.setattr(mgdm, "MEASURED_EVERY", 1)
     generator = torch.Generator().manual_seed(4)
     q, k = (torch.randn(4, 2, 9, 5, generator=generator) for _ in range(2))
     queries, keys = torch.arange(36).view(4, 9) % 4 < 2, torch.arange(36).view(4, 9) % 5 < 2
@@ -510,6 +527,7 @@ FAMILIES = {
     "tiny": lambda: tiny_networks()["unet"].config,
     "pocket": lambda: UNet2DConditionModel.load_config(POCKET / "unet"),
     "sd15": lambda: {"cross_attention_dim": 768},  # else diffusers' defaults are its
+    "sdxl": lambda: sdxl_random.unet(sdxl_random.NARROW).config,
 }
 LATENTS = ((64, 96), (80, 80), (52, 78), (20, 13), (9, 15), (8, 32))
 
@@ -535,8 +553,11 @@ def test_layers_have_the_grid_that_is_taken_for_theirs(family: str) -> None:
             z = torch.zeros(2, unet.config.in_channels, *grid)
             text = torch.zeros(2, TOKENS, unet.config.cross_attention_dim)
             drawing = torch.zeros(2, 3, 8 * grid[0], 8 * grid[1])
-            down, mid = controlnet(z, 0, text, drawing, return_dict=False)
-            eps = unet(z, 0, text, None, None, None, None, None, down, mid).sample
+            added = {"text_embeds": torch.zeros(2, 1280), "time_ids": torch.zeros(2, 6)}
+            down, mid = controlnet(z, 0, text, drawing, added_cond_kwargs=added, return_dict=False)
+            eps = unet(
+                z, 0, text, None, None, None, None, added, down, mid
+            ).sample  # fmt: skip
             assert eps.shape == z.shape
             assert len(set(layers)) > 1
             for tokens, expected in layers:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from helpers.dwpose import no_boxes, save_detector, save_points
 from helpers.hub import NEWEST, Hub, served
+from helpers.ldm import save_checkpoint
+from helpers.lora import RANK, lora_change, save_lora
 from helpers.tiny import scene_at_ease, tiny_networks
 from huggingface_hub import constants
 from safetensors.torch import load_file, save_file
@@ -19,14 +22,15 @@ from poseanimate.errors import ModelsError
 from poseanimate.models import files, input_models, loading
 from poseanimate.models.dwpose import FILES
 from poseanimate.models.eyes import Eyes
-from poseanimate.models.files import POCKET, SD15, SD15_CONTROLNET, find_family, has_ip_adapter
+from poseanimate.models.files import POCKET, SD15, SD15_CONTROLNET, find_family, find_files
 from poseanimate.models.hub import Repository, fetch, network_files, weights_variant
-from poseanimate.models.input_models import load_input_models
+from poseanimate.models.input_models import load_eyes, load_input_models
 from poseanimate.models.loading import load_models
 from poseanimate.pocket.perception import PerceptionNet
 
 SHARED = ("tokenizer", "scheduler")
 OTHER = "someone/fine-tune"
+MERGED = "someone/merged"
 
 
 def save(network: object, home: Path, variant: str | None) -> None:
@@ -41,7 +45,16 @@ def pipeline(home: Path, variant: str | None = None, seed: int = 0) -> Path:
             save(part, home / name, variant)
     torch.manual_seed(0)
     PerceptionNet((8, 8, 8, 8)).save(home / "perception")
-    index = {"_class_name": "StableDiffusionPipeline", "vae": ["diffusers", "AutoencoderKL"]}
+    index = {  # as published
+        "_class_name": "StableDiffusionPipeline",
+        "feature_extractor": ["transformers", "CLIPImageProcessor"],
+        "safety_checker": ["stable_diffusion", "StableDiffusionSafetyChecker"],
+        "scheduler": ["diffusers", "PNDMScheduler"],
+        "text_encoder": ["transformers", "CLIPTextModel"],
+        "tokenizer": ["transformers", "CLIPTokenizer"],
+        "unet": ["diffusers", "UNet2DConditionModel"],
+        "vae": ["diffusers", "AutoencoderKL"],
+    }
     (home / "model_index.json").write_text(json.dumps(index))
     return home
 
@@ -61,6 +74,9 @@ def repositories(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for file in pickled:
         file.write_bytes(b"large")
     pipeline(folder / OTHER, seed=1)
+    (folder / MERGED).mkdir()
+    save_checkpoint(tiny_networks(2), folder / MERGED / "merged-v1.safetensors")
+    save_lora(tiny_networks(), folder / MERGED / "style.safetensors")
     return folder
 
 
@@ -100,13 +116,21 @@ def test_stable_diffusion_is_fetched_at_half_the_bytes_and_only_once(hub: Hub) -
     assert again.identity == models.identity
 
 
-def test_the_family_is_known_before_anything_is_loaded(tmp_path: Path) -> None:
-    assert [find_family(name) for name in ("pocket", "sd15", OTHER)] == ["pocket", "sd15", "sd15"]
+def test_the_family_is_known_before_anything_is_loaded(hub: Hub, tmp_path: Path) -> None:
+    for name in ("pocket", "sd15", "sdxl"):
+        assert find_family(name) == name and hub.asked == []
     assert find_family(str(POCKET)) == "pocket"
+    assert find_family(OTHER) == "unknown"  # of its own widths
+    assert {name.rpartition(".")[2] for name in hub.asked} == {"json"}
     for number, (config, family) in enumerate(
         (
             ('{"in_channels": 4, "cross_attention_dim": 768}', "sd15"),
             ('{"in_channels": 4, "cross_attention_dim": 1024}', "unknown"),
+            ('{"in_channels": 4, "cross_attention_dim": 2048}', "unknown"),
+            (
+                '{"in_channels": 4, "cross_attention_dim": 2048, "addition_embed_type": "text_time"}',
+                "sdxl",
+            ),
             ("[", "unknown"),
         )
     ):
@@ -134,7 +158,8 @@ def test_a_fine_tune_is_named_by_owner_and_name_and_takes_the_ordinary_controlne
     for key, weight in models.unet.state_dict().items():
         torch.testing.assert_close(weight, weights[key], atol=0, rtol=0)
     assert any(SD15_CONTROLNET.id in name for name in hub.asked)
-    assert has_ip_adapter(OTHER) and has_ip_adapter("sd15") and not has_ip_adapter("pocket")
+    for name, expected in ((OTHER, files.IP_ADAPTER), ("sd15", files.IP_ADAPTER), ("pocket", None)):
+        assert find_files(name).ip_adapter == expected
     kept = tmp_path / "cache" / "models--someone--fine-tune" / "snapshots"
     assert [path.name for path in kept.iterdir()] == [NEWEST]
     load_models(f"{OTHER}@{'1' * 40}", "cpu")
@@ -207,6 +232,167 @@ def test_fp16_is_taken_where_there_is_one() -> None:
 )
 def test_what_names_a_repository(text: str, meant: Repository | None) -> None:
     assert Repository.parse(text) == meant
+
+
+# --- checkpoints of one file, and LoRA ---
+
+
+@pytest.mark.parametrize("from_hub", [True, False])
+def test_a_checkpoint_of_one_file_is_a_family(hub: Hub, repositories: Path, from_hub: bool) -> None:
+    name = f"{MERGED}/merged-v1.safetensors"
+    told: list[str] = []
+    models = load_models(
+        name if from_hub else str(repositories / name), "cpu", on_message=told.append
+    )
+    assert models.name == "merged-v1"
+    own, others = tiny_networks(2), tiny_networks()
+    for part in ("unet", "vae", "text_encoder", "controlnet"):
+        network = getattr(models, part)
+        expected = (others if part == "controlnet" else own)[part].state_dict()
+        assert network.state_dict().keys() == expected.keys()
+        for key, weight in network.state_dict().items():
+            torch.testing.assert_close(weight, expected[key], atol=0, rtol=0)
+        assert not network.training and not any(p.requires_grad for p in network.parameters())
+    asked = {name.removeprefix(f"{SD15.id}/") for name in hub.asked if name.startswith(SD15.id)}
+    assert asked >= {"unet/config.json", "tokenizer/tokenizer.json"}
+    assert not any(name.endswith(".safetensors") for name in asked)  # sd15's own weights
+    assert any(f"{MERGED}/" in name for name in hub.asked) == from_hub
+    hub.asked.clear()
+    again = load_models(str(repositories / name), "cpu", precision="half")
+    assert hub.asked == [] and again.unet.dtype == again.vae.dtype == torch.float16
+    assert again.identity != models.identity
+
+
+def test_the_parts_of_a_checkpoint_are_known_without_its_weights(
+    hub: Hub, repositories: Path
+) -> None:
+    name = str(repositories / MERGED / "merged-v1.safetensors")
+    whole, light = load_models(name, "cpu"), load_models(name, "cpu", weights=False)
+    assert light.unet.device.type == light.text_encoder.device.type == "meta"
+    for key, weight in light.vae.state_dict().items():
+        torch.testing.assert_close(weight, whole.vae.state_dict()[key], atol=0, rtol=0)
+    assert light.identity == whole.identity
+    looking = load_input_models(name, "cpu")
+    assert (looking.side, looking.factor) == (whole.side, whole.factor)
+
+
+def test_a_checkpoint_without_an_autoencoder_takes_another(hub: Hub, tmp_path: Path) -> None:
+    name = str(save_checkpoint(tiny_networks(2), tmp_path / "pruned.safetensors", vae=False))
+    assert "holds no autoencoder" in refused(name).message
+    models = load_models(name, "cpu", vae=OTHER)
+    expected = tiny_networks(1)["vae"].state_dict()
+    for key, weight in models.vae.state_dict().items():
+        torch.testing.assert_close(weight, expected[key], atol=0, rtol=0)
+
+
+def test_a_checkpoint_that_lacks_tensors_is_refused(
+    hub: Hub, repositories: Path, tmp_path: Path
+) -> None:
+    whole = load_file(repositories / MERGED / "merged-v1.safetensors")
+    text = "cond_stage_model.transformer.text_model."
+    whole[f"{text}embeddings.position_ids"] = torch.arange(4)  # which published ones have, too
+    path = tmp_path / "cut.safetensors"
+    for part, left_out in (
+        ("unet", "model.diffusion_model.out.2.bias"),
+        ("vae", "first_stage_model.decoder.conv_out.bias"),
+        ("text_encoder", f"{text}final_layer_norm.bias"),
+    ):
+        save_file({key: tensor for key, tensor in whole.items() if key != left_out}, path)
+        assert f"lacks 1 tensors of the {part}" in refused(str(path)).message
+    save_file(whole, path)
+    load_models(str(path), "cpu")
+
+
+def test_a_checkpoint_may_have_older_names(hub: Hub, repositories: Path, tmp_path: Path) -> None:
+    """Those of transformers before 4.31, without "text_model"."""
+    whole = load_file(repositories / MERGED / "merged-v1.safetensors")
+    older = {
+        key.replace(".transformer.text_model.", ".transformer."): t for key, t in whole.items()
+    }
+    save_file(older, tmp_path / "older.safetensors")
+    models = load_models(str(tmp_path / "older.safetensors"), "cpu")
+    expected = tiny_networks(2)["text_encoder"].state_dict()
+    for key, weight in models.text_encoder.state_dict().items():
+        torch.testing.assert_close(weight, expected[key], atol=0, rtol=0)
+
+
+def test_a_checkpoint_is_the_same_whatever_else_is_cached(hub: Hub, repositories: Path) -> None:
+    name = str(repositories / MERGED / "merged-v1.safetensors")
+    before = load_models(name, "cpu")
+    plain = load_models("sd15", "cpu")  # now its weights lie in the same folders
+    assert load_models(name, "cpu").identity == before.identity
+    other = load_models(name, "cpu", vae=f"{SD15.id}@{SD15.revision}")
+    for key, weight in other.vae.state_dict().items():
+        torch.testing.assert_close(weight, plain.vae.state_dict()[key], atol=0, rtol=0)
+    assert other.identity != before.identity
+
+
+def test_to_look_at_pictures_no_checkpoint_is_fetched(hub: Hub) -> None:
+    assert load_input_models(f"{MERGED}/merged-v1.safetensors", "cpu").factor == 4
+    assert not any(name.startswith(MERGED) for name in hub.asked)
+
+
+def test_what_diffusers_trainers_say_of_alphas_counts(hub: Hub, tmp_path: Path) -> None:
+    """Their files keep it in the header."""
+    plain = load_models("sd15", "cpu")
+    path = save_lora(tiny_networks(), tmp_path / "own.safetensors", "diffusers")
+    full = load_models("sd15", "cpu", lora=str(path))
+    about = {"r": RANK, "lora_alpha": RANK / 2, "target_modules": ["to_q", "to_k"]}
+    said = {
+        f"{part}.{key}": value for part in ("unet", "text_encoder") for key, value in about.items()
+    }
+    said["text_encoder.target_modules"] = ["q_proj"]
+    tensors = {
+        key: tensor
+        for key, tensor in load_file(path).items()
+        if (".to_q." in key or ".to_k." in key or ".q_proj." in key)
+    }
+    save_file(tensors, path, {"lora_adapter_metadata": json.dumps(said)})
+    half = load_models("sd15", "cpu", lora=str(path))
+    changed = 0
+    for part, ends in (("unet", ("to_q.weight", "to_k.weight")), ("text_encoder", "q_proj.weight")):
+        before, after = (getattr(models, part).state_dict() for models in (plain, half))
+        whole = getattr(full, part).state_dict()
+        for key, weight in after.items():
+            expected = (before[key] + whole[key]) / 2 if key.endswith(ends) else before[key]
+            changed += key.endswith(ends)
+            torch.testing.assert_close(weight, expected, atol=1e-6, rtol=1e-5)
+    assert changed == len(tensors) // 2
+
+
+def test_lora_are_added_to_the_weights(hub: Hub, repositories: Path) -> None:
+    """Every layer with a rank and an alpha of its own, as resized ones have."""
+    plain = load_models("sd15", "cpu")
+    file = repositories / MERGED / "style.safetensors"
+    models = load_models("sd15", "cpu", lora=f"{file}:0.5, {MERGED}/style.safetensors:-0.25")
+    changed = 0
+    for part in ("unet", "text_encoder"):
+        before = getattr(plain, part).state_dict()
+        after = getattr(models, part).state_dict()
+        assert before.keys() == after.keys()
+        for key, weight in after.items():
+            change = lora_change(file, part, key)
+            expected = before[key] if change is None else before[key] + (0.5 - 0.25) * change
+            changed += change is not None
+            torch.testing.assert_close(weight, expected, atol=1e-6, rtol=1e-5)
+    assert changed == len(load_file(file)) // 3  # down, up and alpha
+    again = load_models("sd15", "cpu", lora=f"{file}:0.6")
+    assert len({plain.identity, models.identity, again.identity}) == 3
+    light = load_models("sd15", "cpu", lora=f"{file}:0.6", weights=False)
+    assert light.identity == again.identity
+
+
+def test_a_lora_for_other_networks_is_refused(hub: Hub, repositories: Path, tmp_path: Path) -> None:
+    whole = load_file(repositories / MERGED / "style.safetensors")
+    wide = {
+        key: torch.cat([tensor] * 2, -1) if "lora_down" in key else tensor
+        for key, tensor in whole.items()
+    }
+    elsewhere = {key.replace("down_blocks_0", "down_blocks_7"): t for key, t in whole.items()}
+    for tensors in (wide, elsewhere):
+        save_file(tensors, tmp_path / "other.safetensors")
+        error = refused("sd15", lora=str(tmp_path / "other.safetensors"))
+        assert "can't be added to these models" in error.message
 
 
 # --- when it can't be ---
@@ -293,7 +479,8 @@ def test_a_full_disk_is_told(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    "pipeline_class", ["StableDiffusionXLPipeline", "FluxPipeline", "StableDiffusion3Pipeline"]
+    "pipeline_class",
+    ["StableDiffusionXLImg2ImgPipeline", "FluxPipeline", "StableDiffusion3Pipeline"],
 )
 def test_other_kinds_of_models_are_refused(tmp_path: Path, pipeline_class: str, hub: Hub) -> None:
     folder = pipeline(tmp_path / "other")
@@ -441,6 +628,43 @@ def test_eyes_are_auto_unless_others_are_named(
         error = refused(str(folder), detector="kinect")
         assert "'kinect'" in error.message and "openpose-whole" in error.remedy
     assert "'scissors'" in refused("pocket", segmenter="scissors").message
+
+
+def test_dwpose_finds_poses_for_stable_diffusion_where_it_is_downloaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, told = tmp_path / "hub" / files.DWPOSE.id, []
+    home.mkdir(parents=True)
+    save_detector(home / FILES[0], no_boxes())
+    save_points(home / FILES[1])
+    choose = input_models._default_detector
+    with served(tmp_path / "hub", tmp_path / "cache", monkeypatch) as hub:
+        assert choose("sd15", told.append) == "auto" and told == [] and hub.requests == 0
+        fetch(files.DWPOSE, input_models._choose_dwpose)
+        hub.requests = 0
+        assert choose("sd15", told.append) == choose("sdxl", told.append) == "dwpose"
+        assert choose("pocket", print) == choose("unknown", print) == "auto" and hub.requests == 0
+        (sentence,) = set(told)
+        assert "--detector auto" in sentence
+        own = replace(find_files("pocket"), family="sd15")
+        finds, cuts, _ = load_eyes(own, "cpu", "", "", print)
+        assert finds.identity.startswith("dwpose") and isinstance(cuts, Eyes)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("lllyasviel/control_v11p_sd15_canny", "canny"),
+        ("lllyasviel/control_v11f1p_sd15_depth", "depth"),
+        ("lllyasviel/sd-controlnet-hed", "hed"),
+        ("diffusers/controlnet-depth-sdxl-1.0@main", "depth"),
+        ("xinsir/controlnet-union-sdxl-1.0", "union"),
+    ],
+)
+def test_controlnets_for_other_things_are_refused(hub: Hub, name: str, kind: str) -> None:
+    assert f"is a ControlNet for {kind}" in refused("sd15", controlnet=name).message
+    for pose in ("control_v11p_sd15_openpose", "controlnet-openpose-sdxl-1.0", "my-segue"):
+        assert not files._OTHER_CONTROLNET.search(pose)
 
 
 @pytest.mark.parametrize(("gpu", "family"), [(True, "sd15"), (False, "pocket")])

@@ -111,6 +111,27 @@ def test_small_canvases_get_the_reduced_large_drawing(
     np.testing.assert_array_equal(draw_pose(pose, width, height), reduced)
 
 
+@pytest.mark.parametrize(("side", "times"), [(512, 2), (999, 2), (1024, 3), (2048, 4), (9000, 7)])
+def test_thick_skeletons_are_the_thicker_the_larger_the_canvas(side: int, times: int) -> None:
+    """As xinsir's ControlNets for Stable Diffusion XL saw them: sticks of 4 px, twice to seven times."""
+    body = np.zeros((18, 3))
+    right_shoulder, right_elbow = 2, 3
+    body[[right_shoulder, right_elbow]] = [[100, 200, 1], [400, 200, 1]]
+    for thick, expected in ((False, 1), (True, times)):
+        drawn = draw_pose(Pose(body), side, side, thick).any(axis=2)
+        assert int(drawn[:, 250].sum()) == pytest.approx(8 * expected + 1, abs=2)  # the stick
+        assert int(drawn[:, 400].sum()) == 8 * expected + 1  # the joint
+
+
+def test_small_canvases_have_thick_skeletons_reduced() -> None:
+    body = np.zeros((18, 3))
+    body[[2, 3]] = [[100, 200, 1], [400, 200, 1]]
+    large = draw_pose(Pose(body), 512, 512, True)
+    small = draw_pose(Pose(body).scaled(1 / 4, 1 / 4), 128, 128, True)
+    reduced = cv2.resize(large, (128, 128), interpolation=cv2.INTER_AREA)
+    np.testing.assert_array_equal(small, reduced)
+
+
 def test_threshold_decides_what_is_drawn() -> None:
     body = np.zeros((18, 3))
     body[1], body[2] = (256, 100, 0.4), (200, 100, 0.29)

@@ -465,7 +465,7 @@ def test_a_form_is_split_into_its_motion_and_its_settings() -> None:
 
 
 def test_presets_fill_all_settings(scripted: Scripted) -> None:
-    for name in preset_names():
+    for name in preset_names("pocket"):
         filled = Presets("pocket").preset_values(name)
         assert Settings(**dict(zip(SETTING_NAMES, filled, strict=True))) == Settings.preset(
             name, "pocket"

@@ -98,8 +98,12 @@ METRICS: dict[str, Metric] = {
         "frame 0, latent", "dB", 1, "the same against what the autoencoder makes of the source"
     ),
     "frame_mask_iou": Metric(
-        "M_i IoU", "", 1, "of the frame masks with the true ones", 3
+        "M_i IoU", "", 1, "of the frame masks with the true ones, or with where the character is seen in the clip", 3
     ),
+    "lost_character": Metric(
+        "lost, character", "%", 0, "of the character's attention that Eq. 9 gives to nothing, mean over layers' sizes"
+    ),
+    "lost_background": Metric("lost, background", "%", 0, "the same of the background's"),
     "seconds": Metric("seconds", "s", -1, "that the row takes alone, without loading"),
     "nfe": Metric(
         "NFE", "", -1,

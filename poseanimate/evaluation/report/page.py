@@ -48,7 +48,7 @@ def build_page(
         "<meta name='viewport' content='width=device-width'><title>PoseAnimate: evaluation</title>",
         f"<style>{STYLE}{plots.STYLE}</style><h1>Evaluation</h1>",
         "<p>Means with 95 % bootstrap intervals over characters; bold where a row is best, references aside.</p>",
-        _build_table(summary, names),
+        build_table(summary, names),
         *_build_differences(results),
         *_build_kinds(grouped, _find_base(results)),
         "<h2>Rows</h2><ul>",
@@ -81,10 +81,10 @@ def _build_kinds(grouped: Mapping[str, Summary], row: str) -> Iterator[str]:
     if own:
         yield f"<h2>{html.escape(row)} by kind of character</h2>"
         yield "<p>How many characters are of each kind in brackets; one may be of several.</p>"
-        yield _build_table(own, list_measured(own), first="kind")
+        yield build_table(own, list_measured(own), first="kind")
 
 
-def _build_table(summary: Summary, names: Sequence[str], first: str = "row") -> str:
+def build_table(summary: Summary, names: Sequence[str], first: str = "row") -> str:
     """Means and intervals; the best row of each metric is bold."""
     heads = "".join(f"<th>{html.escape(METRICS[name].column)}</th>" for name in names)
     lines = [f"<table><tr><th>{first}</th>{heads}</tr>"]

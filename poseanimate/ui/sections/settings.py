@@ -84,7 +84,7 @@ def add_settings(part: tuple[Choice, Controls], presets: Presets, image_prompts:
     quality, controls = by_quality.preset, dict(length)
     names = [
         name
-        for name in preset_names()
+        for name in preset_names(presets.family)
         if image_prompts or not presets.get(name).prompted_by_picture
     ]
     preset = gr.Radio(

@@ -20,7 +20,7 @@ from poseanimate.ui.sections.settings import (
 PRESETS = Presets("pocket")
 
 
-@pytest.mark.parametrize("name", preset_names())
+@pytest.mark.parametrize("name", preset_names("pocket"))
 def test_what_is_copied_can_be_pasted(name: str) -> None:
     values = PRESETS.preset_values(name)
     *pasted, said = read_settings(write_settings(*values))
