@@ -80,35 +80,35 @@ def build_parser(
     _add_settings(measure)
     _add_machine(measure)
 
-    check = _command(commands, doctor)
-    add_models(check)
-    check.add_argument("--json", action="store_true", help="print the checks as JSON")
-    look = _command(commands, judge)
-    look.add_argument(
+    checked = _command(commands, doctor)
+    add_models(checked)
+    checked.add_argument("--json", action="store_true", help="print the checks as JSON")
+    judged = _command(commands, judge)
+    judged.add_argument(
         "pictures",
         type=Path,
         nargs="*",
         metavar="PICTURE",
         help="up to 8, each with its prompt in the .txt of its name; default: two that are installed",
     )
-    look.add_argument(
+    judged.add_argument(
         "-o", "--output", type=Path, required=True, metavar="FOLDER", help="judge.html, judge.json"
     )
-    look.add_argument(
+    judged.add_argument(
         "--minutes",
         type=float,
         default=30.0,
         metavar="M",
         help="begin nothing that would end later; default: 30",
     )
-    look.add_argument(
+    judged.add_argument(
         "--steps",
         type=int,
         metavar="T",
         help="DDIM steps of every row instead of the presets', to see quickly that all of it runs",
     )
-    _add_machine(look)
-    look.set_defaults(engines="")  # its figures are of this machine
+    _add_machine(judged)
+    judged.set_defaults(engines="")  # its figures are of this machine
 
     _command(commands, motions)
     listed = _command(commands, settings)

@@ -209,12 +209,14 @@ def cache(options: argparse.Namespace, report: Report) -> None:
 
 def doctor(options: argparse.Namespace, report: Report) -> None:
     """Check whether this machine has what the models need."""
-    from poseanimate.cli.doctor import BAD, check_machine, line
+    from poseanimate.cli.doctor import BAD, check_machine, describe_check
 
     name = options.models or default_models()
     checks = list(check_machine(name, chosen_models(options)))
     bad = [check.name for check in checks if check.state == BAD]
-    report.result({"checks": [asdict(check) for check in checks]}, "\n".join(map(line, checks)))
+    report.result(
+        {"checks": [asdict(check) for check in checks]}, "\n".join(map(describe_check, checks))
+    )
     if bad:
         raise ModelsError(
             f"{', '.join(bad)}: the models {name} won't run here.", "See the lines marked BAD."

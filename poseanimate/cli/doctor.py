@@ -88,7 +88,7 @@ def check_machine(models: str, chosen: Mapping[str, str] | None = None) -> Itera
             yield Check(package, NOTE, f"not installed; only {what} needs it")
 
 
-def line(check: Check) -> str:
+def describe_check(check: Check) -> str:
     """A check as a line of text."""
     mark = {"good": "ok  ", "note": "note", "bad": "BAD "}[check.state]
     return f"{mark} {check.name}: {check.found.rstrip('.')}. {check.remedy}".rstrip()

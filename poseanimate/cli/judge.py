@@ -12,7 +12,7 @@ from typing import Any
 from PIL import Image
 
 from poseanimate.cli.arguments import chosen_models
-from poseanimate.cli.doctor import BAD, Check, check_machine, line
+from poseanimate.cli.doctor import BAD, Check, check_machine, describe_check
 from poseanimate.cli.inputs import load_animator, read_prompt
 from poseanimate.cli.reports import Report
 from poseanimate.errors import SettingsError, first_line
@@ -54,7 +54,7 @@ def run(options: argparse.Namespace, report: Report) -> None:
     pictures = _find_pictures(options.pictures, find_family(name), report)
     checks = list(check_machine(name, chosen_models(options)))
     for check in checks:
-        report.show(Note(line(check)))
+        report.show(Note(describe_check(check)))
     options.cache = options.cache or options.output / "cache"
     report.show(Stage("models", 1))
     animator = load_animator(options)
@@ -67,7 +67,7 @@ def run(options: argparse.Namespace, report: Report) -> None:
     try:
         for event in sitting.run():
             report.show(event)
-            if not sitting.speed:  # once, as soon as something works
+            if sitting.speed is None:
                 sitting.speed = _measure_speed(sitting, report)
             _write_json(sitting, told)  # whatever ends this, so much is there
     finally:  # what is there is shown, also where it was stopped

@@ -123,7 +123,8 @@ class Sitting:
     """The plan on some pictures, in a folder: stopped, it goes on where it was.
 
     ends: `time.monotonic()` after which nothing begins. steps: T of every row, if not the presets'.
-    failures: what went wrong this time. pictures: names that `add_pictures` gave. speed: see `measure_speed`.
+    failures: what went wrong this time. pictures: names that `add_pictures` gave. speed: see `measure_speed`; None
+    until it was measured, empty where it couldn't be.
     """
 
     animator: Animator
@@ -132,7 +133,7 @@ class Sitting:
     steps: int | None = None
     failures: list[Failure] = field(default_factory=list)
     pictures: list[str] = field(default_factory=list)
-    speed: dict[str, float] = field(default_factory=dict)
+    speed: dict[str, float] | None = None
 
     @property
     def rows(self) -> dict[str, Row]:
@@ -159,7 +160,8 @@ class Sitting:
         models = self.animator.models
         looking = (models.detector.identity, models.segmenter.identity)
         identity = " ".join((self.animator.identity, *looking))
-        return self._evaluate({}).open_store(self.folder, self.animator.family, identity)
+        evaluation = Evaluation(self._protocol, {}, self.settings, Networks())
+        return evaluation.open_store(self.folder, self.animator.family, identity)
 
     def add_pictures(self, pictures: Sequence[tuple[Image.Image, str]]) -> Iterator[Note]:
         """Puts pictures with their prompts into the folder, under digests of both.
@@ -207,14 +209,14 @@ class Sitting:
         animator, store = self.animator, self.store
         kept = animator.identity, animator.models.device.type
         animator.cost_model = animator.cost_model or kept_cost_model(animator.cache, *kept)
-        every = [(row, *case) for row in self.rows for case in self._evaluate({}).cases]
+        every = [(row, *case) for row in self.rows for case in self._protocol.list_cases()]
         for number, (row, *case) in enumerate(every, 1):
             name, motion = case
             if not store.has(name, motion, row):
                 try:
                     if self._forecast_s(row, name, motion) > self.ends - time.monotonic():
                         continue
-                    one = _Chosen(self.folder / "pictures", (motion,), (name,))
+                    one = replace(self._protocol, motions=(motion,), names=(name,))
                     evaluation = Evaluation(one, {row: self.rows[row]}, self.settings, Networks())
                     for _ in evaluation.run(animator, store):
                         pass
@@ -230,16 +232,14 @@ class Sitting:
 
     def list_missing(self) -> list[str]:
         """The rows that lack a clip of these pictures."""
-        store = self.store
-        cases = self._evaluate({}).cases
+        store, cases = self.store, self._protocol.list_cases()
         return [row for row in self.rows if not all(store.has(*case, row) for case in cases)]
 
     def draw_skeletons(self) -> dict[tuple[str, str], Picture]:
         """The poses that every row was given, over the picture, side by side; by picture and motion."""
-        evaluation = self._evaluate({})
         found: dict[tuple[str, str], Picture] = {}
-        for names in evaluation.cases:
-            case = evaluation.protocol.load_case(self.animator, *names, evaluation.settings)
+        for names in self._protocol.list_cases():
+            case = self._protocol.load_case(self.animator, *names, self.settings)
             poses = case.own.poses[: FRAMES - 1]
             found[names] = np.concatenate(
                 [draw_over(case.source.picture, pose) for pose in poses], axis=1
@@ -248,21 +248,14 @@ class Sitting:
 
     def _forecast_s(self, row: str, name: str, motion: str) -> float:
         """How long a clip will take, by those before it; 0 where none was yet. What is cached takes nothing."""
-        case = self._evaluate({}).protocol.load_case(self.animator, name, motion, self.settings)
+        case = self._protocol.load_case(self.animator, name, motion, self.settings)
         settings = self.rows[row].settings(self.settings)
         found = self.animator.forecast(case.source, case.own, settings, case.prompt)
         return (found.seconds if found is not None else None) or 0.0
 
-    def _evaluate(self, rows: Mapping[str, Row]) -> _Plan:
-        protocol = _Chosen(self.folder / "pictures", MOTIONS, tuple(self.pictures))
-        return _Plan(protocol, rows, self.settings, Networks())
-
-
-class _Plan(Evaluation):
     @property
-    def cases(self) -> tuple[tuple[str, str], ...]:
-        """Pictures and motions."""
-        return self.protocol.list_cases()
+    def _protocol(self) -> _Chosen:
+        return _Chosen(self.folder / "pictures", MOTIONS, tuple(self.pictures))
 
 
 def measure_speed(models: Models) -> dict[str, float]:
@@ -352,7 +345,7 @@ def describe(sitting: Sitting, checks: Sequence[Mapping[str, str]], on: str) -> 
         "missing": sitting.list_missing(),
         "failures": [asdict(failure) for failure in sitting.failures],
         "checks": list(checks),
-        "speed": sitting.speed,
+        "speed": sitting.speed or {},
         "results": [
             {
                 "picture": r.character, "motion": r.motion, "row": r.row,

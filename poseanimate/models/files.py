@@ -272,7 +272,7 @@ def _find_controlnet(
     """The folder of the ControlNet: another one, the family's own, or the usual one of its kind."""
     if other:
         kind = _OTHER_CONTROLNET.search(PurePosixPath(other.partition("@")[0]).name.lower())
-        if kind:
+        if kind and not os.path.isdir(other):
             raise ModelsError(
                 f"{other!r} is a ControlNet for {kind[1]}, and would read skeletons as that.",
                 "Name one for OpenPose.",

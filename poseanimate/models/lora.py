@@ -35,9 +35,8 @@ def fuse_loras(networks: dict[str, Any], loras: Iterable[Lora]) -> None:
             requires_safety_checker=False,
         )  # fmt: skip
         try:
-            with warnings.catch_warnings(
-                action="ignore"
-            ):  # of layers that aren't there, which are counted
+            # they are of layers that aren't there, which are counted
+            with warnings.catch_warnings(action="ignore"):
                 _fuse(pipeline, lora)
         except ImportError as error:
             raise ModelsError(

@@ -207,6 +207,12 @@ def _check_lora(path: Path) -> None:
             f"{path.name!r} is a LoRA for Stable Diffusion XL.",
             "Choose one whose page says Stable Diffusion 1.5.",
         )
+    kohya = [name for name in names if name.startswith("lora_")]
+    if kohya and (others := sorted(set(names) - set(kohya))):
+        raise ModelsError(
+            f"{path.name!r} is more than a LoRA: it also holds {others[0]!r:.80}.",
+            "Choose one without a textual inversion or other parts.",
+        )
     if not any("lora" in name for name in names):
         raise ModelsError(
             f"{path.name!r} is no LoRA.",

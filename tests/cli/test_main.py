@@ -199,7 +199,9 @@ def test_json_lines_tell_every_event_and_nothing_else(
     loaded: list[Any],
     shared_cache: Path,
     capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("poseanimate.cli.inputs.find_family", lambda _: "pocket")  # of any name
     write_clip([scene_at_ease().picture] * 8, place / "driver.mp4", fps=10)
     arguments = ["animate", "who.png", "driver.mp4", "-o", "clip.gif", "--json", "--stride", "2"]
     arguments += ["--prompt", CAPTION, "--cache", str(shared_cache), "--enlarge", "1"]

@@ -596,8 +596,11 @@ def test_the_variable_is_the_options_default(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("POSEANIMATE_ENGINES", "ray:cpu=2")
 
     def parse(*arguments: str) -> Any:
-        commands = [lambda: None for _ in range(8)]
-        names = ("animate", "align", "draft", "motions", "settings", "cache", "evaluate", "serve")
+        commands = [lambda: None for _ in range(10)]
+        names = (
+            "animate", "align", "draft", "motions", "settings", "cache", "evaluate", "doctor",
+            "judge", "serve",
+        )  # fmt: skip
         for command, name in zip(commands, names, strict=True):
             command.__name__, command.__doc__ = name, name
         return build_parser(*commands).parse_args(arguments)

@@ -174,9 +174,16 @@ def test_figures_of_the_truth_itself_are_perfect() -> None:
         "warping_error_released",
     }
     masks = [t.mask for t in case.truth]
-    done = Done((), 12, {}, {}, 31.0, 40.0)
+    lost = {256: (0.5, 0.1), 64: (0.75, 0.2)}
+    done = Done((), 12, {}, {}, 31.0, 40.0, lost_attention=lost)
     of_run = measure_run(case, masks, done)
-    assert of_run == {"source_psnr": 31.0, "inversion_psnr": 40.0, "frame_mask_iou": 1.0}
+    by_tokens = {"lost_character_256": 50, "lost_background_256": 10}
+    by_tokens |= {"lost_character_64": 75, "lost_background_64": 20}
+    assert {name: of_run.pop(name) for name in by_tokens} == by_tokens
+    assert of_run == {
+        "source_psnr": 31.0, "inversion_psnr": 40.0, "frame_mask_iou": 1.0,
+        "lost_character": 62.5, "lost_background": 15,
+    }  # fmt: skip
     assert measure_run(case, [None] * 3, Done((), 12, {}, {}, None)) == {}
     none = [np.zeros_like(mask) for mask in masks]
     assert measure_run(case, none, done)["frame_mask_iou"] == 0

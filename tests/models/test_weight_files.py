@@ -103,6 +103,11 @@ def test_several_lora_have_weights(tmp_path: Path) -> None:
     assert "are too many" in refused(parse_loras, ",".join([str(a)] * 9)).message
 
 
+def test_a_lora_with_other_parts_is_refused(tmp_path: Path) -> None:
+    path = write(tmp_path / "more.safetensors", LORA, {"bundle_emb.style.string_to_param.*": ONE})
+    assert "also holds 'bundle_emb.style" in refused(parse_loras, str(path)).message
+
+
 def test_lora_need_a_package_that_may_be_missing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
