@@ -324,6 +324,21 @@ def test_windows_are_parts_and_most_hold_a_joint(small: None, tmp_path: Path) ->
     assert len(np.unique(corners, axis=0)) > 20
 
 
+def test_a_soft_edge_is_weaker_than_a_sharp_one_of_the_same_height_wherever_it_lies() -> None:
+    rows = torch.zeros(4, 1, 16, 32)
+    rows[0, ..., 16:] = 1.0
+    rows[1, ..., 17:] = 1.0  # a pixel further
+    for at, level in enumerate((0.25, 0.5, 0.75)):
+        rows[2, ..., 15 + at] = level
+    rows[2, ..., 18:] = 1.0
+    sharp, moved, soft, flat = tasks.edge_strength(rows.diff(dim=3)).mean(dim=(1, 2, 3))
+    assert float(flat) == pytest.approx(0.01)
+    assert float(moved) == pytest.approx(float(sharp), rel=1e-5)
+    assert float(flat) < float(soft) < 0.8 * float(sharp)
+    strong = tasks.edge_strength(3 * rows[:1].diff(dim=3)).mean()
+    assert float(strong) > 2.5 * float(sharp)
+
+
 def test_a_finished_autoencoder_stays_near_its_latents(
     small: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
