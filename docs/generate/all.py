@@ -41,7 +41,7 @@ SCRIPTS = {  # what draws pictures by itself
     ],
     "about": [sys.executable, str(GENERATE / "about.py")],
     "ready-made": [sys.executable, str(GENERATE / "ready_made.py")],
-    "contact-sheets": [str(GENERATE / "contact-sheets")],
+    "contact-sheets": [sys.executable, str(GENERATE / "contact_sheets.py")],
     "draft": [sys.executable, str(GENERATE / "draft.py")],
     "screenshots": [sys.executable, str(GENERATE / "screenshots.py")],
     "film": [sys.executable, str(GENERATE / "film.py")],

@@ -268,9 +268,9 @@ ABOUT_MODULES = {
     ),
 }
 ABOUT_REST = (
-    "**Limits.** The small models (pocket) know paper dolls of 128 x 128 pixels and nothing else; other pictures "
-    "need Stable Diffusion 1.5 and a GPU. Faces and small details are soft. Who turns away, lies down or is cut "
-    "off is followed badly, as skeletons say little about it. A clip of somebody who didn't agree to it may be "
+    "**Limits.** The small models (pocket) know paper dolls, painted with 256 x 256 pixels, and nothing else; other "
+    "pictures need Stable Diffusion 1.5 and a GPU. Hair and small details are soft. Who turns away, lies down or is "
+    "cut off is followed badly, as skeletons say little about it. A clip of somebody who didn't agree to it may be "
     "unlawful: ask first.\n\n"
     "**Private.** Pictures and motions are kept in a temporary folder of this server for about an hour. Your clips, "
     "with the picture and motion that made them, are kept for a week under a key that only your browser has; delete "

@@ -27,6 +27,7 @@ from poseanimate.ui.server.middleware import STREAM_END
 pytestmark = pytest.mark.slow
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "characters"
+SQUARE = (128, 128)  # at which frames are compared
 DESK, PHONE = {"width": 1360, "height": 900}, {"width": 390, "height": 844}
 OPACITY = """function opacity(each) {
     return each ? getComputedStyle(each).opacity * opacity(each.parentElement) : 1;
@@ -48,8 +49,8 @@ def _frames(video: Path) -> np.ndarray:
 
 
 def _first_frame(video: Path) -> np.ndarray:
-    """Of a clip, at the size of the examples."""
-    return np.asarray(Image.fromarray(_frames(video)[0]).resize((128, 128)), np.float64)
+    """Of a clip of a square example."""
+    return np.asarray(Image.fromarray(_frames(video)[0]).resize(SQUARE), np.float64)
 
 
 WATCH_THE_SHEET = """() => {
@@ -160,7 +161,7 @@ def test_the_whole_way(
         assert len(pictures.namelist()) == 5
         for name in pictures.namelist():
             with pictures.open(name) as file, Image.open(file) as picture:
-                assert picture.size == (128, 128)
+                assert picture.size == (512, 512)
 
     # the bundle in a fresh session
     bundle = _downloaded(page, tmp_path, "-bundle.zip")
@@ -214,7 +215,7 @@ def test_two_visitors_at_once_get_their_own_clips(
             unfold(visitor, "Download")
             first = _first_frame(_downloaded(visitor, folder, ".mp4"))
             with Image.open(EXAMPLES / f"{name}.png") as picture:
-                own = np.asarray(picture.convert("RGB"), np.float64)
+                own = np.asarray(picture.convert("RGB").resize(SQUARE), np.float64)
             assert np.abs(first - own).mean() < 10
 
 

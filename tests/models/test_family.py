@@ -115,11 +115,11 @@ def test_without_weights_all_is_known_that_needs_no_run(saved: Path, precision: 
 def test_the_pocket_family_is_loaded_by_the_same_loader() -> None:
     models = load_models("pocket", "cpu")
     assert isinstance(models.vae, AutoencoderDC)
-    assert (models.name, models.side, models.factor, models.scale) == ("pocket", 128, 8, 1)
+    assert (models.name, models.side, models.factor, models.scale) == ("pocket", 128, 8, 2)
     picture = scene_at_ease("held-out", 1, 128).picture
     z = models.encode(to_tensor(picture[None], models.device))
     assert z.shape == (1, models.unet.config.in_channels, 16, 16)
-    assert models.decode(z).shape == (1, 3, 128, 128) and models.painted_side == 128
+    assert models.decode(z).shape == (1, 3, 256, 256) and models.painted_side == 256
     assert 0.6 < float(z.std()) < 1.6
     assert "on the beach" in models.places  # what isn't the place is the character
 

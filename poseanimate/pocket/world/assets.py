@@ -40,7 +40,7 @@ CHARACTER_SIDE_PX, VIDEO_SIDE_PX = 512, 256
 
 CHARACTERS: dict[str, tuple[str, int]] = {
     "beach-girl": ("held-out", 291),  # with a hat
-    "park-girl": ("held-out", 109),  # at the edge
+    "park-girl": ("held-out", 199),  # at the edge
     "room-boy": ("held-out", 30),
     "snow-boy": ("held-out", 118),  # with a letter
     "street-boy": ("held-out", 191),  # small, in a wide scene
