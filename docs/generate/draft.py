@@ -31,8 +31,8 @@ def main() -> None:
     for index, motion in SHOWN:
         rendered = Scene.sample("validation", index).render(Angles(), SIDE_PX, SIDE_PX)
         picture = Image.fromarray(rendered.picture)
-        aligner = Aligner(load_input_models("pocket", "cpu")).at_full_size(picture)
-        character = aligner.character(picture)
+        aligner = Aligner(load_input_models("pocket", "cpu"))
+        character = aligner.character(picture, most_side=SIDE_PX)
         alignment = aligner.align(character, load_preset(motion), settings)
         drafts.append([frame.picture for frame in aligner.draft(character, alignment)])
     frames = [tiled(row, len(SHOWN), GAP_PX) for row in zip(*drafts, strict=True)]
