@@ -48,7 +48,7 @@ def test_a_hand_a_little_off_counts(number: int, right: int, down: int) -> None:
 
 def test_a_lost_hand_does_not_count() -> None:
     shown = []
-    for number in range(20):
+    for number in range(30):
         rendered, skin = seen_in(number)
         painted = (skin * 255).astype(np.uint8)
         without = cv2.inpaint(rendered.picture, cv2.dilate(painted, np.ones((3, 3))), 3, 0)
