@@ -406,14 +406,11 @@ def character_found(
     joints: int,
     edited: bool,
     outlined: bool,
-    given: tuple[int, int],
-    size: tuple[int, int],
     foreign: bool,
 ) -> str:
     """How much of the character is visible.
 
     Args:
-        given, size: width and height of the picture and of the clip.
         foreign: whether the models don't paint such pictures.
     """
     seen = "all 18 joints" if joints == 18 else f"{joints} of 18 joints"
@@ -422,9 +419,6 @@ def character_found(
     )
     summary = f"{seen[0].upper()}{seen[1:]}, as you put them." if edited else found
     parts = [(summary, "good")]
-    if given != size and not foreign:
-        becomes = f"{given[0]} x {given[1]} pixels; the clip will have {size[0]} x {size[1]}."
-        parts.append((becomes, "note"))
     if not outlined:
         parts.append((DRAWN_AROUND, "warning"))
     if foreign:

@@ -102,7 +102,7 @@ def test_ones_own_picture_is_chosen_pasted_and_dropped(page: Page, tmp_path: Pat
     with Image.open(EXAMPLES / "park-girl.png") as picture:
         from_pillow(picture.convert("RGB").resize((512, 512))).save(heic, quality=90)
     _upload(page, heic)
-    expect(_said(page)).to_contain_text("512 x 512 pixels")
+    expect(_said(page)).to_contain_text("head to feet")
     _shows_own(page)
 
 

@@ -163,14 +163,11 @@ class CharacterHandlers:
             message = texts.sentence(str(error), "error" if picture else "plain")
         else:
             mask = character.mask
-            height, width = seen.on_canvas.shape[:2]
             count = int(character.pose.visible().sum())
             message = texts.character_found(
                 count,
                 bool(joints),
                 character.outlined,
-                seen.size,
-                (width, height),
                 is_foreign(self.engine, seen.on_canvas),
             )
         shown = NOTHING if seen is None else make_content(seen.shown, people, mask)
