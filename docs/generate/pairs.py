@@ -3,7 +3,7 @@
     python docs/generate/pairs.py make FOLDER          # in the checkout of either state
     python docs/generate/pairs.py join BEFORE AFTER
 
-Held-out characters, drawn at 512 px as that state draws them, in the preset `fast`; each tenth of the clip is shown.
+Held-out characters, drawn at 512 px as that state draws them, in the preset `fast`; five of the 16 frames are shown.
 """
 
 from __future__ import annotations

@@ -202,11 +202,10 @@ class FoundMotion:
 class SeenPicture:
     """A picture, and the people in it.
 
-    size: its own width and height. on_canvas: on the clip's canvas, (H, W, 3). shown: on the page's, the same or one
-    with more pixels. people: in pixels of `shown`.
+    on_canvas: on the clip's canvas, (H, W, 3). shown: on the page's, the same or one with more pixels.
+    people: in pixels of `shown`.
     """
 
-    size: tuple[int, int]
     on_canvas: NDArray[np.uint8]
     shown: NDArray[np.uint8]
     people: list[Pose]
@@ -312,7 +311,7 @@ class InputCache:
         shown = self.engine.fit_picture(picture, SHOWN_SIDE_PX)
         if shown.size <= pixels.size:
             shown = pixels
-        return SeenPicture(picture.size, pixels, shown, self.engine.detect(shown, like=pixels))
+        return SeenPicture(pixels, shown, self.engine.detect(shown, like=pixels))
 
     def _find_mask(self, path: str) -> NDArray[np.float32]:
         seen = self.see(path)

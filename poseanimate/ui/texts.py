@@ -268,7 +268,7 @@ ABOUT_MODULES = {
     ),
 }
 ABOUT_REST = (
-    "**Limits.** The small models (pocket) know paper dolls, painted with 256 x 256 pixels, and nothing else; other "
+    "**Limits.** The small models (pocket) know paper dolls, painted at 256 x 256 pixels, and nothing else; other "
     "pictures need Stable Diffusion 1.5 and a GPU. Hair and small details are soft. Who turns away, lies down or is "
     "cut off is followed badly, as skeletons say little about it. A clip of somebody who didn't agree to it may be "
     "unlawful: ask first.\n\n"

@@ -175,7 +175,7 @@ def test_a_picture_is_shown_with_its_joints(scripted: Scripted, picture: str) ->
         cv2.fillPoly(drawn, [np.array(line).reshape(-1, 2).astype(np.int32)], 1)
     mask = tiny_models().segmenter.segment(scene_at_ease().picture) > 0.5
     assert (drawn.astype(bool) == mask).mean() > 0.97
-    assert "head to feet" in said
+    assert "head to feet" in said and "pixels" not in said
 
 
 def test_joints_that_were_put_right_are_used_and_come_back_with_the_bundle(
@@ -243,7 +243,7 @@ def test_a_picture_that_the_models_do_not_paint_is_aligned_and_refused_once(pict
     engine = Animator(replace(tiny_models(), world=OtherWorld()))
     handlers = Handlers(engine)
     _, said = look(handlers, picture)
-    assert "the draft is the result" in said and "sd15" in said
+    assert "the draft is the result" in said and "sd15" in said and "pixels" not in said
     assert "sd15" not in look(Animator(tiny_models()), picture)[1]
     *_, (aligned, _) = fit(handlers, picture, "", *WALK, *FITTING)
     assert aligned is not None

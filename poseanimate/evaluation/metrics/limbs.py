@@ -20,10 +20,8 @@ Plane = NDArray[np.float64]
 ARMS = ((R_ELBOW, R_WRIST), (L_ELBOW, L_WRIST))
 ALONG = (0.3, 0.5, 0.7)  # of a forearm
 # in torso lengths
-HAND, BEYOND = (
-    0.1,
-    0.18,
-)  # the radius of what is surely hand, and how far beyond the wrist its centre is
+HAND = 0.1  # the radius of what is surely hand
+BEYOND = 0.18  # from the wrist to the hand's middle
 AWAY = 0.15  # how far off a limb still is at its place
 MIN_HAND_SHARE = 0.5  # of its disc; of hidden hands less is seen
 MIN_CONTRAST = 15.0  # ΔE from what surrounds it
