@@ -167,11 +167,13 @@ class Animator(Aligner):
         plan, model = run.plan(), self._cost_model(character)
         cached = tuple(stage for stage, passes in plan.items() if not passes)
         to_do = tuple(stage for stage, passes in plan.items() if passes)
+        height, width = character.picture.shape[:2]
         if model is None:
-            return Forecast(cached, to_do, None, None)
+            return Forecast(cached, to_do, (width, height), None)
         area = self._relative_area(run.character)
         seconds = model.seconds(sum(plan.values()) * area, branches(settings.guidance_scale))
-        return Forecast(cached, to_do, seconds, model.memory_bytes(_samples(run) * area))
+        memory = model.memory_bytes(_samples(run) * area)
+        return Forecast(cached, to_do, (width, height), seconds, memory)
 
     def _cost_model(self, character: Character) -> CostModel | None:
         """Of whatever would run this character's job."""

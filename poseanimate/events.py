@@ -21,11 +21,13 @@ Picture = NDArray[np.uint8]
 class Forecast:
     """The cost of a run: stages that are cached, stages to compute, seconds and memory where known.
 
+    size: width and height of its frames, px.
     remark: what stands against it, and what would not; empty where nothing does.
     """
 
     cached: tuple[str, ...]
     to_do: tuple[str, ...]
+    size: tuple[int, int]
     seconds: float | None
     memory_bytes: int | None = None
     remark: str = ""

@@ -820,6 +820,7 @@ def test_a_forecast_knows_how_large_frames_are() -> None:
         animator.forecast(character, walk(), fast(), PROMPT)
         for character in (plain, Character(large.picture, large.pose, large.mask))
     ]
+    assert [each.size for each in told] == [(SIDE, SIDE), (2 * SIDE, 2 * SIDE)]
     assert told[1].seconds == pytest.approx(4 * told[0].seconds)
     assert told[1].memory_bytes - 1000 == 4 * (told[0].memory_bytes - 1000)
 

@@ -57,7 +57,8 @@ OVERLAP = 1.15  # around a joint, in half-widths, what belongs to both bones
 NECK_WIDTH = 0.5  # of the head's
 SKIRT_WIDTH = 0.32  # how far cloth hangs out beside both thighs at least, in torso lengths
 SPREAD = 1.25  # between the knees, in distances of the hips: there legs without a skirt show a gap
-SHORTEST_SKIRT, LONGEST_SKIRT = 0.4, 1.9  # in thigh lengths
+SHORTEST_SKIRT, LONGEST_SKIRT = 0.45, 1.9  # in thigh lengths
+GAP = 0.85  # of the mask: a gap narrower than a pixel between the legs is no darker
 HEM, OPEN = (
     0.15,
     0.3,
@@ -206,7 +207,7 @@ class _Cut:
         def is_open(length: float) -> bool:
             right, left = hips + length * (knees - hips)
             across = np.linspace(right, left, 9)
-            return any(sample(legs, point) <= 0.5 for point in across)
+            return any(sample(legs, point) <= GAP for point in across)
 
         lengths = np.linspace(0.0, LONGEST_SKIRT, 39)
         length = next((length for length in lengths if is_open(length)), None)

@@ -24,7 +24,7 @@ from poseanimate.puppet.drawing import Drawing
 from poseanimate.puppet.head import TURNED_DEG
 from poseanimate.puppet.parts import CLOTH, THROAT
 
-PUPPET_VERSION = 3  # part of cache keys: increase when drafts change
+PUPPET_VERSION = 4  # part of cache keys: increase when drafts change
 
 
 class Puppet:

@@ -384,7 +384,7 @@ def stage(name: str, frames: tuple[int, int] | None = None, last: int | None = N
 
 
 def forecast(found: Forecast) -> str:
-    """The cost of a run: a line that unfolds, and a warning where there is one."""
+    """The cost of a run and its frames' size: a line that unfolds, and a warning where there is one."""
     if found.seconds is None:
         summary = "The first run shows how long it takes"
     else:
@@ -394,6 +394,7 @@ def forecast(found: Forecast) -> str:
             else f" and {found.memory_bytes / 1e9:.1f} GB of memory"
         )
         summary = f"Will take about {duration(found.seconds)}{memory}"
+    summary += f"; frames of {found.size[0]} x {found.size[1]} pixels"
     parts = [f"to do: {', '.join(stage(name).lower() for name in found.to_do)}"]
     if found.cached:
         parts.append(f"cached: {', '.join(stage(name).lower() for name in found.cached)}")

@@ -49,9 +49,11 @@ def _url(name: str) -> str:
 def _shows_own(page: Page) -> None:
     """One's own picture is on its tile, and no example is chosen."""
     assert page.evaluate("!document.querySelector('#example :checked')")
-    own = page.locator(".pa-own")
-    expect(own).to_have_css("outline-style", "solid")
-    assert "data:image/jpeg" in own.evaluate("e => getComputedStyle(e, '::before').backgroundImage")
+    expect(page.locator(".pa-own")).to_have_css("outline-style", "solid")
+    page.wait_for_function(
+        "() => getComputedStyle(document.querySelector('.pa-own'), '::before')"
+        ".backgroundImage.includes('data:image/jpeg')"
+    )
 
 
 def _said(page: Page) -> Locator:

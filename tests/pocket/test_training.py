@@ -92,10 +92,31 @@ def test_small_and_thin_characters_weigh_as_much_as_large_ones() -> None:
     bodies[0, :, 4:12, 4:12] = 1.0  # a quarter of the picture
     bodies[1, :, 7:9, 7:9] = 1.0  # a small one
     bodies[2, :, 7:9, 7:9] = 0.1  # and the same so thin that it fills no latent pixel
-    weight = tasks.balanced(bodies)
+    weight = tasks.balanced(bodies, torch.zeros_like(bodies))
     assert weight.mean(dim=(1, 2, 3)).tolist() == pytest.approx([1.0] * 3)
     beyond = [float((w - w.min()).sum()) for w in weight]  # what the character has over the rest
     assert beyond == pytest.approx([tasks.ON_BODIES * 256] * 3, rel=1e-5)
+
+
+def test_hands_have_their_share_of_the_loss_however_small_they_are() -> None:
+    bodies, hands = torch.zeros(2, 3, 1, 16, 16)
+    bodies[:, :, 4:12, 4:12] = 1.0
+    hands[0, :, 4, 4], hands[1, :, 4, 4:6] = 0.25, 1.0  # none in the third
+    weight = tasks.balanced(bodies, hands)
+    assert weight.mean(dim=(1, 2, 3)).tolist() == pytest.approx([1.0] * 3)
+    beyond = weight - weight[:, :, 11:12, 11:12]  # what hands have over the rest of the character
+    assert beyond[:, 0, 4, 4:6].sum(dim=1).tolist() == pytest.approx(
+        [tasks.ON_HANDS * 256] * 2 + [0], rel=1e-5
+    )
+
+
+def test_nothing_but_hands_is_drawn_for_them(small: None, tmp_path: Path) -> None:
+    pictures = rendered(tmp_path)
+    hands = pictures.draw_details(pictures.single, data.HANDS)
+    assert not (hands & ~pictures.draw_details(pictures.single)).any()
+    seen = pictures.joints[pictures.single, 0][:, [3, 4, 6, 7], 2].reshape(-1, 2, 2).all(axis=2)
+    within = hands.reshape(len(hands), -1).any(axis=1)
+    assert not within[~seen.any(axis=1)].any() and within.mean() > 0.5
 
 
 def test_a_compiled_training_learns_the_same(tmp_path: Path, monkeypatch) -> None:

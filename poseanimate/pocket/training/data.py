@@ -20,8 +20,10 @@ from poseanimate.poses.skeleton import Pose, draw_pose
 SHARE_EMPTY, SHARE_TWO = 0.04, 0.08
 SHARE_CLOSE = 0.6  # of the pictures of one person
 CHUNK = 500
-DETAILS = ((0, 1, 0.0, 0.8), (4, 3, 0.35, 0.5), (7, 6, 0.35, 0.5))
-"""Face and hands: two joints, and in lengths of their bone how far beyond the first the middle is and its radius."""
+Disc = tuple[int, int, float, float]
+FACE: tuple[Disc, ...] = ((0, 1, 0.0, 0.8),)
+HANDS: tuple[Disc, ...] = ((4, 3, 0.35, 0.5), (7, 6, 0.35, 0.5))
+"""Discs: two joints, and in lengths of their bone how far beyond the first the middle is and its radius."""
 
 
 @dataclass(frozen=True)
@@ -50,12 +52,14 @@ class RenderedSet:
         poses = (Pose(self.joints[i, 0].astype(np.float64)) for i in indices)
         return np.stack([draw_pose(pose, width, height) for pose in poses])
 
-    def draw_details(self, indices: NDArray[np.int64]) -> NDArray[np.uint8]:
+    def draw_details(
+        self, indices: NDArray[np.int64], details: tuple[Disc, ...] = (*FACE, *HANDS)
+    ) -> NDArray[np.uint8]:
         """Discs (n, H, W), 255 on each visible face and hand: small, and what people look at first."""
         discs = np.zeros((len(indices), *self.pictures.shape[1:3]), np.uint8)
         for disc, people in zip(discs, self.joints[indices].astype(np.float64), strict=True):
             for body in people:
-                for end, start, ahead, reach in DETAILS:
+                for end, start, ahead, reach in details:
                     if body[end, 2] and body[start, 2]:
                         bone = body[end, :2] - body[start, :2]
                         x, y = (body[end, :2] + ahead * bone).round().astype(int).tolist()

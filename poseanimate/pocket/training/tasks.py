@@ -28,7 +28,7 @@ from poseanimate.pocket.training.augment import (
     read_rendered,
     vary_picture,
 )
-from poseanimate.pocket.training.data import RenderedSet, render_set
+from poseanimate.pocket.training.data import HANDS, RenderedSet, render_set
 from poseanimate.pocket.training.nets import (
     PAINTED_SIZE,
     PICTURE_SIZE,
@@ -50,7 +50,10 @@ WINDOW = 10  # side of the part that is decoded, in latents
 SHARP = 1.0  # weight of edges being as sharp as the truth's, wherever they lie within `EDGE` px
 EDGE = 4
 NEAR = 0.1  # weight of a finished autoencoder's latents staying as they were
-ON_BODIES = 0.4  # share of the diffusion loss that is on the characters
+ON_BODIES, ON_HANDS = 0.4, 0.2  # shares of the diffusion loss
+# Predicted pictures' errors weigh as the signal-to-noise ratio does, between these. Without the lower end next to
+# nothing is learned at high noise, where it is decided whether a sleeve ends in a hand.
+SNR_WEIGHTS = (0.1, 5.0)
 
 
 def to_tensor(pictures: NDArray[np.uint8], device: str) -> Tensor:
@@ -287,11 +290,11 @@ class DiffusionTask(_Pictures):
         t = torch.from_numpy(
             ((rng.permutation(count) + rng.random(count)) / count * 1000).astype(np.int64)
         )
-        weight = balanced(self._bodies(self.train, rows))
+        weight = balanced(self._bodies(self.train, rows), self._hands(self.train, rows))
         error = self._error(self.latents[rows], tokens, skeletons, t.to(self.device), None)
         snr = (self.alphas / (1 - self.alphas))[t.to(self.device)]
         per_sample = (weight * error).mean(dim=(1, 2, 3))
-        return (per_sample * snr.clamp(max=5.0) / snr).mean()
+        return (per_sample * snr.clamp(*SNR_WEIGHTS) / snr).mean()
 
     def evaluate(self) -> dict[str, float]:
         return self._figures(self.validation)
@@ -299,14 +302,14 @@ class DiffusionTask(_Pictures):
     def _figures(self, split: RenderedSet) -> dict[str, float]:
         """Mean error of the predicted noise over `EVALUATED` pictures, with one timestep and noise each.
 
-        "character" is the mean over the character's pixels, the others over the whole picture.
+        "character" and "hands" are means over their pixels, the others over the whole picture.
         """
         fixed = split.single[:EVALUATED]
         z = _encoded(self.runs, split, 1)[fixed]
         t = torch.linspace(10, 990, len(fixed)).long().to(self.device)
         noise = torch.randn(z.shape, generator=torch.Generator().manual_seed(0))
         tokens, skeletons = self._tokenize(split)[fixed], self._draw_skeletons(split, fixed)
-        bodies = self._bodies(split, fixed).cpu()
+        areas = {"character": self._bodies(split, fixed), "hands": self._hands(split, fixed)}
         figures = {}
         for name, words, poses in (
             ("eps_mse", tokens, skeletons),
@@ -320,13 +323,21 @@ class DiffusionTask(_Pictures):
             each = torch.cat(error).cpu()
             figures[name] = float(each.mean())
             if name == "eps_mse":
-                figures["character"] = float((bodies * each).sum() / (bodies.sum() * each.shape[1]))
+                for area, inside in areas.items():
+                    part = inside.cpu()
+                    figures[area] = float((part * each).sum() / (part.sum() * each.shape[1]))
         return figures
 
     def _bodies(self, split: RenderedSet, rows: NDArray[np.int64]) -> Tensor:
         """(n, 1, h, w): the fraction of each latent pixel that a character covers."""
-        masks = torch.from_numpy(split.masks[rows]).float()[:, None] / 255
-        return avg_pool2d(masks, 8).to(self.device)
+        return self._fractions(split.masks[rows])
+
+    def _hands(self, split: RenderedSet, rows: NDArray[np.int64]) -> Tensor:
+        """(n, 1, h, w): the fraction of each latent pixel that visible hands cover."""
+        return self._fractions(split.draw_details(rows, HANDS))
+
+    def _fractions(self, masks: NDArray[np.uint8]) -> Tensor:
+        return avg_pool2d(torch.from_numpy(masks).float()[:, None] / 255, 8).to(self.device)
 
     def finish(self, runs: Path) -> dict[str, float]:
         networks: dict[str, Any] = dict(self.networks.items())
@@ -377,16 +388,21 @@ class DiffusionTask(_Pictures):
         return splits
 
 
-def balanced(bodies: Tensor) -> Tensor:
-    """Weights of mean 1, (n, 1, h, w), that put `ON_BODIES` of a picture's loss on the pixels a character touches.
+def balanced(bodies: Tensor, hands: Tensor) -> Tensor:
+    """Weights of mean 1, (n, 1, h, w): `ON_BODIES` of a picture's loss is on the pixels a character touches.
 
-    Small characters then count as much as large ones, and thin limbs as much as the body.
+    Small characters then count as much as large ones, and thin limbs as much as the body. `ON_HANDS` of it is on its
+    hands, or on the whole picture where none is seen.
 
     Args:
         bodies: fraction of each latent pixel that a character covers, (n, 1, h, w) in [0, 1]; not all 0 in any picture.
+        hands: that its hands cover, all 0 where none is seen.
     """
-    touched = (bodies > 0).to(bodies.dtype)
-    return 1 - ON_BODIES + ON_BODIES * touched / touched.mean(dim=(1, 2, 3), keepdim=True)
+    weight = torch.full_like(bodies, 1 - ON_BODIES - ON_HANDS)
+    for share, area in ((ON_BODIES, (bodies > 0).to(bodies)), (ON_HANDS, hands)):
+        mean = area.mean(dim=(1, 2, 3), keepdim=True)
+        weight = weight + share * torch.where(mean > 0, area / mean.clamp(min=1e-9), 1)
+    return weight
 
 
 def shortened(caption: str, rng: np.random.Generator) -> str:
