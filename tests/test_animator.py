@@ -36,6 +36,7 @@ from poseanimate.errors import MotionError, NoCharacterError, SettingsError, Sev
 from poseanimate.events import Aligned, Done, Event, Frame, Note, Preview, Stage, Step
 from poseanimate.media.similarity import psnr_db
 from poseanimate.method.denoiser import Denoiser
+from poseanimate.method.extras.drafts import first_step
 from poseanimate.method.pacm import SourceEmbeddings
 from poseanimate.models.family import Models, to_pixels, to_tensor
 from poseanimate.pipeline import stages
@@ -96,6 +97,7 @@ def expected_calls(
     branches = 1 if settings.guidance_scale == 1 else 2
     poses = frames if poses < 0 else poses
     unet = controlnet = gradient = 0
+    sampled = first_step(steps) if settings.start == "draft" else steps
     if inversion:
         unet, controlnet = steps, steps
     if source and settings.pacm_source:
@@ -104,18 +106,18 @@ def expected_calls(
         gradient += steps * branches * settings.inner_steps
     watched = settings.dcam and settings.mgdm and settings.attended
     if settings.pacm_pose:
-        unet += steps * branches * settings.pose_steps * poses
-        controlnet += steps * settings.pose_steps * poses
-        gradient += steps * branches * settings.pose_steps * poses
+        unet += sampled * branches * settings.pose_steps * poses
+        controlnet += sampled * settings.pose_steps * poses
+        gradient += sampled * branches * settings.pose_steps * poses
     elif watched:
-        unet += steps * branches * poses
-        controlnet += steps * poses
+        unet += sampled * branches * poses
+        controlnet += sampled * poses
     generated = frames + settings.follows_source
-    unet += steps * branches * generated
-    controlnet += steps * generated
+    unet += sampled * branches * generated
+    controlnet += sampled * generated
     if settings.start == "draft" and drafts:
-        unet += steps * frames
-        controlnet += steps * frames
+        unet += sampled * frames
+        controlnet += sampled * frames
     return {
         name: count
         for name, count in (("unet", unet), ("controlnet", controlnet), ("gradient", gradient))
@@ -302,7 +304,7 @@ def test_previews_have_a_share_of_the_time(monkeypatch: pytest.MonkeyPatch) -> N
     assert count(0) == 1, "the first is always shown"
     assert count(1) > 1
 
-    clock = ProgressTimer(10, 2, {}, worked_s=100.0)
+    clock = ProgressTimer(10, {}, worked_s=100.0)
     assert clock.affords("previews", 0.02)
     clock.seconds["previews"] = 2.5
     assert not clock.affords("previews", 0.02) and clock.affords("previews", 0.03)
@@ -466,7 +468,11 @@ def test_drafts_are_inverted_once(cache: StageCache) -> None:
         longer[-1].model_calls["unet"]
         - expected_calls(replace(drafted, frames=4), *ALONE, drafts=False)["unet"]
     )
-    assert inverted == T  # of one frame
+    assert inverted == first_step(T) < T  # of one frame
+    totals = {e.name: e.steps for e in first if isinstance(e, Stage) and e.steps > 1}
+    assert totals["inversion"] == totals["pacm_source"] == T
+    steps = [e.index for e in first if isinstance(e, Step) and e.stage == "generation"]
+    assert max(steps) == first_step(T)
 
 
 def test_a_longer_clip_optimises_the_new_frames_alone(warm: StageCache) -> None:

@@ -48,6 +48,10 @@ class DDIM:
         """T."""
         return len(self.timesteps)
 
+    def until(self, k: int) -> DDIM:
+        """The schedule's first k steps, for what starts at Z_k."""
+        return DDIM(self.timesteps[:k], self.alpha_bar[: k + 1])
+
     def timestep(self, k: int) -> int:
         return int(self.timesteps[k - 1])
 

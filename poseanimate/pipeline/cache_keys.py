@@ -5,6 +5,7 @@ from __future__ import annotations
 from numpy.typing import NDArray
 
 from poseanimate.inputs.character import Character
+from poseanimate.method.extras.drafts import SHARE_OF_STEPS, TOUCHED
 from poseanimate.pipeline.build import pose_optimisation, records_attention
 from poseanimate.poses.skeleton import Pose
 from poseanimate.puppet.puppet import PUPPET_VERSION
@@ -38,17 +39,18 @@ class StageKeys:
             settings.controlnet_text, settings.inner_steps, settings.source_learning_rate,
             settings.source_start,
         )  # fmt: skip
+        drafts = PUPPET_VERSION, SHARE_OF_STEPS, TOUCHED, character.mask
         config = pose_optimisation(settings)
         self._pose = content_key(
             "pose", self.source if settings.pacm_source else self.inversion, settings.pacm_source,
             settings.guidance_scale, settings.embedding_role, settings.controlnet_text, config.steps,
             config.learning_rate if config.steps else None,
             settings.seed if settings.start == "random" else None,
-            *((PUPPET_VERSION, character.mask) if settings.start == "draft" else ()),
+            *(drafts if settings.start == "draft" else ()),
             *((tokens, settings.mask_resolution) if records_attention(settings, tokens) else ()),
         )  # fmt: skip
 
-        self._draft = content_key("draft", self.inversion, PUPPET_VERSION, character.mask)
+        self._draft = content_key("draft", self.inversion, *drafts)
 
     def draft(self, pose: Pose) -> str:
         """The key of the inversion of one pose's draft."""

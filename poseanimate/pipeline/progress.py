@@ -15,11 +15,10 @@ class ProgressTimer:
 
     Only the engine's own time counts, not what the consumer of the events does between two of them.
 
-    planned: passes to do. steps: T. seconds: by stage, added to. clock: returns the time in seconds.
+    planned: passes to do. seconds: by stage, added to. clock: returns the time in seconds.
     """
 
     planned: float
-    steps: int
     seconds: dict[str, float]
     done: float = 0.0
     worked_s: float = 0.0
@@ -29,12 +28,12 @@ class ProgressTimer:
     def __post_init__(self) -> None:
         self.resume()
 
-    def tick(self, stage: str, cost: float, index: int) -> Step:
-        """One step of a stage is done, which took `cost` passes."""
+    def tick(self, stage: str, cost: float, index: int, total: int) -> Step:
+        """Step `index` of a stage's total is done, which took `cost` passes."""
         self.spend(stage)
         self.done += cost
         left_s = max(self.planned - self.done, 0.0) * self.worked_s / self.done
-        return Step(stage, index, self.steps, left_s)
+        return Step(stage, index, total, left_s)
 
     @property
     def pace_s(self) -> float | None:

@@ -17,7 +17,7 @@ from poseanimate.inputs.character import Character
 from poseanimate.inputs.prompt import check_prompt, find_character_positions
 from poseanimate.media.similarity import psnr_db
 from poseanimate.method.ddim import DDIM
-from poseanimate.method.extras.drafts import start_from_drafts
+from poseanimate.method.extras.drafts import first_step, start_from_drafts
 from poseanimate.method.pacm import SourceEmbeddings
 from poseanimate.method.sampler import Chunk, FrameRecord, Sampler, SourceRecord
 from poseanimate.models.family import Models
@@ -78,6 +78,9 @@ class Run:
         self.ddim = DDIM.from_scheduler(
             models.scheduler, settings.num_inference_steps, settings.timestep_spacing
         )
+        # where frames start: at Z_T or, from drafts, at less noise
+        first = first_step(self.ddim.steps) if settings.start == "draft" else self.ddim.steps
+        self.sampled = self.ddim.until(first)
         self.tokens = find_character_positions(models, self.prompt, settings.character_words)
         self.keys = StageKeys(models.identity, self.character, self.prompt, self.tokens, settings)
         height, width = self.character.picture.shape[:2]
@@ -87,19 +90,19 @@ class Run:
             free_bytes(models.device),
             frame_bytes(models.unet, height * width),
         )
-        self.timer = ProgressTimer(sum(self.plan().values()), self.ddim.steps, self.seconds)
+        self.timer = ProgressTimer(sum(self.plan().values()), self.seconds)
         self.stages = Stages(
             models, self.cache, self.character, settings, self.prompt, self.tokens, self.keys,
-            self.ddim, self.timer,
+            self.ddim, self.sampled, self.timer,
         )  # fmt: skip
 
     def plan(self) -> dict[str, float]:
         """What each stage still needs, in passes of one frame through the networks; 0: its result is cached."""
-        settings, steps, keys = self.settings, self.ddim.steps, self.keys
+        settings, steps, keys = self.settings, self.sampled.steps, self.keys
         kept = {e.key for e in self.cache.entries()} if self.cache is not None else set()
-        passes = {"inversion": 0.0 if keys.inversion in kept else steps * 0.5}
+        passes = {"inversion": 0.0 if keys.inversion in kept else self.ddim.steps * 0.5}
         if settings.pacm_source:
-            cost = source_optimisation(settings).cost(steps)
+            cost = source_optimisation(settings).cost(self.ddim.steps)
             passes["pacm_source"] = 0.0 if keys.source in kept else cost
         if settings.follows_source:
             passes["frame_0"] = float(steps)
@@ -130,7 +133,7 @@ class Run:
         embeddings = yield from stages.source_embeddings(inverted, pose_cond)
         start = self._start(inverted)
         sampler = build_sampler(
-            self.models, settings, self.character, stages.denoiser, self.ddim, start
+            self.models, settings, self.character, stages.denoiser, self.sampled, start
         )
         record = yield from stages.source_record(sampler, inverted, embeddings, pose_cond)
         source = Source(inverted, embeddings, start, record)
@@ -218,8 +221,8 @@ class Run:
         )
 
     def _start(self, inverted: Tensor) -> Tensor:
-        """Z̃_T, (1, c, h, w)."""
-        z_t = inverted[-1:]
+        """Z̃_T or, where frames start from drafts, the source's Z at that step, (1, c, h, w)."""
+        z_t = inverted[self.sampled.steps : self.sampled.steps + 1]
         if self.settings.start != "random":
             return z_t
         generator = torch.Generator().manual_seed(self.settings.seed)

@@ -42,6 +42,7 @@ from poseanimate.puppet.puppet import Puppet
 from poseanimate.settings import Settings
 from poseanimate.storage.stage_cache import StageCache
 
+OF_SOURCE = ("inversion", "pacm_source")  # stages that go through the whole schedule
 PREVIEWS = "previews"
 PREVIEWS_PER_CHUNK = 4  # at most
 PREVIEW_SHARE = 0.02  # of a run's time
@@ -54,6 +55,7 @@ class Stages:
     """What the stages of one run share.
 
     tokens: positions in the prompt of what stands for the character.
+    ddim: the whole schedule, of the source; sampled: its steps that frames go through.
     cached: stages whose results came from the cache. calls: NFE (function evaluations, in samples), by stage.
     """
 
@@ -65,6 +67,7 @@ class Stages:
     tokens: tuple[int, ...]
     keys: StageKeys
     ddim: DDIM
+    sampled: DDIM
     timer: ProgressTimer
     cached: list[str] = field(default_factory=list)
     calls: dict[str, int] = field(default_factory=dict)
@@ -89,7 +92,8 @@ class Stages:
         yield self._begin("inversion", found is not None)
         if found is not None:
             return self._tensor(found["latents"])
-        inverted = yield from self._invert("inversion", self.character.picture[None], pose_cond)
+        picture = self.character.picture[None]
+        inverted = yield from self._invert("inversion", picture, pose_cond, self.ddim)
         trajectory = inverted[0]
         yield from self._keep(key, {"latents": trajectory})
         return trajectory
@@ -97,14 +101,14 @@ class Stages:
     def drafts(
         self, first: int, poses: tuple[Pose, ...], pose_cond: Tensor, puppet: Puppet
     ) -> Generator[Event, None, Tensor]:
-        """A chunk's drafts, each inverted under its own pose at guidance 1: Z_T, (frames, c, h, w)."""
+        """A chunk's drafts, each inverted under its own pose at guidance 1 to where frames start, (frames, c, h, w)."""
         keys = [self.keys.draft(pose) for pose in poses]
         found = [self._look_up(key) for key in keys]
         missing = [i for i, entry in enumerate(found) if entry is None]
         yield self._begin("drafts", not missing, (first, first + len(poses) - 1))
         if missing:
             pictures = np.stack([puppet.frame(poses[i]) for i in missing])
-            inverted = yield from self._invert("drafts", pictures, pose_cond[missing])
+            inverted = yield from self._invert("drafts", pictures, pose_cond[missing], self.sampled)
             for row, i in enumerate(missing):
                 latent = inverted[row, -1].contiguous()
                 yield from self._keep(keys[i], {"latent": latent})
@@ -143,8 +147,9 @@ class Stages:
         """What frames need of frame 0's own pass; None where they need nothing."""
         if not sampler.follows_source:
             return None
-        yield Stage("frame_0", self.ddim.steps)
-        steps = sampler.record_source(inverted, source.embeddings, pose_cond)
+        count = self._total("frame_0")
+        yield Stage("frame_0", count)
+        steps = sampler.record_source(inverted[: count + 1], source.embeddings[:count], pose_cond)
         return (yield from self._steps("frame_0", steps, 1))
 
     def pose_embeddings(
@@ -159,7 +164,8 @@ class Stages:
         """∅̃ of a chunk's frames (Alg. 1) and the character's cross-attention (frames, h, w) on the way."""
         with_maps = records_attention(self.settings, self.tokens)
         if not self.settings.pacm_pose and not with_maps:
-            return source.embeddings.expand(len(poses), -1, -1, -1), None
+            embeddings = source.embeddings[: self.sampled.steps]
+            return embeddings.expand(len(poses), -1, -1, -1), None
         keys = [self.keys.pose(pose) for pose in poses]
         found = [self._look_up(key) for key in keys]
         missing = [i for i, entry in enumerate(found) if entry is None]
@@ -173,7 +179,7 @@ class Stages:
             config = pose_optimisation(self.settings)
             begin = start.expand(len(poses), -1, -1, -1)[missing]
             steps = optimise_embeddings(
-                self.denoiser, self.ddim, inverted, source.embeddings, begin, pose_cond[missing],
+                self.denoiser, self.sampled, inverted, source.embeddings, begin, pose_cond[missing],
                 config, maps,
             )  # fmt: skip
             cost = config.cost / config.passes * len(missing)
@@ -195,11 +201,12 @@ class Stages:
         self, first: int, frames: int, steps: Generator[Prediction, None, Chunk]
     ) -> Generator[Event, None, Chunk]:
         """A chunk's clean latents, with previews of its middle frame."""
-        yield Stage("generation", self.ddim.steps, frames=(first, first + frames - 1))
-        every = max(self.ddim.steps // PREVIEWS_PER_CHUNK, 1)
+        total = self._total("generation")
+        yield Stage("generation", total, frames=(first, first + frames - 1))
+        every = max(total // PREVIEWS_PER_CHUNK, 1)
         returning = Returning(steps)
         for step in returning:
-            done = self.ddim.steps - step.k + 1
+            done = total - step.k + 1
             yield self._tick("generation", frames, done)
             self.timer.resume()
             if done % every == 0 and step.k > 1 and self.timer.affords(PREVIEWS, PREVIEW_SHARE):
@@ -218,7 +225,7 @@ class Stages:
         return picture
 
     def _invert(
-        self, stage: str, pictures: NDArray[np.uint8], pose_cond: Tensor
+        self, stage: str, pictures: NDArray[np.uint8], pose_cond: Tensor, ddim: DDIM
     ) -> Generator[Event, None, Tensor]:
         """Z_0 … Z_T of pictures (frames, H, W, 3) in their own poses at guidance 1, (frames, T + 1, c, h, w)."""
         plain = replace(self.denoiser, guidance_scale=1.0, embedding_role="conditional")
@@ -230,7 +237,7 @@ class Stages:
             with torch.no_grad():
                 return plain.predict(z, timestep, text, pose_cond)
 
-        for z in invert(self.ddim, z_0, predict):
+        for z in invert(ddim, z_0, predict):
             latents.append(z)
             if len(latents) > 1:
                 yield self._tick(stage, 0.5 * len(pictures), len(latents) - 1)
@@ -244,7 +251,7 @@ class Stages:
         """Passes a method's steps on as events and returns its result; each costs `cost` on average."""
         returning = Returning(steps)
         for step in returning:
-            yield self._tick(stage, cost, self.ddim.steps - step.k + 1)
+            yield self._tick(stage, cost, self._total(stage) - step.k + 1)
             self.timer.resume()
         return returning.result
 
@@ -252,12 +259,16 @@ class Stages:
         """One step of a stage is done; function evaluations since the last step count as this stage's."""
         calls = self.denoiser.calls.total() - sum(self.calls.values())
         self.calls[stage] = self.calls.get(stage, 0) + calls
-        return self.timer.tick(stage, cost, index)
+        return self.timer.tick(stage, cost, index, self._total(stage))
+
+    def _total(self, stage: str) -> int:
+        """The steps of a stage."""
+        return (self.ddim if stage in OF_SOURCE else self.sampled).steps
 
     def _begin(self, stage: str, cached: bool, frames: tuple[int, int] | None = None) -> Stage:
         if cached:
             self.cached.append(stage)
-        return Stage(stage, 0 if cached else self.ddim.steps, cached, frames)
+        return Stage(stage, 0 if cached else self._total(stage), cached, frames)
 
     def _look_up(self, key: str) -> dict[str, NDArray] | None:
         return self.cache.get(key) if self.cache is not None else None

@@ -28,7 +28,7 @@ from poseanimate.method.dcam import DualConsistency, Lambdas
 from poseanimate.method.ddim import DDIM, invert
 from poseanimate.method.denoiser import Denoiser
 from poseanimate.method.extras.baselines import CrossFrame, SpatioTemporal
-from poseanimate.method.extras.drafts import start_from_drafts
+from poseanimate.method.extras.drafts import SHARE_OF_STEPS, TOUCHED, first_step, start_from_drafts
 from poseanimate.method.extras.sorted_attention import SORTED_FROM, RegionIndex, sorted_attention
 from poseanimate.method.mgdm import LostAttention, decoupled_attention
 from poseanimate.method.pacm import (
@@ -669,6 +669,37 @@ def test_direct_inversion_adds_what_the_source_misses() -> None:
     torch.testing.assert_close(directly(pose_cond), target.detach(), **CLOSE)
 
 
+@pytest.mark.parametrize("first", range(1, T + 1))
+def test_what_starts_at_less_noise_goes_the_last_steps_alone(first: int) -> None:
+    """Inverted and sampled, each transcribed literally."""
+    eps, whole, z_0 = denoiser(), DDIM.from_scheduler(build_scheduler(), T), latents(1)
+    pose_cond, part = eps.embed_poses(drawings(1)), whole.until(first)
+
+    def predict(z: Tensor, timestep: int) -> Tensor:
+        with torch.no_grad():
+            return eps.predict(z, timestep, eps.prompt, pose_cond)
+
+    *_, z_k = invert(part, z_0, predict)
+    inverted = list(invert(whole, z_0, predict))
+    torch.testing.assert_close(z_k, inverted[first], atol=0, rtol=0)
+    found = finish(
+        Sampler(eps, part, z_k).sample_chunk(
+            None, None, eps.prompt.expand(1, first, -1, -1), pose_cond
+        )
+    ).latents
+    for k in range(first, 0, -1):
+        z_k = whole.step(z_k, predict(z_k, whole.timestep(k)), k)
+    torch.testing.assert_close(found, z_k, **CLOSE)
+
+
+@given(st.integers(1, 1000))
+def test_frames_from_drafts_start_within_the_schedule(steps: int) -> None:
+    assert 1 <= first_step(steps) <= steps
+    assert first_step(steps) / steps == pytest.approx(
+        SHARE_OF_STEPS, abs=max(0.5, 1 - SHARE_OF_STEPS) / steps
+    )
+
+
 def test_uniform_control_weights_are_controlnets_scale() -> None:
     found = []
     for scale, weights in ((1.0, torch.full((1, 1, *GRID), 1.7)), (1.7, None), (1.0, None)):
@@ -707,13 +738,14 @@ def test_control_counts_by_its_mean_at_every_level() -> None:
 BODIES = (torch.rand(17, 64, 64, generator=torch.Generator().manual_seed(3)) > 0.5).float()
 
 
-def test_frames_start_from_drafts_where_most_of_a_latent_pixel_is_believed() -> None:
+def test_frames_start_from_drafts_wherever_a_latent_pixel_touches_what_is_believed() -> None:
     source, drafts = torch.zeros(1, 2, 4, 4), torch.ones(3, 2, 4, 4)
-    trusted = torch.rand(3, 32, 32, generator=torch.Generator().manual_seed(0))
+    generator = torch.Generator().manual_seed(0)
+    trusted = (torch.rand(3, 32, 32, generator=generator) > 0.97).float()
     found = start_from_drafts(source, drafts, trusted)
     for i, y, x in itertools.product(range(3), range(4), range(4)):
         share = trusted[i, 8 * y : 8 * y + 8, 8 * x : 8 * x + 8].mean()
-        assert (found[i, :, y, x] == float(share > 0.5)).all()
+        assert (found[i, :, y, x] == float(share > TOUCHED)).all()
     assert 0 < float(found.mean()) < 1
 
 
