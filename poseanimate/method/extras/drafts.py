@@ -12,9 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
-SHARE_OF_STEPS = (
-    0.6  # of T: in the noisiest steps small hands are lost, and a draft's flaws in the others
-)
+# of T: from more noise small hands are lost, from less nothing mends what a draft tears
+SHARE_OF_STEPS = 0.6
 TOUCHED = 0.05  # of a latent pixel: hands and thin limbs fill none
 
 
