@@ -61,8 +61,8 @@ class Settings:
     )
     start: str = setting(
         "inverted",
-        "where frames start: the source's inverted noise, that of a draft where the character is (not the paper's), or "
-        "random noise",
+        "where frames start: the source's inverted noise, a draft with less noise where the character is (not the "
+        "paper's), or random noise",
         choices=("inverted", "draft", "random"),
     )
     seed: int = setting(

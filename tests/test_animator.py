@@ -36,7 +36,7 @@ from poseanimate.errors import MotionError, NoCharacterError, SettingsError, Sev
 from poseanimate.events import Aligned, Done, Event, Frame, Note, Preview, Stage, Step
 from poseanimate.media.similarity import psnr_db
 from poseanimate.method.denoiser import Denoiser
-from poseanimate.method.extras.drafts import first_step
+from poseanimate.method.extras.drafts import draft_step
 from poseanimate.method.pacm import SourceEmbeddings
 from poseanimate.models.family import Models, to_pixels, to_tensor
 from poseanimate.pipeline import stages
@@ -44,6 +44,7 @@ from poseanimate.pipeline.cost import CostModel
 from poseanimate.pipeline.progress import ProgressTimer
 from poseanimate.pocket.body import Angles
 from poseanimate.pocket.world.scene import Scene
+from poseanimate.poses.motion import load_preset
 from poseanimate.poses.pata import Severity
 from poseanimate.poses.silhouette import Silhouette
 from poseanimate.poses.skeleton import Pose
@@ -91,13 +92,17 @@ def expected_calls(
     source: bool = True,
     poses: int = -1,
     drafts: bool = True,
+    turned: bool = True,
 ) -> dict[str, int]:
-    """What a run costs that re-runs those stages, and the second optimisation for `poses` frames (-1: all)."""
+    """What a run costs that re-runs those stages, and the second optimisation for `poses` frames (-1: all).
+
+    turned: whether a body turns, as in a walk; from drafts it takes fewer steps else.
+    """
     steps, frames = settings.num_inference_steps, settings.frames - 1
     branches = 1 if settings.guidance_scale == 1 else 2
     poses = frames if poses < 0 else poses
     unet = controlnet = gradient = 0
-    sampled = first_step(steps) if settings.start == "draft" else steps
+    sampled = steps if turned or settings.start != "draft" else draft_step(steps)
     if inversion:
         unet, controlnet = steps, steps
     if source and settings.pacm_source:
@@ -116,8 +121,8 @@ def expected_calls(
     unet += sampled * branches * generated
     controlnet += sampled * generated
     if settings.start == "draft" and drafts:
-        unet += sampled * frames
-        controlnet += sampled * frames
+        unet += draft_step(steps) * frames
+        controlnet += draft_step(steps) * frames
     return {
         name: count
         for name, count in (("unet", unet), ("controlnet", controlnet), ("gradient", gradient))
@@ -453,26 +458,30 @@ def test_a_changed_pose_of_one_frame_optimises_that_frame_alone(cache: StageCach
     assert_alike(frames_of(events), whole)
 
 
-def test_drafts_are_inverted_once(cache: StageCache) -> None:
+@pytest.mark.parametrize("name", ["walk", "wave"])
+def test_drafts_are_inverted_once_and_save_steps_where_nobody_turns(
+    cache: StageCache, name: str
+) -> None:
     drafted = fast(start="draft", pacm_pose=False, frame_masks="draft")
-    first = run(drafted, cache)
-    assert first[-1].model_calls == expected_calls(drafted)
-    second = run(drafted, cache)
-    assert second[-1].model_calls == expected_calls(drafted, *ALONE, drafts=False)
+    motion, turned = load_preset(name), name == "walk"
+    first = run(drafted, cache, motion=motion)
+    assert first[-1].model_calls == expected_calls(drafted, turned=turned)
+    second = run(drafted, cache, motion=motion)
+    assert second[-1].model_calls == expected_calls(drafted, *ALONE, drafts=False, turned=turned)
     assert "drafts" in second[-1].cached_stages
     assert np.array_equal(frames_of(first), frames_of(second))
-    longer = run(replace(drafted, frames=4), cache)
+    longer = run(replace(drafted, frames=4), cache, motion=motion)
     begun = [e for e in longer if isinstance(e, Stage) and e.name == "drafts"]
     assert [(e.cached, e.frames) for e in begun] == [(True, (1, 2)), (False, (3, 3))]
     inverted = (
         longer[-1].model_calls["unet"]
-        - expected_calls(replace(drafted, frames=4), *ALONE, drafts=False)["unet"]
+        - expected_calls(replace(drafted, frames=4), *ALONE, drafts=False, turned=turned)["unet"]
     )
-    assert inverted == first_step(T) < T  # of one frame
+    assert inverted == draft_step(T) < T  # of one frame
     totals = {e.name: e.steps for e in first if isinstance(e, Stage) and e.steps > 1}
     assert totals["inversion"] == totals["pacm_source"] == T
     steps = [e.index for e in first if isinstance(e, Step) and e.stage == "generation"]
-    assert max(steps) == first_step(T)
+    assert max(steps) == (T if turned else draft_step(T))
 
 
 def test_a_longer_clip_optimises_the_new_frames_alone(warm: StageCache) -> None:

@@ -16,6 +16,7 @@ from torch import Tensor
 from poseanimate.method.attention_maps import CrossAttentionMaps
 from poseanimate.method.ddim import DDIM
 from poseanimate.method.denoiser import Denoiser
+from poseanimate.method.extras.drafts import Drafts
 
 
 @dataclass(frozen=True)
@@ -142,6 +143,7 @@ def optimise_embeddings(
     pose_cond: Tensor,
     config: PoseOptimisation,
     maps: CrossAttentionMaps | None = None,
+    drafts: Drafts | None = None,
 ) -> Generator[Prediction, None, Tensor]:
     """Pose-aware embedding optimisation, Alg. 1 lines 3 to 9, all frames at once (they are independent).
 
@@ -154,6 +156,7 @@ def optimise_embeddings(
         start: Z̃_T, where each frame starts, (frames, c, h, w), or all (1, c, h, w).
         pose_cond: of the target poses, (frames, c, h, w).
         maps: adds up the character's cross-attention on the way, where MGDM wants its masks from it.
+        drafts: of the frames, where they start from them.
 
     Returns:
         ∅̃, (frames, T, L, d).
@@ -163,6 +166,8 @@ def optimise_embeddings(
     optimised: list[Tensor] = []
     for k in range(ddim.steps, 0, -1):
         target, timestep = inverted[k - 1 : k], ddim.timestep(k)
+        if drafts is not None and k == drafts.k:
+            z_tilde = drafts.set_in(z_tilde)
         embedding = source_embeddings[k - 1].expand(frames, -1, -1).clone()
         sampled: tuple[Tensor, Tensor] | None = None  # Z̃_{k-1}, and the clean latents predicted
         for _ in range(config.passes):

@@ -13,6 +13,7 @@ from poseanimate.method.cross_frame import CrossFrameAttention, FramePass, KeyVa
 from poseanimate.method.ddim import DDIM
 from poseanimate.method.denoiser import Denoiser
 from poseanimate.method.extras.direct_inversion import background_share
+from poseanimate.method.extras.drafts import Drafts
 from poseanimate.method.pacm import Prediction
 from poseanimate.method.regions import ChunkRegions
 
@@ -108,7 +109,7 @@ class Sampler:
         pose_cond: Tensor,
         masks: Tensor | None = None,
         control_weights: Tensor | None = None,
-        start: Tensor | None = None,
+        drafts: Drafts | None = None,
     ) -> Generator[Prediction, None, Chunk]:
         """Generates the next frames; one that fails leaves nothing behind, and can be done again.
 
@@ -119,9 +120,9 @@ class Sampler:
             pose_cond: of the target poses, (frames, c, h, w).
             masks: M_i, (frames, H, W) in [0, 1], or None where nothing asks for them.
             control_weights: of ControlNet's residuals at each latent pixel, (frames, 1, h, w); None: 1.
-            start: where each frame starts, (frames, c, h, w), if not all at the same.
+            drafts: of the frames, where they start from them.
         """
-        z_t = (self.start if start is None else start).expand(len(pose_cond), -1, -1, -1)
+        z_t = self.start.expand(len(pose_cond), -1, -1, -1)
         chunk_masks = None
         if masks is not None and self.source_mask is not None:
             before = self.source_mask if previous is None else previous.mask
@@ -138,6 +139,8 @@ class Sampler:
                 own = FramePass(
                     self.ddim.timestep(k), source.keys_values, previous.keys_values, last, regions
                 )
+            if drafts is not None and k == drafts.k:
+                z_t = drafts.set_in(z_t)
             with torch.no_grad():
                 eps = self._predict(z_t, k, embeddings[:, k - 1], pose_cond, own, control_weights)
             z_0 = self.ddim.predict_z0(z_t, eps, k)

@@ -18,7 +18,8 @@ CACHE_VERSION = "3"
 class StageKeys:
     """Keys of the cached stages.
 
-    models: their identity. tokens: positions in the prompt of what stands for the character.
+    models: their identity. tokens: positions in the prompt of what stands for the character. sampled: the steps that
+        frames go through.
     """
 
     def __init__(
@@ -28,6 +29,7 @@ class StageKeys:
         prompt: str,
         tokens: tuple[int, ...],
         settings: Settings,
+        sampled: int,
     ) -> None:
         self.inversion = content_key(
             CACHE_VERSION, "inversion", models, character.picture, prompt,
@@ -46,7 +48,7 @@ class StageKeys:
             settings.guidance_scale, settings.embedding_role, settings.controlnet_text, config.steps,
             config.learning_rate if config.steps else None,
             settings.seed if settings.start == "random" else None,
-            *(drafts if settings.start == "draft" else ()),
+            *((*drafts, sampled) if settings.start == "draft" else ()),
             *((tokens, settings.mask_resolution) if records_attention(settings, tokens) else ()),
         )  # fmt: skip
 

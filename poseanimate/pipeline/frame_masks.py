@@ -63,9 +63,9 @@ class FrameMasks:
             seen = (seen & near) | (drawn > 0)
         return seen.astype(np.float32)
 
-    def trusted(self, poses: tuple[Pose, ...]) -> Tensor:
-        """Where the drafts of some frames are believed, (frames, H, W) in [0, 1]."""
-        return torch.from_numpy(np.stack([self.puppet.trusted(p) for p in poses])).to(self.device)
+    def belief(self, poses: tuple[Pose, ...]) -> Tensor:
+        """How far the drafts of some frames are believed, (frames, 3, H, W): see `Puppet.belief`."""
+        return torch.from_numpy(np.stack([self.puppet.belief(p) for p in poses])).to(self.device)
 
     @cached_property
     def puppet(self) -> Puppet:

@@ -17,7 +17,7 @@ from poseanimate.inputs.character import Character
 from poseanimate.inputs.prompt import check_prompt, find_character_positions
 from poseanimate.media.similarity import psnr_db
 from poseanimate.method.ddim import DDIM
-from poseanimate.method.extras.drafts import first_step, start_from_drafts
+from poseanimate.method.extras.drafts import Drafts, draft_step
 from poseanimate.method.pacm import SourceEmbeddings
 from poseanimate.method.sampler import Chunk, FrameRecord, Sampler, SourceRecord
 from poseanimate.models.family import Models
@@ -39,6 +39,7 @@ from poseanimate.pipeline.memory import (
 from poseanimate.pipeline.progress import ProgressTimer
 from poseanimate.pipeline.stages import Stages
 from poseanimate.poses.pata import Alignment
+from poseanimate.puppet.head import is_turned
 from poseanimate.settings import Settings
 from poseanimate.storage.stage_cache import StageCache
 
@@ -78,11 +79,14 @@ class Run:
         self.ddim = DDIM.from_scheduler(
             models.scheduler, settings.num_inference_steps, settings.timestep_spacing
         )
-        # where frames start: at Z_T or, from drafts, at less noise
-        first = first_step(self.ddim.steps) if settings.start == "draft" else self.ddim.steps
-        self.sampled = self.ddim.until(first)
+        self.drafted = self.ddim.until(draft_step(self.ddim.steps))
+        # a body that turns is no draft's, so it starts at Z_T, and drafts are set in on the way
+        turned = any(is_turned(pose, self.character.pose) for pose in self.poses[1:])
+        self.sampled = self.drafted if settings.start == "draft" and not turned else self.ddim
         self.tokens = find_character_positions(models, self.prompt, settings.character_words)
-        self.keys = StageKeys(models.identity, self.character, self.prompt, self.tokens, settings)
+        self.keys = StageKeys(
+            models.identity, self.character, self.prompt, self.tokens, settings, self.sampled.steps
+        )
         height, width = self.character.picture.shape[:2]
         self.current_chunk_size = choose_chunk_size(
             self.chunk_size,
@@ -93,7 +97,7 @@ class Run:
         self.timer = ProgressTimer(sum(self.plan().values()), self.seconds)
         self.stages = Stages(
             models, self.cache, self.character, settings, self.prompt, self.tokens, self.keys,
-            self.ddim, self.sampled, self.timer,
+            self.ddim, self.sampled, self.drafted, self.timer,
         )  # fmt: skip
 
     def plan(self) -> dict[str, float]:
@@ -108,7 +112,7 @@ class Run:
             passes["frame_0"] = float(steps)
         if settings.start == "draft":
             missing = sum(keys.draft(pose) not in kept for pose in self.poses[1:])
-            passes["drafts"] = steps * 0.5 * missing
+            passes["drafts"] = self.drafted.steps * 0.5 * missing
         if settings.pacm_pose or records_attention(settings, self.tokens):
             missing = sum(keys.pose(pose) not in kept for pose in self.poses[1:])
             passes["pacm_pose"] = steps * pose_optimisation(settings).cost * missing
@@ -186,12 +190,12 @@ class Run:
         stages, settings = self.stages, self.settings
         poses = self.poses[first : first + self.current_chunk_size]
         pose_cond = stages.embed_poses(poses)
-        start = source.start
+        drafts = None
         if settings.start == "draft":
-            drafts = yield from stages.drafts(first, poses, pose_cond, self.frame_masks.puppet)
-            start = start_from_drafts(start, drafts, self.frame_masks.trusted(poses))
+            latents = yield from stages.drafts(first, poses, pose_cond, self.frame_masks.puppet)
+            drafts = Drafts.of(self.drafted.steps, latents, self.frame_masks.belief(poses))
         embeddings, attention = yield from stages.pose_embeddings(
-            first, poses, pose_cond, source.inverted, source.embeddings, start
+            first, poses, pose_cond, source.inverted, source.embeddings, source.start, drafts
         )
         masks = control_weights = None
         if settings.masked:
@@ -199,7 +203,7 @@ class Run:
             grid = (source.start.shape[2], source.start.shape[3])
             control_weights = self.frame_masks.control_weights(masks, grid)
         steps = sampler.sample_chunk(
-            source.record, previous, embeddings, pose_cond, masks, control_weights, start
+            source.record, previous, embeddings, pose_cond, masks, control_weights, drafts
         )  # fmt: skip
         return (yield from stages.generation(first, len(poses), steps)), masks
 
@@ -221,7 +225,7 @@ class Run:
         )
 
     def _start(self, inverted: Tensor) -> Tensor:
-        """Z̃_T or, where frames start from drafts, the source's Z at that step, (1, c, h, w)."""
+        """Z̃_T or, where frames start at less noise, the source's Z there, (1, c, h, w)."""
         z_t = inverted[self.sampled.steps : self.sampled.steps + 1]
         if self.settings.start != "random":
             return z_t

@@ -21,6 +21,7 @@ from poseanimate.inputs.character import Character
 from poseanimate.method.attention_maps import CrossAttentionMaps, choose_grid
 from poseanimate.method.ddim import DDIM, invert
 from poseanimate.method.denoiser import Denoiser
+from poseanimate.method.extras.drafts import Drafts
 from poseanimate.method.pacm import (
     Prediction,
     SourceEmbeddings,
@@ -42,7 +43,6 @@ from poseanimate.puppet.puppet import Puppet
 from poseanimate.settings import Settings
 from poseanimate.storage.stage_cache import StageCache
 
-OF_SOURCE = ("inversion", "pacm_source")  # stages that go through the whole schedule
 PREVIEWS = "previews"
 PREVIEWS_PER_CHUNK = 4  # at most
 PREVIEW_SHARE = 0.02  # of a run's time
@@ -55,7 +55,8 @@ class Stages:
     """What the stages of one run share.
 
     tokens: positions in the prompt of what stands for the character.
-    ddim: the whole schedule, of the source; sampled: its steps that frames go through.
+    ddim: the whole schedule, of the source; sampled: its steps that frames go through; drafted: those after drafts are
+        set in.
     cached: stages whose results came from the cache. calls: NFE (function evaluations, in samples), by stage.
     """
 
@@ -68,6 +69,7 @@ class Stages:
     keys: StageKeys
     ddim: DDIM
     sampled: DDIM
+    drafted: DDIM
     timer: ProgressTimer
     cached: list[str] = field(default_factory=list)
     calls: dict[str, int] = field(default_factory=dict)
@@ -101,14 +103,14 @@ class Stages:
     def drafts(
         self, first: int, poses: tuple[Pose, ...], pose_cond: Tensor, puppet: Puppet
     ) -> Generator[Event, None, Tensor]:
-        """A chunk's drafts, each inverted under its own pose at guidance 1 to where frames start, (frames, c, h, w)."""
+        """A chunk's drafts, each inverted under its own pose at guidance 1 to where it is set in, (frames, c, h, w)."""
         keys = [self.keys.draft(pose) for pose in poses]
         found = [self._look_up(key) for key in keys]
         missing = [i for i, entry in enumerate(found) if entry is None]
         yield self._begin("drafts", not missing, (first, first + len(poses) - 1))
         if missing:
             pictures = np.stack([puppet.frame(poses[i]) for i in missing])
-            inverted = yield from self._invert("drafts", pictures, pose_cond[missing], self.sampled)
+            inverted = yield from self._invert("drafts", pictures, pose_cond[missing], self.drafted)
             for row, i in enumerate(missing):
                 latent = inverted[row, -1].contiguous()
                 yield from self._keep(keys[i], {"latent": latent})
@@ -160,6 +162,7 @@ class Stages:
         inverted: Tensor,
         source: SourceEmbeddings,
         start: Tensor,
+        drafts: Drafts | None,
     ) -> Generator[Event, None, tuple[Tensor, Tensor | None]]:
         """∅̃ of a chunk's frames (Alg. 1) and the character's cross-attention (frames, h, w) on the way."""
         with_maps = records_attention(self.settings, self.tokens)
@@ -177,10 +180,9 @@ class Stages:
                 grid = choose_grid(self.models.unet, latents, self.settings.mask_resolution)
                 maps = CrossAttentionMaps(self.tokens, len(missing), grid, pooled=grid != latents)
             config = pose_optimisation(self.settings)
-            begin = start.expand(len(poses), -1, -1, -1)[missing]
             steps = optimise_embeddings(
-                self.denoiser, self.sampled, inverted, source.embeddings, begin, pose_cond[missing],
-                config, maps,
+                self.denoiser, self.sampled, inverted, source.embeddings, start, pose_cond[missing],
+                config, maps, None if drafts is None else drafts.frames(missing),
             )  # fmt: skip
             cost = config.cost / config.passes * len(missing)
             optimised = yield from self._steps("pacm_pose", steps, cost)
@@ -263,7 +265,8 @@ class Stages:
 
     def _total(self, stage: str) -> int:
         """The steps of a stage."""
-        return (self.ddim if stage in OF_SOURCE else self.sampled).steps
+        others = {"inversion": self.ddim, "pacm_source": self.ddim, "drafts": self.drafted}
+        return others.get(stage, self.sampled).steps
 
     def _begin(self, stage: str, cached: bool, frames: tuple[int, int] | None = None) -> Stage:
         if cached:

@@ -18,18 +18,14 @@ Box = tuple[slice, slice]
 
 
 class Canvas:
-    """(height, width, 4 or 5) float32 of 255: RGB multiplied by alpha, alpha, and how far what is there is believed.
+    """(height, width, 4 or 5) float32 of 255: RGB multiplied by alpha, alpha, and how much of it is believed.
 
     step: maps are smooth, so that they are made for every so many pixels alone.
-    believed: (height, width) in [0, 1], how far the background is; None where nobody asks.
+    believed: whether the fifth is asked for.
     """
 
-    def __init__(
-        self, height: int, width: int, step: int, believed: NDArray[np.float32] | None = None
-    ) -> None:
-        self.pixels = np.zeros((height, width, 4 if believed is None else 5), np.float32)
-        if believed is not None:
-            self.pixels[..., 4] = 255 * believed
+    def __init__(self, height: int, width: int, step: int, believed: bool = False) -> None:
+        self.pixels = np.zeros((height, width, 5 if believed else 4), np.float32)
         self.step = step
 
     def window(self, points: FloatArray | Map, reach: float) -> Window | None:

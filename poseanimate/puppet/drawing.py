@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from poseanimate.poses.measures import torso_length
 from poseanimate.poses.skeleton import NECK, FloatArray, Pose
 from poseanimate.puppet.areas import CHAINS, HEAD, TORSO, trunk_direction
 from poseanimate.puppet.canvas import Canvas
-from poseanimate.puppet.head import GROWS, TURNED_DEG, Head
+from poseanimate.puppet.head import GROWS, Head, is_turned
 from poseanimate.puppet.moves import BEND, Bone, Joint, Map, are_folded, fit_affine
 from poseanimate.puppet.parts import CLOTH, THROAT, Part
 
@@ -24,8 +23,7 @@ class Drawing:
 
     Args:
         parts, own_pose: of the figure in its picture. pose: to draw it in.
-        height, width, believed: see `Canvas`. Of a body that turns, which a flat one can't, limbs alone are
-            believed.
+        height, width, believed: see `Canvas`. Of a body that turns limbs alone are believed.
     """
 
     def __init__(
@@ -35,7 +33,7 @@ class Drawing:
         pose: Pose,
         height: int,
         width: int,
-        believed: NDArray[np.float32] | None = None,
+        believed: bool = False,
     ) -> None:
         self.parts, self.pose, self.seen = parts, pose, pose.visible()
         self.own_head, self.head = Head.fit(own_pose), Head.fit(pose)
@@ -43,10 +41,7 @@ class Drawing:
         self.scale = float(np.clip(ratio, 0.5, 2.0))
         step = round(self.scale * torso_length(own_pose) / FINE)
         self.canvas = Canvas(height, width, min(max(step, 1), COARSEST_PX), believed)
-        heads = self.head, self.own_head
-        turns = [head.turn_deg for head in heads if head is not None]
-        turn_deg = np.ptp(turns) if len(turns) == 2 else 0.0
-        self.body_trust = float(turn_deg <= TURNED_DEG)
+        self.body_trust = 0.0 if is_turned(pose, own_pose) else 1.0
         if self.head and self.own_head and self.seen[NECK] and own_pose.visible()[NECK]:
             necks = own_pose.xy[NECK], pose.xy[NECK]
             self.head = self.head.on_neck(self.own_head, *necks, self.scale)

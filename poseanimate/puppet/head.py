@@ -77,3 +77,9 @@ class Head:
         cos, sin = np.cos(self.tilt_rad), np.sin(self.tilt_rad)
         back = np.stack([u * cos - v * sin, u * sin + v * cos], -1) * self.radius + self.centre
         return np.asarray(back, np.float32)
+
+
+def is_turned(pose: Pose, against: Pose) -> bool:
+    """Whether a figure turns between two poses, by its head, which a flat one can't follow."""
+    heads = [head for head in (Head.fit(pose), Head.fit(against)) if head is not None]
+    return len(heads) == 2 and abs(heads[0].turn_deg - heads[1].turn_deg) > TURNED_DEG

@@ -69,18 +69,21 @@ class Puppet:
         """Where the figure is in a pose, (H, W) in [0, 1]."""
         return np.asarray(self.draw(pose)[..., 3] / np.float32(255))
 
-    def trusted(self, pose: Pose) -> NDArray[np.float32]:
-        """Where a frame is believed, (H, W) in [0, 1]: limbs, the plate where the figure was, and the body if it
-        doesn't turn, which a flat figure can't.
+    def belief(self, pose: Pose) -> NDArray[np.float32]:
+        """How far a frame is believed, (3, H, W) in [0, 1], together at most 1.
+
+        What of the figure is, limbs and a body that doesn't turn; what isn't, for a flat figure can't; and the ground
+        that the figure has left.
         """
-        believed = self._drawn(pose, believed=self.mask).pixels[..., 4]
-        return np.asarray((believed / 255).clip(0, 1))
+        alpha, believed = np.moveaxis(self._drawn(pose, believed=True).pixels[..., 3:] / 255, -1, 0)
+        planes = [believed, alpha - believed, self.mask * (1 - alpha)]
+        return np.asarray(np.stack(planes).clip(0, 1))
 
     def frame(self, pose: Pose) -> Picture:
         """The figure in a pose before the background, (H, W, 3)."""
         return self._drawn(pose).lay_before(self.plate)
 
-    def _drawn(self, pose: Pose, believed: NDArray[np.float32] | None = None) -> Canvas:
+    def _drawn(self, pose: Pose, believed: bool = False) -> Canvas:
         height, width = self.plate.shape[:2]
         drawing = Drawing(self.parts, self.pose, pose, height, width, believed)
         for name in order_parts(pose, 0.0 if drawing.head is None else drawing.head.turn_deg):

@@ -388,14 +388,11 @@ def forecast(found: Forecast) -> str:
     if found.seconds is None:
         summary = "The first run shows how long it takes"
     else:
-        memory = (
-            ""
-            if found.memory_bytes is None
-            else f" and {found.memory_bytes / 1e9:.1f} GB of memory"
-        )
-        summary = f"Will take about {duration(found.seconds)}{memory}"
-    summary += f"; frames of {found.size[0]} x {found.size[1]} pixels"
+        summary = f"Will take about {duration(found.seconds)}"
+    summary += f"; frames of {found.size[0]} x {found.size[1]} px"
     parts = [f"to do: {', '.join(stage(name).lower() for name in found.to_do)}"]
+    if found.memory_bytes is not None:
+        parts.insert(0, f"{found.memory_bytes / 1e9:.1f} GB of memory")
     if found.cached:
         parts.append(f"cached: {', '.join(stage(name).lower() for name in found.cached)}")
     warning = sentence(found.remark, "warning") if found.remark else ""

@@ -28,7 +28,7 @@ from poseanimate.method.dcam import DualConsistency, Lambdas
 from poseanimate.method.ddim import DDIM, invert
 from poseanimate.method.denoiser import Denoiser
 from poseanimate.method.extras.baselines import CrossFrame, SpatioTemporal
-from poseanimate.method.extras.drafts import SHARE_OF_STEPS, TOUCHED, first_step, start_from_drafts
+from poseanimate.method.extras.drafts import SHARE_OF_STEPS, TOUCHED, Drafts, draft_step
 from poseanimate.method.extras.sorted_attention import SORTED_FROM, RegionIndex, sorted_attention
 from poseanimate.method.mgdm import LostAttention, decoupled_attention
 from poseanimate.method.pacm import (
@@ -693,9 +693,9 @@ def test_what_starts_at_less_noise_goes_the_last_steps_alone(first: int) -> None
 
 
 @given(st.integers(1, 1000))
-def test_frames_from_drafts_start_within_the_schedule(steps: int) -> None:
-    assert 1 <= first_step(steps) <= steps
-    assert first_step(steps) / steps == pytest.approx(
+def test_drafts_are_set_in_within_the_schedule(steps: int) -> None:
+    assert 1 <= draft_step(steps) <= steps
+    assert draft_step(steps) / steps == pytest.approx(
         SHARE_OF_STEPS, abs=max(0.5, 1 - SHARE_OF_STEPS) / steps
     )
 
@@ -738,15 +738,50 @@ def test_control_counts_by_its_mean_at_every_level() -> None:
 BODIES = (torch.rand(17, 64, 64, generator=torch.Generator().manual_seed(3)) > 0.5).float()
 
 
-def test_frames_start_from_drafts_wherever_a_latent_pixel_touches_what_is_believed() -> None:
-    source, drafts = torch.zeros(1, 2, 4, 4), torch.ones(3, 2, 4, 4)
+def test_drafts_are_set_in_wherever_a_latent_pixel_touches_what_is_believed() -> None:
     generator = torch.Generator().manual_seed(0)
-    trusted = (torch.rand(3, 32, 32, generator=generator) > 0.97).float()
-    found = start_from_drafts(source, drafts, trusted)
-    for i, y, x in itertools.product(range(3), range(4), range(4)):
-        share = trusted[i, 8 * y : 8 * y + 8, 8 * x : 8 * x + 8].mean()
-        assert (found[i, :, y, x] == float(share > TOUCHED)).all()
-    assert 0 < float(found.mean()) < 1
+    belief = (torch.rand(9, 3, 32, 32, generator=generator) > 0.96).float()
+    drafts = Drafts.of(1, torch.ones(9, 2, 4, 4), belief)
+    found = drafts.set_in(torch.zeros(1, 2, 4, 4))
+    cases = set()
+    for i, y, x in itertools.product(range(9), range(4), range(4)):
+        patch = belief[i, :, 8 * y : 8 * y + 8, 8 * x : 8 * x + 8]
+        figure, doubtful, ground = (patch.mean(dim=(1, 2)) > TOUCHED).tolist()
+        # a limb is the draft's even before a body that turned; the ground beside such a body is not
+        assert (found[i, :, y, x] == float(figure or (ground and not doubtful))).all()
+        cases.add((figure, doubtful, ground))
+    assert len(cases) == 8
+    chosen = drafts.frames([2, 0])
+    assert torch.equal(chosen.set_in(torch.zeros(1, 2, 4, 4)), found[[2, 0]])
+
+
+@pytest.mark.parametrize("at", range(1, T + 1))
+@torch.no_grad()
+def test_drafts_are_set_in_on_the_way(at: int) -> None:
+    """Transcribed literally, for sampling and for Alg. 1."""
+    eps, ddim = denoiser(guidance_scale=1.0), DDIM.from_scheduler(build_scheduler(), T)
+    start, pose_cond = latents(1), eps.embed_poses(drawings(2))
+    generator = torch.Generator().manual_seed(5)
+    believed = torch.rand(2, 1, *GRID, generator=generator) > 0.5
+    drafts = Drafts(at, torch.randn(2, *start.shape[1:], generator=generator), believed)
+    z_t, visited = start.expand(2, -1, -1, -1), []
+    for k in range(T, 0, -1):
+        if k == at:
+            z_t = believed * drafts.latents + ~believed * z_t
+        noise = eps.predict(z_t, ddim.timestep(k), eps.prompt, pose_cond)
+        visited.append(ddim.predict_z0(z_t, noise, k))
+        z_t = ddim.step(z_t, noise, k)
+    embeddings = eps.prompt.expand(2, T, -1, -1)
+    sampler = Sampler(eps, ddim, start)
+    chunk = finish(sampler.sample_chunk(None, None, embeddings, pose_cond, drafts=drafts))
+    torch.testing.assert_close(chunk.latents, z_t, **CLOSE)
+    config = PoseOptimisation(steps=0)
+    inverted = latents(T + 1)
+    alone = optimise_embeddings(
+        eps, ddim, inverted, embeddings[0], start, pose_cond, config, drafts=drafts
+    )
+    for step, expected in zip(alone, visited, strict=True):
+        torch.testing.assert_close(step.z_0, expected, **CLOSE)
 
 
 @pytest.mark.parametrize("masks", [None, BODIES], ids=["plain", "decoupled"])

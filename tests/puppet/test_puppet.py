@@ -98,21 +98,24 @@ def test_cut_outs_over_the_plate_are_the_frames() -> None:
 def test_a_figure_that_does_not_turn_is_believed(index: int, motion: str) -> None:
     scene, seen, puppet = source(index, 128)
     pose = scene.pose(sample_motion(motion, 5)[2], 128, 128)
-    trusted, figure = puppet.trusted(pose), puppet.silhouette(pose)
-    assert (trusted >= np.maximum(figure, seen.mask) - 0.02).all()
-    assert (trusted[(figure == 0) & (seen.mask == 0)] < 1 / 255).all()
+    believed, doubtful, left = puppet.belief(pose)
+    figure = puppet.silhouette(pose)
+    assert np.abs(believed - figure).max() < 0.02
+    assert doubtful.max() < 1e-5
+    assert np.abs(left - seen.mask * (1 - figure)).max() < 0.02
 
 
 def test_of_a_figure_that_turns_the_limbs_alone_are_believed() -> None:
     scene, seen, puppet = source(1, 128)
     pose = scene.pose(Angles(turn=0.9, right_shoulder=90), 128, 128)
-    trusted = puppet.trusted(pose)
+    believed, doubtful, ground = puppet.belief(pose)
     nose, neck = (tuple(pose.xy[joint].round().astype(int)[::-1]) for joint in (0, NECK))
-    assert trusted[nose] == trusted[neck] == 0
+    assert believed[nose] == believed[neck] == 0
+    assert min(doubtful[nose], doubtful[neck]) > 0.9
     wrist = tuple(pose.xy[R_WRIST].round().astype(int)[::-1])
-    assert trusted[wrist] > 0.9
+    assert believed[wrist] > 0.9
     left = (seen.mask == 1) & (puppet.silhouette(pose) == 0)
-    assert left.any() and (trusted[left] == 1).all()
+    assert left.any() and (ground[left] == 1).all()
 
 
 def test_a_shifted_pose_shifts_the_figure() -> None:
@@ -210,8 +213,9 @@ def test_bad_input_gives_whole_frames(
     puppet = Puppet(seen.picture, mask, pose)
     for other in (pose, Pose(target), seen.pose, Pose.absent()):
         assert puppet.frame(other).shape == seen.picture.shape
-        trusted = puppet.trusted(other)
-        assert np.isfinite(trusted).all() and trusted.min() >= 0 and trusted.max() <= 1
+        belief = puppet.belief(other)
+        assert np.isfinite(belief).all() and belief.min() >= 0
+        assert belief.sum(axis=0).max() <= 1 + 1e-5
         (_, drawn) = puppet.cut_outs([pose, other])
         assert drawn.shape == (96, 96, 4)
 

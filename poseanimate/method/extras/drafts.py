@@ -3,10 +3,13 @@
 A draft shows the character in the frame's pose without any network: its limbs are moved as they are, before the
 background without it. Inverted under that pose, and not all the way, it is a latent that already holds them, where the
 source's own holds the old pose. FreeAnimate (arXiv 2606.06885) inverts such frames, too; SDEdit (arXiv 2108.01073)
-starts from a picture with part of the noise.
+starts from a picture with part of the noise, and blended diffusion (arXiv 2111.14818) sets a picture's parts into what
+is sampled.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -17,18 +20,36 @@ SHARE_OF_STEPS = 0.6
 TOUCHED = 0.05  # of a latent pixel: hands and thin limbs fill none
 
 
-def first_step(steps: int) -> int:
-    """The step k of T at which frames start, at least 1."""
+def draft_step(steps: int) -> int:
+    """The step k of T at which drafts are set in, at least 1."""
     return max(round(SHARE_OF_STEPS * steps), 1)
 
 
-def start_from_drafts(z_t: Tensor, drafts: Tensor, trusted: Tensor) -> Tensor:
-    """Z_k of frames, (frames, c, h, w): the drafts' wherever these are believed, else the source's.
+@dataclass(frozen=True, eq=False)
+class Drafts:
+    """Drafts of some frames, as they are set into their latents before step k.
 
-    Args:
-        z_t: of the source, (1, c, h, w).
-        drafts: Z_k of the frames' drafts, (frames, c, h, w).
-        trusted: where the drafts are believed, (frames, H, W) in [0, 1].
+    latents: Z_k, (frames, c, h, w), each inverted under its own pose. believed: where, (frames, 1, h, w) of bool.
     """
-    share = adaptive_avg_pool2d(trusted[:, None], (z_t.shape[2], z_t.shape[3]))
-    return torch.where(share > TOUCHED, drafts, z_t)
+
+    k: int
+    latents: Tensor
+    believed: Tensor
+
+    @staticmethod
+    def of(k: int, latents: Tensor, belief: Tensor) -> Drafts:
+        """Those believed wherever a latent pixel touches what of the figure is, or the ground that it has left and
+        nothing doubtful.
+
+        belief: (frames, 3, H, W), in this order: of the figure what is believed and what isn't, the ground.
+        """
+        touched = adaptive_avg_pool2d(belief, (latents.shape[2], latents.shape[3])) > TOUCHED
+        figure, doubtful, ground = touched.split(1, dim=1)
+        return Drafts(k, latents, figure | (ground & ~doubtful))
+
+    def frames(self, chosen: list[int]) -> Drafts:
+        return Drafts(self.k, self.latents[chosen], self.believed[chosen])
+
+    def set_in(self, z_k: Tensor) -> Tensor:
+        """Z_k of the frames, (frames, c, h, w): the drafts' where they are believed, else what is there."""
+        return torch.where(self.believed, self.latents, z_k)
