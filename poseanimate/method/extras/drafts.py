@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn.functional import adaptive_avg_pool2d
+from torch.nn.functional import adaptive_avg_pool2d, max_pool2d
 
 # of T: from more noise small hands are lost, from less nothing mends what a draft tears
 SHARE_OF_STEPS = 0.6
@@ -39,13 +39,14 @@ class Drafts:
     @staticmethod
     def of(k: int, latents: Tensor, belief: Tensor) -> Drafts:
         """Those believed wherever a latent pixel touches what of the figure is, or the ground that it has left and
-        nothing doubtful.
+        nothing doubtful is near: a head in profile reaches beyond its front's outline.
 
         belief: (frames, 3, H, W), in this order: of the figure what is believed and what isn't, the ground.
         """
         touched = adaptive_avg_pool2d(belief, (latents.shape[2], latents.shape[3])) > TOUCHED
         figure, doubtful, ground = touched.split(1, dim=1)
-        return Drafts(k, latents, figure | (ground & ~doubtful))
+        near = max_pool2d(doubtful.float(), 3, stride=1, padding=1) > 0
+        return Drafts(k, latents, figure | (ground & ~near))
 
     def frames(self, chosen: list[int]) -> Drafts:
         return Drafts(self.k, self.latents[chosen], self.believed[chosen])
