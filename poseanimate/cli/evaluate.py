@@ -18,6 +18,7 @@ from poseanimate.models.files import find_files
 def run(options: argparse.Namespace, report: Report) -> None:
     """See `commands.evaluate`."""
     options.models = options.models or "pocket"  # with a GPU too: its world has the truth
+    files = find_files(options.models, vae=options.vae, weights=False)
     evaluation = plan(
         "pocket" if options.protocol == "samples" else options.protocol,
         read_settings(options),
@@ -30,8 +31,8 @@ def run(options: argparse.Namespace, report: Report) -> None:
         rows=options.rows,
         sweep=options.sweep,
         networks=_load_networks(options),
-        image_prompts=find_files(options.models, vae=options.vae, weights=False).ip_adapter
-        is not None,
+        image_prompts=files.ip_adapter is not None,
+        family=files.family,
     )
     if options.protocol == "samples":
         if options.captions != "full":

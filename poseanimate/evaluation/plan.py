@@ -22,7 +22,7 @@ from poseanimate.evaluation.protocols.folders import External, InTheWild, Videos
 from poseanimate.evaluation.protocols.pocket import CAPTIONS, DRIVERS_FROM, SPLITS, Pocket
 from poseanimate.evaluation.protocols.protocol import Protocol
 from poseanimate.evaluation.report.files import write_report
-from poseanimate.evaluation.rows import ROWS, Row, make_sweep
+from poseanimate.evaluation.rows import Row, list_rows, make_sweep
 from poseanimate.evaluation.store import TRUTH, CaseResult, Store
 from poseanimate.evaluation.together import iterate_together
 from poseanimate.events import Done, Frame, Step
@@ -161,11 +161,13 @@ def plan(
     sweep: str = "",
     networks: Networks | None = None,
     image_prompts: bool = False,
+    family: str = "pocket",
 ) -> Evaluation:
     """Plans an evaluation from a command's options; lists are separated by commas, empty ones mean all.
 
     Args:
         image_prompts: whether the models have an IP-Adapter, for the row that needs one.
+        family: of the models, whose preset `fast` is a row.
 
     Raises:
         SettingsError: an unknown split, motion, row or kind of captions, a number out of range, a folder without what
@@ -180,7 +182,7 @@ def plan(
     known = chosen_protocol.select_rows(
         {
             name: row
-            for name, row in ROWS.items()
+            for name, row in list_rows(settings, family).items()
             if (chosen_protocol.has_drivers or row.driver == "own")
             and (image_prompts or row.changes.get("baseline") != "ip_adapter")
         }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from poseanimate.settings import Settings
 
@@ -103,18 +103,6 @@ ROWS: dict[str, Row] = {
     "without-mgdm": Row(
         {**ALL, "mgdm": False}, "without the decoupling of character and background"
     ),
-    "fast": Row(
-        {
-            "num_inference_steps": 10,
-            "guidance_scale": 1.0,
-            "pacm_source": False,
-            "pacm_pose": False,
-            **DRAFTED,
-            "background": "direct",
-            "controlnet_emphasis": 1.6,
-        },
-        "the preset `fast`: fewer steps, no guidance and so nothing to optimise, drafts, direct inversion, emphasis",
-    ),
     "without-drafts": Row(WITHOUT_DRAFTS, "the preset without drafts"),
     "draft-start": Row(
         {**WITHOUT_DRAFTS, "start": "draft"}, "frames start from the inversion of their drafts"
@@ -143,6 +131,22 @@ ROWS: dict[str, Row] = {
     "driven": Row(ALL, "the method with another character's motion, through PATA", "another"),
     "driven-without-pata": Row({**ALL, "pata": False}, "the same without PATA", "another"),
 }
+
+
+EVALUATIONS_OWN = ("pata", "transition_frames", "crop", "frames", "seed")
+"""What no row takes from another preset."""
+
+
+def list_rows(settings: Settings, family: str) -> dict[str, Row]:
+    """All rows by name, those above and `fast`, the family's preset."""
+    changes = find_changes(settings, Settings.preset("fast", family))
+    return {**ROWS, "fast": Row(changes, "the preset `fast`")}
+
+
+def find_changes(settings: Settings, others: Settings) -> dict[str, object]:
+    """What others have that settings haven't, but for what is the evaluation's own."""
+    own, values = asdict(settings), asdict(others).items()
+    return {k: v for k, v in values if v != own[k] and k not in EVALUATIONS_OWN}
 
 
 def make_sweep(text: str) -> dict[str, Row]:

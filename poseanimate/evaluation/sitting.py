@@ -27,7 +27,7 @@ from poseanimate.errors import OutputError, PoseAnimateError, first_line
 from poseanimate.evaluation.metrics.networks import Networks
 from poseanimate.evaluation.plan import Evaluation
 from poseanimate.evaluation.protocols.folders import InTheWild
-from poseanimate.evaluation.rows import Row
+from poseanimate.evaluation.rows import Row, find_changes
 from poseanimate.evaluation.store import Store
 from poseanimate.events import Note, Step
 from poseanimate.media.similarity import Picture
@@ -54,7 +54,7 @@ def list_rows(family: str) -> dict[str, Row]:
     base = plan_settings(family)
     found = {
         name: Row(
-            {**_difference(base, Settings.preset(name, family)), "crop": False},
+            find_changes(base, Settings.preset(name, family)),
             f"the preset {name}, of the whole picture",
         )
         for name in PRESETS
@@ -64,8 +64,8 @@ def list_rows(family: str) -> dict[str, Row]:
         "without-pacm": {"pacm_source": False, "pacm_pose": False},
         "without-dcam": {"dcam": False},
         "without-mgdm": {"mgdm": False},
-        "controlnet": _difference(base, Settings.preset("baseline-controlnet", family)),
-        "cross-frame": _difference(base, Settings.preset("baseline-cross-frame", family)),
+        "controlnet": find_changes(base, Settings.preset("baseline-controlnet", family)),
+        "cross-frame": find_changes(base, Settings.preset("baseline-cross-frame", family)),
     }
     for name, changes in modules.items():
         found[name] = Row(changes, "a module off" if name.startswith("without") else "a baseline")
@@ -86,15 +86,6 @@ def list_rows(family: str) -> dict[str, Row]:
 def plan_settings(family: str) -> Settings:
     """What every row starts from."""
     return replace(Settings.preset(FIRST, family), frames=FRAMES)
-
-
-def _difference(base: Settings, other: Settings) -> dict[str, object]:
-    values = asdict(base)
-    return {
-        name: value
-        for name, value in asdict(other).items()
-        if value != values[name] and name != "frames"
-    }
 
 
 @dataclass(frozen=True)

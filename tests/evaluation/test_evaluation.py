@@ -256,15 +256,14 @@ def test_the_full_method_has_all_modules_whatever_the_preset_leaves_out() -> Non
     assert not any(getattr(ROWS["preset"].settings(bare), module) for module in MODULES)
 
 
-def test_the_fast_row_is_the_preset() -> None:
-    fast, request = (
-        ROWS["fast"].settings(Settings.preset("balanced", "pocket")),
-        Settings.preset("fast", "pocket"),
-    )
-    unused = ("source_start", "source_learning_rate", "inner_steps")  # nothing is optimised
-    own = ("crop", "frames", "pata", "transition_frames", *unused)
-    same = {name: getattr(request, name) for name in own}
+@pytest.mark.parametrize("family", ["pocket", "sd15"])
+@pytest.mark.parametrize("name", ["balanced", "paper", "fast"])
+def test_the_fast_row_is_the_familys_preset(name: str, family: str) -> None:
+    base, request = Settings.preset(name, family), Settings.preset("fast", family)
+    fast = plan("pocket", base, rows="fast", family=family).rows["fast"].settings(base)
+    same = {n: getattr(request, n) for n in ("crop", "frames", "pata", "transition_frames")}
     assert fast.changed(same) == request
+    assert (fast.frames, fast.crop, fast.pata) == (base.frames, False, False)
 
 
 def test_motion_tells_a_frozen_clip() -> None:
