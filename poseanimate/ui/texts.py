@@ -385,14 +385,14 @@ def stage(name: str, frames: tuple[int, int] | None = None, last: int | None = N
 
 def forecast(found: Forecast) -> str:
     """The cost of a run and its frames' size: a line that unfolds, and a warning where there is one."""
+    summary, parts = f"Frames of {found.size[0]} x {found.size[1]} px", []
     if found.seconds is None:
-        summary = "The first run shows how long it takes"
+        parts.append("the first run shows how long it takes")
     else:
-        summary = f"Will take about {duration(found.seconds)}"
-    summary += f"; frames of {found.size[0]} x {found.size[1]} px"
-    parts = [f"to do: {', '.join(stage(name).lower() for name in found.to_do)}"]
+        summary += f", in about {duration(found.seconds)}"
     if found.memory_bytes is not None:
-        parts.insert(0, f"{found.memory_bytes / 1e9:.1f} GB of memory")
+        parts.append(f"{found.memory_bytes / 1e9:.1f} GB of memory")
+    parts.append(f"to do: {', '.join(stage(name).lower() for name in found.to_do)}")
     if found.cached:
         parts.append(f"cached: {', '.join(stage(name).lower() for name in found.cached)}")
     warning = sentence(found.remark, "warning") if found.remark else ""

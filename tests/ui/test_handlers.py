@@ -547,12 +547,12 @@ def test_the_forecast_knows_what_is_cached_and_how_fast_this_machine_is(
         )
     )
     before = handlers.forecast(*asked)
-    assert "first run shows how long it takes; frames of 64 x 64 px" in before
+    assert "Frames of 64 x 64 px<" in before and "first run shows how long it takes" in before
     assert "cached" not in before
     list(started(handlers, picture))
     after = words(handlers.forecast(*asked))
     assert re.search(
-        r"Will take about \d+ s; frames of 64 x 64 px +\d\.\d GB of memory · to do: .*drawing frames",
+        r"Frames of 64 x 64 px, in about \d+ s +\d\.\d GB of memory · to do: .*drawing frames",
         after,
     )
     assert "cached: preparing the picture (1/2), learning to reconstruct the picture" in after
