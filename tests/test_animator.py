@@ -123,6 +123,8 @@ def expected_calls(
     if settings.start == "draft" and drafts:
         unet += draft_step(steps) * frames
         controlnet += draft_step(steps) * frames
+        if turned:
+            unet, controlnet = unet + steps, controlnet + steps  # of the picture without the figure
     return {
         name: count
         for name, count in (("unet", unet), ("controlnet", controlnet), ("gradient", gradient))

@@ -163,6 +163,8 @@ def optimise_embeddings(
     """
     frames = len(pose_cond)
     z_tilde = start.expand(frames, -1, -1, -1)
+    if drafts is not None:
+        z_tilde = drafts.begin(z_tilde)
     optimised: list[Tensor] = []
     for k in range(ddim.steps, 0, -1):
         target, timestep = inverted[k - 1 : k], ddim.timestep(k)

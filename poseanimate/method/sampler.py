@@ -123,6 +123,8 @@ class Sampler:
             drafts: of the frames, where they start from them.
         """
         z_t = self.start.expand(len(pose_cond), -1, -1, -1)
+        if drafts is not None:
+            z_t = drafts.begin(z_t)
         chunk_masks = None
         if masks is not None and self.source_mask is not None:
             before = self.source_mask if previous is None else previous.mask

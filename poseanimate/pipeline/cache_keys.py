@@ -53,6 +53,7 @@ class StageKeys:
         )  # fmt: skip
 
         self._draft = content_key("draft", self.inversion, *drafts)
+        self.ground = content_key("ground", self._draft)
 
     def draft(self, pose: Pose) -> str:
         """The key of the inversion of one pose's draft."""

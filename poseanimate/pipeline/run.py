@@ -46,12 +46,13 @@ from poseanimate.storage.stage_cache import StageCache
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """What every chunk starts from: Z_0 … Z_T, ∅_s and Z̄, Z̃_T, and frame 0's own pass."""
+    """What every chunk starts from: Z_0 … Z_T, ∅_s and Z̄, Z̃_T, frame 0's own pass, and Z_T without the character."""
 
     inverted: Tensor
     embeddings: SourceEmbeddings
     start: Tensor
     record: SourceRecord | None
+    ground: Tensor | None
 
 
 @dataclass
@@ -81,8 +82,10 @@ class Run:
         )
         self.drafted = self.ddim.until(draft_step(self.ddim.steps))
         # a body that turns is no draft's, so it starts at Z_T, and drafts are set in on the way
+        from_drafts = settings.start == "draft"
         turned = any(is_turned(pose, self.character.pose) for pose in self.poses[1:])
-        self.sampled = self.drafted if settings.start == "draft" and not turned else self.ddim
+        self.sampled = self.drafted if from_drafts and not turned else self.ddim
+        self.turned_drafts = from_drafts and turned
         self.tokens = find_character_positions(models, self.prompt, settings.character_words)
         self.keys = StageKeys(
             models.identity, self.character, self.prompt, self.tokens, settings, self.sampled.steps
@@ -112,6 +115,8 @@ class Run:
             passes["frame_0"] = float(steps)
         if settings.start == "draft":
             missing = sum(keys.draft(pose) not in kept for pose in self.poses[1:])
+            if self.turned_drafts:
+                passes["ground"] = 0.0 if keys.ground in kept else self.ddim.steps * 0.5
             passes["drafts"] = self.drafted.steps * 0.5 * missing
         if settings.pacm_pose or records_attention(settings, self.tokens):
             missing = sum(keys.pose(pose) not in kept for pose in self.poses[1:])
@@ -140,7 +145,10 @@ class Run:
             self.models, settings, self.character, stages.denoiser, self.sampled, start
         )
         record = yield from stages.source_record(sampler, inverted, embeddings, pose_cond)
-        source = Source(inverted, embeddings, start, record)
+        ground = None
+        if self.turned_drafts:
+            ground = yield from stages.ground(self.frame_masks.puppet)
+        source = Source(inverted, embeddings, start, record, ground)
         if settings.attended and not self.tokens:
             yield Note(
                 "No word of the prompt names the character, so frame masks come from the skeleton alone."
@@ -193,7 +201,8 @@ class Run:
         drafts = None
         if settings.start == "draft":
             latents = yield from stages.drafts(first, poses, pose_cond, self.frame_masks.puppet)
-            drafts = Drafts.of(self.drafted.steps, latents, self.frame_masks.belief(poses))
+            belief = self.frame_masks.belief(poses)
+            drafts = Drafts.of(self.drafted.steps, latents, belief, source.ground)
         embeddings, attention = yield from stages.pose_embeddings(
             first, poses, pose_cond, source.inverted, source.embeddings, source.start, drafts
         )

@@ -43,6 +43,7 @@ from poseanimate.puppet.puppet import Puppet
 from poseanimate.settings import Settings
 from poseanimate.storage.stage_cache import StageCache
 
+OF_SOURCE = ("inversion", "pacm_source", "ground")  # stages that go through the whole schedule
 PREVIEWS = "previews"
 PREVIEWS_PER_CHUNK = 4  # at most
 PREVIEW_SHARE = 0.02  # of a run's time
@@ -99,6 +100,18 @@ class Stages:
         trajectory = inverted[0]
         yield from self._keep(key, {"latents": trajectory})
         return trajectory
+
+    def ground(self, puppet: Puppet) -> Generator[Event, None, Tensor]:
+        """Z_T of the picture without the character, inverted without a pose at guidance 1, (1, c, h, w)."""
+        found = self._look_up(self.keys.ground)
+        yield self._begin("ground", found is not None)
+        if found is not None:
+            return self._tensor(found["latent"])
+        nobody = self.embed_poses((Pose.absent(),))
+        inverted = yield from self._invert("ground", puppet.plate[None], nobody, self.ddim)
+        latent = inverted[:, -1].contiguous()
+        yield from self._keep(self.keys.ground, {"latent": latent})
+        return latent
 
     def drafts(
         self, first: int, poses: tuple[Pose, ...], pose_cond: Tensor, puppet: Puppet
@@ -265,8 +278,9 @@ class Stages:
 
     def _total(self, stage: str) -> int:
         """The steps of a stage."""
-        others = {"inversion": self.ddim, "pacm_source": self.ddim, "drafts": self.drafted}
-        return others.get(stage, self.sampled).steps
+        if stage in OF_SOURCE:
+            return self.ddim.steps
+        return (self.drafted if stage == "drafts" else self.sampled).steps
 
     def _begin(self, stage: str, cached: bool, frames: tuple[int, int] | None = None) -> Stage:
         if cached:

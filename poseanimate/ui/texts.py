@@ -294,6 +294,7 @@ STAGES = {
     "pacm_source": "Learning to reconstruct the picture",
     "pacm_pose": "Learning poses",
     "frame_0": "Preparing the picture (2/2)",
+    "ground": "Inverting the background",
     "drafts": "Inverting drafts",
     "generation": "Drawing frames",
     "previews": "Drawing previews",

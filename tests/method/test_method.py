@@ -763,6 +763,21 @@ def test_drafts_are_set_in_wherever_a_latent_pixel_touches_what_is_believed() ->
     assert torch.equal(chosen.set_in(torch.zeros(1, 2, 4, 4)), found[[2, 0]])
 
 
+def test_where_the_figure_has_left_frames_start_from_the_ground() -> None:
+    generator = torch.Generator().manual_seed(1)
+    belief = (torch.rand(3, 3, 32, 32, generator=generator) > 0.5).float()
+    start, ground = torch.zeros(1, 2, 4, 4), torch.ones(1, 2, 4, 4)
+    drafts = Drafts.of(1, torch.zeros(3, 2, 4, 4), belief, ground)
+    found = drafts.begin(start.expand(3, -1, -1, -1))
+    for i, y, x in itertools.product(range(3), range(4), range(4)):
+        left = belief[i, 2, 8 * y : 8 * y + 8, 8 * x : 8 * x + 8].mean() > 0.5
+        assert (found[i, :, y, x] == float(left)).all()
+    assert 0 < float(found.mean()) < 1
+    assert torch.equal(drafts.frames([2, 0]).begin(start), found[[2, 0]])
+    without = Drafts.of(1, torch.zeros(3, 2, 4, 4), belief)
+    assert torch.equal(without.begin(start), start)  # frames that start at less noise
+
+
 @pytest.mark.parametrize("at", range(1, T + 1))
 @torch.no_grad()
 def test_drafts_are_set_in_on_the_way(at: int) -> None:
@@ -771,8 +786,10 @@ def test_drafts_are_set_in_on_the_way(at: int) -> None:
     start, pose_cond = latents(1), eps.embed_poses(drawings(2))
     generator = torch.Generator().manual_seed(5)
     believed = torch.rand(2, 1, *GRID, generator=generator) > 0.5
-    drafts = Drafts(at, torch.randn(2, *start.shape[1:], generator=generator), believed)
-    z_t, visited = start.expand(2, -1, -1, -1), []
+    left = torch.rand(2, 1, *GRID, generator=generator) > 0.5
+    latents_k, ground = torch.randn(3, *start.shape[1:], generator=generator).split([2, 1])
+    drafts = Drafts(at, latents_k, believed, left, ground)
+    z_t, visited = left * ground + ~left * start, []
     for k in range(T, 0, -1):
         if k == at:
             z_t = believed * drafts.latents + ~believed * z_t

@@ -30,26 +30,35 @@ class Drafts:
     """Drafts of some frames, as they are set into their latents before step k.
 
     latents: Z_k, (frames, c, h, w), each inverted under its own pose. believed: where, (frames, 1, h, w) of bool.
+    left: where the figure was and isn't, (frames, 1, h, w) of bool.
+    ground: Z_T of the picture without it, (1, c, h, w); None where frames start at step k.
     """
 
     k: int
     latents: Tensor
     believed: Tensor
+    left: Tensor
+    ground: Tensor | None = None
 
     @staticmethod
-    def of(k: int, latents: Tensor, belief: Tensor) -> Drafts:
+    def of(k: int, latents: Tensor, belief: Tensor, ground: Tensor | None = None) -> Drafts:
         """Those believed wherever a latent pixel touches what of the figure is, or the ground that it has left and
         nothing doubtful is near: a head in profile reaches beyond its front's outline.
 
         belief: (frames, 3, H, W), in this order: of the figure what is believed and what isn't, the ground.
         """
-        touched = adaptive_avg_pool2d(belief, (latents.shape[2], latents.shape[3])) > TOUCHED
-        figure, doubtful, ground = touched.split(1, dim=1)
+        share = adaptive_avg_pool2d(belief, (latents.shape[2], latents.shape[3]))
+        figure, doubtful, left = (share > TOUCHED).split(1, dim=1)
         near = max_pool2d(doubtful.float(), 3, stride=1, padding=1) > 0
-        return Drafts(k, latents, figure | (ground & ~near))
+        return Drafts(k, latents, figure | (left & ~near), share[:, 2:] > 0.5, ground)
 
     def frames(self, chosen: list[int]) -> Drafts:
-        return Drafts(self.k, self.latents[chosen], self.believed[chosen])
+        latents, believed, left = self.latents[chosen], self.believed[chosen], self.left[chosen]
+        return Drafts(self.k, latents, believed, left, self.ground)
+
+    def begin(self, z_t: Tensor) -> Tensor:
+        """Where frames start, (frames, c, h, w): as given, but for the ground that the figure has left."""
+        return z_t if self.ground is None else torch.where(self.left, self.ground, z_t)
 
     def set_in(self, z_k: Tensor) -> Tensor:
         """Z_k of the frames, (frames, c, h, w): the drafts' where they are believed, else what is there."""
