@@ -133,8 +133,8 @@ ROWS: dict[str, Row] = {
 }
 
 
-EVALUATIONS_OWN = ("pata", "transition_frames", "crop", "frames", "seed")
-"""What no row takes from another preset."""
+KEPT = ("pata", "transition_frames", "crop", "frames", "seed")
+"""Settings that no row takes from another preset: they are the evaluation's."""
 
 
 def list_rows(settings: Settings, family: str) -> dict[str, Row]:
@@ -144,9 +144,9 @@ def list_rows(settings: Settings, family: str) -> dict[str, Row]:
 
 
 def find_changes(settings: Settings, others: Settings) -> dict[str, object]:
-    """What others have that settings haven't, but for what is the evaluation's own."""
+    """By name, the values of others that differ, but for `KEPT`."""
     own, values = asdict(settings), asdict(others).items()
-    return {k: v for k, v in values if v != own[k] and k not in EVALUATIONS_OWN}
+    return {name: value for name, value in values if value != own[name] and name not in KEPT}
 
 
 def make_sweep(text: str) -> dict[str, Row]:

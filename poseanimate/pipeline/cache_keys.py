@@ -5,7 +5,7 @@ from __future__ import annotations
 from numpy.typing import NDArray
 
 from poseanimate.inputs.character import Character
-from poseanimate.method.extras.drafts import SHARE_OF_STEPS, TOUCHED
+from poseanimate.method.extras.drafts import LEFT, SHARE_OF_STEPS, TOUCHED
 from poseanimate.pipeline.build import pose_optimisation, records_attention
 from poseanimate.poses.skeleton import Pose
 from poseanimate.puppet.puppet import PUPPET_VERSION
@@ -41,14 +41,14 @@ class StageKeys:
             settings.controlnet_text, settings.inner_steps, settings.source_learning_rate,
             settings.source_start,
         )  # fmt: skip
-        drafts = PUPPET_VERSION, SHARE_OF_STEPS, TOUCHED, character.mask
+        drafts = PUPPET_VERSION, SHARE_OF_STEPS, character.mask
         config = pose_optimisation(settings)
         self._pose = content_key(
             "pose", self.source if settings.pacm_source else self.inversion, settings.pacm_source,
             settings.guidance_scale, settings.embedding_role, settings.controlnet_text, config.steps,
             config.learning_rate if config.steps else None,
             settings.seed if settings.start == "random" else None,
-            *((*drafts, sampled) if settings.start == "draft" else ()),
+            *((*drafts, TOUCHED, LEFT, sampled) if settings.start == "draft" else ()),
             *((tokens, settings.mask_resolution) if records_attention(settings, tokens) else ()),
         )  # fmt: skip
 

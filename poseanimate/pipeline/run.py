@@ -81,11 +81,11 @@ class Run:
             models.scheduler, settings.num_inference_steps, settings.timestep_spacing
         )
         self.drafted = self.ddim.until(draft_step(self.ddim.steps))
-        # a body that turns is no draft's, so it starts at Z_T, and drafts are set in on the way
-        from_drafts = settings.start == "draft"
-        turned = any(is_turned(pose, self.character.pose) for pose in self.poses[1:])
-        self.sampled = self.drafted if from_drafts and not turned else self.ddim
-        self.turned_drafts = from_drafts and turned
+        self.sampled, self.turns = self.ddim, False
+        if settings.start == "draft":
+            # a draft can't turn: bodies that do start at Z_T, and drafts are set in on the way
+            self.turns = any(is_turned(pose, self.character.pose) for pose in self.poses[1:])
+            self.sampled = self.ddim if self.turns else self.drafted
         self.tokens = find_character_positions(models, self.prompt, settings.character_words)
         self.keys = StageKeys(
             models.identity, self.character, self.prompt, self.tokens, settings, self.sampled.steps
@@ -115,7 +115,7 @@ class Run:
             passes["frame_0"] = float(steps)
         if settings.start == "draft":
             missing = sum(keys.draft(pose) not in kept for pose in self.poses[1:])
-            if self.turned_drafts:
+            if self.turns:
                 passes["ground"] = 0.0 if keys.ground in kept else self.ddim.steps * 0.5
             passes["drafts"] = self.drafted.steps * 0.5 * missing
         if settings.pacm_pose or records_attention(settings, self.tokens):
@@ -146,7 +146,7 @@ class Run:
         )
         record = yield from stages.source_record(sampler, inverted, embeddings, pose_cond)
         ground = None
-        if self.turned_drafts:
+        if self.turns:
             ground = yield from stages.ground(self.frame_masks.puppet)
         source = Source(inverted, embeddings, start, record, ground)
         if settings.attended and not self.tokens:

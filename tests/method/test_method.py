@@ -28,7 +28,7 @@ from poseanimate.method.dcam import DualConsistency, Lambdas
 from poseanimate.method.ddim import DDIM, invert
 from poseanimate.method.denoiser import Denoiser
 from poseanimate.method.extras.baselines import CrossFrame, SpatioTemporal
-from poseanimate.method.extras.drafts import SHARE_OF_STEPS, TOUCHED, Drafts, draft_step
+from poseanimate.method.extras.drafts import LEFT, SHARE_OF_STEPS, TOUCHED, Drafts, draft_step
 from poseanimate.method.extras.sorted_attention import SORTED_FROM, RegionIndex, sorted_attention
 from poseanimate.method.mgdm import LostAttention, decoupled_attention
 from poseanimate.method.pacm import (
@@ -770,7 +770,7 @@ def test_where_the_figure_has_left_frames_start_from_the_ground() -> None:
     drafts = Drafts.of(1, torch.zeros(3, 2, 4, 4), belief, ground)
     found = drafts.begin(start.expand(3, -1, -1, -1))
     for i, y, x in itertools.product(range(3), range(4), range(4)):
-        left = belief[i, 2, 8 * y : 8 * y + 8, 8 * x : 8 * x + 8].mean() > 0.5
+        left = belief[i, 2, 8 * y : 8 * y + 8, 8 * x : 8 * x + 8].mean() > LEFT
         assert (found[i, :, y, x] == float(left)).all()
     assert 0 < float(found.mean()) < 1
     assert torch.equal(drafts.frames([2, 0]).begin(start), found[[2, 0]])

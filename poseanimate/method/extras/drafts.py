@@ -18,6 +18,7 @@ from torch.nn.functional import adaptive_avg_pool2d, max_pool2d
 # of T: from more noise small hands are lost, from less nothing mends what a draft tears
 SHARE_OF_STEPS = 0.6
 TOUCHED = 0.05  # of a latent pixel: hands and thin limbs fill none
+LEFT = 0.5  # of a latent pixel: with less, heads that turn are cut
 
 
 def draft_step(steps: int) -> int:
@@ -48,11 +49,12 @@ class Drafts:
         belief: (frames, 3, H, W), in this order: of the figure what is believed and what isn't, the ground.
         """
         share = adaptive_avg_pool2d(belief, (latents.shape[2], latents.shape[3]))
-        figure, doubtful, left = (share > TOUCHED).split(1, dim=1)
+        figure, doubtful, uncovered = (share > TOUCHED).split(1, dim=1)
         near = max_pool2d(doubtful.float(), 3, stride=1, padding=1) > 0
-        return Drafts(k, latents, figure | (left & ~near), share[:, 2:] > 0.5, ground)
+        return Drafts(k, latents, figure | (uncovered & ~near), share[:, 2:] > LEFT, ground)
 
     def frames(self, chosen: list[int]) -> Drafts:
+        """Those of some frames."""
         latents, believed, left = self.latents[chosen], self.believed[chosen], self.left[chosen]
         return Drafts(self.k, latents, believed, left, self.ground)
 
