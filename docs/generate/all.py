@@ -22,7 +22,8 @@ EVALUATIONS = {  # the options of `evaluate pocket` whose results a table of doc
     "modules": "--characters 24 --frames 9 --rows controlnet,cross-frame,cross-frame-plus,spatio-temporal,full,"
     "paper-only,without-pacm,without-dcam,without-mgdm",
     "brief": "--characters 12 --motions walk,jumping-jacks --captions brief --frames 9 --rows "
-    "controlnet,cross-frame,spatio-temporal,full,without-pacm,without-dcam,without-mgdm",
+    "controlnet,cross-frame,spatio-temporal,controlnet-plus,cross-frame-plus,spatio-temporal-plus,full,without-pacm,"
+    "without-dcam,without-mgdm",
     "pata": "--characters 8 --frames 9 --rows driven,driven-without-pata",
     "drafts": "--characters 6 --frames 9 --preset fast --rows without-drafts,draft-masks,draft-start,drafted",
     "faster": "--characters 3 --frames 9 --rows preset,full,fast,without-emphasis,without-direct,paper-only,direct,"

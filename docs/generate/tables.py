@@ -31,12 +31,14 @@ ROWS = {
     "source-copy": "copy of the source",
     "draft": "the draft itself",
     "controlnet": "ControlNet from Z_T",
+    "controlnet-plus": "ControlNet with drafts, direct inversion and emphasis",
     "cross-frame": "+ cross-frame attention",
     "cross-frame-direct": "cross-frame attention with direct inversion",
-    "cross-frame-plus": "cross-frame attention with direct inversion and emphasis",
+    "cross-frame-plus": "cross-frame attention with drafts, direct inversion and emphasis",
     "spatio-temporal": "ControlNet + spatio-temporal attention, IP+CtrlN's",
+    "spatio-temporal-plus": "the same with drafts, direct inversion and emphasis",
     "full": "**PoseAnimate**, all modules",
-    "paper-only": "the paper's modules alone, without direct inversion and emphasis",
+    "paper-only": "the paper's modules alone, without drafts, direct inversion and emphasis",
     "without-direct": "without direct inversion",
     "without-emphasis": "without emphasis",
     "without-pacm": "without PACM",
@@ -44,7 +46,7 @@ ROWS = {
     "without-dcam": "without DCAM and MGDM",
     "without-mgdm": "without MGDM",
     "preset": "**`balanced`**, the preset",
-    "fast": "**`fast`**: T=10, guidance 1, direct inversion, emphasis",
+    "fast": "**`fast`**: T=10, guidance 1, drafts, direct inversion, emphasis",
     "direct": "no PACM, direct inversion",
     "negative-prompt": "negative-prompt inversion, guidance 1",
     "without-drafts": "`fast` without drafts",
@@ -103,7 +105,9 @@ WHOLE = (
     "psnr", "psnr_character", "psnr_background", "psnr_outline", "psnr_disoccluded", "ssim", "pck", "joint_error",
     "identity", "letter", "background_change", "flicker",
 )  # fmt: skip
-LOOKS = ("psnr", "psnr_character", "psnr_background", "pck", "joint_error", "identity", "letter")
+LOOKS = (
+    "psnr", "psnr_character", "psnr_background", "joint_error", "identity", "hands", "forearms", "letter",
+)  # fmt: skip
 PRICED = (
     "psnr", "psnr_character", "psnr_background", "joint_error", "identity", "background_change", "seconds", "nfe",
 )  # fmt: skip

@@ -22,6 +22,7 @@ WITHOUT_DRAFTS: dict[str, object] = {"start": "inverted", "frame_masks": "skelet
 DRAFTED: dict[str, object] = {"start": "draft", "frame_masks": "draft"}
 PAPER: dict[str, object] = {
     "start": "inverted",
+    "frame_masks": "attention",
     "background": "sampled",
     "controlnet_emphasis": 1.0,
 }
@@ -65,14 +66,22 @@ ROWS: dict[str, Row] = {
         {**NONE, **PEERS, "baseline": "cross_frame", "background": "direct"},
         "cross-frame attention with direct inversion, as in the preset `balanced`",
     ),
+    "controlnet-plus": Row(
+        {**OFF, **PEERS},
+        "plain ControlNet with what the preset adds to the paper: drafts, direct inversion, emphasis",
+    ),
     "cross-frame-plus": Row(
         {**OFF, **PEERS, "baseline": "cross_frame"},
-        "cross-frame attention with what the preset adds to the paper: direct inversion and ControlNet's emphasis",
+        "cross-frame attention with what the preset adds to the paper",
     ),
     "spatio-temporal": Row(
         {**NONE, **PEERS, "baseline": "spatio_temporal"},
         "plain ControlNet from the inverted noise, every frame attending to frames 0 and i - 1; "
         "for the pocket models it stands in for IP+CtrlN",
+    ),
+    "spatio-temporal-plus": Row(
+        {**OFF, **PEERS, "baseline": "spatio_temporal"},
+        "spatio-temporal attention with what the preset adds to the paper",
     ),
     "ip-adapter": Row(
         {
@@ -86,7 +95,7 @@ ROWS: dict[str, Row] = {
     "only-pacm-source": Row({**NONE, "pacm_source": True}, "the first optimisation alone"),
     "full": Row(ALL, "the method with all of its modules, otherwise the preset"),
     "paper-only": Row(
-        {**ALL, **PAPER}, "the paper's modules alone, without direct inversion and emphasis"
+        {**ALL, **PAPER}, "the paper's modules alone, without drafts, direct inversion and emphasis"
     ),
     "without-direct": Row({**ALL, "background": "sampled"}, "without direct inversion"),
     "without-emphasis": Row(
