@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from poseanimate.errors import DeviceError, MotionError, first_line
-from poseanimate.events import Aligned, Event, Forecast, Note, Stage
+from poseanimate.events import Aligned, Done, Event, Forecast, Note, Stage
 from poseanimate.inputs.aligner import Aligner, full_side
 from poseanimate.inputs.character import Character
 from poseanimate.inputs.prompt import find_character_words
@@ -136,11 +136,12 @@ class Animator(Aligner):
         crop = self._crop(character, alignment, settings)
         run = self._run(crop, settings, prompt)
         run.seconds |= {"character": seen - started, "alignment": time.monotonic() - seen}
-        monitor = MemoryMonitor(self.models.device)
+        monitor, whole = MemoryMonitor(self.models.device), False
         try:
             with closing(run.events()) as events:  # what it holds is given back below
                 for event in crop.put_back(events):
                     monitor.update()
+                    whole = whole or isinstance(event, Done)
                     yield event
         except (RuntimeError, MemoryError) as error:
             failure = _device_error(error)
@@ -150,7 +151,8 @@ class Animator(Aligner):
         finally:
             if self.models.device.type == "cuda":
                 release(self.models.device)  # page-locked memory is the whole machine's
-            if run.timer.pace_s is not None:
+            # what was stopped has measured its first stages alone
+            if run.timer.pace_s is not None and (whole or self.cost_model is None):
                 area = self._relative_area(run.character)
                 pace_s = run.timer.pace_s / branches(settings.guidance_scale) / area
                 self.cost_model = monitor.cost_model(pace_s, _samples(run) * area)

@@ -86,7 +86,7 @@ class Preview:
 class Frame:
     """Frame `index` is finished; frame 0 is the source picture.
 
-    mask: M_i, (H, W) in {0, 1}; None for frame 0, and where neither MGDM nor a held background needs it.
+    mask: M_i, (H, W) in {0, 1}; None for frame 0, and where `Settings.masked` is false.
     """
 
     index: int

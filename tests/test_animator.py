@@ -49,6 +49,7 @@ from poseanimate.poses.pata import Severity
 from poseanimate.poses.silhouette import Silhouette
 from poseanimate.poses.skeleton import Pose
 from poseanimate.settings import MAX_FRAMES, Settings
+from poseanimate.storage import stage_cache
 from poseanimate.storage.stage_cache import StageCache
 
 MODULES = ("pata", "pacm_source", "pacm_pose", "dcam", "mgdm")
@@ -475,6 +476,7 @@ def test_drafts_are_inverted_once_and_save_steps_where_nobody_turns(
     longer = run(replace(drafted, frames=4), cache, motion=motion)
     begun = [e for e in longer if isinstance(e, Stage) and e.name == "drafts"]
     assert [(e.cached, e.frames) for e in begun] == [(True, (1, 2)), (False, (3, 3))]
+    assert "drafts" not in longer[-1].cached_stages, "one was inverted"
     inverted = (
         longer[-1].model_calls["unet"]
         - expected_calls(replace(drafted, frames=4), *ALONE, drafts=False, turned=turned)["unet"]
@@ -840,6 +842,30 @@ def test_a_forecast_knows_how_large_frames_are() -> None:
     assert [each.size for each in told] == [(SIDE, SIDE), (2 * SIDE, 2 * SIDE)]
     assert told[1].seconds == pytest.approx(4 * told[0].seconds)
     assert told[1].memory_bytes - 1000 == 4 * (told[0].memory_bytes - 1000)
+
+
+def test_a_stopped_run_teaches_nothing_that_a_whole_one_has() -> None:
+    animator = Animator(tiny_models())
+    for until, learns in ((Step, True), (Done, True), (Step, False)):
+        before = animator.cost_model
+        events = animator.animate(picture(), walk(), fast(), PROMPT)
+        for event in events:
+            if isinstance(event, until):
+                break
+        events.close()  # type: ignore[attr-defined]
+        assert (animator.cost_model != before) is learns
+
+
+def test_where_results_are_kept_is_not_told(
+    cache: StageCache, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(stage_cache, "write_bytes_atomically", full)
+    notes = [event.message for event in run(cache=cache) if isinstance(event, Note)]
+    assert any("can't be kept" in each for each in notes)
+    assert not any(str(cache.folder) in each for each in notes) and str(cache.folder) in caplog.text
 
 
 @pytest.mark.parametrize("side", [0, SIDE - 1, 2 * SIDE + 1])

@@ -25,7 +25,7 @@ EVALUATIONS = {  # the options of `evaluate pocket` whose results a table of doc
     "controlnet,cross-frame,spatio-temporal,controlnet-plus,cross-frame-plus,spatio-temporal-plus,full,without-pacm,"
     "without-dcam,without-mgdm",
     "pata": "--characters 8 --frames 9 --rows driven,driven-without-pata",
-    "drafts": "--characters 6 --frames 9 --preset fast --rows without-drafts,draft-masks,draft-start,drafted",
+    "drafts": "--characters 12 --frames 9 --preset fast --rows crop,without-drafts,draft-masks,draft-start,drafted",
     "faster": "--characters 3 --frames 9 --rows preset,full,fast,without-emphasis,without-direct,paper-only,direct,"
     "negative-prompt,cross-frame-plus,cross-frame-direct,cross-frame,controlnet",
 }

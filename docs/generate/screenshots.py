@@ -45,7 +45,7 @@ nothing serious or critical on any tab, open or folded, light or dark.
 
 | | before | now |
 |---|---|---|
-| a photograph, for the small models | green, and a ruined face | a warning at the upload; the draft moves it |
+| a photograph, for the pocket models | green, and a ruined face | a warning at the upload; the draft moves it |
 | clicks until a clip plays | 1, and 17 s | 0 |
 | Generate on a desk, as the page opens | 223 px below the window | in sight, as is the progress of every button |
 | pages of a phone, nothing opened | 8 to 9 | 1.4 |
@@ -57,7 +57,7 @@ nothing serious or critical on any tab, open or folded, light or dark.
 | what a shared link shows where it is sent | Gradio's name and picture | a title and three frames of the clip |
 | an opened project | has neither frames nor downloads | has both |
 | one's own picture | a file row that looks like a download | the first tile, with its thumbnail |
-| a file that can't be used | a message that vanishes | a sentence that stays, as does the picture before it |
+| a file that can't be used | a message that vanishes | an error message that stays, as does the picture before it |
 | two people in a picture | the editor is folded | it unfolds by itself |
 | what is said of a video | a screen below the upload | right below it |
 | another part of a video | looks through all again, 21 s | 0.5 s at most after the handle is let go |

@@ -50,7 +50,7 @@ def build_parser(
             make.add_argument(
                 "--anyway",
                 action="store_true",
-                help="also animate a picture that the models weren't made for: a photograph with the demo models",
+                help="also animate a picture that the models weren't made for: a photograph with the pocket models",
             )
             _add_engines(make)
             make.add_argument(
@@ -160,8 +160,8 @@ def _add_inputs(parser: argparse.ArgumentParser) -> None:
         type=Path,
         required=True,
         metavar="OUT",
-        help="NAME.mp4, .webm, .gif, .apng, .png (a sheet), .zip (of PNGs), or a name without suffix for a folder of "
-        "PNGs",
+        help="NAME.mp4, .webm, .gif, .apng, .webp, .png (a sheet), .zip (of PNGs), or a name without suffix for a "
+        "folder of PNGs",
     )
     part = parser.add_argument_group("part of the motion")
     part.add_argument("--start", type=float, default=0.0, metavar="S", help="from this second")

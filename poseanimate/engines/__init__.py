@@ -1,1 +1,1 @@
-"""Where a run happens: in this process, or on a ZeroGPU Space."""
+"""Where a run happens: in this process, on a ZeroGPU Space, or in the workers of a Ray cluster."""

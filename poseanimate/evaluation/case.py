@@ -63,23 +63,24 @@ class EvaluationCase:
     truth: tuple[Truth, ...] = ()
 
 
-def make_references(models: Models, case: EvaluationCase) -> dict[str, tuple[Picture, ...]]:
-    """Clips to compare with: the source in every frame, drafts and, where it is known, the VAE's truth."""
+def make_reference(models: Models, case: EvaluationCase, row: str) -> tuple[Picture, ...] | None:
+    """A clip to compare with: the source in every frame, drafts, or the VAE's truth; None for another row."""
     source = case.source
-    puppet = Puppet(source.picture, source.mask, source.pose)
-    clips = {
-        SOURCE_COPY: (source.picture,) * len(case.own.poses),
-        DRAFT: tuple(puppet.frame(pose) for pose in case.own.poses),
-    }
-    if case.truth:
-        height, width = (length // models.scale for length in source.picture.shape[:2])
-        seen = [
-            cv2.resize(t.picture, (width, height), interpolation=cv2.INTER_AREA) for t in case.truth
-        ]
-        pictures = np.asarray(seen, np.uint8)
-        decoded = to_pixels(models.decode(models.encode(to_tensor(pictures, models.device))))
-        clips[VAE_BOUND] = tuple(decoded)
-    return clips
+    if row == SOURCE_COPY:
+        return (source.picture,) * len(case.own.poses)
+    if row == DRAFT:
+        puppet = Puppet(source.picture, source.mask, source.pose)
+        return tuple(puppet.frame(pose) for pose in case.own.poses)
+    if row == VAE_BOUND:
+        return tuple(_reconstruct(models, true.picture) for true in case.truth)
+    return None
+
+
+def _reconstruct(models: Models, picture: Picture) -> Picture:
+    height, width = (length // models.scale for length in picture.shape[:2])
+    seen = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
+    latents = models.encode(to_tensor(np.asarray(seen[None], np.uint8), models.device))
+    return np.asarray(to_pixels(models.decode(latents))[0])
 
 
 def measure_clip(

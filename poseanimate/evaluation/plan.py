@@ -13,7 +13,7 @@ from poseanimate.animator import Animator
 from poseanimate.errors import SettingsError
 from poseanimate.evaluation.case import (
     EvaluationCase,
-    make_references,
+    make_reference,
     measure_clip,
     measure_run,
 )
@@ -27,8 +27,11 @@ from poseanimate.evaluation.store import TRUTH, CaseResult, Store
 from poseanimate.evaluation.together import iterate_together
 from poseanimate.events import Done, Frame, Step
 from poseanimate.media.similarity import Mask, Picture
+from poseanimate.pipeline.cache_keys import CACHE_VERSION
 from poseanimate.pocket.world.motions import MOTIONS
+from poseanimate.puppet.puppet import PUPPET_VERSION
 from poseanimate.settings import Settings
+from poseanimate.storage.stage_cache import content_key
 
 POCKET_MOTIONS = "walk,wave,jumping-jacks,squat"
 
@@ -66,6 +69,15 @@ class Evaluation:
         }
         return Store(folder, request)
 
+    def has(self, store: Store, character: str, motion: str, row: str) -> bool:
+        """Whether the store has this result, by today's code, settings and files."""
+        return store.has(character, motion, row, self._recipe(character, motion, row))
+
+    def _recipe(self, character: str, motion: str, row: str) -> str:
+        settings = asdict(self.rows[row].settings(self.settings)) if row in self.rows else None
+        files = self.protocol.digest(character, motion, row)
+        return content_key(CACHE_VERSION, PUPPET_VERSION, settings, files)
+
     def run(self, animator: Animator, store: Store) -> Iterator[Step]:
         """Measures every clip without a result in the store; yields after each.
 
@@ -73,7 +85,7 @@ class Evaluation:
         """
         todo = {}
         for names in self.protocol.list_cases():
-            missing = [row for row in self._row_names if not store.has(*names, row)]
+            missing = [row for row in self._row_names if not self.has(store, *names, row)]
             if missing:
                 todo[names] = missing
         done, started, measured = self.clips - sum(map(len, todo.values())), time.monotonic(), 0
@@ -96,15 +108,16 @@ class Evaluation:
         character, motion = names
         with desk:
             case = self.protocol.load_case(animator, character, motion, self.settings)
-            references = make_references(animator.models, case)
             true_frames = [t.picture for t in case.truth]
             if true_frames:
                 truth = CaseResult(character, motion, TRUTH, "own", {})
                 store.save_features(truth, self.networks.extract_features(true_frames))
         for row in missing:
             masks: list[Mask | None] = []
-            if row in references:
-                clip, result = references[row], CaseResult(character, motion, row, "own", {})
+            with desk:
+                reference = make_reference(animator.models, case, row)
+            if reference is not None:
+                clip, result = reference, CaseResult(character, motion, row, "own", {})
             else:
                 clip, result, masks = self._make_clip(animator, case, character, row)
             with desk:
@@ -112,7 +125,8 @@ class Evaluation:
                 metrics |= self.networks.measure(clip, case.source.picture, true_frames)
                 if true_frames:
                     store.save_features(result, self.networks.extract_features(clip))
-                store.save(replace(result, metrics=metrics), clip)
+                recipe = self._recipe(character, motion, row)
+                store.save(replace(result, metrics=metrics, recipe=recipe), clip)
             yield row
 
     def write_report(self, store: Store) -> tuple[Path, str]:

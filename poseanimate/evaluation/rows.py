@@ -23,6 +23,7 @@ DRAFTED: dict[str, object] = {"start": "draft", "frame_masks": "draft"}
 PAPER: dict[str, object] = {
     "start": "inverted",
     "frame_masks": "attention",
+    "mask_form": "hadamard",
     "background": "sampled",
     "controlnet_emphasis": 1.0,
 }

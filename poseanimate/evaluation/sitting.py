@@ -24,6 +24,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from poseanimate.animator import Animator
 from poseanimate.errors import OutputError, PoseAnimateError, first_line
+from poseanimate.evaluation.case import EvaluationCase
 from poseanimate.evaluation.metrics.networks import Networks
 from poseanimate.evaluation.plan import Evaluation
 from poseanimate.evaluation.protocols.folders import InTheWild
@@ -90,12 +91,21 @@ def plan_settings(family: str) -> Settings:
 
 @dataclass(frozen=True)
 class _Chosen(InTheWild):
-    """Some pictures of a folder, which may hold those of other sittings, too."""
+    """Some pictures of a folder, which may hold those of other sittings, too; each case is loaded once."""
 
     names: tuple[str, ...] = ()
+    cases: dict[tuple[str, str], EvaluationCase] = field(default_factory=dict, compare=False)
 
     def list_cases(self) -> tuple[tuple[str, str], ...]:
         return tuple(product(self.names, self.motions))
+
+    def load_case(
+        self, animator: Animator, character: str, motion: str, settings: Settings
+    ) -> EvaluationCase:
+        names = character, motion
+        if names not in self.cases:
+            self.cases[names] = super().load_case(animator, *names, settings)
+        return self.cases[names]
 
 
 @dataclass(frozen=True)
@@ -125,6 +135,7 @@ class Sitting:
     failures: list[Failure] = field(default_factory=list)
     pictures: list[str] = field(default_factory=list)
     speed: dict[str, float] | None = None
+    _cases: dict[tuple[str, str], EvaluationCase] = field(default_factory=dict)
 
     @property
     def rows(self) -> dict[str, Row]:
@@ -173,7 +184,7 @@ class Sitting:
                 name = f"picture-{digest[:8]}"
                 write_bytes_atomically(own / f"{name}.png", coded.getvalue())
                 write_bytes_atomically(own / f"{name}.txt", prompt.encode())
-                protocol = _Chosen(own, MOTIONS, (name,))
+                protocol = _Chosen(own, MOTIONS, (name,), self._cases)
                 try:
                     for case in protocol.list_cases():
                         protocol.load_case(self.animator, *case, self.settings)
@@ -203,12 +214,12 @@ class Sitting:
         every = [(row, *case) for row in self.rows for case in self._protocol.list_cases()]
         for number, (row, *case) in enumerate(every, 1):
             name, motion = case
-            if not store.has(name, motion, row):
+            one = replace(self._protocol, motions=(motion,), names=(name,))
+            evaluation = Evaluation(one, {row: self.rows[row]}, self.settings, Networks())
+            if not evaluation.has(store, name, motion, row):
                 try:
                     if self._forecast_s(row, name, motion) > self.ends - time.monotonic():
                         continue
-                    one = replace(self._protocol, motions=(motion,), names=(name,))
-                    evaluation = Evaluation(one, {row: self.rows[row]}, self.settings, Networks())
                     for _ in evaluation.run(animator, store):
                         pass
                     if animator.cost_model is not None:
@@ -224,7 +235,8 @@ class Sitting:
     def list_missing(self) -> list[str]:
         """The rows that lack a clip of these pictures."""
         store, cases = self.store, self._protocol.list_cases()
-        return [row for row in self.rows if not all(store.has(*case, row) for case in cases)]
+        every = Evaluation(self._protocol, self.rows, self.settings, Networks())
+        return [r for r in self.rows if not all(every.has(store, *case, r) for case in cases)]
 
     def draw_skeletons(self) -> dict[tuple[str, str], Picture]:
         """The poses that every row was given, over the picture, side by side; by picture and motion."""
@@ -246,7 +258,7 @@ class Sitting:
 
     @property
     def _protocol(self) -> _Chosen:
-        return _Chosen(self.folder / "pictures", MOTIONS, tuple(self.pictures))
+        return _Chosen(self.folder / "pictures", MOTIONS, tuple(self.pictures), self._cases)
 
 
 def measure_speed(models: Models) -> dict[str, float]:

@@ -10,6 +10,8 @@ import numpy as np
 RESAMPLES = 2000
 CONFIDENCE = 0.95
 
+Case = tuple[str, str]  # character and motion
+
 
 @dataclass(frozen=True)
 class Interval:
@@ -34,7 +36,9 @@ def bootstrap(by_character: Mapping[str, Sequence[float]]) -> Interval:
     return Interval(float(means.mean()), float(low), float(high))
 
 
-def paired(one: Mapping[str, Sequence[float]], other: Mapping[str, Sequence[float]]) -> Interval:
-    """`one` minus `other` on the characters that both have."""
-    both = sorted(one.keys() & other.keys())
-    return bootstrap({name: [float(np.mean(one[name]) - np.mean(other[name]))] for name in both})
+def paired(one: Mapping[Case, float], other: Mapping[Case, float]) -> Interval:
+    """`one` minus `other` on the cases that both have: an evaluation may have been stopped amid a character."""
+    found: dict[str, list[float]] = {}
+    for case in sorted(one.keys() & other.keys()):
+        found.setdefault(case[0], []).append(one[case] - other[case])
+    return bootstrap(found)

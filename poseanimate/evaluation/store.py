@@ -18,13 +18,13 @@ from safetensors.numpy import load_file, save
 
 from poseanimate.errors import OutputError
 from poseanimate.media.similarity import Picture
+from poseanimate.pipeline.stages import OF_SOURCE
 from poseanimate.storage.atomic import write_bytes_atomically
 from poseanimate.storage.stage_cache import content_key
 
 REQUEST = "request.json"
 FORMER_REQUEST = "asked.json"  # of versions whose rows and metrics had other names
 TRUTH = "truth"  # the row under which the true frames' features are kept
-SHARED = ("inversion", "pacm_source")  # stages that depend on the picture alone
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,7 @@ class CaseResult:
     """A row's metrics on one character and motion.
 
     seconds and nfe (number of function evaluations): of the stages that were computed. cached: stages from the cache.
+    recipe: a digest of what the clip was made from, besides the evaluation's request.
     """
 
     character: str
@@ -42,6 +43,7 @@ class CaseResult:
     seconds: dict[str, float] = field(default_factory=dict)
     cached: tuple[str, ...] = ()
     nfe: dict[str, int] = field(default_factory=dict)
+    recipe: str = ""
 
     @property
     def name(self) -> str:
@@ -80,9 +82,11 @@ class Store:
                 f"{folder} can't be used ({type(error).__name__}).", "Choose another folder."
             ) from error
 
-    def has(self, character: str, motion: str, row: str) -> bool:
+    def has(self, character: str, motion: str, row: str, recipe: str) -> bool:
+        """Whether there is a result, made by this recipe."""
         name = CaseResult(character, motion, row, "", {}).name
-        return (self.folder / "results" / f"{name}.json").exists()
+        path = self.folder / "results" / f"{name}.json"
+        return path.exists() and json.loads(path.read_text()).get("recipe") == recipe
 
     def save(self, result: CaseResult, clip: Sequence[Picture]) -> None:
         """Saves the frames side by side, then the result: where that exists, both do."""
@@ -140,7 +144,7 @@ def _add_costs(result: CaseResult, others: Sequence[CaseResult]) -> CaseResult:
                 for other in own
                 if stage not in other.cached
                 and (
-                    stage in SHARED
+                    stage in OF_SOURCE
                     or (other.motion, other.driver) == (result.motion, result.driver)
                 )
             ]

@@ -84,7 +84,8 @@ def open_motion(
     path = Path(names[0])
     if begins_with(path, BVH_START) and fps is None:  # long ones are cut before they are thinned
         motion = read_bvh(read_text(path), path.name, start_s, end_s)
-        return take_part(motion, find_part(motion, 0.0, None, stride)).rotated(rotate)
+        part = take_part(motion, find_part(motion, 0.0, None, stride))
+        return replace(part, start_s=start_s).rotated(rotate)
     if fps is not None:
         raise _has_a_rate(path)
     try:

@@ -186,7 +186,7 @@ class Run:
             dict(stages.denoiser.calls),
             source_psnr_db,
             inversion_psnr_db,
-            tuple(dict.fromkeys(stages.cached)),
+            tuple(each for each in dict.fromkeys(stages.cached) if each not in stages.calls),
             stages.calls,
             sampler.attention.lost_attention() if sampler.attention else {},
         )

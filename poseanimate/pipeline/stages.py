@@ -5,6 +5,7 @@ Notable: every step yields an event, which is also where a closed stream stops.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -43,12 +44,18 @@ from poseanimate.puppet.puppet import Puppet
 from poseanimate.settings import Settings
 from poseanimate.storage.stage_cache import StageCache
 
-OF_SOURCE = ("inversion", "pacm_source", "ground")  # stages that go through the whole schedule
+OF_SOURCE = (
+    "inversion",
+    "pacm_source",
+    "ground",
+)  # of the picture alone, through the whole schedule
 PREVIEWS = "previews"
 PREVIEWS_PER_CHUNK = 4  # at most
 PREVIEW_SHARE = 0.02  # of a run's time
 
 Result = TypeVar("Result")
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -299,7 +306,8 @@ class Stages:
         try:
             self.cache.put(key, {name: value.cpu().numpy() for name, value in tensors.items()})
         except CacheError as error:
-            yield Note(str(error))
+            _log.warning("%s", error)  # it names the folder, which visitors need not know
+            yield Note("Results can't be kept for later runs, which so take as long as this one.")
 
     def _tensor(self, array: NDArray) -> Tensor:
         # torch's own memory, aligned as a fresh result's is: sums then come in the same order

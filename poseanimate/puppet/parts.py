@@ -59,11 +59,6 @@ SKIRT_WIDTH = 0.32  # how far cloth hangs out beside both thighs at least, in to
 SPREAD = 1.25  # between the knees, in distances of the hips: there legs without a skirt show a gap
 SHORTEST_SKIRT, LONGEST_SKIRT = 0.45, 1.9  # in thigh lengths
 GAP = 0.85  # of the mask: a gap narrower than a pixel between the legs is no darker
-HEM, OPEN = (
-    0.15,
-    0.3,
-)  # so far below a skirt, in the same, a gap has this share of the way between the legs
-SAMPLES = 17
 SEAM = 0.02  # around what is filled in, in torso lengths, pixels may be of both
 CRUMB = 0.02  # of a part: smaller pieces beside it are none of its own
 

@@ -25,7 +25,6 @@ _log = logging.getLogger(__name__)
 MAX_CLIPS = 24
 MAX_BYTES = 2_000_000_000
 MAX_AGE_S = 7 * 24 * 3600.0
-MAX_CARD_BYTES = 200_000
 
 _KEY = re.compile(r"[A-Za-z0-9_-]{22}")
 

@@ -218,6 +218,7 @@ class StageCache:
             _log.info("A result of %d bytes is larger than the cache; it isn't kept.", len(data))
             return
         try:
+            self.folder.mkdir(parents=True, exist_ok=True)  # a running page's may be swept away
             write_bytes_atomically(path, data)
         except OSError as error:
             raise self._unusable(error) from error
@@ -260,6 +261,8 @@ class StageCache:
     def _files(self, suffix: str) -> list[Path]:
         try:
             return [path for path in self.folder.iterdir() if path.suffix == suffix]
+        except FileNotFoundError:
+            return []
         except OSError as error:
             raise self._unusable(error) from error
 

@@ -125,9 +125,9 @@ class Api:
         Args:
             picture: PNG, JPEG, WebP, HEIC, AVIF, GIF, BMP or TIFF with one character in it.
             motion: the name of a motion that ships with the program; `motions` lists them.
-            motion_file: a video (MP4, WebM, MOV, GIF), a picture or OpenPose keypoints (JSON), instead of `motion`.
+            motion_file: a video, a picture, pose JSON (one file or a ZIP) or BVH, instead of `motion`.
             prompt: what the picture shows, beginning with the character; at most 2000 characters.
-            preset: the settings to start from: fast, balanced, paper, or a baseline's name.
+            preset: the settings to start from: fast, balanced, paper, few-step (not for pocket), or a baseline's name.
             settings: what differs from the preset, by name, such as {"frames": 24}.
             joints: OpenPose keypoints (JSON text) of the people in the picture, the character first; empty: found.
             start_s: where the part of the motion that is used begins, in seconds, from 0.
@@ -138,7 +138,7 @@ class Api:
             repair: whether left and right are swapped back, and joints that jump away dropped.
             more_files: what follows `motion_file`: pictures to go on to, 16 in all, or pose JSON of later frames.
             sound: whether a clip that shows a whole video, once, has its sound.
-            anyway: also animate a picture that the models weren't made for, such as a photograph with the demo models.
+            anyway: also animate a picture that the models weren't made for, such as a photograph for the pocket models.
 
         Returns:
             the clip (MP4) and its figures; before that, no clip and the progress.
@@ -158,7 +158,9 @@ class Api:
             run = self.handlers.start(request)
             run.joints = joints
             try:
-                with closing(self.handlers.events(run, character, prompt, choice, how)) as events:
+                with closing(
+                    self.handlers.events(run, run, character, prompt, choice, how)
+                ) as events:
                     for event in events:
                         run.take(event)
                         if isinstance(event, Stage | Step):
@@ -190,8 +192,8 @@ class Api:
         Args:
             picture: PNG, JPEG, WebP, HEIC, AVIF, GIF, BMP or TIFF with one character in it.
             motion: the name of a motion that ships with the program; `motions` lists them.
-            motion_file: a video (MP4, WebM, MOV, GIF), a picture or OpenPose keypoints (JSON), instead of `motion`.
-            preset: the settings to start from: fast, balanced, paper, or a baseline's name.
+            motion_file: a video, a picture, pose JSON (one file or a ZIP) or BVH, instead of `motion`.
+            preset: the settings to start from: fast, balanced, paper, few-step (not for pocket), or a baseline's name.
             settings: what differs from the preset, by name, such as {"frames": 24}.
             joints: OpenPose keypoints (JSON text) of the people in the picture, the character first; empty: found.
             start_s: where the part of the motion that is used begins, in seconds, from 0.
@@ -239,8 +241,8 @@ class Api:
         Args:
             picture: PNG, JPEG, WebP, HEIC, AVIF, GIF, BMP or TIFF with one character in it.
             motion: the name of a motion that ships with the program; `motions` lists them.
-            motion_file: a video (MP4, WebM, MOV, GIF), a picture or OpenPose keypoints (JSON), instead of `motion`.
-            preset: the settings to start from: fast, balanced, paper, or a baseline's name.
+            motion_file: a video, a picture, pose JSON (one file or a ZIP) or BVH, instead of `motion`.
+            preset: the settings to start from: fast, balanced, paper, few-step (not for pocket), or a baseline's name.
             settings: what differs from the preset, by name, such as {"frames": 24}.
             joints: OpenPose keypoints (JSON text) of the people in the picture, the character first; empty: found.
             start_s: where the part of the motion that is used begins, in seconds, from 0.

@@ -194,7 +194,13 @@ def read(folder: Path) -> tuple[dict[str, Any], str]:
 
 @pytest.mark.slow
 def test_a_sitting_goes_on_and_names_nobody(
-    few: None, poor: None, aunt: Path, nobody: Path, tmp_path: Path, capsys: Any
+    few: None,
+    poor: None,
+    aunt: Path,
+    nobody: Path,
+    tmp_path: Path,
+    capsys: Any,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     folder = tmp_path / "judged"
     assert judge(folder, aunt, nobody, "--minutes", 1e-9) == 0  # nothing begins
@@ -204,7 +210,12 @@ def test_a_sitting_goes_on_and_names_nobody(
     assert first["missing"] == ["balanced", "without-mgdm"] and first["results"] == []
     assert "Not run, or not whole: balanced, without-mgdm." in said.out
 
+    load, loaded = sitting.InTheWild.load_case, []
+    monkeypatch.setattr(
+        sitting.InTheWild, "load_case", lambda *given: loaded.append(given[2]) or load(*given)
+    )
     assert judge(folder, aunt, nobody) == 0
+    assert len(loaded) == 2, "each picture is looked at once"
     found, page = read(folder)
     assert found["missing"] == found["failures"] == [] and found["family"] == "pocket"
     (name,) = {result["picture"] for result in found["results"]}

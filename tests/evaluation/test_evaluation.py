@@ -31,7 +31,12 @@ from poseanimate.evaluation.protocols.pocket import Pocket
 from poseanimate.evaluation.protocols.samples import write_samples
 from poseanimate.evaluation.report.files import write_report
 from poseanimate.evaluation.report.plots import draw_course, find_front, standalone_svg
-from poseanimate.evaluation.report.summary import format_markdown, summarise, summarise_kinds
+from poseanimate.evaluation.report.summary import (
+    compare_rows,
+    format_markdown,
+    summarise,
+    summarise_kinds,
+)
 from poseanimate.evaluation.rows import MODULES, REFERENCES, ROWS, Row, make_sweep
 from poseanimate.evaluation.statistics import Interval, bootstrap, paired
 from poseanimate.evaluation.store import CaseResult, Store
@@ -44,6 +49,7 @@ from poseanimate.pocket.world.doll import CLOTH
 from poseanimate.pocket.world.motions import loop_frames
 from poseanimate.pocket.world.scene import Scene
 from poseanimate.poses.motion import load_preset
+from poseanimate.poses.skeleton import Pose
 from poseanimate.settings import Settings
 from poseanimate.storage.atomic import PART_SUFFIX
 
@@ -157,6 +163,7 @@ def test_identity_is_by_the_colours_of_the_parts() -> None:
     noisy[::4, ::4] = 0  # the median of a place doesn't mind specks
     assert appearance.identity_error(noisy, truth.picture, truth.pose) < 5
     assert appearance.identity_error(stranger.picture, truth.picture, truth.pose) > 15
+    assert np.isnan(appearance.identity_error(noisy, truth.picture, Pose.absent()))
 
 
 def test_figures_of_the_truth_itself_are_perfect() -> None:
@@ -225,10 +232,24 @@ def test_many_frames_of_one_character_are_not_many_characters() -> None:
 
 def test_what_varies_with_the_character_falls_out_of_a_difference() -> None:
     rng = np.random.default_rng(0)
-    one = {str(i): [float(x)] for i, x in enumerate(rng.normal(20, 5, 12))}
-    other = {name: [values[0] - 1] for name, values in one.items()}
-    found = paired(one | {"alone": [0.0]}, other)
+    numbers = enumerate(rng.normal(20, 5, 12))
+    one = {(str(i), motion): float(x) for i, x in numbers for motion in ("walk", "wave")}
+    other = {case: value - 1 for case, value in one.items()}
+    del other["3", "wave"]  # stopped before it
+    found = paired(one | {("alone", "walk"): 0.0}, other)
     assert (found.low, found.mean, found.high) == pytest.approx((1, 1, 1))
+
+
+def test_what_a_stopped_evaluation_lacks_makes_no_difference(tmp_path: Path) -> None:
+    of = {("a", "walk"): 10.0, ("a", "wave"): 30.0, ("b", "walk"): 12.0, ("b", "wave"): 28.0}
+    both = [
+        CaseResult(*case, row, "own", {"psnr": value + (row == "full")})
+        for case, value in of.items()
+        for row in ("full", "controlnet")
+        if (*case, row) != ("a", "wave", "controlnet")
+    ]
+    found = compare_rows(both, "full")["controlnet"]["psnr"]
+    assert (found.low, found.mean, found.high) == (1, 1, 1)
 
 
 # Rows ---------------------------------------------------------------------------------------------
@@ -322,6 +343,16 @@ def test_an_evaluation_resumes_where_it_was_stopped(tmp_path: Path) -> None:
     assert not list(tmp_path.rglob(f"*{PART_SUFFIX}"))
 
 
+def test_a_row_that_means_something_else_now_is_measured_anew(tmp_path: Path) -> None:
+    animator, evaluation = Animator(tiny_models()), small("controlnet,full")
+    store = evaluation.open_store(tmp_path, "tiny", "1")
+    list(evaluation.run(animator, store))
+    other = {**evaluation.rows, "controlnet": Row({"start": "random"}, "changed since")}
+    changed = replace(evaluation, rows=other)
+    assert [step.index for step in changed.run(animator, store)] == [changed.clips]
+    assert list(changed.run(animator, store)) == []
+
+
 def test_processes_share_a_folder_by_characters() -> None:
     one = plan("pocket", FEW, characters=2, motions="walk", rows="full").protocol.list_cases()
     rest = plan(
@@ -402,6 +433,10 @@ def test_a_row_counts_the_stages_that_it_took_from_the_cache(tmp_path: Path) -> 
     assert seconds == {("walk", "one"): 7.0, ("walk", "two"): 9.0, ("wave", "two"): 7.0}
     calls = {(r.motion, r.row): r.metrics["nfe"] for r in store.load_results()}
     assert calls == {("walk", "one"): 70, ("walk", "two"): 90, ("wave", "two"): 70}
+    save("drafted", "walk", {"ground": 2.0, "generation": 1.0})
+    save("drafted", "kick", {"ground": 0.1, "generation": 1.0}, "ground")
+    of_drafted = [r.metrics["seconds"] for r in store.load_results() if r.row == "drafted"]
+    assert of_drafted == [3.0, 3.0]
     save("fast", "walk", {"inversion": 1.0, "generation": 1.0})
     save("fast", "wave", {"generation": 1.0}, "inversion")  # its own, not the others' longer one
     save("some", "walk", {"pacm_source": 2.0, "generation": 1.0}, "inversion")
@@ -454,6 +489,11 @@ def test_in_the_wild_every_picture_makes_every_motion(tmp_path: Path) -> None:
     for result in found.values():
         assert {"pck", "joint_error", "background_change", "flicker"} <= set(result.metrics)
         assert "psnr" not in result.metrics  # nobody knows the truth
+    store = evaluation.open_store(tmp_path / "out", "tiny", "1")
+    assert list(evaluation.run(Animator(tiny_models()), store)) == []
+    (tmp_path / "wild" / "motions" / "mine.json").write_text(load_preset("squat").to_json())
+    again = evaluation.run(Animator(tiny_models()), store)
+    assert len(list(again)) == 3, "the motion is another one"
     case = evaluation.protocol.load_case(
         Animator(tiny_models()), "girl", "mine", Settings(frames=5)
     )

@@ -91,6 +91,7 @@ def test_bvh_is_told_by_its_content_and_cut_like_a_video(before: str, tmp_path: 
     path.write_text(before + bvh(skeleton_text(), *frames, frame_s=1 / 120), encoding="utf-8")
     motion = read_motion(path, Blind(), start_s=0.5, end_s=1.5, stride=3)
     assert (motion.name, motion.fps, len(motion.poses)) == ("take.txt", pytest.approx(10), 10)
+    assert motion.start_s == 0.5
     steps = np.diff(xs(motion))
     assert np.allclose(steps, steps[0])
 

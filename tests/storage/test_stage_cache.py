@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -208,6 +209,14 @@ def test_unusable_folder(tmp_path: Path) -> None:
         assert caught.value.remedy
     with pytest.raises(CacheError, match="size"):
         StageCache(tmp_path, -1)
+
+
+def test_a_folder_that_is_swept_away_is_made_again(cache: StageCache) -> None:
+    cache.put(KEYS[0], SOME)
+    shutil.rmtree(cache.folder)
+    assert cache.entries() == [] and cache.get(KEYS[0]) is None and cache.size() == 0
+    cache.put(KEYS[1], SOME)
+    assert [entry.key for entry in cache.entries()] == [KEYS[1]]
 
 
 def test_a_full_disk(cache: StageCache, monkeypatch: pytest.MonkeyPatch) -> None:

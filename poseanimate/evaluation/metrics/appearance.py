@@ -22,7 +22,7 @@ BLEND_RANGE = 40.0
 
 
 def identity_error(made: Picture, truth: Picture, pose: Pose, radius: int = 2) -> float:
-    """Mean colour difference (CIE 1976 ΔE) from the truth on the parts that identify a character.
+    """Mean colour difference (CIE 1976 ΔE) from the truth on the parts that identify a character; NaN if none is seen.
 
     Face, top, bottom and shoes: the median colour of places around the true joints.
     """
@@ -34,9 +34,11 @@ def identity_error(made: Picture, truth: Picture, pose: Pose, radius: int = 2) -
     ]
     height, width = truth.shape[:2]
     seen = [p for p in places if 0 < p[0] < width and 0 < p[1] < height]
+    if not seen:
+        return float("nan")
     pairs = [[_median(picture, place, radius) for picture in (made, truth)] for place in seen]
     lab = rgb2lab(np.array(pairs, np.float64) / 255)
-    return float(np.linalg.norm(lab[:, 0] - lab[:, 1], axis=1).mean()) if seen else float("nan")
+    return float(np.linalg.norm(lab[:, 0] - lab[:, 1], axis=1).mean())
 
 
 def garments_are_right(

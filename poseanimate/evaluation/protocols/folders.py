@@ -6,6 +6,8 @@ A clip is a video file or a folder of frames, in the order of their names; a fra
 
 from __future__ import annotations
 
+import hashlib
+from abc import abstractmethod
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
@@ -25,6 +27,7 @@ from poseanimate.poses.motion import Motion
 from poseanimate.poses.motion import preset_names as motion_names
 from poseanimate.poses.skeleton import Pose
 from poseanimate.settings import MAX_FRAMES, Settings
+from poseanimate.storage.stage_cache import content_key
 
 PICTURES = (".png", ".jpg", ".jpeg", ".webp")
 VIDEOS = (*VIDEO_SUFFIXES, ".gif")
@@ -40,6 +43,18 @@ class _Folder(Protocol):
     def request(self) -> dict[str, Any]:
         return super().request() | {"folder": self.folder.name}
 
+    def digest(self, character: str, motion: str, row: str) -> str:
+        digest = hashlib.sha256()
+        for path in self._list_files(character, motion, row):
+            for file in sorted(path.rglob("*")) if path.is_dir() else (path,):
+                if file.is_file():
+                    digest.update(content_key(file.name, file.read_bytes()).encode())
+        return digest.hexdigest()
+
+    @abstractmethod
+    def _list_files(self, character: str, motion: str, row: str) -> list[Path]:
+        """Files and folders that a result depends on; some may be missing."""
+
 
 @dataclass(frozen=True)
 class InTheWild(_Folder):
@@ -52,6 +67,11 @@ class InTheWild(_Folder):
 
     def list_cases(self) -> tuple[tuple[str, str], ...]:
         return tuple(product(_list_names(self.folder, PICTURES), self.motions))
+
+    def _list_files(self, character: str, motion: str, row: str) -> list[Path]:
+        picture = _find_entry(self.folder, character, PICTURES)
+        driver = _find_entry(self.folder / "motions", motion, MOTIONS, required=False)
+        return [picture, _prompt_of(picture), *([driver] if driver else [])]
 
     def load_case(
         self, animator: Animator, character: str, motion: str, settings: Settings
@@ -78,6 +98,10 @@ class Videos(_Folder):
 
     def list_cases(self) -> tuple[tuple[str, str], ...]:
         return tuple((clip, "itself") for clip in _list_names(self.folder, VIDEOS, folders=True))
+
+    def _list_files(self, character: str, motion: str, row: str) -> list[Path]:
+        path = _find_entry(self.folder, character, VIDEOS, folders=True)
+        return [path, _prompt_of(path)]
 
     def load_case(
         self, animator: Animator, character: str, motion: str, settings: Settings
@@ -119,6 +143,14 @@ class External(_Folder):
                 f"Give each a folder beside {SOURCES} and {TRUTHS}, with its clips.",
             )
         return {system: Row({}, f"clips of {system}") for system in self.systems}
+
+    def _list_files(self, character: str, motion: str, row: str) -> list[Path]:
+        picture = _find_entry(self.folder / SOURCES, character, PICTURES)
+        found = [picture, _prompt_of(picture)]
+        for folder in (TRUTHS, *([row] if row in self.systems else [])):
+            clip = _find_entry(self.folder / folder, character, VIDEOS, True, required=False)
+            found += [clip] if clip else []
+        return found
 
     def load_case(
         self, animator: Animator, character: str, motion: str, settings: Settings
@@ -211,8 +243,12 @@ def _load_frames(animator: Animator, clip: Path, most: int = MAX_FRAMES) -> tupl
     return tuple(animator.fit_picture(load_picture(file)) for file in files)
 
 
+def _prompt_of(path: Path) -> Path:
+    return path.with_suffix(".txt")
+
+
 def _read_prompt(path: Path) -> str:
-    text = path.with_suffix(".txt")
+    text = _prompt_of(path)
     return " ".join(text.read_text(encoding="utf-8").split()) if text.is_file() else ""
 
 

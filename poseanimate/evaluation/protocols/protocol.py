@@ -41,6 +41,10 @@ class Protocol(ABC):
         """What the results depend on besides settings and models."""
         return {"protocol": self.name}
 
+    def digest(self, character: str, motion: str, row: str) -> str:
+        """Of the files that a result depends on."""
+        return ""
+
     def select_rows(self, known: dict[str, Row]) -> dict[str, Row]:
         """The rows that this protocol has: those of the known ones that fit, or its own."""
         return known

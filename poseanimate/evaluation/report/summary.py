@@ -11,7 +11,7 @@ import numpy as np
 from poseanimate.evaluation.metrics.catalogue import DISTANCES, METRICS, Metric
 from poseanimate.evaluation.metrics.perceptual import frechet_distance
 from poseanimate.evaluation.rows import REFERENCES
-from poseanimate.evaluation.statistics import Interval, bootstrap, paired
+from poseanimate.evaluation.statistics import Case, Interval, bootstrap, paired
 from poseanimate.evaluation.store import TRUTH, CaseResult, Store
 
 OTHERS = "others"
@@ -54,12 +54,12 @@ def measure_distances(store: Store, results: Sequence[CaseResult]) -> Summary:
 
 
 def compare_rows(results: Sequence[CaseResult], base: str) -> dict[str, dict[str, Interval]]:
-    """Row → metric → `base` minus the row, on the same characters."""
+    """Row → metric → `base` minus the row, on the same characters and motions."""
     own = [result for result in results if result.row == base]
     found: dict[str, dict[str, Interval]] = {}
     for row in dict.fromkeys(r.row for r in results if r.row not in (base, *REFERENCES)):
         other = [result for result in results if result.row == row]
-        pairs = {n: (_by_character(own, n), _by_character(other, n)) for n in METRICS}
+        pairs = {n: (_by_case(own, n), _by_case(other, n)) for n in METRICS}
         found[row] = {
             n: paired(*pair) for n, pair in pairs.items() if pair[0].keys() & pair[1].keys()
         }
@@ -98,11 +98,14 @@ def format_markdown(summary: Summary, metrics: Sequence[str] = tuple(METRICS)) -
 
 def _by_character(results: Sequence[CaseResult], name: str) -> dict[str, list[float]]:
     found: dict[str, list[float]] = {}
-    for result in results:
-        value = result.metrics.get(name)
-        if value is not None and np.isfinite(value):
-            found.setdefault(result.character, []).append(value)
+    for (character, _), value in _by_case(results, name).items():
+        found.setdefault(character, []).append(value)
     return found
+
+
+def _by_case(results: Sequence[CaseResult], name: str) -> dict[Case, float]:
+    values = {(r.character, r.motion): r.metrics.get(name) for r in results}
+    return {case: v for case, v in values.items() if v is not None and np.isfinite(v)}
 
 
 def _format_interval(interval: Interval | None, metric: Metric) -> str:

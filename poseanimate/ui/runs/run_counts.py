@@ -51,13 +51,12 @@ class RunCounts:
 
     def add(self, run: RunView, seconds: float) -> None:
         """Counts a run that had begun and is over, and logs it."""
-        end = FINISHED if run.done is not None else STOPPED if run.stopped else FAILED
-        frames = max(len(run.frames) - 1, 0)
+        end = FINISHED if run.finished else STOPPED if run.stopped else FAILED
         self._runs.labels(end).inc()
-        self._frames.inc(frames)
+        self._frames.inc(run.made)
         if end == FINISHED:
             self._seconds.observe(seconds)
-        about = {"end": end, "frames": frames, "seconds": round(seconds, 2)}
+        about = {"end": end, "frames": run.made, "seconds": round(seconds, 2)}
         if run.done is not None:
             about["cached"] = list(run.done.cached_stages)
         _log.info("run", extra={"about": about})

@@ -70,10 +70,13 @@ class RunQueue:
         return run
 
     def end_run(self, run: RunView) -> None:
-        """A run is over, whichever session has it."""
+        """A run is over, whichever session has it; one that `leave` ended isn't counted again."""
         with self._lock:
-            self._runs = {who: each for who, each in self._runs.items() if each is not run}
-        self._count(run)
+            goes_on = {who: each for who, each in self._runs.items() if each is not run}
+            had_ended = len(goes_on) == len(self._runs)
+            self._runs = goes_on
+        if not had_ended:
+            self._count(run)
         if run.owner:
             self._unseen.put(run.owner, run)
 
@@ -90,10 +93,15 @@ class RunQueue:
         return self._unseen.get(owner)
 
     def is_crowded(self) -> bool:
-        """Whether runs that go on without a page hold the place of others."""
+        """Whether more runs have begun than there are places: some go on without the page that began them."""
+        return self.line()[1] > self.places
+
+    def must_wait(self, run: RunView) -> bool:
+        """Whether runs that began before this one hold all places."""
         with self._lock:
-            begun = [run for run in self._runs.values() if run.begun]
-        return len(begun) > self.places and any(run.alone for run in begun)
+            begun = [each for each in self._runs.values() if each.begun]
+        begun.sort(key=lambda each: each.begun_s)
+        return any(each is run for each in begun[self.places :])
 
     def _count(self, run: RunView | None) -> None:
         if run is not None and run.begun:

@@ -42,8 +42,9 @@ class RunView:
     sound_from: a video whose sound is wanted if the clip shows all of it. sound: of the clip.
     asked_s: when the page last asked for its turn. begun: no longer waiting. stopped: somebody asked it to end.
     over: it has ended; trouble: why, if it failed. owner: the key of the browser that asked for it, or empty.
-    alone: whether it goes on without a page. away_s: for how long it did, if it was stopped for it. work: what it does.
+    away_s: for how long it went on without a page, if it was stopped for it. work: what it does.
     kind: CLIP, or COMPARISON of variants: clips by what differs; compared: their MP4, side by side.
+    all_compared: whether no variant lacks.
     written: the clip as MP4, once it is over.
     clock: seconds that only go forward.
     """
@@ -65,12 +66,12 @@ class RunView:
     over: bool = False
     trouble: str = ""
     owner: str = ""
-    alone: bool = False
     away_s: float | None = None
     work: Work | None = None
     kind: str = CLIP
     variants: dict[str, list[Picture]] = field(default_factory=dict)
     compared: bytes = b""
+    all_compared: bool = False
     written: bytes = b""
     share: float = 0.0
     left_s: float | None = None
@@ -143,8 +144,21 @@ class RunView:
         self._sheet_changed = self._sheet is not None
 
     def size_bytes(self) -> int:
-        """Of the frames."""
-        return sum(frame.nbytes for frame in self.frames)
+        """Of all frames and of what was written of them."""
+        clips = (self.frames, *self.variants.values())
+        written = len(self.written) + len(self.compared)
+        return sum(frame.nbytes for frames in clips for frame in frames) + written
+
+    @property
+    def finished(self) -> bool:
+        """Whether it made all that it was asked for."""
+        return self.all_compared if self.kind == COMPARISON else self.done is not None
+
+    @property
+    def made(self) -> int:
+        """How many frames it has made, source pictures left out."""
+        clips = self.variants.values() if self.kind == COMPARISON else (self.frames,)
+        return sum(max(len(frames) - 1, 0) for frames in clips)
 
     def add_sound(self) -> None:
         """Gives a finished clip the sound of the video that it shows whole; a note says so, or what is wrong."""

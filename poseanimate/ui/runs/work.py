@@ -41,7 +41,6 @@ class Work:
         """Takes the steps, or sees others take them; yields after each until the run is over."""
         with self._joining:
             self._followers += 1
-            self.run.alone = False
         try:
             while not self.run.over:
                 self._take_step()
@@ -56,7 +55,6 @@ class Work:
             if self._followers or self.run.over:
                 return
             if self._grace_s() > 0:
-                self.run.alone = True
                 self.thread = threading.Thread(target=self._go_on, name="run", daemon=True)
                 self.thread.start()
                 return

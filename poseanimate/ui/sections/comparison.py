@@ -166,7 +166,7 @@ class ComparisonHandlers:
             character = self.handlers.load_character(request, picture, joints, each)
             one = RunView(clock=self.handlers.clock, joints=joints)
             one.begin()
-            events = self.handlers.events(one, character, prompt, form.motion(), each)
+            events = self.handlers.events(one, run, character, prompt, form.motion(), each)
             with closing(events):
                 for event in events:
                     one.take(event)
@@ -176,6 +176,7 @@ class ComparisonHandlers:
             run.fps, run.variants[label] = one.fps, one.frames
             run.job = run.job or (one.job and replace(one.job, settings=settings))
             run.compared = _side_by_side_clip(run)
+            run.all_compared = number + 1 == len(jobs)
             yield
 
 

@@ -12,6 +12,7 @@ import gradio as gr
 from poseanimate.errors import SettingsError
 from poseanimate.settings import (
     LAMBDA_TOLERANCE,
+    LAMBDAS,
     MAX_TEXT_CHARACTERS,
     NOT_JUDGED,
     Settings,
@@ -25,7 +26,6 @@ from poseanimate.ui.server.page_blocks import element_id
 
 FIRST_PRESET = "fast"
 MAX_SETTINGS_CHARACTERS = 10_000
-LAMBDAS = ("lambda_first", "lambda_prev", "lambda_self")
 SWITCHES = ("pata", "pacm_source", "pacm_pose", "dcam", "mgdm")
 LENGTH = ("frames",)
 NUMBERS = ("num_inference_steps", "inner_steps", "guidance_scale", "seed")

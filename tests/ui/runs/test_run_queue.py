@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -69,6 +70,20 @@ def test_of_several_engines_the_first_free_one_takes_the_next(
     for number, seconds in enumerate(left_s):
         more.begin(str(number)).left_s = seconds
     assert (more.ahead("me")[1] or 0) <= turn_s
+
+
+@given(st.permutations(range(6)), st.integers(1, 4))
+def test_no_more_runs_go_on_than_there_are_places(over_in: list[int], places: int) -> None:
+    clock = itertools.count()
+    queue = RunQueue(lambda: next(clock), places)
+    runs = [queue.begin(str(number)) for number in range(6)]
+    for number in over_in:
+        going_on = [run for run in runs if not run.over]
+        assert not any(map(queue.must_wait, going_on[:places]))
+        assert all(map(queue.must_wait, going_on[places:]))
+        assert queue.is_crowded() is (len(going_on) > places)
+        queue.end_run(runs[number])
+        runs[number].over = True
 
 
 def test_a_run_that_was_stopped_is_not_waited_for() -> None:

@@ -150,6 +150,11 @@ def test_a_comparison_is_kept_and_opened_in_its_place(handlers: Handlers, pictur
     list(page.comparison.compare(page.request, *asked))
     [card] = page.clips
     assert card["title"] == texts.COMPARED
+    run = handlers.queue.find(page.key)
+    assert run is not None and run.finished
+    frames = [frame for clip in run.variants.values() for frame in clip]
+    assert len(run.variants) == 2 and run.made == len(frames) - 2
+    assert run.size_bytes() == sum(frame.nbytes for frame in frames) + len(run.compared)
     for opened in page.open(card["id"]):
         assert "clip" not in opened and Path(opened["grid"]["value"]).stat().st_size > 1000
         assert opened["stage"].selected == "compare"
@@ -255,6 +260,28 @@ def test_the_next_run_waits_until_the_one_without_a_page_has_ended(
     handlers.engine.hold_at = None  # type: ignore[attr-defined]
     handlers.engine.go_on.set()  # type: ignore[attr-defined]
     alone.join(60)
+    *_, last = other
+    assert "Done: 3 frames" in last["bar"]
+
+
+def test_the_next_run_waits_for_one_whose_page_has_come_back(
+    handlers: Handlers, picture: str
+) -> None:
+    page = Page(handlers, "a")
+    alone = left(page, picture)
+    back = Page(handlers, "b", page.key).follow()
+    next(back)
+    other = Page(handlers, "c").run(picture)
+    for _ in range(3):
+        waits = next(other)
+    assert texts.LAST_MINUTE in waits["bar"]
+    next(back)
+    assert texts.LAST_MINUTE in next(other)["bar"], "two runs at once on one engine"
+    handlers.engine.hold_at = None  # type: ignore[attr-defined]
+    handlers.engine.go_on.set()  # type: ignore[attr-defined]
+    alone.join(60)
+    *_, last = back
+    assert "Done: 3 frames" in last["bar"]
     *_, last = other
     assert "Done: 3 frames" in last["bar"]
 

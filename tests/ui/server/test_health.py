@@ -24,6 +24,7 @@ from poseanimate.errors import DeviceError
 from poseanimate.events import Done, Frame
 from poseanimate.ui.runs.run_counts import FAILED, FINISHED, STOPPED
 from poseanimate.ui.runs.run_queue import RunQueue
+from poseanimate.ui.runs.run_view import COMPARISON
 from poseanimate.ui.server.health import list_routes
 from poseanimate.ui.server.log_format import JsonLines, write_json_lines
 
@@ -119,7 +120,10 @@ def test_the_line_is_told_as_it_is_now() -> None:
     queue.begin("a")
     found = told(queue)
     assert (found["poseanimate_runs_waiting"], found["poseanimate_runs_running"]) == (2, 1)
+    run = queue.current("a")
     queue.leave("a")
+    assert run is not None
+    queue.end_run(run)  # as its work does when it notices
     queue.end("b")  # it never began
     found = told(queue)
     assert (found["poseanimate_runs_waiting"], found["poseanimate_runs_running"]) == (1, 0)
@@ -127,6 +131,18 @@ def test_the_line_is_told_as_it_is_now() -> None:
         found["poseanimate_runs_totalstopped"] == 1 and found["poseanimate_runs_totalfailed"] == 0
     )
     assert found["process_resident_memory_bytes"] > 0
+
+
+def test_a_comparison_is_finished_when_no_variant_lacks() -> None:
+    queue = RunQueue(Clock())
+    for all_compared in (True, False):
+        run = queue.begin("a")
+        run.kind, run.all_compared = COMPARISON, all_compared
+        run.variants = {"one": [PICTURE] * 3, "other": [PICTURE] * 3}
+        queue.end_run(run)
+    found = told(queue)
+    assert found["poseanimate_runs_totalfinished"] == found["poseanimate_runs_totalfailed"] == 1
+    assert found["poseanimate_frames_total"] == 8
 
 
 @pytest.fixture
