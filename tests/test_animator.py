@@ -863,7 +863,7 @@ def test_where_results_are_kept_is_not_told(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(stage_cache, "write_bytes_atomically", full)
-    notes = [event.message for event in run(cache=cache) if isinstance(event, Note)]
+    notes = [event.text for event in run(cache=cache) if isinstance(event, Note)]
     assert any("can't be kept" in each for each in notes)
     assert not any(str(cache.folder) in each for each in notes) and str(cache.folder) in caplog.text
 

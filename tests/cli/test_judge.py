@@ -33,7 +33,7 @@ from poseanimate.poses.motion import load_preset
 from poseanimate.settings import FAMILIES, Settings
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "characters"
-FEW = {"num_inference_steps": 2, "inner_steps": 1, "frames": 3}
+FEW = {"num_inference_steps": 2, "inner_steps": 1, "frames": 3, "mask_form": "hadamard"}
 
 
 def checks(models: str = "pocket", **chosen: str) -> dict[str, doctor.Check]:

@@ -92,6 +92,7 @@ def test_a_bundle_of_format_1_opens() -> None:
         "crop": False,
         "start": "inverted",
         "frame_masks": "skeleton",
+        "mask_form": "hadamard",
     }
     assert found.settings == Settings.preset("balanced", "pocket").changed(expected)
     assert found.lost == ()

@@ -723,6 +723,7 @@ def test_stop_keeps_what_is_finished_and_leaves_others_alone(
     scripted: Scripted, picture: str
 ) -> None:
     handlers = Handlers(scripted)
+    handlers.queue.places = 2  # both go on at once
     mine, others = started(handlers, picture), started(handlers, picture, "b")
     for run in (mine, others):
         while "step 4 of 10" not in read(next(run)).get("bar", ""):
