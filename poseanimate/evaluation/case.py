@@ -63,17 +63,16 @@ class EvaluationCase:
     truth: tuple[Truth, ...] = ()
 
 
-def make_reference(models: Models, case: EvaluationCase, row: str) -> tuple[Picture, ...] | None:
-    """A clip to compare with: the source in every frame, drafts, or the VAE's truth; None for another row."""
+def make_reference(models: Models, case: EvaluationCase, row: str) -> tuple[Picture, ...]:
+    """A clip to compare with, one of `REFERENCES`."""
     source = case.source
     if row == SOURCE_COPY:
         return (source.picture,) * len(case.own.poses)
     if row == DRAFT:
         puppet = Puppet(source.picture, source.mask, source.pose)
         return tuple(puppet.frame(pose) for pose in case.own.poses)
-    if row == VAE_BOUND:
-        return tuple(_reconstruct(models, true.picture) for true in case.truth)
-    return None
+    assert row == VAE_BOUND
+    return tuple(_reconstruct(models, true.picture) for true in case.truth)
 
 
 def _reconstruct(models: Models, picture: Picture) -> Picture:

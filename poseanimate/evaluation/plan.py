@@ -70,7 +70,7 @@ class Evaluation:
         return Store(folder, request)
 
     def has(self, store: Store, character: str, motion: str, row: str) -> bool:
-        """Whether the store has this result, by today's code, settings and files."""
+        """Whether the store has this result, by today's settings, files and drafts."""
         return store.has(character, motion, row, self._recipe(character, motion, row))
 
     def _recipe(self, character: str, motion: str, row: str) -> str:
@@ -114,10 +114,10 @@ class Evaluation:
                 store.save_features(truth, self.networks.extract_features(true_frames))
         for row in missing:
             masks: list[Mask | None] = []
-            with desk:
-                reference = make_reference(animator.models, case, row)
-            if reference is not None:
-                clip, result = reference, CaseResult(character, motion, row, "own", {})
+            if row in self.protocol.references:
+                with desk:
+                    clip = make_reference(animator.models, case, row)
+                result = CaseResult(character, motion, row, "own", {})
             else:
                 clip, result, masks = self._make_clip(animator, case, character, row)
             with desk:

@@ -186,6 +186,7 @@ class Run:
             dict(stages.denoiser.calls),
             source_psnr_db,
             inversion_psnr_db,
+            # what was worked out in part was not saved
             tuple(each for each in dict.fromkeys(stages.cached) if each not in stages.calls),
             stages.calls,
             sampler.attention.lost_attention() if sampler.attention else {},

@@ -44,11 +44,8 @@ from poseanimate.puppet.puppet import Puppet
 from poseanimate.settings import Settings
 from poseanimate.storage.stage_cache import StageCache
 
-OF_SOURCE = (
-    "inversion",
-    "pacm_source",
-    "ground",
-)  # of the picture alone, through the whole schedule
+# stages of the picture alone, which go through the whole schedule
+OF_SOURCE = ("inversion", "pacm_source", "ground")
 PREVIEWS = "previews"
 PREVIEWS_PER_CHUNK = 4  # at most
 PREVIEW_SHARE = 0.02  # of a run's time
@@ -307,7 +304,7 @@ class Stages:
             self.cache.put(key, {name: value.cpu().numpy() for name, value in tensors.items()})
         except CacheError as error:
             _log.warning("%s", error)  # it names the folder, which visitors need not know
-            yield Note("Results can't be kept for later runs, which so take as long as this one.")
+            yield Note("Results can't be kept, so another run will take as long as this one.")
 
     def _tensor(self, array: NDArray) -> Tensor:
         # torch's own memory, aligned as a fresh result's is: sums then come in the same order

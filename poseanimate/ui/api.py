@@ -158,9 +158,7 @@ class Api:
             run = self.handlers.start(request)
             run.joints = joints
             try:
-                with closing(
-                    self.handlers.events(run, run, character, prompt, choice, how)
-                ) as events:
+                with closing(self.handlers.events(run, character, prompt, choice, how)) as events:
                     for event in events:
                         run.take(event)
                         if isinstance(event, Stage | Step):

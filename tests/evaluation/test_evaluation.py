@@ -240,7 +240,7 @@ def test_what_varies_with_the_character_falls_out_of_a_difference() -> None:
     assert (found.low, found.mean, found.high) == pytest.approx((1, 1, 1))
 
 
-def test_what_a_stopped_evaluation_lacks_makes_no_difference(tmp_path: Path) -> None:
+def test_what_a_stopped_evaluation_lacks_makes_no_difference() -> None:
     of = {("a", "walk"): 10.0, ("a", "wave"): 30.0, ("b", "walk"): 12.0, ("b", "wave"): 28.0}
     both = [
         CaseResult(*case, row, "own", {"psnr": value + (row == "full")})

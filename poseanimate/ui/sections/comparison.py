@@ -166,7 +166,7 @@ class ComparisonHandlers:
             character = self.handlers.load_character(request, picture, joints, each)
             one = RunView(clock=self.handlers.clock, joints=joints)
             one.begin()
-            events = self.handlers.events(one, run, character, prompt, form.motion(), each)
+            events = self.handlers.events(one, character, prompt, form.motion(), each, run)
             with closing(events):
                 for event in events:
                     one.take(event)

@@ -237,18 +237,18 @@ class Handlers:
     def events(
         self,
         run: RunView,
-        whole: RunView,
         character: Character,
         prompt: str,
         choice: MotionChoice,
         settings: Settings,
+        whole: RunView | None = None,
     ) -> Generator[Event, None, None]:
         """Waits for a place, finds the motion in a video, if it comes from one, then does what the engine does.
 
         Args:
-            run: learns its job. whole: the session's, of which run may be a part.
+            whole: the session's run, if run is a part of it.
         """
-        while self.queue.must_wait(whole):
+        while self.queue.must_wait(whole or run):
             yield Stage("place", 1)
             time.sleep(CROWDED_S)
         found = yield from self.inputs.load_motion(choice)
@@ -281,7 +281,7 @@ class Handlers:
         run.name = choice.name_or_path if form.uses_preset else run.name
         character = self.load_character(request, picture, joints, settings)
         run.joints = joints
-        with closing(self.events(run, run, character, prompt, choice, settings)) as events:
+        with closing(self.events(run, character, prompt, choice, settings)) as events:
             for event in events:
                 run.take(event)
                 yield
